@@ -1,0 +1,1 @@
+"""Between messages and text: chat templates and tool calls."""

@@ -1,0 +1,1 @@
+"""Engines: loaded models that turn tokens into tokens."""

@@ -1,0 +1,129 @@
+"""What every engine offers: a description of its model, and generations as streams of events.
+
+An engine lives in its own process (`process.py`). Inside it a `Stepper` does the work one
+step at a time; outside it the node sees an `Engine`. Neither knows of HTTP, peers or votes.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from swarm.types import FinishReason, Prompt, TokenLogprob
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A loaded model. `context_tokens` bounds prompt plus completion of one sequence.
+
+    `sampling` holds the defaults of the model's own file, by the names of SamplingParams.
+    `max_sequences` bounds `Prompt.n`; `prefix_cuttable` is False for recurrent memories.
+    """
+
+    name: str
+    description: str
+    architecture: str
+    parameters: int
+    size_bytes: int
+    context_tokens: int
+    trained_context_tokens: int
+    vocabulary: int
+    chat_template: str | None
+    bos_token: str
+    eos_token: str
+    max_sequences: int
+    gpu_layers: int = 0
+    prefix_cuttable: bool = True
+    sampling: Mapping[str, float] = field(default_factory=dict[str, float])
+    details: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The prompt was read: its length, and how much of it came from the prefix cache."""
+
+    prompt_tokens: int
+    cached_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """New text of the sequence `index`; never ends inside a code point or a stop string."""
+
+    index: int
+    text: str
+    tokens: int
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The sequence `index` is complete. Times are seconds of this request's own phases."""
+
+    index: int
+    reason: FinishReason
+    completion_tokens: int
+    prefill_s: float
+    decode_s: float
+
+
+Event: TypeAlias = Started | Delta | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLoad:
+    """A moment's load: requests running and waiting, and cells of the key-value cache."""
+
+    running: int
+    waiting: int
+    sequences: int
+    cells_used: int
+    cells_total: int
+
+
+class Stepper(Protocol):
+    """A model inside the engine process. One thread drives it: submit, step, step, ..."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def submit(self, request_id: int, prompt: Prompt) -> None:
+        """Queue a prompt. Raises ContextOverflow or InvalidRequest at once if it cannot run."""
+        ...
+
+    def cancel(self, request_id: int) -> None:
+        """Forget a request within one step; unknown ids are ignored, for they may have ended."""
+        ...
+
+    def step(self) -> list[tuple[int, list[Event]]]:
+        """Advance every request by about one token or one chunk; events by request id."""
+        ...
+
+    def load(self) -> EngineLoad: ...
+
+
+class Engine(Protocol):
+    """A model as the node sees it."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model. Raises EngineNotReady before the first load has ended."""
+        ...
+
+    def generate(self, prompt: Prompt) -> AsyncIterator[list[Event]]:
+        """Stream a generation: Started first, then one list of events a step.
+
+        Ends after a Finished for each of `prompt.n` sequences. Closing the iterator (aclose)
+        cancels the generation. Raises ContextOverflow, InvalidRequest, Overloaded,
+        EngineNotReady or GenerationFailed.
+        """
+        ...
+
+    async def tokenize(self, text: str) -> list[int]:
+        """Token ids of a text, special tokens parsed."""
+        ...
+
+    async def load(self) -> EngineLoad: ...
+
+    async def aclose(self) -> None:
+        """End the engine; running generations raise GenerationFailed."""
+        ...

@@ -1,0 +1,83 @@
+"""Every error that the swarm raises on purpose; nothing here knows of HTTP.
+
+SwarmError
+├── ConfigurationError      the owner asked for something that cannot be
+├── RequestError            the request is at fault; asking again unchanged is useless
+│   ├── InvalidRequest      a field is wrong; `param` names it
+│   ├── UnknownModel        no such model; `known` lists what there is
+│   └── ContextOverflow     the prompt is longer than the model's context
+├── EngineError             this node is at fault
+│   ├── ModelLoadFailed     the model's file cannot be loaded
+│   ├── GenerationFailed    the engine died or refused in the middle of its work
+│   └── EngineNotReady      the first model is still being loaded
+└── Overloaded              too much at once; `retry_after_s` says when to come back
+"""
+
+
+class SwarmError(Exception):
+    """Anything that goes wrong in a way that we foresaw."""
+
+
+class ConfigurationError(SwarmError):
+    """A flag, a setting or the machine makes it impossible to start as asked."""
+
+
+class RequestError(SwarmError):
+    """The request itself cannot be served."""
+
+
+class InvalidRequest(RequestError):
+    """One field of the request is wrong; `param` is its path, such as `messages[0].role`."""
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class UnknownModel(RequestError):
+    """The model id is not served here."""
+
+    def __init__(self, model: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"the model {model!r} does not exist here; there is {', '.join(known)}")
+        self.model = model
+        self.known = known
+
+
+class ContextOverflow(RequestError):
+    """The prompt does not fit the model's context; known before anything is generated."""
+
+    def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
+        super().__init__(
+            f"request ({prompt_tokens} tokens) exceeds the available context size "
+            f"({context_tokens} tokens); maximum context length is {context_tokens} tokens"
+        )
+        self.prompt_tokens = prompt_tokens
+        self.context_tokens = context_tokens
+
+
+class EngineError(SwarmError):
+    """The engine could not do its work."""
+
+
+class ModelLoadFailed(EngineError):
+    """The model's file is missing, damaged or too large for this machine."""
+
+
+class GenerationFailed(EngineError):
+    """The engine failed during a generation."""
+
+
+class EngineNotReady(EngineError):
+    """The engine is loading its model; `retry_after_s` is an estimate in seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: int = 2) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Overloaded(SwarmError):
+    """The queue is full; `retry_after_s` is an estimate in seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
