@@ -38,6 +38,13 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """The prompt was tokenised, fits, and waits for its turn: always the first event."""
+
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The prompt was read: its length, and how much of it came from the prefix cache."""
 
@@ -66,7 +73,7 @@ class Finished:
     decode_s: float
 
 
-Event: TypeAlias = Started | Delta | Finished
+Event: TypeAlias = Accepted | Started | Delta | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +117,7 @@ class Engine(Protocol):
         ...
 
     def generate(self, prompt: Prompt) -> AsyncIterator[list[Event]]:
-        """Stream a generation: Started first, then one list of events a step.
+        """Stream a generation: Accepted, later Started, then one list of events a step.
 
         Ends after a Finished for each of `prompt.n` sequences. Closing the iterator (aclose)
         cancels the generation. Raises ContextOverflow, InvalidRequest, Overloaded,
