@@ -1,0 +1,79 @@
+"""Who may speak to a door: Host, Origin and content type in, nothing or a refusal out.
+
+Keeps web pages away (DNS rebinding, cross-site requests). Knows no framework and no socket.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+"""Names of this machine to itself, as they stand in a Host header; IPv6 in brackets."""
+
+_DEFAULT_PORT = {"http": 80, "https": 443}
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A listening port and the names under which clients may call it; IPv6 in brackets."""
+
+    port: int
+    names: tuple[str, ...] = LOOPBACK_NAMES
+    scheme: str = "http"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is turned away: an HTTP status, a code for programs, words for people."""
+
+    status: int
+    code: str
+    message: str
+
+
+def refusal(
+    door: Door, *, method: str, hosts: Sequence[str], origins: Sequence[str], content_type: str
+) -> Refusal | None:
+    """None when the request may enter. `hosts`, `origins`: every value of those headers."""
+    return (
+        _check_host(door, hosts)
+        or _check_origin(door, origins)
+        or _check_type(method, content_type)
+    )
+
+
+def _check_host(door: Door, hosts: Sequence[str]) -> Refusal | None:
+    if len(hosts) == 1 and _is_ours(door, hosts[0]):
+        return None
+    ours = ", ".join(f"{name}:{door.port}" for name in door.names)
+    return Refusal(403, "host_not_allowed", f"the Host header must be one of {ours}")
+
+
+def _check_origin(door: Door, origins: Sequence[str]) -> Refusal | None:
+    if not origins:
+        return None
+    prefix = f"{door.scheme}://"
+    origin = origins[0].lower() if len(origins) == 1 else ""
+    if origin.startswith(prefix) and _is_ours(door, origin.removeprefix(prefix)):
+        return None
+    return Refusal(403, "origin_not_allowed", "web pages of other origins may not call this door")
+
+
+def _check_type(method: str, content_type: str) -> Refusal | None:
+    if method.upper() not in _WITH_BODY:
+        return None
+    if content_type.split(";", 1)[0].strip().lower() == "application/json":
+        return None
+    return Refusal(
+        415,
+        "unsupported_media_type",
+        "send the body with the header Content-Type: application/json",
+    )
+
+
+def _is_ours(door: Door, authority: str) -> bool:
+    """Whether `name[:port]` is this door. Anything that is not exactly that form is not."""
+    name, colon, port = authority.lower().rpartition(":")
+    if not colon or port.endswith("]"):
+        name, port = authority.lower(), str(_DEFAULT_PORT[door.scheme])
+    return name in door.names and port == str(door.port)
