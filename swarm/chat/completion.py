@@ -1,0 +1,77 @@
+"""A completion as it streams, told apart into reasoning, text and tool calls."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from swarm.chat.reasoning import ReasoningSplitter
+from swarm.chat.tool_calls import Call, CallParser
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Words for the user."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """Words of the model to itself."""
+
+    text: str
+
+
+Piece: TypeAlias = Text | Reasoning | Call
+
+
+class CompletionParser:
+    """Turns text of one sequence into pieces. `calls_offered`: the prompt holds tools.
+
+    `reasoning_opened`: the prompt ends inside reasoning. `one_call`: later calls are dropped.
+    """
+
+    def __init__(
+        self, *, calls_offered: bool, reasoning_opened: bool, one_call: bool = False
+    ) -> None:
+        self._splitter = ReasoningSplitter(opened=reasoning_opened)
+        self._calls = CallParser() if calls_offered else None
+        self._one_call = one_call
+        self.calls_seen = 0
+
+    @property
+    def in_reasoning(self) -> bool:
+        """Whether the next text will belong to the reasoning."""
+        return self._splitter.in_reasoning
+
+    def feed(self, text: str) -> list[Piece]:
+        """The pieces that `text` completes, in order."""
+        pieces: list[Piece] = []
+        for kind, part in self._splitter.feed(text):
+            pieces += [Reasoning(part)] if kind == "reasoning" else self._answer(part)
+        return pieces
+
+    def finish(self) -> list[Piece]:
+        """What was held back; call once, after the last text."""
+        pieces: list[Piece] = []
+        for kind, part in self._splitter.finish():
+            pieces += [Reasoning(part)] if kind == "reasoning" else self._answer(part)
+        if self._calls:
+            pieces += self._kept(self._calls.finish())
+        return pieces
+
+    def _answer(self, text: str) -> list[Piece]:
+        if self._calls is None:
+            return [Text(text)]
+        return self._kept(self._calls.feed(text))
+
+    def _kept(self, pieces: list[str | Call]) -> list[Piece]:
+        kept: list[Piece] = []
+        for piece in pieces:
+            if self._one_call and self.calls_seen:
+                break
+            if isinstance(piece, Call):
+                self.calls_seen += 1
+                kept.append(piece)
+            else:
+                kept.append(Text(piece))
+        return kept

@@ -1,0 +1,189 @@
+"""Messages and tools to the text of a prompt, by the Jinja template of the model's own file.
+
+The template is foreign code: it runs in a sandbox that bounds time, memory and output.
+Knows no tokens; the engine parses the special ones.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from datetime import datetime
+from typing import Any, NoReturn, cast
+
+from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from swarm.chat.turns import ToolDict, TurnDict, as_turns, describe_tools, plain_turns
+from swarm.errors import InvalidRequest
+from swarm.types import Message, ToolSpec
+
+logger = logging.getLogger(__name__)
+
+CHATML = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+"""For a model whose file has no template: ChatML, as most instruction-tuned models know it."""
+
+RESERVED = frozenset({"messages", "tools", "add_generation_prompt", "bos_token", "eos_token"})
+"""Names that extra keyword arguments of a request may not take."""
+
+_MAX_SECONDS = 5.0
+_MAX_CHARACTERS = 64 << 20
+_MAX_LOOP_STEPS = 1_000_000
+
+
+class _GenerationTag(Extension):
+    """`{% generation %}...{% endgeneration %}` marks what to train on: its body, no more."""
+
+    tags = {"generation"}  # noqa: RUF012 - Jinja declares it so
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, which also refuses to build huge strings and lists by multiplying."""
+
+    intercepted_binops = frozenset({"*", "**"})
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        size = max(_size(left), _size(right))
+        times = max((x for x in (left, right) if isinstance(x, int)), default=0)
+        if operator == "**" or size * times > _MAX_CHARACTERS:
+            raise TemplateError(f"the chat template's {operator} is too large")
+        return super().call_binop(context, operator, left, right)
+
+
+class ChatTemplate:
+    """A compiled chat template of one model."""
+
+    def __init__(self, source: str | None, *, bos_token: str = "", eos_token: str = "") -> None:
+        if source is None:
+            logger.warning("the model's file has no chat template; using ChatML")
+        self._source = source or CHATML
+        sandbox = _Sandbox(
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.loopcontrols", _GenerationTag],
+        )
+        sandbox.filters["tojson"] = _to_json
+        known: dict[str, Any] = sandbox.globals
+        known.update(raise_exception=_raise_exception, strftime_now=_strftime_now)
+        self._tokens = {"bos_token": bos_token, "eos_token": eos_token}
+        try:
+            self._knows_tools = "tools" in meta.find_undeclared_variables(
+                sandbox.parse(self._source)
+            )
+            self._template = sandbox.from_string(self._source)
+        except (TemplateSyntaxError, RecursionError) as error:
+            raise InvalidRequest(
+                f"the model's chat template is broken: {error}", param="model"
+            ) from error
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec] = (),
+        extra: Mapping[str, Any] | None = None,
+    ) -> str:
+        """The prompt's text, ready for the assistant's turn. May take a while: use a thread.
+
+        Raises InvalidRequest where the template refuses the messages.
+        """
+        turns = as_turns(messages)
+        offered = [_tool_dict(tool) for tool in tools]
+        if not self._knows_tools:
+            turns = plain_turns(turns)
+            turns = _with_system_text(turns, describe_tools(offered)) if offered else turns
+        variables: dict[str, Any] = {
+            **(extra or {}),
+            **self._tokens,
+            "messages": turns,
+            "tools": offered or None,
+            "add_generation_prompt": True,
+            "range": _bounded_range(),
+        }
+        try:
+            return "".join(_bounded(self._template.generate(variables)))
+        except _REFUSALS as error:
+            message = f"the model's chat template refuses these messages: {error}"
+            raise InvalidRequest(message, param="messages") from error
+
+
+_REFUSALS = (
+    TemplateError,
+    TypeError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What foreign template code can raise on messages that it was not written for."""
+
+
+def _tool_dict(tool: ToolSpec) -> ToolDict:
+    function = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": dict(tool.parameters),
+    }
+    return {"type": "function", "function": function}
+
+
+def _with_system_text(turns: list[TurnDict], text: str) -> list[TurnDict]:
+    if turns and turns[0]["role"] == "system":
+        first = {**turns[0], "content": f"{turns[0]['content']}\n\n{text}"}
+        return [first, *turns[1:]]
+    return [{"role": "system", "content": text}, *turns]
+
+
+def _bounded(pieces: Iterator[str]) -> Iterator[str]:
+    deadline = time.monotonic() + _MAX_SECONDS
+    characters = 0
+    for piece in pieces:
+        characters += len(piece)
+        if characters > _MAX_CHARACTERS or time.monotonic() > deadline:
+            raise TemplateError("it takes too long or writes too much")
+        yield piece
+
+
+def _bounded_range() -> Callable[..., list[int]]:
+    """A `range` whose loops, all together, end: nested ones would run for years otherwise."""
+    left = _MAX_LOOP_STEPS
+
+    def steps(*bounds: int) -> list[int]:
+        nonlocal left
+        left -= len(range(*bounds))
+        if left < 0:
+            raise TemplateError("it loops for too long")
+        return list(range(*bounds))
+
+    return steps
+
+
+def _size(value: Any) -> int:
+    sized = isinstance(value, str | list | tuple)
+    return len(cast("Sized", value)) if sized else 0
+
+
+def _to_json(
+    value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any
+) -> str:
+    """JSON as models were trained on it: no HTML escapes, unlike Jinja's own filter."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
+
+
+def _raise_exception(message: str) -> NoReturn:
+    raise TemplateError(message)
+
+
+def _strftime_now(form: str) -> str:
+    return datetime.now().astimezone().strftime(form)

@@ -1,0 +1,69 @@
+"""Messages as the dictionaries that chat templates read, and a plain form for simple ones."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from swarm.chat.tool_calls import CLOSE, OPEN
+from swarm.types import Message, ToolCall
+
+TurnDict: TypeAlias = dict[str, Any]
+ToolDict: TypeAlias = dict[str, Any]
+
+_ROLES = {"developer": "system", "function": "tool"}
+
+
+def as_turns(messages: Sequence[Message]) -> list[TurnDict]:
+    """One dictionary a message, with the keys that templates of model families expect."""
+    return [_turn(message) for message in messages]
+
+
+def _turn(message: Message) -> TurnDict:
+    turn: TurnDict = {
+        "role": _ROLES.get(message.role, message.role),
+        "content": message.content or "",
+    }
+    if message.name is not None:
+        turn["name"] = message.name
+    if message.reasoning is not None:
+        turn["reasoning_content"] = message.reasoning
+    if message.tool_call_id is not None:
+        turn["tool_call_id"] = message.tool_call_id
+    if message.tool_calls:
+        turn["tool_calls"] = [_call(call) for call in message.tool_calls]
+    return turn
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": _arguments(call.arguments)}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _arguments(text: str) -> Any:
+    """Templates print arguments with `tojson`: an object, not its text. Broken text stays."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def plain_turns(turns: Sequence[TurnDict]) -> list[TurnDict]:
+    """The same conversation without tool turns: calls and results become text."""
+    return [_plain(turn) for turn in turns]
+
+
+def _plain(turn: TurnDict) -> TurnDict:
+    if turn["role"] == "tool":
+        return {"role": "user", "content": f"<tool_response>\n{turn['content']}\n</tool_response>"}
+    if calls := turn.get("tool_calls"):
+        texts = [OPEN + json.dumps(call["function"], ensure_ascii=False) + CLOSE for call in calls]
+        content = "\n".join(filter(None, [turn["content"], *texts]))
+        return {"role": turn["role"], "content": content}
+    return turn
+
+
+def describe_tools(tools: Sequence[ToolDict]) -> str:
+    """The canonical words that offer tools to a model whose template knows none."""
+    listed = "\n".join(json.dumps(tool["function"], ensure_ascii=False) for tool in tools)
+    form = OPEN + '{"name": "...", "arguments": {...}}' + CLOSE
+    return f"You may call these tools:\n{listed}\nTo call one, write {form} and nothing after it."
