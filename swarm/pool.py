@@ -1,0 +1,166 @@
+"""This node's models by id, and the bound on how many requests they hold at once.
+
+Knows no HTTP. The clock is an argument.
+"""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from swarm.chat.template import ChatTemplate
+from swarm.engines.base import Engine, Event, ModelInfo
+from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
+from swarm.types import Prompt
+
+ONE_WORKER = "-fast"
+"""Ending of a model id that asks for one worker and no vote."""
+
+SWARM_IDS = ("swarm", "auto")
+"""Ids of the default model, whichever it is."""
+
+_RECENT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model that this node serves: its id for clients, and since when (Unix seconds)."""
+
+    id: str
+    engine: Engine
+    created: int
+
+
+class Pool:
+    """The models of one node; the first is the default. At most `max_requests` at once."""
+
+    def __init__(
+        self,
+        models: Sequence[ServedModel],
+        *,
+        max_requests: int = 256,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.models = tuple(models)
+        self._max_requests = max_requests
+        self._clock = clock
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+        self._ended: deque[float] = deque(maxlen=_RECENT)
+        self._templates: dict[str, tuple[ModelInfo, ChatTemplate]] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that were admitted and have not ended."""
+        return self._in_flight
+
+    def ids(self) -> tuple[str, ...]:
+        """Every id that a client may ask for, the aliases of the default model first."""
+        own = [name for model in self.models for name in (model.id, model.id + ONE_WORKER)]
+        return ("swarm", "swarm" + ONE_WORKER, *own)
+
+    def resolve(self, model_id: str) -> ServedModel:
+        """The model behind an id. Raises UnknownModel."""
+        if model_id.removesuffix(ONE_WORKER) in SWARM_IDS:
+            return self.models[0]
+        for model in self.models:
+            if model_id in (model.id, model.id + ONE_WORKER):
+                return model
+        raise UnknownModel(model_id, self.ids())
+
+    def template(self, model: ServedModel) -> ChatTemplate:
+        """The model's chat template, compiled once. Raises EngineNotReady before it is loaded."""
+        info = model.engine.info
+        known = self._templates.get(model.id)
+        if known is None or known[0] != info:
+            compiled = ChatTemplate(
+                info.chat_template, bos_token=info.bos_token, eos_token=info.eos_token
+            )
+            self._templates[model.id] = known = (info, compiled)
+        return known[1]
+
+    async def generate(self, model: ServedModel, prompt: Prompt) -> AsyncGenerator[list[Event]]:
+        """The engine's events, or Overloaded at once. Close it to cancel the generation."""
+        _check(prompt, model.engine.info)
+        self._admit()
+        try:
+            async with aclosing(_generator(model.engine, prompt)) as events:
+                async for step in events:
+                    yield step
+        finally:
+            self._release()
+
+    @property
+    def context_tokens(self) -> int:
+        """The longest context of the models that are loaded; 0 before the first."""
+        return max(
+            (info.context_tokens for info in map(_known_info, self.models) if info), default=0
+        )
+
+    async def drain(self, grace_s: float) -> None:
+        """Admit nothing more; wait up to `grace_s` seconds for what runs to end."""
+        self._closing = True
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return
+
+    async def aclose(self) -> None:
+        """End all engines; what still runs fails with GenerationFailed."""
+        self._closing = True
+        await asyncio.gather(*(model.engine.aclose() for model in self.models))
+
+    def _admit(self) -> None:
+        if self._closing:
+            raise EngineNotReady("this node is shutting down", retry_after_s=5)
+        if self._in_flight >= self._max_requests:
+            message = f"{self._in_flight} requests are waiting or running here, which is the most"
+            raise Overloaded(message, retry_after_s=self._retry_after_s())
+        self._in_flight += 1
+        self._idle.clear()
+
+    def _release(self) -> None:
+        self._in_flight -= 1
+        self._ended.append(self._clock())
+        if not self._in_flight:
+            self._idle.set()
+
+    def _retry_after_s(self) -> int:
+        """Whole seconds in which about a tenth of the requests ends, at the recent pace."""
+        if len(self._ended) < 2:
+            return 5
+        pace = (self._clock() - self._ended[0]) / len(self._ended)
+        return min(60, max(1, math.ceil(pace * self._max_requests / 10)))
+
+
+def _known_info(model: ServedModel) -> ModelInfo | None:
+    try:
+        return model.engine.info
+    except EngineError:
+        return None
+
+
+def _check(prompt: Prompt, info: ModelInfo) -> None:
+    """Refuse what this model cannot do; what needs its tokenizer, the engine refuses."""
+    if prompt.n > info.max_sequences:
+        raise InvalidRequest(f"n is at most {info.max_sequences} here, not {prompt.n}", param="n")
+    wrong = max(prompt.sampling.logit_bias, default=0)
+    if wrong >= info.vocabulary:
+        message = f"logit_bias: this model has {info.vocabulary} tokens, and no token {wrong}"
+        raise InvalidRequest(message, param=f"logit_bias.{wrong}")
+    if not isinstance(prompt.text, str) and max(prompt.text, default=0) >= info.vocabulary:
+        message = (
+            f"prompt: this model has {info.vocabulary} tokens, and no token {max(prompt.text)}"
+        )
+        raise InvalidRequest(message, param="prompt")
+
+
+async def _generator(engine: Engine, prompt: Prompt) -> AsyncGenerator[list[Event]]:
+    async for step in engine.generate(prompt):
+        yield step
