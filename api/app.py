@@ -1,0 +1,135 @@
+"""The client door as an aiohttp application: routes, and what happens around every request."""
+
+import asyncio
+import logging
+import secrets
+import time
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from api.context import METRICS, POOL, PULSE_S, REQUEST_ID
+from api.errors import error_response, json_response, plain_error
+from api.metrics import Metrics
+from api.openai.chat import chat_completions
+from api.openai.completions import completions
+from api.openai.models import get_model, list_models
+from api.paths import path_hint
+from guard import Door, refusal
+from swarm.errors import EngineError, EngineNotReady, SwarmError
+from swarm.pool import Pool
+
+logger = logging.getLogger(__name__)
+
+_DOOR = web.AppKey("door", Door)
+_LOAD_SECONDS = 1.0
+
+
+def make_app(pool: Pool, door: Door, *, pulse_s: float = 2.0) -> web.Application:
+    """The application that serves `pool` behind `door`. Start and stop the pool yourself."""
+    app = web.Application(middlewares=[_observe, _report, _guard])
+    app[POOL] = pool
+    app[METRICS] = Metrics()
+    app[PULSE_S] = pulse_s
+    app[_DOOR] = door
+    app.on_response_prepare.append(_name_request)
+    # Slashes may be doubled or trail: clients join base URLs and paths in every way.
+    app.router.add_post(
+        "/{_:/*}v1{__:/+}chat/completions{___:/*}", chat_completions, name="chat_completions"
+    )
+    app.router.add_post("/{_:/*}v1{__:/+}completions{___:/*}", completions, name="completions")
+    app.router.add_get("/{_:/*}v1{__:/+}models{___:/*}", list_models, name="models")
+    app.router.add_get("/{_:/*}v1{__:/+}models/{id:.+}", get_model, name="model")
+    app.router.add_get("/{_:/*}health{__:/*}", _health, name="health")
+    app.router.add_get("/{_:/*}metrics{__:/*}", _metrics, name="metrics")
+    return app
+
+
+async def _health(request: web.Request) -> web.StreamResponse:
+    """`ok` when the default model can generate."""
+    engine = request.app[POOL].models[0].engine
+    try:
+        async with asyncio.timeout(_LOAD_SECONDS):
+            await engine.load()
+    except EngineNotReady as error:
+        headers = {"Retry-After": str(error.retry_after_s)}
+        return json_response(
+            {"status": "loading", "detail": str(error)}, status=503, headers=headers
+        )
+    except EngineError as error:
+        return json_response({"status": "failed", "detail": str(error)}, status=503)
+    except TimeoutError:
+        pass  # A long step is being computed: busy, and alive.
+    return json_response(
+        {"status": "ok", "models": [model.id for model in request.app[POOL].models]}
+    )
+
+
+async def _metrics(request: web.Request) -> web.StreamResponse:
+    headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+    return web.Response(body=request.app[METRICS].exposition(), headers=headers)
+
+
+async def _name_request(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["x-request-id"] = request.get(REQUEST_ID, "")
+
+
+@web.middleware
+async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Name the request and count its answer."""
+    request[REQUEST_ID] = f"req_{secrets.token_hex(8)}"
+    started = time.perf_counter()
+    status = 499  # The client left; nothing was answered.
+    try:
+        response = await handler(request)
+        status = response.status
+        return response
+    finally:
+        resource = request.match_info.route.resource
+        route = resource.name if resource and resource.name else "other"
+        request.app[METRICS].answered(route, status, time.perf_counter() - started)
+
+
+@web.middleware
+async def _report(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every failure as an OpenAI error object. The one broad except of this door."""
+    try:
+        return await handler(request)
+    except SwarmError as error:
+        return error_response(error)
+    except web.HTTPException as error:
+        return _http_error(request, error)
+    except ConnectionError:
+        raise
+    except Exception:
+        logger.exception("a request failed in a way that was not foreseen")
+        body = plain_error("internal error", kind="server_error", code="internal_error")
+        return json_response(body, status=500)
+
+
+def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
+    headers = {name: error.headers[name] for name in ("Allow", "Location") if name in error.headers}
+    message, code = error.text or error.reason, None
+    if isinstance(error, web.HTTPNotFound):
+        message, code = path_hint(request.path), "path_not_found"
+    elif isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        message, code = f"{request.path} takes {allowed}, not {error.method}", "method_not_allowed"
+    elif isinstance(error, web.HTTPRequestEntityTooLarge):
+        code = "request_too_large"
+    return json_response(plain_error(message, code=code), status=error.status, headers=headers)
+
+
+@web.middleware
+async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn away who may not speak to this door."""
+    refused = refusal(
+        request.app[_DOOR],
+        method=request.method,
+        hosts=request.headers.getall("Host", []),
+        origins=request.headers.getall("Origin", []),
+        content_type=request.headers.get("Content-Type", ""),
+    )
+    if refused is None:
+        return await handler(request)
+    return json_response(plain_error(refused.message, code=refused.code), status=refused.status)

@@ -1,0 +1,117 @@
+"""What a node counts and times, for Prometheus and for the debug log."""
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from swarm.engines.base import Delta, Event, Finished, Started
+
+logger = logging.getLogger(__name__)
+
+_FIRST_TOKEN_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
+_DURATION_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
+
+
+class Metrics:
+    """The counters of one app, in a registry of its own."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.clock = clock
+        self.registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "swarm_requests", "Answers", ["route", "status"], registry=registry
+        )
+        self._running = Gauge("swarm_requests_running", "Requests that generate", registry=registry)
+        self._waiting = Gauge(
+            "swarm_requests_waiting", "Requests whose prompt is queued or read", registry=registry
+        )
+        self._prompt = Counter("swarm_prompt_tokens", "Tokens of prompts", registry=registry)
+        self._cached = Counter(
+            "swarm_cached_prompt_tokens", "Tokens of prompts not computed again", registry=registry
+        )
+        self._generated = Counter(
+            "swarm_generated_tokens", "Tokens of completions", registry=registry
+        )
+        self._first_token = Histogram(
+            "swarm_time_to_first_token_seconds",
+            "From a prompt's arrival to its first token",
+            buckets=_FIRST_TOKEN_S,
+            registry=registry,
+        )
+        self._duration = Histogram(
+            "swarm_request_duration_seconds",
+            "From a request's arrival to its end",
+            ["route"],
+            buckets=_DURATION_S,
+            registry=registry,
+        )
+
+    def exposition(self) -> bytes:
+        """The text that a Prometheus server scrapes."""
+        return generate_latest(self.registry)
+
+    def answered(self, route: str, status: int, duration_s: float) -> None:
+        """Count an answer."""
+        self._requests.labels(route, str(status)).inc()
+        self._duration.labels(route).observe(duration_s)
+
+    async def watch(
+        self, events: AsyncGenerator[list[Event]], *, label: str
+    ) -> AsyncGenerator[list[Event]]:
+        """The same events, counted and timed; at the debug level a log line for each choice."""
+        arrived = self.clock()
+        started: Started | None = None
+        generated = 0
+        self._waiting.inc()
+        try:
+            async with aclosing(events):
+                async for step in events:
+                    before = generated
+                    for event in step:
+                        match event:
+                            case Delta():
+                                generated += event.tokens
+                            case Started():
+                                self._prompt_read(event, again=started is not None)
+                                started = event
+                            case Finished():
+                                _log_speeds(label, started, event)
+                            case _:
+                                pass
+                    if generated and not before:
+                        self._first_token.observe(self.clock() - arrived)
+                    yield step
+        finally:
+            (self._running if started else self._waiting).dec()
+            self._generated.inc(generated)
+
+    def _prompt_read(self, event: Started, *, again: bool) -> None:
+        self._prompt.inc(event.prompt_tokens)
+        self._cached.inc(event.cached_tokens)
+        if not again:
+            self._waiting.dec()
+            self._running.inc()
+
+
+def _log_speeds(label: str, started: Started | None, finished: Finished) -> None:
+    if started is None or not logger.isEnabledFor(logging.DEBUG):
+        return
+    read = started.prompt_tokens - started.cached_tokens
+    logger.debug(
+        "%s choice %d: prompt %d tokens, %d cached, %.1f tokens/s; "
+        "generated %d tokens, %.1f tokens/s",
+        label,
+        finished.index,
+        started.prompt_tokens,
+        started.cached_tokens,
+        _speed(read, finished.prefill_s),
+        finished.completion_tokens,
+        _speed(finished.completion_tokens, finished.decode_s),
+    )
+
+
+def _speed(tokens: int, seconds: float) -> float:
+    return tokens / seconds if seconds > 0 else 0.0

@@ -1,0 +1,80 @@
+"""A request's bytes to a checked body: bounded in size and time, errors name the field."""
+
+import asyncio
+import re
+from typing import Any, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from swarm.errors import InvalidRequest
+
+MIN_BYTES = 16 << 20
+_READ_SECONDS = 60.0
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+
+
+async def read_body(request: web.Request, *, context_tokens: int) -> bytes:
+    """The whole body. What could not fit the context anyway is refused: 413; a slow one: 408."""
+    limit = max(MIN_BYTES, 8 * context_tokens)
+    received = bytearray()
+    if (request.content_length or 0) > limit:
+        raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=request.content_length or 0)
+    try:
+        async with asyncio.timeout(_READ_SECONDS):
+            async for piece in request.content.iter_any():
+                received += piece
+                if len(received) > limit:
+                    raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=len(received))
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(
+            text=f"the body took longer than {_READ_SECONDS:.0f} s"
+        ) from None
+    return bytes(received)
+
+
+def parse_body(form: type[BodyT], raw: bytes) -> BodyT:
+    """The body as `form`. Raises InvalidRequest that names the first wrong field."""
+    try:
+        return form.model_validate_json(raw)
+    except ValidationError as error:
+        # pydantic types the details as a TypedDict with a `ctx` of unknown content
+        details: Any = error.errors(include_url=False)[0]
+        raise _invalid(details) from None
+
+
+def _invalid(details: Any) -> InvalidRequest:
+    param = field_path(details["loc"])
+    if details["type"] == "json_invalid":
+        return InvalidRequest(f"the body is not JSON: {details['ctx']['error']}")
+    if not param:
+        return InvalidRequest("the body should be a JSON object")
+    if details["type"] == "missing":
+        return InvalidRequest(f"{param} is required", param=param)
+    wish = re.sub(r"^\w+ should", "should", str(details["msg"]))
+    return InvalidRequest(f"{param}: {wish}, not {_shown(details['input'])}", param=param)
+
+
+def field_path(location: tuple[int | str, ...]) -> str:
+    """A pydantic location as a path such as `messages[0].content`; union tags are left out."""
+    path = ""
+    for step in location:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif not step.startswith("<"):
+            path += f".{step}" if path else step
+    return path
+
+
+def _shown(value: object) -> str:
+    """A value in an error message: short, and of a container only its kind."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    names: dict[object, str] = {None: "null", True: "true", False: "false"}
+    if value is None or isinstance(value, bool):
+        return names[value]
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

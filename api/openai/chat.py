@@ -1,0 +1,233 @@
+"""POST /v1/chat/completions: a conversation in, its next message out, whole or streamed."""
+
+import asyncio
+import json
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from api.context import METRICS, POOL, PULSE_S, request_label
+from api.errors import json_response
+from api.openai.body import parse_body, read_body
+from api.openai.reply import Counts, Envelope, envelope, finite, gather, must_be_finished
+from api.openai.schema import ChatBody
+from api.openai.translate import ChatAsk, chat_ask
+from api.sse import DONE, data, stream_answer
+from swarm.chat.completion import CompletionParser, Piece, Reasoning, Text
+from swarm.chat.reasoning import OPEN as REASONING_MARK
+from swarm.chat.tool_calls import Call
+from swarm.engines.base import Delta, Event, Finished
+from swarm.types import FinishReason, Prompt, TokenLogprob
+
+
+async def chat_completions(request: web.Request) -> web.StreamResponse:
+    """Answer a chat request."""
+    pool = request.app[POOL]
+    raw = await read_body(request, context_tokens=pool.context_tokens)
+    ask = chat_ask(parse_body(ChatBody, raw))
+    model = pool.resolve(ask.model)
+    template = pool.template(model)
+    text = await asyncio.to_thread(template.render, ask.messages, ask.tools, ask.template_options)
+    events = pool.generate(model, Prompt(text, ask.sampling, ask.n))
+    watched = request.app[METRICS].watch(events, label=request_label(request))
+    head = envelope("chatcmpl", model.id, model.engine.info)
+    choices = [_choice(ask, text) for _ in range(ask.n)]
+    if ask.stream:
+        encoder = ChatStream(head, choices, include_usage=ask.include_usage)
+        return await stream_answer(request, watched, encoder, pulse_s=request.app[PULSE_S])
+    return json_response(await gather(watched, ChatWhole(head, choices)))
+
+
+@dataclass(slots=True)
+class Choice:
+    """One sequence on its way to a choice; `logprobs` None: none were asked for."""
+
+    parser: CompletionParser
+    logprobs: list[TokenLogprob] | None
+    reason: FinishReason | None = None
+
+    def read(self, event: Delta, counts: Counts) -> list[Piece]:
+        """The pieces that new text completes."""
+        if self.parser.in_reasoning:
+            counts.reasoning += event.tokens
+        if self.logprobs is not None:
+            self.logprobs += event.logprobs
+        return self.parser.feed(event.text)
+
+    def finish(self, event: Finished) -> list[Piece]:
+        """The pieces that were held back; sets the reason."""
+        pieces = self.parser.finish()
+        called = event.reason == "stop" and self.parser.calls_seen > 0
+        self.reason = "tool_calls" if called else event.reason
+        return pieces
+
+
+def _choice(ask: ChatAsk, prompt: str) -> Choice:
+    parser = CompletionParser(
+        calls_offered=bool(ask.tools),
+        reasoning_opened=prompt.rstrip().endswith(REASONING_MARK),
+        one_call=ask.one_call,
+    )
+    return Choice(parser, None if ask.sampling.top_logprobs is None else [])
+
+
+def _call_object(call: Call) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": f"call_{secrets.token_hex(12)}", "type": "function", "function": function}
+
+
+def logprobs_object(logprobs: list[TokenLogprob] | None) -> dict[str, Any] | None:
+    """The logprobs field of a chat choice."""
+    if logprobs is None:
+        return None
+    return {"content": [_token(token, top=True) for token in logprobs], "refusal": None}
+
+
+def _token(token: TokenLogprob, *, top: bool = False) -> dict[str, Any]:
+    shown = {"token": token.token, "logprob": finite(token.logprob), "bytes": list(token.utf8)}
+    return {**shown, "top_logprobs": [_token(rival) for rival in token.top]} if top else shown
+
+
+@dataclass(slots=True)
+class _Message:
+    text: list[str] = field(default_factory=list[str])
+    reasoning: list[str] = field(default_factory=list[str])
+    calls: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    def add(self, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            if isinstance(piece, Text):
+                self.text.append(piece.text)
+            elif isinstance(piece, Reasoning):
+                self.reasoning.append(piece.text)
+            else:
+                self.calls.append(_call_object(piece))
+
+    def body(self) -> dict[str, Any]:
+        text = "".join(self.text)
+        body: dict[str, Any] = {
+            "role": "assistant",
+            "content": None if self.calls and not text else text,
+            "refusal": None,
+        }
+        if self.reasoning:
+            body["reasoning_content"] = "".join(self.reasoning)
+        if self.calls:
+            body["tool_calls"] = self.calls
+        return body
+
+
+class ChatWhole:
+    """Gathers a chat answer that is not streamed."""
+
+    def __init__(self, head: Envelope, choices: list[Choice]) -> None:
+        self._head = head
+        self._choices = choices
+        self._messages = [_Message() for _ in choices]
+        self._counts = Counts()
+
+    def add(self, events: list[Event]) -> None:
+        """Take one step's events."""
+        for event in events:
+            self._counts.add(event)
+            if isinstance(event, Delta):
+                self._messages[event.index].add(
+                    self._choices[event.index].read(event, self._counts)
+                )
+            elif isinstance(event, Finished):
+                self._messages[event.index].add(self._choices[event.index].finish(event))
+
+    def body(self) -> dict[str, Any]:
+        """The chat.completion object."""
+        must_be_finished(choice.reason for choice in self._choices)
+        choices = [
+            {
+                "index": index,
+                "message": message.body(),
+                "logprobs": logprobs_object(choice.logprobs),
+                "finish_reason": choice.reason,
+            }
+            for index, (choice, message) in enumerate(
+                zip(self._choices, self._messages, strict=True)
+            )
+        ]
+        return {
+            **self._head.fields("chat.completion"),
+            "choices": choices,
+            "usage": self._counts.usage(),
+        }
+
+
+class ChatStream:
+    """Encodes a chat answer as chunks. Only what differs from chunk to chunk is serialised."""
+
+    def __init__(self, head: Envelope, choices: list[Choice], *, include_usage: bool) -> None:
+        self._head = head
+        self._choices = choices
+        self._calls_sent = [0] * len(choices)
+        self._counts = Counts()
+        self._include_usage = include_usage
+        fields = json.dumps(head.fields("chat.completion.chunk"))
+        self._prefix = f'data: {fields[:-1]}, "choices": [{{"index": '
+        self._suffix = '}], "usage": null}\n\n' if include_usage else "}]}\n\n"
+
+    def begin(self) -> bytes:
+        """The role of every choice."""
+        delta = {"role": "assistant", "content": "", "refusal": None}
+        chunks = [self._chunk(index, json.dumps(delta)) for index in range(len(self._choices))]
+        return "".join(chunks).encode()
+
+    def step(self, events: list[Event]) -> bytes:
+        """The chunks of one engine step."""
+        chunks: list[str] = []
+        for event in events:
+            if isinstance(event, Delta):
+                pieces = self._choices[event.index].read(event, self._counts)
+                self._say(event.index, pieces, chunks)
+                continue
+            self._counts.add(event)
+            if isinstance(event, Finished):
+                self._say(event.index, self._choices[event.index].finish(event), chunks)
+                chunks.append(self._last(event.index))
+        return "".join(chunks).encode()
+
+    def end(self) -> bytes:
+        """The usage, if asked for, and the end mark."""
+        must_be_finished(choice.reason for choice in self._choices)
+        if not self._include_usage:
+            return DONE
+        fields = self._head.fields("chat.completion.chunk")
+        return data(json.dumps({**fields, "choices": [], "usage": self._counts.usage()})) + DONE
+
+    def _say(self, index: int, pieces: list[Piece], chunks: list[str]) -> None:
+        chunks += [self._chunk(index, self._delta(index, piece)) for piece in pieces]
+
+    def _last(self, index: int) -> str:
+        return self._chunk(index, "{}", json.dumps(self._choices[index].reason))
+
+    def _delta(self, index: int, piece: Piece) -> str:
+        if isinstance(piece, Text):
+            return f'{{"content": {json.dumps(piece.text)}}}'
+        if isinstance(piece, Reasoning):
+            return f'{{"reasoning_content": {json.dumps(piece.text)}}}'
+        call = {"index": self._calls_sent[index], **_call_object(piece)}
+        self._calls_sent[index] += 1
+        return json.dumps({"tool_calls": [call]})
+
+    def _chunk(self, index: int, delta: str, reason: str = "null") -> str:
+        logprobs = self._logprobs(self._choices[index])
+        return (
+            f'{self._prefix}{index}, "delta": {delta}, "logprobs": {logprobs}, '
+            f'"finish_reason": {reason}{self._suffix}'
+        )
+
+    @staticmethod
+    def _logprobs(choice: Choice) -> str:
+        """Those that wait: text may be held back, and its tokens go out with the next chunk."""
+        if not choice.logprobs:
+            return "null"
+        text = json.dumps(logprobs_object(choice.logprobs))
+        choice.logprobs = []
+        return text

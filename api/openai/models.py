@@ -1,0 +1,56 @@
+"""GET /v1/models and /v1/models/{id}: what a client may ask for."""
+
+from typing import Any
+
+from aiohttp import web
+
+from api.context import POOL
+from api.errors import json_response
+from swarm.engines.base import ModelInfo
+from swarm.errors import EngineError
+from swarm.pool import Pool
+
+
+async def list_models(request: web.Request) -> web.StreamResponse:
+    """Every id that this node answers to."""
+    pool = request.app[POOL]
+    return json_response(
+        {"object": "list", "data": [_model_object(pool, name) for name in pool.ids()]}
+    )
+
+
+async def get_model(request: web.Request) -> web.StreamResponse:
+    """One id; it may hold slashes and colons."""
+    pool = request.app[POOL]
+    return json_response(_model_object(pool, request.match_info["id"].rstrip("/")))
+
+
+def _model_object(pool: Pool, name: str) -> dict[str, Any]:
+    model = pool.resolve(name)
+    body: dict[str, Any] = {
+        "id": name,
+        "object": "model",
+        "created": model.created,
+        "owned_by": "local-swarm",
+        "root": model.id,
+    }
+    try:
+        return body | _facts(model.engine.info)
+    except EngineError:
+        return body
+
+
+def _facts(info: ModelInfo) -> dict[str, Any]:
+    """What is known of a loaded model, under the names that other servers use."""
+    return {
+        "context_length": info.context_tokens,
+        "max_model_len": info.context_tokens,
+        "description": info.description,
+        "meta": {
+            "architecture": info.architecture,
+            "n_params": info.parameters,
+            "size": info.size_bytes,
+            "n_vocab": info.vocabulary,
+            "n_ctx_train": info.trained_context_tokens,
+        },
+    }

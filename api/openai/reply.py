@@ -1,0 +1,103 @@
+"""What answers of all kinds share: who answers, what was used, and events gathered to the end."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from swarm.engines.base import Accepted, Event, Finished, ModelInfo, Started
+from swarm.errors import GenerationFailed
+from swarm.types import FinishReason
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The fields that every object of one answer repeats."""
+
+    id: str
+    created: int
+    model: str
+    fingerprint: str
+
+    def fields(self, kind: str) -> dict[str, Any]:
+        """Those fields under their OpenAI names; `kind` is the object's type."""
+        return {
+            "id": self.id,
+            "object": kind,
+            "created": self.created,
+            "model": self.model,
+            "system_fingerprint": self.fingerprint,
+        }
+
+
+def envelope(prefix: str, model_id: str, info: ModelInfo) -> Envelope:
+    """A fresh envelope. The fingerprint changes when another model file is behind the id."""
+    identity = f"{info.name} {info.architecture} {info.parameters} {info.size_bytes}"
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
+    return Envelope(f"{prefix}-{secrets.token_hex(12)}", int(time.time()), model_id, f"fp_{digest}")
+
+
+class Counts:
+    """Tokens of one answer, gathered from its events."""
+
+    def __init__(self) -> None:
+        self._accepted = 0
+        self._prompt = 0
+        self._cached = 0
+        self._completion = 0
+        self.reasoning = 0
+
+    def add(self, event: Event) -> None:
+        """Count what the event tells."""
+        if isinstance(event, Accepted):
+            self._accepted += event.prompt_tokens
+        elif isinstance(event, Started):
+            self._prompt += event.prompt_tokens
+            self._cached += event.cached_tokens
+        elif isinstance(event, Finished):
+            self._completion += event.completion_tokens
+
+    def usage(self) -> dict[str, Any]:
+        """The usage object."""
+        prompt = self._prompt or self._accepted
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": self._completion,
+            "total_tokens": prompt + self._completion,
+            "prompt_tokens_details": {"cached_tokens": self._cached, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": self.reasoning, "audio_tokens": 0},
+        }
+
+
+class Gatherer(Protocol):
+    """Takes an answer's events and gives the answer's body."""
+
+    def add(self, events: list[Event]) -> None:
+        """Take one step's events."""
+        ...
+
+    def body(self) -> dict[str, Any]:
+        """The answer; raises GenerationFailed if it is not complete."""
+        ...
+
+
+async def gather(events: AsyncGenerator[list[Event]], gatherer: Gatherer) -> dict[str, Any]:
+    """The body of an answer that is not streamed."""
+    async with aclosing(events):
+        async for step in events:
+            gatherer.add(step)
+    return gatherer.body()
+
+
+def must_be_finished(reasons: Iterable[FinishReason | None]) -> None:
+    """Raise GenerationFailed if a choice was left without its end."""
+    if None in reasons:
+        raise GenerationFailed("the engine ended before the answer was complete")
+
+
+def finite(logprob: float) -> float:
+    """JSON has no infinities; OpenAI writes -9999."""
+    return max(logprob, -9999.0)

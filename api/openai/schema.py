@@ -1,0 +1,220 @@
+"""The bodies of OpenAI requests, checked by pydantic: types and bounds, field by field.
+
+Fields that we do not know are ignored. What needs more than one field is in translate.py.
+"""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+
+class Part(_Body):
+    """One part of a message's content; which types are served is decided in translate.py."""
+
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+
+
+def _content_form(value: object) -> str | None:
+    if isinstance(value, str):
+        return "<text>"
+    return "<parts>" if isinstance(value, list) else None
+
+
+Content: TypeAlias = Annotated[
+    Annotated[str, Tag("<text>")] | Annotated[list[Part], Tag("<parts>")],
+    Discriminator(
+        _content_form,
+        custom_error_type="content_form",
+        custom_error_message="should be a string or a list of content parts",
+    ),
+]
+
+
+class CalledFunction(_Body):
+    """The function part of a call in an assistant message."""
+
+    name: str
+    arguments: str
+
+
+class CallBody(_Body):
+    """A call that the assistant made earlier."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
+class MessageBody(_Body):
+    """One message of a conversation."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: Content | None = None
+    name: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[CallBody] | None = None
+    tool_call_id: str | None = None
+
+
+class FunctionBody(_Body):
+    """A function that the model may call."""
+
+    name: str = Field(min_length=1, max_length=256)
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class ToolBody(_Body):
+    """A tool that the model may call."""
+
+    type: Literal["function"]
+    function: FunctionBody
+
+
+class NamedFunction(_Body):
+    """The name in a tool choice."""
+
+    name: str
+
+
+class NamedTool(_Body):
+    """A tool choice that names one tool."""
+
+    type: Literal["function"]
+    function: NamedFunction
+
+
+def _choice_form(value: object) -> str | None:
+    if isinstance(value, str):
+        return "<mode>"
+    return "<named>" if isinstance(value, dict) else None
+
+
+ToolChoice: TypeAlias = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag("<mode>")]
+    | Annotated[NamedTool, Tag("<named>")],
+    Discriminator(
+        _choice_form,
+        custom_error_type="choice_form",
+        custom_error_message="should be 'none', 'auto', 'required' or an object with a function",
+    ),
+]
+
+
+class FormatBody(_Body):
+    """The wished form of the answer."""
+
+    type: Literal["text", "json_object", "json_schema"]
+
+
+class StreamOptions(_Body):
+    """What a stream shall carry besides the answer."""
+
+    include_usage: bool | None = None
+
+
+def _stop_form(value: object) -> str | None:
+    if isinstance(value, str):
+        return "<one>"
+    return "<many>" if isinstance(value, list) else None
+
+
+StopString: TypeAlias = Annotated[str, Field(min_length=1, max_length=1024)]
+Stop: TypeAlias = Annotated[
+    Annotated[StopString, Tag("<one>")]
+    | Annotated[list[StopString], Field(max_length=16), Tag("<many>")],
+    Discriminator(
+        _stop_form,
+        custom_error_type="stop_form",
+        custom_error_message="should be a string or a list of at most 16 strings",
+    ),
+]
+
+
+class SamplingBody(_Body):
+    """What both kinds of generation understand; the second half are common extensions."""
+
+    model: str = Field(min_length=1)
+    n: int | None = Field(None, ge=1, le=128)
+    max_tokens: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    stop: Stop | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    user: str | None = None
+
+    top_k: int | None = Field(None, ge=-1)
+    min_p: float | None = Field(None, ge=0, le=1)
+    typical_p: float | None = Field(None, gt=0, le=1)
+    repetition_penalty: float | None = Field(None, gt=0, le=10)
+    repeat_penalty: float | None = Field(None, gt=0, le=10)
+    ignore_eos: bool | None = None
+
+
+class ChatBody(SamplingBody):
+    """POST /v1/chat/completions."""
+
+    messages: list[MessageBody] = Field(min_length=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    tools: list[ToolBody] | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: FormatBody | None = None
+    reasoning_effort: str | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+    modalities: list[str] | None = None
+    audio: Any = None
+    functions: Any = None
+    function_call: Any = None
+    web_search_options: Any = None
+
+
+def _prompt_form(value: object) -> str | None:
+    if isinstance(value, str):
+        return "<text>"
+    if not isinstance(value, list) or not value:
+        return None
+    first: object = value[0]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(first, str):
+        return "<texts>"
+    return "<lists>" if isinstance(first, list) else "<tokens>"
+
+
+TokenId: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
+Tokens: TypeAlias = Annotated[list[TokenId], Field(min_length=1)]
+PromptForm: TypeAlias = Annotated[
+    Annotated[str, Tag("<text>")]
+    | Annotated[list[str], Field(max_length=128), Tag("<texts>")]
+    | Annotated[Tokens, Tag("<tokens>")]
+    | Annotated[list[Tokens], Field(max_length=128), Tag("<lists>")],
+    Discriminator(
+        _prompt_form,
+        custom_error_type="prompt_form",
+        custom_error_message="should be a string or token ids, or a list of several, not empty",
+    ),
+]
+
+
+class CompletionBody(SamplingBody):
+    """POST /v1/completions."""
+
+    prompt: PromptForm
+    logprobs: int | None = Field(None, ge=0, le=20)
+    echo: bool | None = None
+    suffix: str | None = None
+    best_of: int | None = Field(None, ge=1, le=128)

@@ -1,0 +1,229 @@
+"""A checked body to what the swarm is asked: pure; what cannot be honoured is InvalidRequest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from api.openai.schema import (
+    ChatBody,
+    CompletionBody,
+    MessageBody,
+    NamedTool,
+    Part,
+    SamplingBody,
+    ToolBody,
+)
+from swarm.chat.template import RESERVED
+from swarm.errors import InvalidRequest
+from swarm.types import Message, SamplingParams, ToolCall, ToolSpec
+
+_MAX_SEED = 2**32 - 1
+"""Engines take 32 bits, and the highest value means a random seed to some."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatAsk:
+    """What a chat request asks for."""
+
+    model: str
+    messages: tuple[Message, ...]
+    sampling: SamplingParams
+    tools: tuple[ToolSpec, ...] = ()
+    template_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    n: int = 1
+    stream: bool = False
+    include_usage: bool = False
+    one_call: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionAsk:
+    """What a plain completion request asks for: every prompt is completed `n` times."""
+
+    model: str
+    prompts: tuple[str | tuple[int, ...], ...]
+    sampling: SamplingParams
+    n: int = 1
+    stream: bool = False
+    include_usage: bool = False
+
+
+def chat_ask(body: ChatBody) -> ChatAsk:
+    """A chat body as a ChatAsk. `parallel_tool_calls: false` keeps the first call only."""
+    _refuse_chat_fields(body)
+    if body.top_logprobs and not body.logprobs:
+        raise InvalidRequest("top_logprobs needs logprobs: true", param="top_logprobs")
+    limit = (
+        body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
+    )
+    top = (body.top_logprobs or 0) if body.logprobs else None
+    return ChatAsk(
+        model=body.model,
+        messages=tuple(_message(message, at) for at, message in enumerate(body.messages)),
+        sampling=_sampling(body, max_tokens=limit, top_logprobs=top),
+        tools=() if body.tool_choice == "none" else tuple(map(_tool, body.tools or ())),
+        template_options=_template_options(body),
+        n=body.n or 1,
+        stream=bool(body.stream),
+        include_usage=_include_usage(body),
+        one_call=body.parallel_tool_calls is False,
+    )
+
+
+def completion_ask(body: CompletionBody) -> CompletionAsk:
+    """A completion body as a CompletionAsk."""
+    if body.echo:
+        raise InvalidRequest("echo is not served; the prompt is not repeated", param="echo")
+    if body.suffix:
+        raise InvalidRequest(
+            "suffix is not served; text is only completed at its end", param="suffix"
+        )
+    n = body.n or 1
+    if body.best_of is not None and body.best_of != n:
+        raise InvalidRequest(f"best_of can only be n, which is {n}", param="best_of")
+    return CompletionAsk(
+        model=body.model,
+        prompts=_prompts(body.prompt),
+        sampling=_sampling(
+            body,
+            max_tokens=16 if body.max_tokens is None else body.max_tokens,
+            top_logprobs=body.logprobs,
+        ),
+        n=n,
+        stream=bool(body.stream),
+        include_usage=_include_usage(body),
+    )
+
+
+def _prompts(
+    prompt: str | list[str] | list[int] | list[list[int]],
+) -> tuple[str | tuple[int, ...], ...]:
+    if isinstance(prompt, str):
+        return (prompt,)
+    texts = [item for item in prompt if isinstance(item, str)]
+    lists = [tuple(item) for item in prompt if isinstance(item, list)]
+    tokens = tuple(item for item in prompt if isinstance(item, int))
+    return (tokens,) if tokens else (*texts, *lists)
+
+
+def _refuse_chat_fields(body: ChatBody) -> None:
+    reasons = {
+        "audio": "audio answers are not served",
+        "functions": "functions is the old form; send tools",
+        "function_call": "function_call is the old form; send tool_choice",
+        "web_search_options": "web search is not served",
+    }
+    for name, reason in reasons.items():
+        if getattr(body, name) is not None:
+            raise InvalidRequest(reason, param=name)
+    if any(kind != "text" for kind in body.modalities or ()):
+        raise InvalidRequest("modalities can only be ['text'] here", param="modalities")
+    if body.response_format is not None and body.response_format.type != "text":
+        message = f"response_format {body.response_format.type!r} is not served yet; only 'text' is"
+        raise InvalidRequest(message, param="response_format.type")
+    if body.tool_choice == "required" or isinstance(body.tool_choice, NamedTool):
+        raise InvalidRequest(
+            "tool_choice can be 'auto' or 'none' here; a call cannot be forced yet",
+            param="tool_choice",
+        )
+
+
+def _message(body: MessageBody, at: int) -> Message:
+    path = f"messages[{at}]"
+    if body.content is None and body.role not in ("assistant", "function"):
+        raise InvalidRequest(
+            f"{path}.content is required for the role {body.role!r}", param=f"{path}.content"
+        )
+    if body.role == "tool" and body.tool_call_id is None:
+        raise InvalidRequest(f"{path}.tool_call_id is required", param=f"{path}.tool_call_id")
+    if body.tool_calls and body.role != "assistant":
+        raise InvalidRequest(
+            f"{path}.tool_calls is for assistants only", param=f"{path}.tool_calls"
+        )
+    calls = [
+        ToolCall(call.id, call.function.name, call.function.arguments)
+        for call in body.tool_calls or ()
+    ]
+    return Message(
+        role=body.role,
+        content=_content(body, path),
+        reasoning=body.reasoning_content or body.reasoning,
+        tool_calls=tuple(calls),
+        tool_call_id=body.tool_call_id,
+        name=body.name,
+    )
+
+
+def _content(body: MessageBody, path: str) -> str | None:
+    if isinstance(body.content, list):
+        parts = [_part(part, f"{path}.content[{at}]") for at, part in enumerate(body.content)]
+        return "".join(parts)
+    return body.refusal if body.content is None else body.content
+
+
+def _part(part: Part, path: str) -> str:
+    if part.type == "refusal" and part.refusal is not None:
+        return part.refusal
+    if part.type != "text":
+        message = f"{path}.type is {part.type!r}; this model reads only 'text'"
+        raise InvalidRequest(message, param=f"{path}.type")
+    if part.text is None:
+        raise InvalidRequest(f"{path}.text is required", param=f"{path}.text")
+    return part.text
+
+
+def _tool(tool: ToolBody) -> ToolSpec:
+    empty: dict[str, Any] = {"type": "object", "properties": {}}
+    function = tool.function
+    return ToolSpec(function.name, function.description or "", function.parameters or empty)
+
+
+def _template_options(body: ChatBody) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if body.reasoning_effort is not None:
+        options["reasoning_effort"] = body.reasoning_effort
+    if body.reasoning_effort == "none":
+        options["enable_thinking"] = False
+    for name, value in (body.chat_template_kwargs or {}).items():
+        if name in RESERVED:
+            path = f"chat_template_kwargs.{name}"
+            raise InvalidRequest(f"{path} is set by the server", param=path)
+        options[name] = value
+    return options
+
+
+def _sampling(
+    body: SamplingBody, *, max_tokens: int | None, top_logprobs: int | None
+) -> SamplingParams:
+    repetition = (
+        body.repetition_penalty if body.repetition_penalty is not None else body.repeat_penalty
+    )
+    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
+    return SamplingParams(
+        temperature=body.temperature,
+        top_p=body.top_p,
+        top_k=None if body.top_k is None else max(0, body.top_k),
+        min_p=body.min_p,
+        typical_p=body.typical_p,
+        repetition_penalty=repetition,
+        presence_penalty=body.presence_penalty or 0.0,
+        frequency_penalty=body.frequency_penalty or 0.0,
+        logit_bias=_logit_bias(body.logit_bias or {}),
+        seed=None if body.seed is None else body.seed % _MAX_SEED,
+        max_tokens=max_tokens,
+        stop=stop,
+        ignore_eos=bool(body.ignore_eos),
+        top_logprobs=top_logprobs,
+    )
+
+
+def _logit_bias(biases: Mapping[str, float]) -> dict[int, float]:
+    for token in biases:
+        if not (token.isascii() and token.isdigit() and len(token) <= 9):
+            path = f"logit_bias.{token[:40]}"
+            raise InvalidRequest(f"{path}: the keys should be token ids", param=path)
+    return {int(token): bias for token, bias in biases.items()}
+
+
+def _include_usage(body: SamplingBody) -> bool:
+    return bool(body.stream_options and body.stream_options.include_usage)

@@ -1,0 +1,108 @@
+"""An application on a socket: bounded waits for headers, and an orderly end."""
+
+import asyncio
+import errno
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from swarm.errors import ConfigurationError
+
+HEADER_SECONDS = 10.0
+_KEEP_ALIVE_SECONDS = 75.0
+_LAST_WRITES_SECONDS = 1.0
+
+
+class PortInUseError(ConfigurationError):
+    """Somebody else listens there."""
+
+
+class ClientServer:
+    """Serves an application on one address, from entering the context until leaving it.
+
+    aiohttp bounds no slow headers: a connection that has not sent a whole first request
+    within `header_s` seconds is closed here, and later ones with the keep-alive limit.
+    """
+
+    def __init__(
+        self, app: web.Application, *, host: str, port: int, header_s: float = HEADER_SECONDS
+    ) -> None:
+        self._app = app
+        self._host = host
+        self._port = port
+        self._header_s = header_s
+        self._silent: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+        self._listener: asyncio.Server | None = None
+        self._stack = AsyncExitStack()
+        app.middlewares.insert(0, self._hear)
+
+    async def __aenter__(self) -> Self:
+        runner = web.AppRunner(
+            self._app,
+            access_log=None,
+            handler_cancellation=True,
+            keepalive_timeout=_KEEP_ALIVE_SECONDS,
+            shutdown_timeout=_LAST_WRITES_SECONDS,
+        )
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        server = runner.server
+        if server is None:
+            raise RuntimeError("an aiohttp runner that was set up has a server")
+        loop = asyncio.get_running_loop()
+        try:
+            self._listener = await loop.create_server(
+                lambda: self._connected(server()), self._host, self._port, backlog=1024
+            )
+        except OSError as error:
+            await self._stack.aclose()
+            raise _cannot_listen(error, self._host, self._port) from error
+        self._stack.callback(self._listener.close)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for timer in self._silent.values():
+            timer.cancel()
+        await self._stack.aclose()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, also when 0 was asked for."""
+        if self._listener is None:
+            return self._port
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    def stop_accepting(self) -> None:
+        """Refuse new connections; those that are open go on."""
+        if self._listener is not None:
+            self._listener.close()
+
+    def _connected(self, connection: web.RequestHandler) -> web.RequestHandler:
+        loop = asyncio.get_running_loop()
+        self._silent[connection] = loop.call_later(self._header_s, self._give_up, connection)
+        return connection
+
+    def _give_up(self, connection: web.RequestHandler) -> None:
+        del self._silent[connection]
+        connection.force_close()
+
+    @web.middleware
+    async def _hear(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        timer = self._silent.pop(request.protocol, None)
+        if timer is not None:
+            timer.cancel()
+        return await handler(request)
+
+
+def _cannot_listen(error: OSError, host: str, port: int) -> ConfigurationError:
+    if error.errno == errno.EADDRINUSE:
+        return PortInUseError(f"port {port} of {host} is in use")
+    return ConfigurationError(f"cannot listen on {host} port {port}: {error.strerror}")

@@ -1,0 +1,118 @@
+"""Server-sent events: an answer as it is generated, never buffered, never ended falsely.
+
+Knows no OpenAI chunk; an encoder turns events into bytes.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Protocol
+
+from aiohttp import web
+
+from api.errors import error_object
+from swarm.engines.base import Event
+from swarm.errors import GenerationFailed, SwarmError
+
+DONE = b"data: [DONE]\n\n"
+
+_KEEP_ALIVE = b": keep-alive\n\n"
+_STALL_SECONDS = 60.0
+_FLUSH_SECONDS = 1.0
+_HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",
+}
+
+
+class Encoder(Protocol):
+    """Turns an answer into the bytes of its stream."""
+
+    def begin(self) -> bytes:
+        """What a client sees at once, before the prompt is read."""
+        ...
+
+    def step(self, events: list[Event]) -> bytes:
+        """The chunks of one engine step, maybe none."""
+        ...
+
+    def end(self) -> bytes:
+        """What follows the last step. Raises GenerationFailed if a choice has no finish."""
+        ...
+
+
+def data(text: str) -> bytes:
+    """One event."""
+    return f"data: {text}\n\n".encode()
+
+
+async def stream_answer(
+    request: web.Request, events: AsyncGenerator[list[Event]], encoder: Encoder, *, pulse_s: float
+) -> web.StreamResponse:
+    """Stream an answer. An error before the first event is raised, for an HTTP status.
+
+    A later one becomes an error event, and the connection is cut: a client that sees a
+    clean end takes what it has for the whole answer. While nothing is generated, a comment
+    goes out every `pulse_s` seconds.
+    """
+    async with aclosing(events):
+        first = await anext(events, None)
+        if first is None:
+            raise GenerationFailed("the engine gave no answer")
+        response = web.StreamResponse(headers=_HEADERS)
+        await response.prepare(request)
+        sink = _Sink(response)
+        pulse = asyncio.create_task(_pulse(sink, pulse_s))
+        whole = False
+        try:
+            await sink.write(encoder.begin() + encoder.step(first))
+            async for step in events:
+                await sink.write(encoder.step(step))
+            await sink.write(encoder.end())
+            whole = True
+        except SwarmError as error:
+            await sink.write(data(json.dumps(error_object(error))))
+        finally:
+            pulse.cancel()
+            if not whole:
+                _cut(request)
+    return response
+
+
+class _Sink:
+    """Writes to a client and gives up on one that does not read."""
+
+    def __init__(self, response: web.StreamResponse) -> None:
+        self._response = response
+        self.last_write = asyncio.get_running_loop().time()
+
+    async def write(self, raw: bytes) -> None:
+        if not raw:
+            return
+        self.last_write = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(_STALL_SECONDS):
+                await self._response.write(raw)
+        except TimeoutError:
+            raise ConnectionResetError("the client does not read its stream") from None
+
+
+async def _pulse(sink: _Sink, pulse_s: float) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(pulse_s)
+        if loop.time() - sink.last_write >= pulse_s * 0.9:
+            try:
+                await sink.write(_KEEP_ALIVE)
+            except ConnectionError:
+                return
+
+
+def _cut(request: web.Request) -> None:
+    """Close the connection without the chunk that would end the body; what is written goes out."""
+    transport = request.transport
+    if transport is not None:
+        transport.close()
+        asyncio.get_running_loop().call_later(_FLUSH_SECONDS, transport.abort)
