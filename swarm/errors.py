@@ -47,12 +47,16 @@ class ContextOverflow(RequestError):
     """The prompt does not fit the model's context; known before anything is generated."""
 
     def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
-        super().__init__(
-            f"request ({prompt_tokens} tokens) exceeds the available context size "
-            f"({context_tokens} tokens); maximum context length is {context_tokens} tokens"
-        )
+        super().__init__(prompt_tokens, context_tokens)
         self.prompt_tokens = prompt_tokens
         self.context_tokens = context_tokens
+
+    def __str__(self) -> str:
+        return (
+            f"request ({self.prompt_tokens} tokens) exceeds the available context size "
+            f"({self.context_tokens} tokens); maximum context length is "
+            f"{self.context_tokens} tokens"
+        )
 
 
 class EngineError(SwarmError):

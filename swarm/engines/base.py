@@ -93,7 +93,7 @@ class Stepper(Protocol):
     @property
     def info(self) -> ModelInfo: ...
 
-    def submit(self, request_id: int, prompt: Prompt) -> None:
+    def submit(self, request_id: int, prompt: Prompt) -> Accepted:
         """Queue a prompt. Raises ContextOverflow or InvalidRequest at once if it cannot run."""
         ...
 
@@ -105,7 +105,14 @@ class Stepper(Protocol):
         """Advance every request by about one token or one chunk; events by request id."""
         ...
 
+    def tokenize(self, text: str) -> list[int]: ...
+
     def load(self) -> EngineLoad: ...
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step would do anything."""
+        ...
 
 
 class Engine(Protocol):

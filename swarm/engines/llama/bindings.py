@@ -1,0 +1,123 @@
+"""llama.cpp's model and vocabulary behind Python types; owns the native model's memory."""
+
+import ctypes
+import logging
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+
+from swarm.errors import ModelLoadFailed
+
+log = logging.getLogger(__name__)
+
+_LEVELS = {4: logging.ERROR}
+"""ggml's error level; its warnings and news tell a developer's story and are our DEBUG."""
+
+
+@llama_cpp.llama_log_callback
+def _forward_log(level: int, text: bytes, _data: Any) -> None:
+    log.log(_LEVELS.get(level, logging.DEBUG), "%s", text.decode(errors="replace").rstrip())
+
+
+def start_backend() -> None:
+    """Initialise llama.cpp once in this process, its log going to ours."""
+    llama_cpp.llama_log_set(_forward_log, ctypes.c_void_p(0))
+    llama_cpp.llama_backend_init()
+
+
+class Model:
+    """A loaded GGUF file. Raises ModelLoadFailed where the file or the memory will not do."""
+
+    def __init__(self, path: Path, *, gpu_layers: int) -> None:
+        if not path.is_file():
+            raise ModelLoadFailed(f"there is no model file {path}")
+        parameters = llama_cpp.llama_model_default_params()
+        parameters.n_gpu_layers = gpu_layers
+        self.path = path
+        self.handle = llama_cpp.llama_model_load_from_file(bytes(path), parameters)
+        if not self.handle:
+            raise ModelLoadFailed(f"{path} cannot be loaded: it is damaged, or not a GGUF file")
+        self.vocabulary = Vocabulary(self.handle)
+
+    def close(self) -> None:
+        if self.handle:
+            llama_cpp.llama_model_free(self.handle)
+            self.handle = None
+
+    def metadata(self, key: str) -> str | None:
+        """The value of one key of the file's metadata as text, None where it has none."""
+        buffer = ctypes.create_string_buffer(256)
+        length = llama_cpp.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
+        if length < 0:
+            return None
+        if length >= len(buffer):
+            buffer = ctypes.create_string_buffer(length + 1)
+            llama_cpp.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
+        return buffer.value.decode(errors="replace")
+
+    def description(self) -> str:
+        buffer = ctypes.create_string_buffer(256)
+        llama_cpp.llama_model_desc(self.handle, buffer, len(buffer))
+        return buffer.value.decode(errors="replace")
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether its memory is a running state, wholly or in some layers, that cannot be cut."""
+        recurrent = llama_cpp.llama_model_is_recurrent(self.handle)
+        return bool(recurrent or llama_cpp.llama_model_is_hybrid(self.handle))
+
+
+class Vocabulary:
+    """Text to token ids and back."""
+
+    def __init__(self, model: Any) -> None:
+        self.handle = llama_cpp.llama_model_get_vocab(model)
+        self.size: int = llama_cpp.llama_vocab_n_tokens(self.handle)
+        self.bos: int = llama_cpp.llama_vocab_bos(self.handle)
+        self.eos: int = llama_cpp.llama_vocab_eos(self.handle)
+        self.adds_bos: bool = llama_cpp.llama_vocab_get_add_bos(self.handle)
+        self._pieces: dict[int, bytes] = {}
+        self._buffer = ctypes.create_string_buffer(512)
+
+    def tokenize(self, text: str) -> list[int]:
+        """Ids of a text in which special tokens are written out.
+
+        The model's beginning token is added where the model wants one and the text, as most
+        chat templates write it, does not have it already.
+        """
+        written = self.bos >= 0 and text.startswith(self.written(self.bos))
+        raw = text.encode("utf-8", errors="replace")
+        room = len(raw) + 8
+        ids = (llama_cpp.llama_token * room)()
+        count = llama_cpp.llama_tokenize(
+            self.handle, raw, len(raw), ids, room, self.adds_bos and not written, True
+        )
+        return ids[:count]
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token shows; control tokens show none."""
+        found = self._pieces.get(token)
+        if found is None:
+            found = self._pieces[token] = self._render(token, special=False)
+        return found
+
+    def written(self, token: int) -> str:
+        """A token written out, special or not; empty for a token that does not exist."""
+        return "" if token < 0 else self._render(token, special=True).decode(errors="replace")
+
+    def ends_generation(self, token: int) -> bool:
+        return llama_cpp.llama_vocab_is_eog(self.handle, token)
+
+    def end_tokens(self) -> list[int]:
+        """Every token that ends a generation."""
+        return [token for token in range(self.size) if self.ends_generation(token)]
+
+    def _render(self, token: int, *, special: bool) -> bytes:
+        length = llama_cpp.llama_token_to_piece(
+            self.handle, token, self._buffer, len(self._buffer), 0, special
+        )
+        if length < 0:
+            self._buffer = ctypes.create_string_buffer(-length)
+            return self._render(token, special=special)
+        return self._buffer.raw[:length]

@@ -1,0 +1,129 @@
+"""A llama.cpp context: one key-value cache for all sequences, one batch, its logits."""
+
+import ctypes
+from collections.abc import Sequence as Tokens
+from typing import Any
+
+import llama_cpp
+import numpy as np
+
+from swarm.engines.llama.bindings import Model
+from swarm.engines.llama.options import KV_TYPES, LlamaOptions
+from swarm.errors import GenerationFailed, ModelLoadFailed
+
+SLOT_LIMIT = 256
+"""llama.cpp's own limit of sequence ids in one context (LLAMA_MAX_SEQ)."""
+
+
+class NoRoom(Exception):  # noqa: N818 - a signal to the engine, never an error of a request
+    """The key-value cache has no place for this batch; the cache is unchanged."""
+
+
+class Batch:
+    """The tokens of one decode call. Arrays are made once and filled anew for every step."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.size = 0
+        self._token = np.zeros(capacity, np.int32)
+        self._position = np.zeros(capacity, np.int32)
+        self._slot = np.zeros(capacity, np.int32)
+        self._wanted = np.zeros(capacity, np.int8)
+        self._counts = np.ones(capacity, np.int32)
+        slots = self._slot.ctypes.data + np.arange(capacity) * self._slot.itemsize
+        self._slot_pointers = slots.astype(np.uintp)
+        self._native = llama_cpp.llama_batch(
+            n_tokens=0,
+            token=self._pointer(self._token, llama_cpp.llama_token),
+            embd=None,
+            pos=self._pointer(self._position, llama_cpp.llama_pos),
+            n_seq_id=self._pointer(self._counts, ctypes.c_int32),
+            seq_id=self._pointer(self._slot_pointers, ctypes.POINTER(llama_cpp.llama_seq_id)),
+            logits=self._pointer(self._wanted, ctypes.c_int8),
+        )
+
+    @staticmethod
+    def _pointer(array: Any, element: Any) -> Any:
+        return array.ctypes.data_as(ctypes.POINTER(element))
+
+    def clear(self) -> None:
+        self.size = 0
+
+    def add(self, tokens: Tokens[int], *, slot: int, start: int, want_logits: bool) -> int:
+        """Append consecutive tokens of one slot from position `start`; the last one's row."""
+        end = self.size + len(tokens)
+        span = slice(self.size, end)
+        self._token[span] = tokens
+        self._position[span] = np.arange(start, start + len(tokens))
+        self._slot[span] = slot
+        self._wanted[span] = 0
+        self._wanted[end - 1] = want_logits
+        self.size = end
+        return end - 1
+
+    @property
+    def native(self) -> Any:
+        self._native.n_tokens = self.size
+        return self._native
+
+
+class Context:
+    """The cache and the computation; knows slots (sequence ids) but not what they are for."""
+
+    def __init__(self, model: Model, options: LlamaOptions, *, cells: int, slots: int) -> None:
+        self.model = model
+        self.cells = cells
+        parameters = self._parameters(options, cells, slots)
+        self.handle = llama_cpp.llama_init_from_model(model.handle, parameters)
+        if not self.handle:
+            raise ModelLoadFailed(
+                f"no memory for a context of {cells} tokens ({options.kv_type}); "
+                "choose a smaller --ctx or another --kv"
+            )
+        self._memory = llama_cpp.llama_get_memory(self.handle)
+        self.batch = Batch(options.chunk_tokens + options.sequences)
+
+    @staticmethod
+    def _parameters(options: LlamaOptions, cells: int, slots: int) -> Any:
+        parameters = llama_cpp.llama_context_default_params()
+        parameters.n_ctx = cells
+        parameters.n_batch = options.chunk_tokens + options.sequences
+        parameters.n_ubatch = min(512, parameters.n_batch)
+        parameters.n_seq_max = slots
+        parameters.n_threads = parameters.n_threads_batch = options.threads
+        parameters.type_k = parameters.type_v = KV_TYPES[options.kv_type]
+        parameters.flash_attn_type = int(options.flash_attention)
+        parameters.kv_unified = True
+        parameters.swa_full = True  # a sliding window that forgot its past could not be reused
+        parameters.no_perf = True
+        return parameters
+
+    def close(self) -> None:
+        if self.handle:
+            llama_cpp.llama_free(self.handle)
+            self.handle = None
+
+    def decode(self) -> None:
+        """Compute the batch. Raises NoRoom with the cache as before, or GenerationFailed."""
+        status = llama_cpp.llama_decode(self.handle, self.batch.native)
+        if status == 1:
+            raise NoRoom
+        if status != 0:
+            raise GenerationFailed(f"llama.cpp could not decode a batch (status {status})")
+
+    def logits(self, row: int) -> "np.ndarray[Any, np.dtype[np.float32]]":
+        """The logits of a row of the last batch, shape (vocabulary,); valid until `decode`."""
+        pointer = llama_cpp.llama_get_logits_ith(self.handle, row)
+        return np.ctypeslib.as_array(pointer, (self.model.vocabulary.size,))
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Let `target` share the first `length` tokens of `source`; free in a unified cache."""
+        llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def truncate(self, slot: int, length: int) -> bool:
+        """Forget a slot from position `length` on; False where this memory cannot be cut."""
+        return bool(llama_cpp.llama_memory_seq_rm(self._memory, slot, length, -1))
+
+    def clear(self, slot: int) -> None:
+        """Forget everything of a slot, which every kind of memory can."""
+        llama_cpp.llama_memory_seq_rm(self._memory, slot, -1, -1)

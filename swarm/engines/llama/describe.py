@@ -1,0 +1,109 @@
+"""What a loaded GGUF file says of itself, and how large a cache it gets."""
+
+from dataclasses import dataclass
+
+import llama_cpp
+
+from swarm.engines.base import ModelInfo
+from swarm.engines.llama.bindings import Model
+from swarm.engines.llama.options import KV_TYPES, LlamaOptions
+from swarm.errors import ConfigurationError
+
+BITS_PER_VALUE = {
+    "f32": 32.0,
+    "f16": 16.0,
+    "bf16": 16.0,
+    "q8_0": 8.5,
+    "q5_1": 6.0,
+    "q5_0": 5.5,
+    "q4_1": 5.0,
+    "q4_0": 4.5,
+}
+"""Size of one cached value by type, scales included (ggml's block formats)."""
+
+CONTEXT_TOKENS = 32_768
+"""Context of one sequence where the owner names none: what coding agents ask for."""
+
+CELLS_AT_LEAST = 16_384
+"""Cells of the cache where memory allows, so that small contexts serve many streams."""
+
+SAMPLING_KEYS = {
+    "temp": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "penalty_repeat": "repetition_penalty",
+}
+"""Names under `general.sampling.` in a GGUF file, and ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSize:
+    """Tokens that one sequence may have, and tokens that all of them may have together."""
+
+    context_tokens: int
+    cells: int
+
+
+def size_of_cache(model: Model, options: LlamaOptions) -> CacheSize:
+    """Choose the cache's size from the memory that it may take.
+
+    Raises ConfigurationError where what the owner asked for does not fit.
+    """
+    trained = llama_cpp.llama_model_n_ctx_train(model.handle)
+    return fit_cache(trained, cell_bytes(model, options.kv_type), options)
+
+
+def fit_cache(trained_tokens: int, bytes_per_cell: int, options: LlamaOptions) -> CacheSize:
+    """The pure part of `size_of_cache`."""
+    affordable = max(options.memory_bytes // bytes_per_cell, 1)
+    asked = max(options.context_tokens or 0, options.cells or 0)
+    if asked > affordable:
+        raise ConfigurationError(
+            f"a context of {asked} tokens needs {asked * bytes_per_cell / 1e9:.1f} GB for its "
+            f"key-value cache, but {options.memory_bytes / 1e9:.1f} GB are free for it: "
+            f"at most {affordable} tokens fit (--ctx), more with a smaller --kv type"
+        )
+    context = options.context_tokens or min(trained_tokens, CONTEXT_TOKENS, affordable)
+    wanted = options.cells or min(affordable, max(2 * context, CELLS_AT_LEAST))
+    return CacheSize(context, max(context, wanted))
+
+
+def cell_bytes(model: Model, kv_type: str) -> int:
+    """Bytes that one token takes in the cache, over all layers, keys and values."""
+    heads = max(llama_cpp.llama_model_n_head(model.handle), 1)
+    width = llama_cpp.llama_model_n_embd(model.handle) // heads
+    values = llama_cpp.llama_model_n_head_kv(model.handle) * width * 2
+    layers = llama_cpp.llama_model_n_layer(model.handle)
+    return max(int(values * layers * BITS_PER_VALUE[kv_type] / 8), 1)
+
+
+def describe(model: Model, options: LlamaOptions, *, context_tokens: int) -> ModelInfo:
+    """Collect what the node wants to know of the model."""
+    vocabulary = model.vocabulary
+    layers = llama_cpp.llama_model_n_layer(model.handle)
+    asked = layers + 1 if options.gpu_layers < 0 else options.gpu_layers
+    template = llama_cpp.llama_model_chat_template(model.handle, None)
+    return ModelInfo(
+        name=model.metadata("general.name") or model.path.stem,
+        description=model.description(),
+        architecture=model.metadata("general.architecture") or "unknown",
+        parameters=llama_cpp.llama_model_n_params(model.handle),
+        size_bytes=llama_cpp.llama_model_size(model.handle),
+        context_tokens=context_tokens,
+        trained_context_tokens=llama_cpp.llama_model_n_ctx_train(model.handle),
+        vocabulary=vocabulary.size,
+        chat_template=template.decode(errors="replace") if template else None,
+        bos_token=vocabulary.written(vocabulary.bos),
+        eos_token=vocabulary.written(vocabulary.eos),
+        max_sequences=options.sequences,
+        gpu_layers=asked if llama_cpp.llama_supports_gpu_offload() else 0,
+        prefix_cuttable=not model.recurrent,
+        sampling=_sampling(model),
+        details={"kv_type": options.kv_type, "threads": str(options.threads)},
+    )
+
+
+def _sampling(model: Model) -> dict[str, float]:
+    found = {name: model.metadata(f"general.sampling.{key}") for key, name in SAMPLING_KEYS.items()}
+    return {name: float(value) for name, value in found.items() if value is not None}

@@ -1,0 +1,313 @@
+"""The llama.cpp engine: every request's sequences advance together, one batch a step.
+
+The nouns and the shape of `step` follow nano-vllm's engine and llama.cpp's parallel example.
+"""
+
+import logging
+import time
+from array import array
+from collections import deque
+
+from swarm.engines.base import (
+    Accepted,
+    Delta,
+    EngineLoad,
+    Event,
+    Finished,
+    ModelInfo,
+    Started,
+)
+from swarm.engines.llama.bindings import Model, start_backend
+from swarm.engines.llama.cache import Cache
+from swarm.engines.llama.context import Context, NoRoom
+from swarm.engines.llama.describe import describe, size_of_cache
+from swarm.engines.llama.options import LlamaOptions
+from swarm.engines.llama.sampler import Sampler, with_defaults
+from swarm.engines.llama.schedule import plan_step
+from swarm.engines.llama.sequence import Request, Sequence
+from swarm.engines.llama.slots import token_array
+from swarm.engines.text import TextStream
+from swarm.errors import ContextOverflow, GenerationFailed, InvalidRequest, ModelLoadFailed
+from swarm.types import FinishReason, Prompt
+
+log = logging.getLogger(__name__)
+
+IDLE_SLOTS = 64
+"""Slots beyond the running sequences' that may keep ended conversations."""
+
+
+def load(options: LlamaOptions) -> "LlamaEngine":
+    """Load a model and decode one token with it, so that a broken build fails here and now.
+
+    Raises ModelLoadFailed.
+    """
+    start_backend()
+    model = Model(options.path, gpu_layers=options.gpu_layers)
+    engine = LlamaEngine(model, options)
+    engine.warm_up()
+    return engine
+
+
+class LlamaEngine:
+    """A Stepper on llama.cpp. One thread drives it."""
+
+    def __init__(self, model: Model, options: LlamaOptions) -> None:
+        self._options = options
+        self._model = model
+        size = size_of_cache(model, options)
+        self._info = describe(model, options, context_tokens=size.context_tokens)
+        slots = options.sequences + IDLE_SLOTS
+        self._context = Context(model, options, cells=size.cells, slots=slots)
+        self._cache = Cache(self._context, slots, cuttable=self._info.prefix_cuttable)
+        self._waiting: deque[Sequence] = deque()
+        self._running: list[Sequence] = []
+        self._requests: dict[int, Request] = {}
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    def close(self) -> None:
+        for request_id in list(self._requests):
+            self.cancel(request_id)
+        self._context.close()
+        self._model.close()
+
+    def warm_up(self) -> None:
+        """Decode a token and leave no trace. Raises ModelLoadFailed."""
+        slot = self._cache.reserve()
+        if slot is None:
+            raise ModelLoadFailed("a context without a single slot")
+        self._context.batch.clear()
+        self._context.batch.add([0], slot=slot.id, start=0, want_logits=True)
+        try:
+            self._context.decode()
+        except (NoRoom, GenerationFailed) as error:
+            raise ModelLoadFailed(f"the model loads but cannot decode: {error}") from error
+        self._cache.drop(slot)
+
+    def tokenize(self, text: str) -> list[int]:
+        return self._model.vocabulary.tokenize(text)
+
+    def submit(self, request_id: int, prompt: Prompt) -> Accepted:
+        tokens = token_array(self._checked(prompt))
+        request = Request(request_id, prompt, tokens)
+        request.sequences = [self._sequence(request, index) for index in range(prompt.n)]
+        self._requests[request_id] = request
+        self._waiting.extend(request.sequences)
+        return Accepted(len(tokens))
+
+    def cancel(self, request_id: int) -> None:
+        request = self._requests.pop(request_id, None)
+        for sequence in list(request.sequences) if request else []:
+            self._retire(sequence)
+
+    def step(self) -> list[tuple[int, list[Event]]]:
+        self._admit()
+        shares = self._decode()
+        for row, sequence in shares:
+            self._advance(sequence, row)
+        return self._collect()
+
+    def load(self) -> EngineLoad:
+        waiting = {id(s.request) for s in self._waiting if not s.request.started}
+        return EngineLoad(
+            running=len(self._requests) - len(waiting),
+            waiting=len(waiting),
+            sequences=len(self._running),
+            cells_used=min(self._cache.cells(), self._context.cells),
+            cells_total=self._context.cells,
+        )
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._requests)
+
+    def _checked(self, prompt: Prompt) -> list[int]:
+        if not 1 <= prompt.n <= self._options.sequences:
+            raise InvalidRequest(
+                f"n is {prompt.n}; this node generates 1 to {self._options.sequences} at once",
+                param="n",
+            )
+        text = prompt.text
+        tokens = self.tokenize(text) if isinstance(text, str) else list(text)
+        if not tokens:
+            raise InvalidRequest("the prompt is empty; it needs at least one token")
+        if not all(0 <= token < self._info.vocabulary for token in tokens):
+            raise InvalidRequest(f"token ids of this model are 0 to {self._info.vocabulary - 1}")
+        if len(tokens) >= self._info.context_tokens:
+            raise ContextOverflow(len(tokens), self._info.context_tokens)
+        return tokens
+
+    def _sequence(self, request: Request, index: int) -> Sequence:
+        params = with_defaults(request.prompt.sampling, self._info.sampling)
+        room = self._info.context_tokens - len(request.prompt_tokens)
+        return Sequence(
+            request,
+            index,
+            array("i", request.prompt_tokens),
+            Sampler(self._model.vocabulary, params, prompt=request.prompt_tokens, index=index),
+            TextStream(params.stop),
+            limit=min(room, room if params.max_tokens is None else params.max_tokens),
+        )
+
+    def _admit(self) -> None:
+        """Give waiting sequences a slot, oldest first, as far as slots and cells allow.
+
+        One whose prompt begins like one that is being read waits for that part instead of
+        computing it a second time; others may pass it.
+        """
+        held: list[Sequence] = []
+        while self._waiting and len(self._running) < self._options.sequences:
+            sequence = self._waiting.popleft()
+            if self._has_reading_sibling(sequence) or self._cache.worth_waiting_for(sequence):
+                held.append(sequence)
+                continue
+            if not self._cache.place(sequence, used_cells=self._used_cells()):
+                held.append(sequence)
+                break
+            self._running.append(sequence)
+            self._note_start(sequence)
+        self._waiting.extendleft(reversed(held))
+
+    def _has_reading_sibling(self, sequence: Sequence) -> bool:
+        """Whether another sequence reads the same prompt, whose logits will serve this one."""
+        request = sequence.request
+        return not request.started and any(s.slot for s in request.sequences)
+
+    def _used_cells(self) -> int:
+        """Cells of the running sequences, a request's prompt counted once."""
+        requests = {id(s.request): s.request for s in self._running}
+        prompts = sum(len(request.prompt_tokens) for request in requests.values())
+        return prompts + sum(s.generated for s in self._running)
+
+    @staticmethod
+    def _note_start(sequence: Sequence) -> None:
+        request = sequence.request
+        if request.prefill_began is None and sequence.slot is not None:
+            request.prefill_began = time.monotonic()
+            request.cached_tokens = sequence.slot.computed
+
+    def _decode(self) -> list[tuple[int, Sequence]]:
+        """Compute one batch; the logits rows of the sequences whose last token was in it."""
+        while True:
+            batch = self._context.batch
+            batch.clear()
+            rows: list[tuple[int, Sequence]] = []
+            shares = plan_step(
+                self._running,
+                chunk_tokens=self._options.chunk_tokens,
+                batch_tokens=batch.capacity,
+            )
+            for sequence, count in shares:
+                rows += self._fill(sequence, count)
+            if not shares:
+                return []
+            try:
+                self._context.decode()
+            except NoRoom:
+                self._make_room()
+                continue
+            for sequence, count in shares:
+                if sequence.slot:
+                    sequence.slot.computed += count
+            return rows
+
+    def _fill(self, sequence: Sequence, count: int) -> list[tuple[int, Sequence]]:
+        slot = sequence.slot
+        if slot is None:
+            return []
+        last = count == sequence.pending
+        tokens = sequence.tokens[slot.computed : slot.computed + count]
+        row = self._context.batch.add(
+            tokens, slot=slot.id, start=slot.computed, want_logits=last
+        )
+        return [(row, sequence)] if last else []
+
+    def _make_room(self) -> None:
+        """Free cells: the oldest idle slot, else the youngest sequence, which waits again.
+
+        A sequence that is alone always fits, for the cache has at least one whole context.
+        """
+        if self._cache.evict():
+            return
+        if len(self._running) < 2:
+            raise GenerationFailed("one sequence alone does not fit the cache")
+        youngest = self._running.pop()
+        self._cache.lose(youngest)
+        self._waiting.appendleft(youngest)
+
+    def _advance(self, sequence: Sequence, row: int) -> None:
+        """Sample from a row; the first row of a request serves all its waiting sequences."""
+        request = sequence.request
+        if not request.started:
+            request.started = True
+            request.decode_began = time.monotonic()
+            request.events.append(Started(len(request.prompt_tokens), request.cached_tokens))
+            for sibling in [s for s in self._waiting if s.request is request]:
+                if len(self._running) < self._options.sequences and self._cache.fork(
+                    sequence, sibling
+                ):
+                    self._waiting.remove(sibling)
+                    self._running.append(sibling)
+                    self._sample(sibling, row)
+        self._sample(sequence, row)
+
+    def _sample(self, sequence: Sequence, row: int) -> None:
+        token = sequence.sampler.sample(self._context, row)
+        if self._model.vocabulary.ends_generation(token):
+            self._finish(sequence, "stop")
+            return
+        logprob = sequence.sampler.logprob(self._context, row, token)
+        if logprob is not None:
+            sequence.logprobs.append(logprob)
+        sequence.tokens.append(token)
+        shown = sequence.text.feed(self._model.vocabulary.piece(token))
+        self._show(sequence, shown.text)
+        if shown.stopped:
+            self._finish(sequence, "stop")
+        elif sequence.generated >= sequence.limit:
+            self._finish(sequence, "length")
+
+    def _show(self, sequence: Sequence, text: str) -> None:
+        if not text:
+            return
+        tokens = sequence.generated - sequence.shown_tokens
+        sequence.shown_tokens = sequence.generated
+        logprobs, sequence.logprobs = tuple(sequence.logprobs), []
+        sequence.request.events.append(Delta(sequence.index, text, tokens, logprobs))
+
+    def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
+        self._show(sequence, sequence.text.flush())
+        request = sequence.request
+        now = time.monotonic()
+        began = request.decode_began or now
+        request.events.append(
+            Finished(
+                sequence.index,
+                reason,
+                sequence.generated,
+                prefill_s=began - (request.prefill_began or began),
+                decode_s=now - began,
+            )
+        )
+        self._retire(sequence)
+
+    def _retire(self, sequence: Sequence) -> None:
+        sequence.request.sequences.remove(sequence)
+        sequence.sampler.close()
+        if sequence in self._running:
+            self._running.remove(sequence)
+            self._cache.release(sequence)
+        else:
+            self._waiting.remove(sequence)
+
+    def _collect(self) -> list[tuple[int, list[Event]]]:
+        events: list[tuple[int, list[Event]]] = []
+        for request in list(self._requests.values()):
+            if request.events:
+                events.append((request.id, request.events))
+                request.events = []
+            if not request.sequences:
+                del self._requests[request.id]
+        return events

@@ -1,0 +1,149 @@
+"""How one sequence picks its next token: a chain of llama.cpp's samplers, and log probabilities."""
+
+import ctypes
+import secrets
+from collections.abc import Mapping, Sequence as Tokens
+from dataclasses import replace
+from typing import Any
+
+import llama_cpp
+import numpy as np
+
+from swarm.engines.llama.bindings import Vocabulary
+from swarm.engines.llama.context import Context
+from swarm.errors import InvalidRequest
+from swarm.types import SamplingParams, TokenLogprob
+
+DEFAULTS: Mapping[str, float] = {
+    "temperature": 0.8,
+    "top_p": 0.95,
+    "top_k": 40,
+    "min_p": 0.05,
+    "typical_p": 1.0,
+    "repetition_penalty": 1.0,
+}
+"""llama.cpp's own defaults, for what neither the request nor the model's file says."""
+
+REPETITION_WINDOW = 64
+"""Tokens, prompt included, that the repetition penalty looks back on (llama.cpp's default)."""
+
+PRESENCE_WINDOW = 4096
+"""Generated tokens that the presence and frequency penalties look back on."""
+
+
+def with_defaults(params: SamplingParams, model: Mapping[str, float]) -> SamplingParams:
+    """Fill what the request left open from the model's own values, then from llama.cpp's."""
+    chosen = {**DEFAULTS, **model}
+    missing = {name: value for name, value in chosen.items() if getattr(params, name) is None}
+    if "top_k" in missing:
+        missing["top_k"] = int(missing["top_k"])
+    return replace(params, **missing)  # pyright: ignore[reportArgumentType]
+
+
+class Sampler:
+    """The state of one sequence's sampling. `params` must be complete (`with_defaults`)."""
+
+    def __init__(
+        self, vocabulary: Vocabulary, params: SamplingParams, *, prompt: Tokens[int], index: int
+    ) -> None:
+        self._vocabulary = vocabulary
+        self._top_logprobs = params.top_logprobs
+        self.seed = (secrets.randbits(32) if params.seed is None else params.seed) + index
+        self._chain = llama_cpp.llama_sampler_chain_init(
+            llama_cpp.llama_sampler_chain_default_params()
+        )
+        self._add_bias(params)
+        self._add_grammar(params)
+        self._add_penalties(params, prompt)
+        self._add_choice(params)
+
+    def close(self) -> None:
+        """Free the native chain; the sampler is of no use afterwards."""
+        if self._chain:
+            llama_cpp.llama_sampler_free(self._chain)
+            self._chain = None
+
+    def sample(self, context: Context, row: int) -> int:
+        """Pick a token from a row of the last batch and remember it."""
+        return llama_cpp.llama_sampler_sample(self._chain, context.handle, row)
+
+    def logprob(self, context: Context, row: int, token: int) -> TokenLogprob | None:
+        """What the model itself thought of the token, before bias, penalties and temperature."""
+        if self._top_logprobs is None:
+            return None
+        logits = context.logits(row).astype(np.float64)
+        top = float(logits.max())
+        logprobs = logits - top - np.log(np.exp(logits - top).sum())
+        best = np.argsort(-logprobs)[: self._top_logprobs]
+        rivals = tuple(self._described(int(i), float(logprobs[i])) for i in best)
+        return self._described(token, float(logprobs[token]), rivals)
+
+    def _described(
+        self, token: int, logprob: float, top: tuple[TokenLogprob, ...] = ()
+    ) -> TokenLogprob:
+        utf8 = self._vocabulary.piece(token)
+        text = utf8.decode(errors="replace") if utf8 else self._vocabulary.written(token)
+        return TokenLogprob(text, utf8, logprob, top)
+
+    def _add(self, sampler: Any) -> None:
+        llama_cpp.llama_sampler_chain_add(self._chain, sampler)
+
+    def _add_bias(self, params: SamplingParams) -> None:
+        bias = dict(params.logit_bias)
+        if params.ignore_eos:
+            bias |= dict.fromkeys(self._vocabulary.end_tokens(), float("-inf"))
+        unknown = [token for token in bias if not 0 <= token < self._vocabulary.size]
+        if unknown:
+            raise InvalidRequest(
+                f"logit_bias names token {unknown[0]}, but this model's tokens are "
+                f"0 to {self._vocabulary.size - 1}",
+                param="logit_bias",
+            )
+        if bias:
+            entries = (llama_cpp.llama_logit_bias * len(bias))(*bias.items())
+            size = self._vocabulary.size
+            self._add(llama_cpp.llama_sampler_init_logit_bias(size, len(bias), entries))
+
+    def _add_grammar(self, params: SamplingParams) -> None:
+        if params.grammar is None:
+            return
+        grammar = llama_cpp.llama_sampler_init_grammar(
+            self._vocabulary.handle, params.grammar.encode(), b"root"
+        )
+        if not grammar:
+            raise InvalidRequest("the grammar is not valid GBNF with a rule `root`")
+        self._add(grammar)
+
+    def _add_penalties(self, params: SamplingParams, prompt: Tokens[int]) -> None:
+        if params.repetition_penalty not in (None, 1.0):
+            repetition = llama_cpp.llama_sampler_init_penalties(
+                self._vocabulary.size, REPETITION_WINDOW, params.repetition_penalty, 0.0, 0.0
+            )
+            for token in prompt[-REPETITION_WINDOW:]:
+                llama_cpp.llama_sampler_accept(repetition, token)
+            self._add(repetition)
+        if params.frequency_penalty or params.presence_penalty:
+            self._add(
+                llama_cpp.llama_sampler_init_penalties(
+                    self._vocabulary.size,
+                    PRESENCE_WINDOW,
+                    1.0,
+                    params.frequency_penalty,
+                    params.presence_penalty,
+                )
+            )
+
+    def _add_choice(self, params: SamplingParams) -> None:
+        if not params.temperature or params.temperature <= 0:
+            self._add(llama_cpp.llama_sampler_init_greedy())
+            return
+        if params.top_k:
+            self._add(llama_cpp.llama_sampler_init_top_k(params.top_k))
+        if params.typical_p is not None and params.typical_p < 1:
+            self._add(llama_cpp.llama_sampler_init_typical(params.typical_p, 1))
+        if params.top_p is not None and params.top_p < 1:
+            self._add(llama_cpp.llama_sampler_init_top_p(params.top_p, 1))
+        if params.min_p:
+            self._add(llama_cpp.llama_sampler_init_min_p(params.min_p, 1))
+        self._add(llama_cpp.llama_sampler_init_temp(params.temperature))
+        self._add(llama_cpp.llama_sampler_init_dist(ctypes.c_uint32(self.seed).value))

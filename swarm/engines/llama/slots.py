@@ -1,0 +1,118 @@
+"""Which slot of the key-value cache holds which tokens: the prefix cache, without any I/O.
+
+A slot is a sequence id of the cache. A busy slot belongs to a running sequence, an idle one
+keeps what an ended sequence left, for a later prompt that begins alike. Idle slots go in the
+order of their last use when room is needed.
+"""
+
+from array import array
+from collections.abc import Sequence as Tokens
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+def token_array(tokens: Tokens[int] = ()) -> "array[int]":
+    """Token ids packed as 32-bit integers, which numpy can compare without copying."""
+    return array("i", tokens)
+
+
+def common_prefix(a: "array[int]", b: "array[int]") -> int:
+    """How many leading tokens two sequences share."""
+    length = min(len(a), len(b))
+    if length == 0:
+        return 0
+    different = _view(a)[:length] != _view(b)[:length]
+    first = int(different.argmax())
+    return first if different[first] else length
+
+
+def _view(tokens: "array[int]") -> "np.ndarray[Any, np.dtype[np.int32]]":
+    return np.frombuffer(tokens, np.int32)
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """`tokens` are those of its sequence, of which the first `computed` are in the cache."""
+
+    id: int
+    tokens: "array[int]" = field(default_factory=token_array)
+    computed: int = 0
+    busy: bool = False
+    last_used: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The longest beginning of a prompt that a slot holds, or will hold once it is computed."""
+
+    slot: Slot
+    length: int
+
+
+class SlotTable:
+    """All slots of one cache; bounded by llama.cpp's own number of sequence ids."""
+
+    def __init__(self, count: int) -> None:
+        self._free = [Slot(i) for i in reversed(range(count))]
+        self._held: list[Slot] = []
+        self._clock = 0
+
+    @property
+    def idle(self) -> list[Slot]:
+        """Idle slots, least recently used first."""
+        return sorted((s for s in self._held if not s.busy), key=lambda s: s.last_used)
+
+    def cells(self) -> int:
+        """Cells that all slots hold, shared ones counted again for each: an upper bound."""
+        return sum(slot.computed for slot in self._held)
+
+    def match(self, tokens: "array[int]", *, cuttable: bool) -> Match | None:
+        """The slot with the longest computed beginning of `tokens`.
+
+        Where the memory cannot be cut only a slot whose whole content is a beginning counts.
+        """
+        best: Match | None = None
+        for slot in self._held:
+            length = min(common_prefix(slot.tokens, tokens), slot.computed)
+            if not cuttable and (length < slot.computed or slot.busy):
+                continue
+            if length > (best.length if best else 0):
+                best = Match(slot, length)
+        return best
+
+    def promised(self, tokens: "array[int]") -> int:
+        """The longest beginning of `tokens` that some busy slot holds or is about to compute."""
+        busy = (slot for slot in self._held if slot.busy)
+        return max((common_prefix(slot.tokens, tokens) for slot in busy), default=0)
+
+    def take_free(self) -> Slot | None:
+        """An empty slot, busy from now on; None if all are held."""
+        if not self._free:
+            return None
+        slot = self._free.pop()
+        self._held.append(slot)
+        self.take(slot)
+        return slot
+
+    def take(self, slot: Slot) -> None:
+        """Make a held slot busy."""
+        slot.busy = True
+        self._touch(slot)
+
+    def rest(self, slot: Slot) -> None:
+        """Its sequence has ended; what it computed stays for others."""
+        del slot.tokens[slot.computed :]
+        slot.busy = False
+        self._touch(slot)
+
+    def forget(self, slot: Slot) -> None:
+        """Empty a slot; the caller clears its cells."""
+        self._held.remove(slot)
+        slot.tokens, slot.computed, slot.busy = token_array(), 0, False
+        self._free.append(slot)
+
+    def _touch(self, slot: Slot) -> None:
+        self._clock += 1
+        slot.last_used = self._clock

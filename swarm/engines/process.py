@@ -1,0 +1,272 @@
+"""An engine in a supervised process of its own: a crash there never takes the node down.
+
+Whatever ran when the process died raises GenerationFailed; the process is started again at
+once, and after repeated failures ever later, up to RESTART_LIMIT_S.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import swarm
+from swarm.engines.base import EngineLoad, Event, Finished, ModelInfo
+from swarm.engines.messages import (
+    LENGTH,
+    AskLoad,
+    Cancel,
+    Command,
+    Ready,
+    Refused,
+    Reply,
+    Report,
+    Start,
+    Stepped,
+    Submit,
+    Tokenize,
+    decode_body,
+    encode_frame,
+)
+from swarm.errors import EngineNotReady, GenerationFailed, ModelLoadFailed, SwarmError
+from swarm.types import Prompt
+
+log = logging.getLogger(__name__)
+
+RESTART_FIRST_S = 0.1
+RESTART_LIMIT_S = 10.0
+STEADY_S = 30.0
+"""A process that lived this long starts the restart delays from the beginning again."""
+
+STOP_S = 5.0
+"""How long a process may take to end by itself before it is killed."""
+
+_Item: TypeAlias = list[Event] | SwarmError
+
+
+class EngineProcess:
+    """An Engine whose model lives in a child process.
+
+    `factory` names, as "module:function", what makes the Stepper of `options` in the child;
+    `environment` is the child's whole environment. Use as an async context manager, or call
+    `start` and `aclose`.
+    """
+
+    def __init__(
+        self, *, factory: str, options: Any, name: str, environment: Mapping[str, str]
+    ) -> None:
+        self._start = Start(factory, options, logging.getLogger().getEffectiveLevel())
+        self._name = name
+        self._environment = dict(environment)
+        self._ids = itertools.count(1)
+        self._streams: dict[int, asyncio.Queue[_Item]] = {}
+        self._replies: dict[int, asyncio.Future[Any]] = {}
+        self._process: asyncio.subprocess.Process | None = None
+        self._info: ModelInfo | None = None
+        self._last_info: ModelInfo | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self.restarts = 0
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def info(self) -> ModelInfo:
+        if self._last_info is None:
+            raise EngineNotReady(f"{self._name} is being loaded")
+        return self._last_info
+
+    @property
+    def ready(self) -> bool:
+        """Whether a generation asked for now would begin."""
+        return self._info is not None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Load the model. Raises ModelLoadFailed, and leaves no process behind then."""
+        try:
+            await self._launch()
+        except BaseException:
+            await self._end_process()
+            raise
+        self._supervisor = asyncio.create_task(self._supervise(), name=f"supervise {self._name}")
+
+    async def aclose(self) -> None:
+        if self._supervisor:
+            self._supervisor.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._supervisor
+            self._supervisor = None
+        await self._end_process()
+        self._fail_all("the engine was stopped")
+
+    async def generate(self, prompt: Prompt) -> AsyncIterator[list[Event]]:
+        request_id = next(self._ids)
+        self._send(Submit(request_id, prompt))
+        stream = self._streams[request_id] = asyncio.Queue[_Item]()
+        open_sequences = prompt.n
+        try:
+            while open_sequences:
+                item = await stream.get()
+                if isinstance(item, SwarmError):
+                    open_sequences = 0
+                    raise item
+                open_sequences -= sum(isinstance(event, Finished) for event in item)
+                yield item
+        finally:
+            del self._streams[request_id]
+            if open_sequences and self.ready:
+                self._send(Cancel(request_id))
+
+    async def tokenize(self, text: str) -> list[int]:
+        return await self._ask(Tokenize(next(self._ids), text))
+
+    async def load(self) -> EngineLoad:
+        return await self._ask(AskLoad(next(self._ids)))
+
+    async def _ask(self, question: Tokenize | AskLoad) -> Any:
+        self._send(question)
+        answer = self._replies[question.id] = asyncio.get_running_loop().create_future()
+        try:
+            return await answer
+        finally:
+            del self._replies[question.id]
+
+    def _send(self, command: Command) -> None:
+        if not self.ready or self._process is None or self._process.stdin is None:
+            raise EngineNotReady(f"the engine of {self._name} is being started")
+        self._process.stdin.write(encode_frame(command))
+
+    async def _launch(self) -> None:
+        began = time.monotonic()
+        # A session of its own keeps a terminal's Ctrl-C from the child: the node ends it.
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "swarm.engines.child",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            cwd=Path(swarm.__file__).parent.parent,
+            env=self._environment,
+            start_new_session=True,
+        )
+        if self._process.stdin is None:
+            raise ModelLoadFailed("the engine process has no pipe")
+        self._process.stdin.write(encode_frame(self._start))
+        report = await self._receive()
+        match report:
+            case Ready(info):
+                self._info = self._last_info = info
+                log.info(
+                    "loaded %s (%s) in %.1f s", self._name, info.description,
+                    time.monotonic() - began,
+                )
+            case Refused(error=error):
+                raise error
+            case _:
+                raise ModelLoadFailed(
+                    f"the engine process {await self._cause()} while it loaded {self._name}"
+                )
+
+    async def _supervise(self) -> None:
+        delay = RESTART_FIRST_S
+        while True:
+            began = time.monotonic()
+            await self._dispatch()
+            self._info = None
+            cause = await self._cause()
+            self._fail_all(f"the engine process {cause}")
+            if time.monotonic() - began > STEADY_S:
+                delay = RESTART_FIRST_S
+            log.error("the engine process of %s %s; it is started again", self._name, cause)
+            delay = await self._relaunch(delay)
+
+    async def _relaunch(self, delay: float) -> float:
+        """Start the process until it is ready; the delay that a next failure begins with."""
+        while True:
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, RESTART_LIMIT_S)
+            self.restarts += 1
+            try:
+                await self._launch()
+            except (SwarmError, OSError) as error:
+                log.warning("the engine of %s did not start: %s", self._name, error)
+                await self._end_process()
+            else:
+                return delay
+
+    async def _dispatch(self) -> None:
+        """Hand every report to whom it concerns, until the process ends."""
+        while (report := await self._receive()) is not None:
+            match report:
+                case Stepped(events):
+                    for request_id, happened in events:
+                        self._deliver(request_id, happened)
+                case Refused(id=int(request_id), error=error):
+                    self._deliver(request_id, error)
+                case Reply(request_id, value):
+                    if (future := self._replies.get(request_id)) and not future.done():
+                        future.set_result(value)
+                case _:
+                    log.error("the engine process sent %s out of turn", type(report).__name__)
+
+    def _deliver(self, request_id: int, item: _Item) -> None:
+        stream = self._streams.get(request_id)
+        if stream is not None:
+            stream.put_nowait(item)
+
+    async def _receive(self) -> Report | None:
+        """The next frame, or None at the end of the pipe."""
+        if self._process is None or self._process.stdout is None:
+            return None
+        try:
+            head = await self._process.stdout.readexactly(LENGTH.size)
+            body = await self._process.stdout.readexactly(*LENGTH.unpack(head))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        return decode_body(body)
+
+    async def _cause(self) -> str:
+        """Why the process ended, in words that follow `the engine process`."""
+        if self._process is None:
+            return "is not running"
+        status = await self._process.wait()
+        return f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+
+    def _fail_all(self, reason: str) -> None:
+        for stream in self._streams.values():
+            stream.put_nowait(GenerationFailed(reason))
+        for future in self._replies.values():
+            if not future.done():
+                future.set_exception(GenerationFailed(reason))
+
+    async def _end_process(self) -> None:
+        """Close the pipe, which ends the child; kill it if that does not."""
+        process, self._process, self._info = self._process, None, None
+        if process is None:
+            return
+        if process.stdin:
+            process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_S)
+        except TimeoutError:
+            log.warning("the engine process of %s does not end; it is killed", self._name)
+            process.kill()
+            await process.wait()
