@@ -4,7 +4,7 @@ An engine lives in its own process (`process.py`). Inside it a `Stepper` does th
 step at a time; outside it the node sees an `Engine`. Neither knows of HTTP, peers or votes.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -123,7 +123,7 @@ class Engine(Protocol):
         """The model. Raises EngineNotReady before the first load has ended."""
         ...
 
-    def generate(self, prompt: Prompt) -> AsyncIterator[list[Event]]:
+    def generate(self, prompt: Prompt) -> AsyncGenerator[list[Event]]:
         """Stream a generation: Accepted, later Started, then one list of events a step.
 
         Ends after a Finished for each of `prompt.n` sequences. Closing the iterator (aclose)

@@ -9,7 +9,7 @@ import os
 import queue
 import sys
 import threading
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from swarm.engines.base import Stepper
 from swarm.engines.messages import (
@@ -99,7 +99,8 @@ def _receive(commands: BinaryIO, inbox: "queue.SimpleQueue[Command]") -> None:
     os._exit(0)
 
 
-def _read(pipe: BinaryIO) -> Start | Command | None:
+def _read(pipe: BinaryIO) -> Any:
+    """The next message, or None at the end of the pipe."""
     head = pipe.read(LENGTH.size)
     if len(head) < LENGTH.size:
         return None

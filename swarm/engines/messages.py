@@ -27,23 +27,31 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
+    """Generate; answered by Stepped reports, or by a Refused."""
+
     id: int
     prompt: Prompt
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
+    """Stop generating; not answered."""
+
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Tokenize:
+    """Token ids of a text, please; answered by a Reply."""
+
     id: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class AskLoad:
+    """How busy is the engine? Answered by a Reply."""
+
     id: int
 
 

@@ -10,7 +10,7 @@ import itertools
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -117,7 +117,7 @@ class EngineProcess:
         await self._end_process()
         self._fail_all("the engine was stopped")
 
-    async def generate(self, prompt: Prompt) -> AsyncIterator[list[Event]]:
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[list[Event]]:
         request_id = next(self._ids)
         self._send(Submit(request_id, prompt))
         stream = self._streams[request_id] = asyncio.Queue[_Item]()
@@ -175,7 +175,9 @@ class EngineProcess:
             case Ready(info):
                 self._info = self._last_info = info
                 log.info(
-                    "loaded %s (%s) in %.1f s", self._name, info.description,
+                    "loaded %s (%s) in %.1f s",
+                    self._name,
+                    info.description,
                     time.monotonic() - began,
                 )
             case Refused(error=error):

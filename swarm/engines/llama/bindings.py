@@ -35,7 +35,7 @@ class Model:
         parameters = llama_cpp.llama_model_default_params()
         parameters.n_gpu_layers = gpu_layers
         self.path = path
-        self.handle = llama_cpp.llama_model_load_from_file(bytes(path), parameters)
+        self.handle: Any = llama_cpp.llama_model_load_from_file(bytes(path), parameters)
         if not self.handle:
             raise ModelLoadFailed(f"{path} cannot be loaded: it is damaged, or not a GGUF file")
         self.vocabulary = Vocabulary(self.handle)
@@ -47,7 +47,7 @@ class Model:
 
     def metadata(self, key: str) -> str | None:
         """The value of one key of the file's metadata as text, None where it has none."""
-        buffer = ctypes.create_string_buffer(256)
+        buffer: Any = ctypes.create_string_buffer(256)
         length = llama_cpp.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
         if length < 0:
             return None
@@ -72,10 +72,10 @@ class Vocabulary:
     """Text to token ids and back."""
 
     def __init__(self, model: Any) -> None:
-        self.handle = llama_cpp.llama_model_get_vocab(model)
+        self.handle: Any = llama_cpp.llama_model_get_vocab(model)
         self.size: int = llama_cpp.llama_vocab_n_tokens(self.handle)
-        self.bos: int = llama_cpp.llama_vocab_bos(self.handle)
-        self.eos: int = llama_cpp.llama_vocab_eos(self.handle)
+        self.bos: Any = llama_cpp.llama_vocab_bos(self.handle)
+        self.eos: Any = llama_cpp.llama_vocab_eos(self.handle)
         self.adds_bos: bool = llama_cpp.llama_vocab_get_add_bos(self.handle)
         self._pieces: dict[int, bytes] = {}
         self._buffer = ctypes.create_string_buffer(512)

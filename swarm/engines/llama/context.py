@@ -15,8 +15,8 @@ SLOT_LIMIT = 256
 """llama.cpp's own limit of sequence ids in one context (LLAMA_MAX_SEQ)."""
 
 
-class NoRoom(Exception):  # noqa: N818 - a signal to the engine, never an error of a request
-    """The key-value cache has no place for this batch; the cache is unchanged."""
+class NoRoom(Exception):
+    """No place for this batch; the cache is unchanged. A signal, never a request's error."""
 
 
 class Batch:
@@ -74,13 +74,13 @@ class Context:
         self.model = model
         self.cells = cells
         parameters = self._parameters(options, cells, slots)
-        self.handle = llama_cpp.llama_init_from_model(model.handle, parameters)
+        self.handle: Any = llama_cpp.llama_init_from_model(model.handle, parameters)
         if not self.handle:
             raise ModelLoadFailed(
                 f"no memory for a context of {cells} tokens ({options.kv_type}); "
                 "choose a smaller --ctx or another --kv"
             )
-        self._memory = llama_cpp.llama_get_memory(self.handle)
+        self._memory: Any = llama_cpp.llama_get_memory(self.handle)
         self.batch = Batch(options.chunk_tokens + options.sequences)
 
     @staticmethod

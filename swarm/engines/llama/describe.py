@@ -6,7 +6,7 @@ import llama_cpp
 
 from swarm.engines.base import ModelInfo
 from swarm.engines.llama.bindings import Model
-from swarm.engines.llama.options import KV_TYPES, LlamaOptions
+from swarm.engines.llama.options import LlamaOptions
 from swarm.errors import ConfigurationError
 
 BITS_PER_VALUE = {

@@ -219,9 +219,7 @@ class LlamaEngine:
             return []
         last = count == sequence.pending
         tokens = sequence.tokens[slot.computed : slot.computed + count]
-        row = self._context.batch.add(
-            tokens, slot=slot.id, start=slot.computed, want_logits=last
-        )
+        row = self._context.batch.add(tokens, slot=slot.id, start=slot.computed, want_logits=last)
         return [(row, sequence)] if last else []
 
     def _make_room(self) -> None:

@@ -1,8 +1,9 @@
-"""How one sequence picks its next token: a chain of llama.cpp's samplers, and log probabilities."""
+"""How one sequence picks its next token: a chain of llama.cpp's samplers."""
 
 import ctypes
 import secrets
-from collections.abc import Mapping, Sequence as Tokens
+from collections.abc import Mapping
+from collections.abc import Sequence as Tokens
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +50,7 @@ class Sampler:
         self._vocabulary = vocabulary
         self._top_logprobs = params.top_logprobs
         self.seed = (secrets.randbits(32) if params.seed is None else params.seed) + index
-        self._chain = llama_cpp.llama_sampler_chain_init(
+        self._chain: Any = llama_cpp.llama_sampler_chain_init(
             llama_cpp.llama_sampler_chain_default_params()
         )
         self._add_bias(params)
