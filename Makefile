@@ -1,0 +1,27 @@
+# What a person types; the work is done by scripts/, which also run where there is no make.
+#   make            install what a node needs and start it
+#   make test       install everything, then check and test
+#   make setup      only .venv, with everything, and the engine
+#   ENGINE=cpu|cuda|metal|hip|vulkan   another engine than the one setup chooses
+#   ARGS="..."      more flags for main.py
+PYTHON ?= python3
+ENGINE ?= auto
+ARGS ?=
+
+.PHONY: run setup check test clean
+
+run:
+	@$(PYTHON) scripts/setup.py --runtime --engine $(ENGINE)
+	@exec .venv/bin/python main.py --auto $(ARGS)
+
+setup:
+	@$(PYTHON) scripts/setup.py --engine $(ENGINE)
+
+check: setup
+	@.venv/bin/python -m scripts.check
+
+test: check
+	@.venv/bin/python -m scripts.test
+
+clean:
+	rm -rf .venv build

@@ -1,0 +1,80 @@
+"""Makes `.venv` from the lock and builds the engine: all that a bare machine needs.
+
+    python scripts/setup.py [--runtime] [--engine auto|cpu|cuda|metal|hip|vulkan]
+
+Needs Python 3.11 or newer and a C++ compiler. What already stands is left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "installed-lock"
+LOCKS = {"runtime": ROOT / "requirements/runtime.lock", "dev": ROOT / "requirements/dev.lock"}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runtime", action="store_true", help="without tools for tests and checks")
+    parser.add_argument("--engine", default="auto")
+    options = parser.parse_args()
+    problem = missing()
+    if problem:
+        print("setup: " + problem, file=sys.stderr)
+        return 1
+    make_venv()
+    install("runtime" if options.runtime else "dev")
+    build = [str(python()), "-m", "scripts.build_engine", "--engine", options.engine]
+    return subprocess.call(build, cwd=ROOT)
+
+
+def missing() -> str | None:
+    """What this machine lacks, as a sentence for the person; None if nothing."""
+    if sys.version_info < (3, 11):
+        return f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}"
+    if importlib.util.find_spec("ensurepip") is None:  # Debian packs it apart
+        return "this Python has no pip for new environments: apt-get install python3-venv"
+    return None
+
+
+def make_venv() -> None:
+    """An empty environment, unless one of this Python stands."""
+    if python().exists():
+        return
+    print("setup: making .venv")
+    venv.create(VENV, with_pip=True, clear=True)
+
+
+def install(group: str) -> None:
+    """Everything in the group's lock, unless it is installed already."""
+    wanted = fingerprint(group)
+    installed = STAMP.read_text().split() if STAMP.exists() else []
+    if wanted in installed:
+        return
+    print(f"setup: installing {LOCKS[group].name}", flush=True)
+    pip = [str(python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.check_call([*pip, "--require-hashes", "-r", str(LOCKS[group])], cwd=ROOT)
+    # The dev lock holds all of the runtime's.
+    groups = ["runtime", "dev"] if group == "dev" else [group]
+    STAMP.write_text("\n".join(fingerprint(each) for each in groups))
+
+
+def fingerprint(group: str) -> str:
+    return hashlib.sha256(LOCKS[group].read_bytes()).hexdigest()
+
+
+def python() -> Path:
+    windows = VENV / "Scripts" / "python.exe"
+    return windows if sys.platform == "win32" else VENV / "bin" / "python"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

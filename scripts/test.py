@@ -1,0 +1,30 @@
+"""The tests, as people and CI run them: `python -m scripts.test`.
+
+First the unit tests in random order with their coverage (at least 80 %), then the whole nodes
+of tests/e2e. With CI set in the environment a skipped test is a failure.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COVERAGE_FLOOR = 80
+
+UNIT = ("--ignore=tests/e2e", "--cov", "--cov-report=term", f"--cov-fail-under={COVERAGE_FLOOR}")
+E2E = ("tests/e2e",)
+
+
+def main() -> int:
+    for title, options in (("unit tests", UNIT), ("whole nodes", E2E)):
+        print(f"test: {title}", flush=True)
+        status = subprocess.call([sys.executable, "-m", "pytest", *options], cwd=ROOT)
+        if status != 0:
+            return status
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    sys.exit(main())

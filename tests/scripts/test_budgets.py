@@ -1,0 +1,40 @@
+from scripts.budgets import breaches, functions, spread, spread_breaches
+
+
+def test_a_docstring_does_not_count() -> None:
+    (function,) = functions('def f():\n    """One.\n\n    Two.\n    """\n    return 1\n')
+    assert (function.name, function.lines) == ("f", 2)
+
+
+def test_a_long_function_and_a_long_file_are_breaches() -> None:
+    text = "def f():\n" + "    x = 1\n" * 400
+    found = breaches("api/x.py", text)
+    assert "api/x.py: 401 lines, at most 400" in found
+    assert "api/x.py: f has 401 lines, at most 60" in found
+
+
+def test_a_broad_except_is_for_edges_only() -> None:
+    text = "def {}():\n    try:\n        g()\n    except {}:\n        h()\n"
+    for caught in ("Exception", "(OSError, BaseException)"):
+        assert breaches("api/x.py", text.format("f", caught))
+    assert not breaches("api/x.py", text.format("f", "OSError"))
+    assert not breaches("api/app.py", text.format("_report", "Exception"))
+    assert breaches("api/x.py", "import contextlib\nwith contextlib.suppress(Exception):\n  f()\n")
+
+
+def test_what_raises_again_is_not_broad() -> None:
+    text = "try:\n    g()\nexcept BaseException:\n    h()\n    raise\n"
+    assert not breaches("api/x.py", text)
+
+
+def test_the_guard_stands_on_the_standard_library() -> None:
+    assert breaches("guard.py", "import json\nfrom api.app import make\n") == [
+        "guard.py: imports api.app"
+    ]
+
+
+def test_the_spread_of_lengths_is_bounded() -> None:
+    assert spread([1, 2, 3]) == "function median 2, p90 2.8 lines"
+    assert spread_breaches([5] * 10) == []
+    assert spread_breaches([5] * 4 + [40] * 2)
+    assert spread_breaches([11] * 10)
