@@ -1,0 +1,44 @@
+"""What a person reads at start: where the endpoint is and how clients connect. Pure text."""
+
+import json
+
+SMALL_MODEL_NOTE = (
+    "swarm-nano is the small bundled model: it shows that everything works, not what a model\n"
+    "  can do. A real one is one flag away:  python main.py --auto --model FILE.gguf"
+)
+
+
+def endpoint_lines(base_url: str, model_id: str, reason: str) -> str:
+    """The first part: what is served and where."""
+    return "\n".join([f"  model      {model_id}: {reason}", f"  endpoint   {base_url}"])
+
+
+def connect_lines(base_url: str, context_tokens: int) -> str:
+    """The second part, when the model is loaded: a line to copy for every client."""
+    ask = json.dumps({"model": "swarm", "messages": [{"role": "user", "content": "Who are you?"}]})
+    return f"""\
+  curl       curl {base_url}/chat/completions -H 'Content-Type: application/json' \\
+               -d '{ask}'
+  OpenAI SDK OpenAI(base_url="{base_url}", api_key="none"), model "swarm"
+  OpenCode   this in opencode.json of your project:
+             {json.dumps(opencode_configuration(base_url, context_tokens))}"""
+
+
+def opencode_configuration(base_url: str, context_tokens: int) -> dict[str, object]:
+    """OpenCode's configuration for this endpoint.
+
+    The output limit is a quarter of the context: OpenCode compacts when the rest is full.
+    """
+    limit = {"context": context_tokens, "output": context_tokens // 4}
+    return {
+        "$schema": "https://opencode.ai/config.json",
+        "model": "swarm/swarm",
+        "small_model": "swarm/swarm-fast",
+        "provider": {
+            "swarm": {
+                "npm": "@ai-sdk/openai-compatible",
+                "options": {"baseURL": base_url, "apiKey": "none"},
+                "models": {"swarm": {"limit": limit}, "swarm-fast": {"limit": limit}},
+            }
+        },
+    }

@@ -1,0 +1,326 @@
+"""The command line: parse, build Settings, choose a model, wire the parts, run until a signal.
+
+Doors and engines are imported when they start: `import main` needs neither.
+"""
+# ruff: noqa: PLC0415
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from settings import Settings, environment, read_settings
+from swarm.errors import ConfigurationError, SwarmError
+from swarm.models.local import (
+    BUNDLED_ID,
+    LocalModel,
+    bundled_model,
+    largest_that_fits,
+    named_model,
+    scan_models,
+)
+
+if TYPE_CHECKING:
+    from api.server import ClientServer
+    from hardware.snapshot import Snapshot
+    from swarm.engines.process import EngineProcess
+    from swarm.pool import Pool
+
+logger = logging.getLogger("swarm")
+
+DRAIN_SECONDS = 4.5
+"""How long open answers may go on after a signal; ending the engine may take 5 s more."""
+
+_ENGINE = "swarm.engines.llama.engine:load"
+_MEMORY_SHARE = 0.7
+_CACHE_BYTES = 256 << 20, 8 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What this node will serve: the first model is the default; why, in words."""
+
+    models: tuple[LocalModel, ...]
+    reason: str
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a node until a signal. Returns the exit status."""
+    try:
+        settings = read_settings(arguments)
+        _start_logging(settings)
+        _check_host(settings.host)
+        snapshot = _snapshot(environment())
+        _check_threads(settings, snapshot)
+        plan = choose(settings, snapshot)
+        asyncio.run(serve(settings, snapshot, plan))
+    except SwarmError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigurationError) else 1
+    except (KeyboardInterrupt, EOFError):
+        return 130
+    return 0
+
+
+def choose(settings: Settings, snapshot: "Snapshot") -> Plan:
+    """The models to serve; asks the person only on a terminal and without `--auto`."""
+    if settings.model:
+        models = tuple(named_model(name) for name in settings.model)
+        ids = [model.id for model in models]
+        if len(set(ids)) < len(ids):
+            raise ConfigurationError(f"--model: two files have the same name: {', '.join(ids)}")
+        return Plan(models, "named with --model")
+    found = scan_models(settings.models)
+    room = memory_for_models(snapshot)
+    plan = recommended(found, room, folder=str(settings.models))
+    if settings.auto or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return plan
+    return ask_person(plan, found, snapshot)
+
+
+def memory_for_models(snapshot: "Snapshot") -> int:
+    """Bytes that a model may take: the best accelerator's memory, or a share of the free one."""
+    own = [a.memory_free_bytes or 0 for a in snapshot.accelerators if not a.unified]
+    return max([int(snapshot.memory_available_bytes * _MEMORY_SHARE), *own])
+
+
+def recommended(found: Sequence[LocalModel], room: int, *, folder: str) -> Plan:
+    """The largest model of the folder that fits, otherwise the bundled one."""
+    best = largest_that_fits(found, room)
+    if best is not None:
+        return Plan((best,), f"the largest in {folder} that fits into this machine's memory")
+    reason = "the small bundled model"
+    if found:
+        reason += f", as no model in {folder} fits into {_gib(room)} of memory"
+    return Plan((bundled_model(),), reason)
+
+
+def ask_person(plan: Plan, found: Sequence[LocalModel], snapshot: "Snapshot") -> Plan:
+    """Show what there is and let the person choose; Enter takes the recommended model."""
+    from hardware.snapshot import summary
+
+    print("\n".join(["Hardware", *(f"  {line}" for line in summary(snapshot)), "Models"]))
+    best = plan.models[0]
+    others = [model for model in (*found, bundled_model()) if model != best]
+    candidates = [best, *others]
+    for number, model in enumerate(candidates, 1):
+        mark = f"  <- recommended: {plan.reason}" if model == best else ""
+        print(f"  {number}  {model.id} ({_gib(model.size_bytes)}){mark}")
+    while True:
+        answer = input("Model [1]: ").strip() or "1"
+        if answer.isdecimal() and 1 <= int(answer) <= len(candidates):
+            chosen = candidates[int(answer) - 1]
+            return plan if chosen == best else Plan((chosen,), "chosen by you")
+        print(f"  a number from 1 to {len(candidates)}, please")
+
+
+async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan) -> None:
+    """Serve the plan until a signal, then end in order."""
+    from api.app import make_app
+    from api.server import ClientServer, PortInUseError
+    from guard import Door
+    from swarm.pool import Pool, ServedModel
+
+    engines = {model.id: make_engine(settings, snapshot, model) for model in plan.models}
+    now = int(time.time())
+    pool = Pool(
+        [ServedModel(name, engine, now) for name, engine in engines.items()],
+        max_requests=settings.max_requests,
+    )
+    door = Door(settings.port, names=door_names(settings.host))
+    try:
+        async with ClientServer(
+            make_app(pool, door), host=settings.host, port=settings.port
+        ) as server:
+            await _serve_until_signal(
+                settings, snapshot, plan, pool, server, list(engines.values())
+            )
+    except PortInUseError as error:
+        raise ConfigurationError(
+            f"{error}{_holder(settings.port)}; choose another with --port N"
+        ) from error
+
+
+async def _serve_until_signal(
+    settings: Settings,
+    snapshot: "Snapshot",
+    plan: Plan,
+    pool: "Pool",
+    server: "ClientServer",
+    engines: "list[EngineProcess]",
+) -> None:
+    signals = _Signals()
+    base_url = f"http://{_in_url(settings.host)}:{settings.port}/v1"
+    _say(settings, first_screen(snapshot, plan, base_url))
+    loading = asyncio.create_task(_load(settings, engines, base_url))
+    stopping = asyncio.create_task(signals.first.wait())
+    try:
+        await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if loading.done():
+            loading.result()
+            await stopping
+    finally:
+        server.stop_accepting()
+        if pool.in_flight:
+            logger.info("ending; %d open answers have %.1f s", pool.in_flight, DRAIN_SECONDS)
+        await _cancelled(loading, stopping)
+        draining = asyncio.create_task(pool.drain(DRAIN_SECONDS))
+        signals.on_second(draining.cancel)
+        await asyncio.wait({draining})
+        await pool.aclose()
+
+
+async def _load(settings: Settings, engines: "list[EngineProcess]", base_url: str) -> None:
+    from api.welcome import connect_lines
+
+    for engine in engines:
+        await engine.start()
+    _say(settings, connect_lines(base_url, engines[0].info.context_tokens))
+
+
+def make_engine(settings: Settings, snapshot: "Snapshot", model: LocalModel) -> "EngineProcess":
+    """The engine of one model, not yet started."""
+    from swarm.engines.llama.options import LlamaOptions
+    from swarm.engines.process import EngineProcess
+
+    least, most = _CACHE_BYTES
+    free = (snapshot.memory_available_bytes - model.size_bytes) // 2
+    options = LlamaOptions(
+        path=model.path,
+        context_tokens=settings.ctx,
+        memory_bytes=min(most, max(least, free)),
+        threads=settings.threads or max(1, min(snapshot.usable_cores, snapshot.physical_cores)),
+        gpu_layers=-1 if settings.gpu_layers is None else settings.gpu_layers,
+        kv_type=settings.kv,
+        flash_attention=settings.flash_attn,
+    )
+    return EngineProcess(factory=_ENGINE, options=options, name=model.id, environment=environment())
+
+
+def first_screen(snapshot: "Snapshot", plan: Plan, base_url: str) -> str:
+    """Hardware, model and endpoint; how to connect follows when the model is loaded."""
+    from api.welcome import SMALL_MODEL_NOTE, endpoint_lines
+    from hardware.snapshot import summary
+
+    first, *rest = summary(snapshot)
+    lines = ["Local Swarm", f"  hardware   {first}", *(f"             {line}" for line in rest)]
+    lines += [endpoint_lines(base_url, model.id, plan.reason) for model in plan.models]
+    if plan.models[0].id == BUNDLED_ID:
+        lines.append(f"  {SMALL_MODEL_NOTE}")
+    return "\n".join(lines)
+
+
+def door_names(host: str) -> tuple[str, ...]:
+    """The names under which clients may call a door that listens on `host`."""
+    from guard import LOOPBACK_NAMES
+
+    return tuple(dict.fromkeys((*LOOPBACK_NAMES, _in_url(host).lower())))
+
+
+class _Signals:
+    """The first SIGINT or SIGTERM asks for an orderly end, a second one hurries it."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self._hurry: Callable[[], object] | None = None
+        self._loop = loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                loop.add_signal_handler(number, self._arrived)
+            except NotImplementedError:  # Windows
+                signal.signal(number, self._arrived_outside)
+
+    def on_second(self, hurry: Callable[[], object]) -> None:
+        """Call `hurry` when a signal arrives from now on."""
+        self._hurry = hurry
+
+    def _arrived_outside(self, _number: int, _frame: FrameType | None) -> None:
+        self._loop.call_soon_threadsafe(self._arrived)
+
+    def _arrived(self) -> None:
+        self.first.set()
+        if self._hurry is not None:
+            self._hurry()
+
+
+async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _snapshot(environ: Mapping[str, str]) -> "Snapshot":
+    from hardware.detect import detect
+
+    return detect(environ)
+
+
+def _check_host(host: str) -> None:
+    """Beyond loopback clients would need keys."""
+    if host.lower() == "localhost":
+        return
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            return
+    raise ConfigurationError(
+        f"--host {host}: only this machine itself is served, under 127.0.0.1, ::1 or localhost; "
+        "other machines would need a key, which cannot be set yet"
+    )
+
+
+def _check_threads(settings: Settings, snapshot: "Snapshot") -> None:
+    import psutil
+
+    most = max(psutil.cpu_count() or 1, snapshot.usable_cores)
+    if settings.threads is not None and settings.threads > most:
+        raise ConfigurationError(f"--threads {settings.threads}: this machine has {most} cores")
+
+
+def _holder(port: int) -> str:
+    """Who listens on the port, as far as this user may know."""
+    import psutil
+
+    try:
+        for connection in psutil.net_connections("tcp"):
+            listens = connection.status == psutil.CONN_LISTEN
+            if listens and connection.pid and connection.laddr[1:] == (port,):
+                name = psutil.Process(connection.pid).name()
+                return f" by {name} (process {connection.pid})"
+    except psutil.Error:
+        pass
+    return ""
+
+
+def _start_logging(settings: Settings) -> None:
+    logging.basicConfig(
+        level=logging.WARNING if settings.quiet else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    if settings.debug:
+        for ours in ("api", "swarm"):
+            logging.getLogger(ours).setLevel(logging.DEBUG)
+
+
+def _say(settings: Settings, text: str) -> None:
+    if not settings.quiet:
+        print(text, flush=True)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _gib(count: int) -> str:
+    return f"{count / (1 << 30):.2f} GiB"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,214 @@
+"""What the owner wants: one frozen Settings, flags over environment over TOML over defaults.
+
+The one place that reads the environment and `swarm.toml`.
+"""
+
+import argparse
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, TypeAlias
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from swarm.errors import ConfigurationError
+
+TOML_FILE = "swarm.toml"
+ENVIRONMENT_PREFIX = "SWARM_"
+
+KvType: TypeAlias = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
+
+_INSTEAD = {
+    "--instances": "--workers",
+    "--num-workers": "--workers",
+    "--n-workers": "--workers",
+    "--agents": "--workers",
+    "--voters": "--workers",
+    "--parallel": "--workers",
+    "--n-gpu-layers": "--gpu-layers",
+    "--ngl": "--gpu-layers",
+    "-ngl": "--gpu-layers",
+    "--ctx-size": "--ctx",
+    "--context": "--ctx",
+    "--context-size": "--ctx",
+    "--n-ctx": "--ctx",
+    "--n-threads": "--threads",
+    "--cache-type-k": "--kv",
+    "--model-path": "--model",
+    "--models-dir": "--models",
+    "--model-dir": "--models",
+    "--api-port": "--port",
+    "--bind": "--host",
+    "--federated": "--federation",
+    "--verbose": "--debug",
+    "--silent": "--quiet",
+}
+"""Flags of such systems that people try, with ours."""
+
+
+class Settings(BaseSettings):
+    """Every choice of the owner; None leaves it to the program."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, toml_file=TOML_FILE, frozen=True, extra="forbid"
+    )
+
+    auto: bool = False
+    host: str = "127.0.0.1"
+    port: int = Field(17615, ge=1, le=65535)
+    model: Annotated[tuple[str, ...], NoDecode] = ()
+    models: Path = Path("models")
+    ctx: int | None = Field(None, ge=256)
+    gpu_layers: int | None = Field(None, ge=-1)
+    workers: int | None = Field(None, ge=1, le=64)
+    threads: int | None = Field(None, ge=1)
+    kv: KvType = "f16"
+    flash_attn: bool = True
+    max_requests: int = Field(256, ge=1)
+    federation: bool = True
+    debug: bool = False
+    quiet: bool = False
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _split_models(cls, value: object) -> object:
+        """An environment variable holds several models with commas between them."""
+        return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags come first: they are what the class is called with."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Settings from a command line without the program's name, and from around it.
+
+    Raises ConfigurationError that names the setting. `--help` prints and exits.
+    """
+    flags = vars(_parser().parse_args(arguments))
+    try:
+        settings = Settings(**flags)
+    except ValidationError as error:
+        # pydantic types the details as a TypedDict of unknown content
+        details: Any = error.errors(include_url=False)[0]
+        raise ConfigurationError(_wrong(details, flags)) from None
+    except ValueError as error:
+        raise ConfigurationError(f"{TOML_FILE}: {error}") from error
+    if settings.debug and settings.quiet:
+        raise ConfigurationError("--debug and --quiet exclude each other")
+    return settings
+
+
+def environment() -> Mapping[str, str]:
+    """The environment that this program was started with."""
+    return dict(os.environ)
+
+
+def _wrong(details: Any, flags: Mapping[str, object]) -> str:
+    name = str(details["loc"][0]) if details["loc"] else ""
+    flag = f"--{name.replace('_', '-')}"
+    variable = ENVIRONMENT_PREFIX + name.upper()
+    if details["type"] == "extra_forbidden":
+        return f"{TOML_FILE}: there is no setting {name!r}"
+    source = TOML_FILE
+    if name in flags:
+        source = "the command line"
+    elif variable in os.environ:
+        source = variable
+    wish = str(details["msg"]).replace("Input ", "")
+    return f"{flag} {details['input']} (from {source}): {wish[:1].lower()}{wish[1:]}"
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that knows what people type instead of our flags."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(f"{message}\n{self.prog} --help lists the flags")
+
+    def parse_args(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, args: Sequence[str]
+    ) -> argparse.Namespace:
+        known, unknown = self.parse_known_args(args)
+        if unknown:
+            self._refuse(unknown)
+        return known
+
+    def _refuse(self, unknown: Sequence[str]) -> NoReturn:
+        first = unknown[0].split("=", 1)[0]
+        if instead := _INSTEAD.get(first.replace("_", "-")) or self._similar(first):
+            self.error(f"there is no {first}; did you mean {instead}?")
+        self.error(f"unrecognized arguments: {' '.join(unknown)}")
+
+    def _similar(self, flag: str) -> str | None:
+        known = [option for action in self._actions for option in action.option_strings]
+        matches = difflib.get_close_matches(flag, known, n=1, cutoff=0.75)
+        return matches[0] if matches else None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="main.py",
+        description="Serve a local model behind an OpenAI-compatible endpoint.",
+        epilog=f"Every setting can also stand in the environment ({ENVIRONMENT_PREFIX}PORT=...) "
+        f"or in {TOML_FILE} (port = ...); flags win over the environment, and that over the file.",
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument(
+        "--auto", action="store_true", help="never ask; this is also so without a terminal"
+    )
+    _add_model_flags(parser.add_argument_group("what to serve"))
+    doors = parser.add_argument_group("where")
+    doors.add_argument("--host", metavar="ADDR", help="address to listen on (default 127.0.0.1)")
+    doors.add_argument("--port", metavar="N", help="port to listen on (default 17615)")
+    peers = parser.add_argument_group("other machines").add_mutually_exclusive_group()
+    peers.add_argument("--federation", action="store_true", help="look for peers (on already)")
+    peers.add_argument(
+        "--no-federation", dest="federation", action="store_false", help="stay alone"
+    )
+    output = parser.add_argument_group("what to say")
+    output.add_argument("--debug", action="store_true", help="log more, and speeds per request")
+    output.add_argument("--quiet", action="store_true", help="log warnings and errors only")
+    return parser
+
+
+def _add_model_flags(group: Any) -> None:
+    group.add_argument(
+        "--model",
+        action="append",
+        metavar="FILE",
+        help="a GGUF file to serve; repeat it for several, the first is the default",
+    )
+    group.add_argument(
+        "--models", metavar="DIR", help="folder with GGUF files to choose from (default models/)"
+    )
+    group.add_argument("--ctx", metavar="N", help="context of one conversation, in tokens")
+    group.add_argument(
+        "--gpu-layers", metavar="N", help="layers on the accelerator; -1, the default, is all"
+    )
+    group.add_argument("--workers", metavar="N", help="workers that answer one question")
+    group.add_argument("--threads", metavar="N", help="processor threads of the engine")
+    group.add_argument(
+        "--kv", metavar="TYPE", help="type of the key-value cache: f16 (default), q8_0, q4_0, ..."
+    )
+    group.add_argument(
+        "--flash-attn",
+        action=argparse.BooleanOptionalAction,
+        help="use flash attention (default: yes)",
+    )

@@ -1,0 +1,92 @@
+"""Model files on this machine: the bundled one, a named one, those of a folder."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarm.errors import ConfigurationError
+
+BUNDLED_ID = "swarm-nano"
+BUNDLED_PATH = Path(__file__).parent / "bundled" / f"{BUNDLED_ID}.gguf"
+
+WORKING_BYTES = 512 << 20
+"""Memory for the context and the engine itself, beside the weights: a cautious guess."""
+
+_MAGIC = b"GGUF"
+_LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}$")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A GGUF file; its id for clients is the file's stem."""
+
+    id: str
+    path: Path
+    size_bytes: int
+
+    def fits(self, memory_bytes: int) -> bool:
+        """Whether weights and a working context fit into that much memory."""
+        return self.size_bytes + WORKING_BYTES <= memory_bytes
+
+
+def bundled_model() -> LocalModel:
+    """The small model that comes with the program. Raises ConfigurationError if it is missing."""
+    return _described(BUNDLED_PATH)
+
+
+def named_model(name: str) -> LocalModel:
+    """The model of a `--model` value. Raises ConfigurationError that says what works."""
+    if name == BUNDLED_ID:
+        return bundled_model()
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise ConfigurationError(_not_a_file(name))
+    return _described(path)
+
+
+def scan_models(folder: Path) -> tuple[LocalModel, ...]:
+    """The GGUF models of a folder and below, largest first; no folder is no model.
+
+    Later parts of a split model, projectors of other media and damaged files are left out.
+    """
+    found = [path for path in sorted(folder.rglob("*.gguf")) if _is_model(path)]
+    models = [LocalModel(path.stem, path, path.stat().st_size) for path in found]
+    return tuple(sorted(models, key=lambda model: -model.size_bytes))
+
+
+def largest_that_fits(models: Sequence[LocalModel], memory_bytes: int) -> LocalModel | None:
+    """The largest model for that much memory, if any."""
+    fitting = [model for model in models if model.fits(memory_bytes)]
+    return max(fitting, key=lambda model: model.size_bytes, default=None)
+
+
+def _is_model(path: Path) -> bool:
+    if _LATER_PART.search(path.stem) or path.stem.startswith("mmproj"):
+        return False
+    try:
+        return _has_magic(path)
+    except OSError:
+        return False
+
+
+def _described(path: Path) -> LocalModel:
+    try:
+        if not _has_magic(path):
+            raise ConfigurationError(f"{path} is not a GGUF file, or it is damaged")
+        return LocalModel(path.stem, path.resolve(), path.stat().st_size)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _has_magic(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+def _not_a_file(name: str) -> str:
+    if name.startswith("hf:"):
+        return f"--model {name}: models are not downloaded yet; give the path of a GGUF file"
+    if name.endswith(".gguf") or "/" in name:
+        return f"--model {name}: there is no such file"
+    return f"--model {name}: give the path of a GGUF file, or {BUNDLED_ID}, the bundled model"
