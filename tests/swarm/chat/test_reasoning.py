@@ -1,0 +1,72 @@
+"""Reasoning apart from the answer, whatever the chunking."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm.chat.completion import CompletionParser, Reasoning, Text
+from swarm.chat.reasoning import Part, ReasoningSplitter
+from swarm.chat.tool_calls import Call
+
+
+def split(*chunks: str, opened: bool = False) -> tuple[str, str]:
+    splitter = ReasoningSplitter(opened=opened)
+    parts: list[Part] = [part for chunk in chunks for part in splitter.feed(chunk)]
+    parts += splitter.finish()
+    reasoning = "".join(text for kind, text in parts if kind == "reasoning")
+    return reasoning, "".join(text for kind, text in parts if kind == "answer")
+
+
+def test_an_answer_without_reasoning_is_untouched() -> None:
+    assert split("  Four. ", "<think> is a tag.") == ("", "  Four. <think> is a tag.")
+
+
+def test_reasoning_comes_first_and_apart() -> None:
+    assert split("<think>\ntwo and two\n</think>\n\nFour.") == ("two and two", "Four.")
+
+
+def test_a_prompt_that_opened_the_reasoning_is_followed() -> None:
+    assert split("two and two</think>Four.", opened=True) == ("two and two", "Four.")
+
+
+def test_reasoning_that_never_ends_is_all_reasoning() -> None:
+    assert split("<think>two and <", "/thi") == ("two and </thi", "")
+
+
+def test_the_start_of_a_mark_alone_is_an_answer() -> None:
+    assert split("<thi") == ("", "<thi")
+
+
+SCRAPS = st.sampled_from(["<think>", "</think>", "<", "thi", "nk>", "</", " ", "\n", "a"])
+
+
+@given(st.lists(SCRAPS, max_size=10).map("".join), st.booleans())
+def test_the_chunking_does_not_matter(text: str, opened: bool) -> None:
+    assert split(*text, opened=opened) == split(text, opened=opened)
+
+
+def completion(text: str, **options: bool) -> list[object]:
+    parser = CompletionParser(**{"calls_offered": True, "reasoning_opened": False, **options})
+    return [*parser.feed(text), *parser.finish()]
+
+
+CALL = '<tool_call>{"name": "a", "arguments": {}}</tool_call>'
+
+
+def test_a_completion_has_reasoning_text_and_calls() -> None:
+    assert completion(f"<think>hm</think>I look.{CALL}") == [
+        Reasoning("hm"),
+        Text("I look."),
+        Call("a", "{}"),
+    ]
+
+
+def test_a_call_inside_reasoning_is_reasoning() -> None:
+    assert completion(f"<think>{CALL}</think>no") == [Reasoning(CALL), Text("no")]
+
+
+def test_without_tools_a_call_is_text() -> None:
+    assert completion(CALL, calls_offered=False) == [Text(CALL)]
+
+
+def test_one_call_keeps_the_first_and_drops_what_follows() -> None:
+    assert completion(f"x{CALL}{CALL} y", one_call=True) == [Text("x"), Call("a", "{}")]

@@ -1,0 +1,127 @@
+"""A model's own template: what it is given, and what it must not be able to do."""
+
+import json
+
+import pytest
+
+from swarm.chat.template import ChatTemplate
+from swarm.errors import InvalidRequest
+from swarm.types import Message, ToolCall, ToolSpec
+
+HELLO = [Message("system", "Be brief."), Message("user", "Hello")]
+TOOL = ToolSpec("read", "Reads a file.", {"type": "object", "properties": {"path": {}}})
+CALL = Message("assistant", None, tool_calls=(ToolCall("c1", "read", '{"path": "a<b"}'),))
+RESULT = Message("tool", "text", tool_call_id="c1")
+
+
+def test_the_template_sees_messages_and_special_tokens() -> None:
+    template = ChatTemplate(
+        "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m['content'] }}{% endfor %}"
+        "{% if add_generation_prompt %}[go]{% endif %}",
+        bos_token="<s>",
+    )
+    assert template.render(HELLO) == "<s>[system]Be brief.[user]Hello[go]"
+
+
+def test_a_model_without_a_template_speaks_chatml(caplog: pytest.LogCaptureFixture) -> None:
+    text = ChatTemplate(None).render(HELLO)
+    assert text == (
+        "<|im_start|>system\nBe brief.<|im_end|>\n"
+        "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert "ChatML" in caplog.text
+
+
+def test_tools_are_given_as_openai_tools_and_arguments_as_objects() -> None:
+    template = ChatTemplate(
+        "{{ tools[0].function.name }} {{ tools | tojson }}"
+        "{% for m in messages if m.tool_calls %}"
+        "{{ m.tool_calls[0].function.arguments | tojson }}{% endfor %}"
+    )
+    text = template.render([CALL, RESULT], [TOOL])
+    assert text.startswith('read [{"type": "function", "function"')
+    assert text.endswith('{"path": "a<b"}')
+
+
+def test_a_template_that_knows_no_tools_gets_them_as_text() -> None:
+    text = ChatTemplate(None).render([*HELLO, CALL, RESULT], [TOOL])
+    assert "Be brief.\n\nYou may call these tools:" in text
+    assert '<tool_call>{"name": "read", "arguments": {"path": "a<b"}}</tool_call>' in text
+    assert "<|im_start|>user\n<tool_response>\ntext\n</tool_response>" in text
+
+
+def test_tools_without_a_system_message_make_one() -> None:
+    text = ChatTemplate(None).render([Message("user", "Hi")], [TOOL])
+    assert text.startswith("<|im_start|>system\nYou may call")
+
+
+def test_a_developer_is_the_system_to_a_template() -> None:
+    text = ChatTemplate("{{ messages[0].role }}").render([Message("developer", "x")])
+    assert text == "system"
+
+
+def test_extra_options_reach_the_template() -> None:
+    template = ChatTemplate("{{ reasoning_effort }}{{ enable_thinking }}")
+    assert template.render(HELLO, extra={"reasoning_effort": "low"}) == "low"
+
+
+def test_old_reasoning_reaches_the_template() -> None:
+    template = ChatTemplate("{{ messages[0].reasoning_content }}")
+    assert template.render([Message("assistant", "4", reasoning="2+2")]) == "2+2"
+
+
+def test_blocks_are_trimmed_and_loops_can_be_left() -> None:
+    template = ChatTemplate("  {% for m in messages %}\n{% break %}\n{% endfor %}\nx")
+    assert template.render(HELLO) == "x"
+
+
+def test_training_marks_are_passed_over() -> None:
+    assert ChatTemplate("{% generation %}a{% endgeneration %}b").render(HELLO) == "ab"
+
+
+def test_the_date_can_be_asked() -> None:
+    assert ChatTemplate("{{ strftime_now('%Y') }}").render(HELLO).isdigit()
+
+
+def test_what_the_template_refuses_is_the_requests_fault() -> None:
+    template = ChatTemplate("{{ raise_exception('roles must alternate') }}")
+    with pytest.raises(InvalidRequest, match="roles must alternate") as caught:
+        template.render(HELLO)
+    assert caught.value.param == "messages"
+
+
+def test_a_broken_template_names_the_model() -> None:
+    with pytest.raises(InvalidRequest, match="broken") as caught:
+        ChatTemplate("{% for %}")
+    assert caught.value.param == "model"
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ messages.__class__ }}",
+        "{{ messages.append(1) }}",
+        "{{ cycler.__init__.__globals__ }}",
+        "{{ 'a' * 10000000000 }}",
+        "{{ 9 ** 999999999 }}",
+        "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
+        "{% for a in range(99999999999) %}{% endfor %}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{{ messages[99].content.x }}",
+    ],
+)
+def test_a_hostile_template_is_stopped(attack: str) -> None:
+    try:
+        text = ChatTemplate(attack).render(HELLO)
+    except InvalidRequest:
+        return
+    assert text == ""
+
+
+def test_json_is_not_escaped_for_html() -> None:
+    text = ChatTemplate("{{ messages[0].content | tojson(indent=2) }}").render(
+        [Message("user", "<é>")]
+    )
+    assert json.loads(text) == "<é>"
+    assert "<é>" in text
