@@ -7,9 +7,10 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import cast
 
 from swarm.chat.template import ChatTemplate
 from swarm.engines.base import Engine, Event, ModelInfo
@@ -89,7 +90,7 @@ class Pool:
         _check(prompt, model.engine.info)
         self._admit()
         try:
-            async with aclosing(_generator(model.engine, prompt)) as events:
+            async with aclosing(_closable(model.engine.generate(prompt))) as events:
                 async for step in events:
                     yield step
         finally:
@@ -161,6 +162,6 @@ def _check(prompt: Prompt, info: ModelInfo) -> None:
         raise InvalidRequest(message, param="prompt")
 
 
-async def _generator(engine: Engine, prompt: Prompt) -> AsyncGenerator[list[Event]]:
-    async for step in engine.generate(prompt):
-        yield step
+def _closable(events: AsyncIterator[list[Event]]) -> AsyncGenerator[list[Event]]:
+    """An engine's iterator can be closed, by its contract; its type does not say so."""
+    return cast("AsyncGenerator[list[Event]]", events)

@@ -1,6 +1,7 @@
 """Calls found in a stream: exactly the format, whatever the chunking."""
 
 import json
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -118,7 +119,7 @@ TEXTS = st.lists(SCRAPS | st.text(max_size=5), max_size=12).map("".join)
 @given(TEXTS, st.lists(st.integers(0, 200), max_size=8))
 def test_the_chunking_does_not_matter(text: str, cuts: list[int]) -> None:
     borders = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    chunks = [text[start:end] for start, end in zip(borders, borders[1:], strict=False)]
+    chunks = [text[start:end] for start, end in pairwise(borders)]
     assert parse(*chunks) == parse(text)
 
 

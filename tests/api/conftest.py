@@ -1,0 +1,64 @@
+"""A door on loopback with a fake engine behind it."""
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+import aiohttp
+import openai
+import pytest
+
+from api.app import make_app
+from api.server import ClientServer
+from guard import Door
+from swarm.pool import Pool, ServedModel
+from tests.fakes import FakeEngine
+
+
+@dataclass
+class Node:
+    """A served fake engine and ways to speak to it."""
+
+    engine: FakeEngine
+    pool: Pool
+    port: int
+    http: aiohttp.ClientSession
+    sdk: openai.AsyncOpenAI
+
+
+StartNode = Callable[..., AbstractAsyncContextManager[Node]]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def started(
+    engine: FakeEngine, *, max_requests: int = 64, pulse_s: float = 0.05, header_s: float = 10.0
+) -> AsyncIterator[Node]:
+    port = free_port()
+    pool = Pool([ServedModel("fake", engine, 1_700_000_000)], max_requests=max_requests)
+    app = make_app(pool, Door(port), pulse_s=pulse_s)
+    base = f"http://127.0.0.1:{port}"
+    async with (
+        ClientServer(app, host="127.0.0.1", port=port, header_s=header_s),
+        aiohttp.ClientSession(base) as http,
+        openai.AsyncOpenAI(base_url=f"{base}/v1", api_key="none", max_retries=0) as sdk,
+    ):
+        yield Node(engine, pool, port, http, sdk)
+
+
+@pytest.fixture
+def start_node() -> StartNode:
+    return started
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[Node]:
+    async with started(FakeEngine()) as running:
+        yield running

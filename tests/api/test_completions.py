@@ -1,0 +1,103 @@
+"""Plain completions through the door."""
+
+from typing import Any
+
+import openai
+import pytest
+
+from swarm.errors import GenerationFailed
+from tests.api.conftest import Node, StartNode
+from tests.fakes import FakeEngine
+
+
+async def test_a_string_is_continued(node: Node) -> None:
+    said = await node.sdk.completions.create(model="swarm", prompt="Once")
+    assert said.object == "text_completion"
+    assert said.choices[0].text == "Hello there."
+    assert said.choices[0].finish_reason == "stop"
+    assert node.engine.prompts[0].text == "Once"
+    assert node.engine.prompts[0].sampling.max_tokens == 16
+
+
+async def test_token_ids_reach_the_engine(node: Node) -> None:
+    await node.sdk.completions.create(model="swarm", prompt=[1, 2, 3])
+    assert node.engine.prompts[0].text == (1, 2, 3)
+
+
+async def test_token_ids_that_the_model_does_not_have_are_refused(node: Node) -> None:
+    with pytest.raises(openai.BadRequestError, match="1000 tokens"):
+        await node.sdk.completions.create(model="swarm", prompt=[1, 5000])
+
+
+@pytest.mark.parametrize("prompts", [["ab", "c"], [[1, 2], [3]]])
+async def test_several_prompts_give_choices_in_their_order(
+    start_node: StartNode, prompts: Any
+) -> None:
+    engine = FakeEngine(answer=lambda prompt: [str(len(prompt.text))])
+    async with start_node(engine) as node:
+        said = await node.sdk.completions.create(model="swarm", prompt=prompts, n=2)
+    assert [(choice.index, choice.text) for choice in said.choices] == [
+        (0, "2"),
+        (1, "2"),
+        (2, "1"),
+        (3, "1"),
+    ]
+    assert said.usage is not None
+    assert said.usage.prompt_tokens == 3
+
+
+async def test_several_prompts_can_be_streamed(node: Node) -> None:
+    stream = await node.sdk.completions.create(
+        model="swarm", prompt=["a", "b"], stream=True, stream_options={"include_usage": True}
+    )
+    texts = {0: "", 1: ""}
+    finished: list[int] = []
+    usage = None
+    async for chunk in stream:
+        usage = chunk.usage
+        for choice in chunk.choices:
+            texts[choice.index] += choice.text
+            finished += [choice.index] if choice.finish_reason else []
+    assert texts == {0: "Hello there.", 1: "Hello there."}
+    assert sorted(finished) == [0, 1]
+    assert usage is not None
+
+
+async def test_one_prompt_too_long_is_a_status_before_the_stream(node: Node) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        await node.sdk.completions.create(model="swarm", prompt=["a", "b" * 5000], stream=True)
+    assert caught.value.code == "context_length_exceeded"
+    assert node.pool.in_flight == 0
+
+
+async def test_a_failure_of_one_of_several_prompts_is_an_error(start_node: StartNode) -> None:
+    async with start_node(FakeEngine(fail_after=1)) as node:
+        with pytest.raises(openai.InternalServerError):
+            await node.sdk.completions.create(model="swarm", prompt=["a", "b"])
+        assert node.engine.running == 0
+
+
+async def test_logprobs_have_the_old_form(node: Node) -> None:
+    said = await node.sdk.completions.create(model="swarm", prompt="x", logprobs=1)
+    logprobs = said.choices[0].logprobs
+    assert logprobs is not None
+    assert logprobs.tokens == ["Hello", " there", "."]
+    assert logprobs.text_offset == [0, 5, 11]
+    assert logprobs.top_logprobs is not None
+    assert logprobs.top_logprobs[0] == {"r0": -1.0}
+
+
+async def test_an_engine_that_fails_at_once_is_a_status(start_node: StartNode) -> None:
+    async with start_node(FakeEngine(error=GenerationFailed("it died"))) as node:
+        with pytest.raises(openai.InternalServerError, match="it died"):
+            await node.sdk.completions.create(model="swarm", prompt="x", stream=True)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"echo": True}, {"suffix": "end"}, {"best_of": 3}, {"logprobs": 21}]
+)
+async def test_what_cannot_be_honoured_is_named(node: Node, fields: dict[str, Any]) -> None:
+    (name,) = fields
+    with pytest.raises(openai.BadRequestError) as caught:
+        await node.sdk.completions.create(model="swarm", prompt="x", **fields)
+    assert caught.value.param == name

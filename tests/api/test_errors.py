@@ -1,0 +1,319 @@
+"""What a client is told when something is wrong: status, shape, and the field's name."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from api.errors import error_object, status_of
+from api.openai.body import MIN_BYTES
+from api.paths import path_hint
+from swarm import errors
+from tests.api.conftest import Node, StartNode
+from tests.fakes import INFO, FakeEngine
+
+HELLO = [{"role": "user", "content": "hi"}]
+IMAGE = {"type": "image_url", "image_url": {"url": "data:"}}
+
+
+async def post(node: Node, body: object, path: str = "/v1/chat/completions") -> tuple[int, Any]:
+    async with node.http.post(path, json=body) as answer:
+        said = await answer.json()
+        assert set(said["error"]) >= {"message", "type", "param", "code"}
+        return answer.status, said["error"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"messages": None}, "messages"),
+        ({"messages": []}, "messages"),
+        ({"messages": "hi"}, "messages"),
+        ({"messages": [{"role": "user", "content": 4}]}, "messages[0].content"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": [*HELLO, {"role": "robot", "content": ""}]}, "messages[1].role"),
+        ({"messages": [{"content": "a"}]}, "messages[0].role"),
+        ({"messages": [{"role": "tool", "content": "a"}]}, "messages[0].tool_call_id"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+            "messages[0].content[0].text",
+        ),
+        ({"messages": [{"role": "user", "content": [IMAGE]}]}, "messages[0].content[0].type"),
+        ({"messages": [{"role": "user", "content": ["a"]}]}, "messages[0].content[0]"),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": [{"id": "1", "function": {}}]}]},
+            "messages[0].tool_calls[0].function.name",
+        ),
+        (
+            {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": "a",
+                        "tool_calls": [{"id": "1", "function": {"name": "a", "arguments": ""}}],
+                    }
+                ]
+            },
+            "messages[0].tool_calls",
+        ),
+        ({"model": ""}, "model"),
+        ({"model": 5}, "model"),
+        ({"n": 0}, "n"),
+        ({"n": 9}, "n"),
+        ({"n": "2"}, "n"),
+        ({"temperature": -1}, "temperature"),
+        ({"temperature": "warm"}, "temperature"),
+        ({"top_p": 1.5}, "top_p"),
+        ({"min_p": 2}, "min_p"),
+        ({"top_k": -5}, "top_k"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_completion_tokens": 1.5}, "max_completion_tokens"),
+        ({"stop": 7}, "stop"),
+        ({"stop": ["a", ""]}, "stop[1]"),
+        ({"stop": ["a"] * 17}, "stop"),
+        ({"seed": 2**63}, "seed"),
+        ({"stream": "yes"}, "stream"),
+        ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
+        ({"presence_penalty": 3}, "presence_penalty"),
+        ({"logit_bias": {"5": 101}}, "logit_bias.5"),
+        ({"logit_bias": {"hello": 1}}, "logit_bias.hello"),
+        ({"logit_bias": {"5000": 1}}, "logit_bias.5000"),
+        ({"top_logprobs": 21, "logprobs": True}, "top_logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs"),
+        ({"tools": [{"type": "custom"}]}, "tools[0].type"),
+        ({"tools": [{"type": "function"}]}, "tools[0].function"),
+        ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tool_choice": {"type": "function", "function": {"name": "a"}}}, "tool_choice"),
+        ({"tool_choice": 3}, "tool_choice"),
+        ({"response_format": {"type": "json_object"}}, "response_format.type"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.type"),
+        ({"response_format": {"type": "yaml"}}, "response_format.type"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
+        ({"audio": {"voice": "alloy"}}, "audio"),
+        ({"functions": []}, "functions"),
+        ({"function_call": "auto"}, "function_call"),
+        ({"web_search_options": {}}, "web_search_options"),
+        ({"chat_template_kwargs": {"messages": []}}, "chat_template_kwargs.messages"),
+    ],
+)
+async def test_a_wrong_field_is_named(node: Node, fields: dict[str, Any], param: str) -> None:
+    status, error = await post(node, {"model": "swarm", "messages": HELLO, **fields})
+    assert (status, error["param"]) == (400, param)
+    assert error["type"] == "invalid_request_error"
+    assert node.engine.running == 0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"response_format": {"type": "text"}},
+        {"tool_choice": "auto"},
+        {"modalities": ["text"]},
+        {"parallel_tool_calls": True},
+        {"metadata": {"a": "b"}, "user": "me", "store": False, "service_tier": "auto"},
+        {"prediction": {"type": "content", "content": "x"}, "verbosity": "low"},
+        {"n": None, "stop": None, "temperature": None, "stream": None, "tools": None, "seed": None},
+        {"messages": [*HELLO, {"role": "assistant", "content": None, "refusal": "no"}]},
+        {"messages": [{"role": "function", "name": "f", "content": None}]},
+        {"top_k": -1},
+    ],
+)
+async def test_what_is_harmless_is_accepted(node: Node, fields: dict[str, Any]) -> None:
+    body = {"model": "swarm", "messages": HELLO, **fields}
+    async with node.http.post("/v1/chat/completions", json=body) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[1]", b"null", b'"text"', b"\xff\xfe", b"[" * 9999])
+async def test_a_body_that_is_not_a_json_object_is_refused(node: Node, raw: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    async with node.http.post("/v1/chat/completions", data=raw, headers=headers) as answer:
+        assert answer.status == 400
+        assert "JSON" in (await answer.json())["error"]["message"]
+
+
+async def test_a_missing_model_is_a_missing_field(node: Node) -> None:
+    status, error = await post(node, {"messages": HELLO})
+    assert (status, error["param"], error["message"]) == (400, "model", "model is required")
+
+
+async def test_an_unknown_model_lists_what_there_is(node: Node) -> None:
+    status, error = await post(node, {"model": "gpt-9", "messages": HELLO})
+    assert (status, error["code"], error["param"]) == (404, "model_not_found", "model")
+    assert "swarm-fast, fake, fake-fast" in error["message"]
+
+
+async def test_a_prompt_too_long_is_refused_in_the_form_that_clients_compact_on(
+    node: Node,
+) -> None:
+    long = [{"role": "user", "content": "x" * 5000}]
+    for stream in (False, True):
+        status, error = await post(node, {"model": "swarm", "messages": long, "stream": stream})
+        assert status == 400
+        length = error["n_prompt_tokens"]
+        assert error == {
+            "message": f"request ({length} tokens) exceeds the available context size "
+            "(4096 tokens); maximum context length is 4096 tokens",
+            "type": "exceed_context_size_error",
+            "param": "messages",
+            "code": "context_length_exceeded",
+            "n_prompt_tokens": length,
+            "n_ctx": 4096,
+        }
+
+
+async def test_before_the_model_is_loaded_clients_are_asked_to_wait(
+    start_node: StartNode,
+) -> None:
+    engine = FakeEngine(model_info=errors.EngineNotReady("fake is being loaded", retry_after_s=3))
+    async with start_node(engine) as node:
+        body = {"model": "swarm", "messages": HELLO}
+        async with node.http.post("/v1/chat/completions", json=body) as answer:
+            assert answer.status == 503
+            assert answer.headers["Retry-After"] == "3"
+        async with node.http.get("/health") as answer:
+            assert answer.status == 503
+            assert (await answer.json())["status"] == "loading"
+        async with node.http.get("/v1/models") as answer:
+            assert (await answer.json())["data"][0]["id"] == "swarm"
+        engine.model_info = INFO
+        async with node.http.get("/health") as answer:
+            assert answer.status == 200
+            assert (await answer.json())["status"] == "ok"
+
+
+async def test_an_engine_that_failed_is_not_healthy(start_node: StartNode) -> None:
+    engine = FakeEngine(model_info=errors.ModelLoadFailed("damaged"))
+    async with start_node(engine) as node, node.http.get("/health") as answer:
+        assert answer.status == 503
+        assert await answer.json() == {"status": "failed", "detail": "damaged"}
+
+
+@pytest.mark.parametrize(
+    ("path", "right"),
+    [
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/completions", "/v1/completions"),
+        ("/models", "/v1/models"),
+        ("/models/swarm", "/v1/models/swarm"),
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/health", "/health"),
+        ("/v1/responses", "/v1/chat/completions"),
+        ("/responses", "/v1/chat/completions"),
+        ("/v1/responses/resp_1", "/v1/chat/completions"),
+        ("/v1/embeddings", "/v1/chat/completions"),
+        ("/api/chat", "/v1/chat/completions"),
+        ("/", "/v1/chat/completions"),
+    ],
+)
+async def test_a_wrong_path_is_told_the_right_one(node: Node, path: str, right: str) -> None:
+    status, error = await post(node, {}, path)
+    assert (status, error["code"]) == (404, "path_not_found")
+    assert right in error["message"]
+
+
+def test_no_path_is_suggested_for_nothing() -> None:
+    assert "this server has" in path_hint("/nonsense")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions/", "/v1//chat/completions", "//v1/chat/completions"]
+)
+async def test_slashes_too_many_work(node: Node, path: str) -> None:
+    url = f"http://127.0.0.1:{node.port}{path}"
+    body = {"model": "swarm", "messages": HELLO}
+    async with node.http.post(url, json=body) as answer:
+        assert answer.status == 200
+
+
+async def test_a_wrong_method_is_told_the_right_one(node: Node) -> None:
+    async with node.http.get("/v1/chat/completions") as answer:
+        assert answer.status == 405
+        assert answer.headers["Allow"] == "POST"
+        assert "takes POST" in (await answer.json())["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Content-Type": "text/plain"}, 415),
+    ],
+)
+async def test_who_may_not_speak_to_the_door_is_turned_away(
+    node: Node, headers: dict[str, str], status: int
+) -> None:
+    async with node.http.post("/v1/chat/completions", data=b"{}", headers=headers) as answer:
+        assert answer.status == status
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        assert (await answer.json())["error"]["type"] == "invalid_request_error"
+
+
+async def test_a_key_is_accepted_though_none_is_needed(node: Node) -> None:
+    headers = {"Authorization": "Bearer sk-anything"}
+    async with node.http.get("/v1/models", headers=headers) as answer:
+        assert answer.status == 200
+
+
+async def test_a_body_larger_than_any_prompt_is_refused_unread(node: Node) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:{node.port}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {MIN_BYTES + 1}\r\n\r\n"
+    writer.write(head.encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+    assert b"request_too_large" in await reader.readuntil(b"}}")
+    writer.close()
+
+
+async def test_a_chunked_body_is_bounded_too(node: Node) -> None:
+    async def endless() -> Any:
+        for _ in range(MIN_BYTES // 65_536 + 2):
+            yield b" " * 65_536
+
+    headers = {"Content-Type": "application/json"}
+    async with node.http.post("/v1/chat/completions", data=endless(), headers=headers) as answer:
+        assert answer.status == 413
+
+
+async def test_a_bug_is_an_error_object_and_says_nothing_of_itself(
+    start_node: StartNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: object) -> list[str]:
+        raise ZeroDivisionError("secret")
+
+    async with start_node(FakeEngine(answer=broken)) as node:
+        status, error = await post(node, {"model": "swarm", "messages": HELLO})
+    assert (status, error["message"]) == (500, "internal error")
+    assert "ZeroDivisionError" in caplog.text
+
+
+PERMANENT = [
+    errors.InvalidRequest("no"),
+    errors.UnknownModel("a", ("b",)),
+    errors.ContextOverflow(5, 4),
+]
+
+
+@pytest.mark.parametrize("error", PERMANENT)
+def test_permanent_errors_do_not_make_clients_try_again(error: errors.SwarmError) -> None:
+    assert 400 <= status_of(error) < 500
+    message = error_object(error)["error"]["message"].lower()
+    for word in ("rate limit", "overloaded", "server error", "try again"):
+        assert word not in message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.Overloaded("full"),
+        errors.EngineNotReady("not yet"),
+        errors.GenerationFailed("it died"),
+        errors.ModelLoadFailed("damaged"),
+        errors.SwarmError("?"),
+    ],
+)
+def test_passing_errors_make_clients_try_again(error: errors.SwarmError) -> None:
+    assert status_of(error) in (429, 500, 503)
+    assert "context length" not in error_object(error)["error"]["message"]

@@ -1,0 +1,204 @@
+"""Clients that leave, stall or crowd in, and engines that die."""
+
+import asyncio
+import contextlib
+import json
+from typing import Any
+
+import openai
+import pytest
+
+from swarm.errors import GenerationFailed
+from tests.api.conftest import Node, StartNode
+from tests.fakes import FakeEngine
+
+HELLO: list[Any] = [{"role": "user", "content": "hi"}]
+ENDLESS = ["word "] * 100_000
+
+
+async def eventually(what: Any, seconds: float = 1.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not what():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)
+
+
+async def connect(node: Node, raw: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
+    writer.write(raw)
+    return reader, writer
+
+
+def request(node: Node, **fields: Any) -> bytes:
+    body = json.dumps({"model": "swarm", "messages": HELLO, **fields}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:{node.port}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_client_that_leaves_ends_its_generation(
+    start_node: StartNode, stream: bool
+) -> None:
+    async with start_node(FakeEngine(words=ENDLESS, step_s=0.001)) as node:
+        _, writer = await connect(node, request(node, stream=stream))
+        await eventually(lambda: node.engine.running == 1)
+        writer.close()
+        await eventually(lambda: node.engine.running == 0)
+        assert node.engine.cancelled == 1
+        assert node.pool.in_flight == 0
+
+
+async def test_a_client_that_leaves_during_prefill_ends_it(start_node: StartNode) -> None:
+    async with start_node(FakeEngine(prefill_s=30)) as node:
+        _, writer = await connect(node, request(node, stream=True))
+        await eventually(lambda: node.engine.running == 1)
+        writer.close()
+        await eventually(lambda: node.engine.running == 0)
+
+
+async def test_a_failure_in_the_middle_is_an_error_event_and_no_clean_end(
+    start_node: StartNode,
+) -> None:
+    async with start_node(FakeEngine(fail_after=2)) as node:
+        reader, writer = await connect(node, request(node, stream=True))
+        text = (await reader.read()).decode()
+        writer.close()
+    assert "Hello" in text
+    assert '"code": "generation_failed"' in text
+    assert 'finish_reason": "' not in text
+    assert "[DONE]" not in text
+    assert not text.endswith("0\r\n\r\n")
+
+
+async def test_the_sdk_raises_on_a_failure_in_the_middle(start_node: StartNode) -> None:
+    async with start_node(FakeEngine(fail_after=2)) as node:
+        stream = await node.sdk.chat.completions.create(model="swarm", messages=HELLO, stream=True)
+        with pytest.raises(openai.APIError, match="middle"):
+            async for _ in stream:
+                pass
+
+
+async def test_a_bug_in_the_middle_is_no_clean_end(
+    start_node: StartNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(FakeEngine):
+        async def generate(self, prompt: Any) -> Any:
+            async for step in super().generate(prompt):
+                yield step
+            raise ZeroDivisionError
+
+    async with start_node(Broken(words=["a"])) as node:
+        reader, writer = await connect(node, request(node, stream=True))
+        text = (await reader.read()).decode()
+        writer.close()
+    assert "[DONE]" not in text
+    assert not text.endswith("0\r\n\r\n")
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_an_engine_that_forgets_a_choice_is_a_failure(start_node: StartNode) -> None:
+    class Forgetful(FakeEngine):
+        async def generate(self, prompt: Any) -> Any:
+            async for step in super().generate(prompt):
+                yield step[:1]
+
+    async with start_node(Forgetful()) as node:
+        with pytest.raises(openai.InternalServerError):
+            await node.sdk.chat.completions.create(model="swarm", messages=HELLO, n=2)
+
+
+async def test_more_requests_than_the_bound_are_told_when_to_come_back(
+    start_node: StartNode,
+) -> None:
+    async with start_node(FakeEngine(step_s=0.05), max_requests=4) as node:
+
+        async def ask() -> tuple[int, str | None]:
+            body = {"model": "swarm", "messages": HELLO}
+            async with node.http.post("/v1/chat/completions", json=body) as answer:
+                return answer.status, answer.headers.get("Retry-After")
+
+        answers = await asyncio.gather(*(ask() for _ in range(16)))
+    assert [status for status, _ in answers].count(200) == 4
+    assert [status for status, _ in answers].count(429) == 12
+    assert all(1 <= int(after) <= 120 for status, after in answers if status == 429 and after)
+
+
+async def test_many_streams_at_once_are_all_served(start_node: StartNode) -> None:
+    async with start_node(FakeEngine(step_s=0.01), max_requests=64) as node:
+
+        async def ask() -> str:
+            stream = await node.sdk.chat.completions.create(
+                model="swarm", messages=HELLO, stream=True
+            )
+            return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
+
+        assert set(await asyncio.gather(*(ask() for _ in range(64)))) == {"Hello there."}
+
+
+async def test_slow_headers_are_cut_and_do_not_hurt_others(start_node: StartNode) -> None:
+    async with start_node(FakeEngine(), header_s=0.3) as node:
+        half = b"POST /v1/chat/completions HTTP/1.1\r\nHost: local"
+        slow = [await connect(node, half) for _ in range(100)]
+        said = await node.sdk.chat.completions.create(model="swarm", messages=HELLO)
+        assert said.choices[0].message.content == "Hello there."
+        for reader, writer in slow:
+            async with asyncio.timeout(2):
+                assert await reader.read() == b""
+            writer.close()
+
+
+async def test_a_connection_that_spoke_is_kept_open(start_node: StartNode) -> None:
+    async with start_node(FakeEngine(), header_s=0.1) as node:
+        for _ in range(2):
+            async with node.http.get("/health") as answer:
+                assert answer.status == 200
+            await asyncio.sleep(0.2)
+
+
+async def test_a_shutdown_lets_answers_finish_and_admits_no_more(start_node: StartNode) -> None:
+    async with start_node(FakeEngine(step_s=0.1)) as node:
+        asking = asyncio.create_task(
+            node.sdk.chat.completions.create(model="swarm", messages=HELLO)
+        )
+        await eventually(lambda: node.engine.running == 1)
+        draining = asyncio.create_task(node.pool.drain(5))
+        await asyncio.sleep(0)
+        with pytest.raises(openai.InternalServerError, match="shutting down"):
+            await node.sdk.chat.completions.create(model="swarm", messages=HELLO)
+        assert (await asking).choices[0].message.content == "Hello there."
+        await draining
+        assert not node.engine.closed
+
+
+async def test_what_does_not_finish_in_time_gets_an_error_event(start_node: StartNode) -> None:
+    async with start_node(FakeEngine(words=ENDLESS, step_s=0.01)) as node:
+        reader, writer = await connect(node, request(node, stream=True))
+        await eventually(lambda: node.engine.running == 1)
+        await node.pool.drain(0.05)
+        await node.pool.aclose()
+        async with asyncio.timeout(2):
+            text = (await reader.read()).decode()
+        writer.close()
+    assert '"error"' in text
+    assert "[DONE]" not in text
+
+
+async def test_a_client_that_does_not_read_does_not_hold_the_others(
+    start_node: StartNode,
+) -> None:
+    async with start_node(FakeEngine(words=["x" * 100_000] * 200)) as node:
+        _, writer = await connect(node, request(node, stream=True))
+        await eventually(lambda: node.engine.running == 1)
+        node.engine.words = ["quick"]
+        said = await node.sdk.chat.completions.create(model="swarm", messages=HELLO)
+        assert said.choices[0].message.content == "quick"
+        writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        await eventually(lambda: node.engine.running == 0)
+
+
+async def test_a_crash_before_the_first_event_is_a_status(start_node: StartNode) -> None:
+    async with start_node(FakeEngine(error=GenerationFailed("killed"))) as node:
+        with pytest.raises(openai.InternalServerError, match="killed"):
+            await node.sdk.chat.completions.create(model="swarm", messages=HELLO, stream=True)

@@ -1,0 +1,154 @@
+"""Models by id, and the bound on what is asked at once."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from swarm.engines.base import Finished
+from swarm.errors import (
+    EngineNotReady,
+    InvalidRequest,
+    ModelLoadFailed,
+    Overloaded,
+    UnknownModel,
+)
+from swarm.pool import Pool, ServedModel
+from swarm.types import Prompt, SamplingParams
+from tests.fakes import INFO, FakeEngine
+
+PROMPT = Prompt("hello", SamplingParams())
+
+
+def pool_of(*engines: FakeEngine, max_requests: int = 4) -> Pool:
+    names = ("first", "second")
+    models = [ServedModel(name, engine, 0) for name, engine in zip(names, engines, strict=False)]
+    return Pool(models, max_requests=max_requests)
+
+
+@pytest.mark.parametrize("name", ["swarm", "auto", "swarm-fast", "auto-fast", "first-fast"])
+def test_the_first_model_is_the_default(name: str) -> None:
+    assert pool_of(FakeEngine(), FakeEngine()).resolve(name).id == "first"
+
+
+def test_others_are_asked_for_by_their_ids() -> None:
+    pool = pool_of(FakeEngine(), FakeEngine())
+    assert pool.resolve("second").id == "second"
+    assert pool.resolve("second-fast").id == "second"
+    assert pool.ids() == (
+        "swarm",
+        "swarm-fast",
+        "first",
+        "first-fast",
+        "second",
+        "second-fast",
+    )
+
+
+def test_an_unknown_id_is_told_the_known_ones() -> None:
+    with pytest.raises(UnknownModel, match="swarm, swarm-fast, first"):
+        pool_of(FakeEngine()).resolve("third")
+
+
+async def test_events_pass_through() -> None:
+    pool = pool_of(FakeEngine())
+    steps = [step async for step in pool.generate(pool.models[0], PROMPT)]
+    assert isinstance(steps[-1][0], Finished)
+    assert pool.in_flight == 0
+
+
+async def test_closing_the_stream_cancels_the_generation() -> None:
+    engine = FakeEngine()
+    pool = pool_of(engine)
+    stream = pool.generate(pool.models[0], PROMPT)
+    await anext(stream)
+    await stream.aclose()
+    assert (engine.running, engine.cancelled, pool.in_flight) == (0, 1, 0)
+
+
+async def test_beyond_the_bound_a_time_to_come_back_is_given() -> None:
+    pool = pool_of(FakeEngine(), max_requests=1)
+    running = pool.generate(pool.models[0], PROMPT)
+    await anext(running)
+    with pytest.raises(Overloaded) as caught:
+        await anext(pool.generate(pool.models[0], PROMPT))
+    assert caught.value.retry_after_s == 5
+    await running.aclose()
+
+
+async def test_the_time_to_come_back_follows_the_recent_pace() -> None:
+    now = 0.0
+    engine = FakeEngine()
+    model = ServedModel("first", engine, 0)
+    pool = Pool([model], max_requests=20, clock=lambda: now)
+    for _ in range(8):
+        async for _ in pool.generate(model, PROMPT):
+            pass
+        now += 4.0
+    running = [pool.generate(model, PROMPT) for _ in range(20)]
+    for stream in running:
+        await anext(stream)
+    with pytest.raises(Overloaded) as caught:
+        await anext(pool.generate(model, PROMPT))
+    assert caught.value.retry_after_s == 8
+    for stream in running:
+        await stream.aclose()
+
+
+async def test_what_the_model_cannot_do_is_refused_before_it_is_asked() -> None:
+    engine = FakeEngine()
+    pool = pool_of(engine)
+    for prompt in (
+        replace(PROMPT, n=INFO.max_sequences + 1),
+        replace(PROMPT, text=(1, INFO.vocabulary)),
+        replace(PROMPT, sampling=SamplingParams(logit_bias={INFO.vocabulary: 1.0})),
+    ):
+        with pytest.raises(InvalidRequest):
+            await anext(pool.generate(pool.models[0], prompt))
+    assert engine.prompts == []
+
+
+async def test_a_template_is_compiled_once() -> None:
+    pool = pool_of(FakeEngine())
+    assert pool.template(pool.models[0]) is pool.template(pool.models[0])
+
+
+def test_a_model_that_is_not_loaded_has_no_template_and_no_context() -> None:
+    pool = pool_of(FakeEngine(model_info=EngineNotReady("loading")))
+    assert pool.context_tokens == 0
+    with pytest.raises(EngineNotReady):
+        pool.template(pool.models[0])
+
+
+def test_the_longest_context_counts() -> None:
+    long = FakeEngine(model_info=replace(INFO, context_tokens=9_000))
+    broken = FakeEngine(model_info=ModelLoadFailed("damaged"))
+    assert pool_of(long, broken).context_tokens == 9_000
+
+
+async def test_draining_waits_for_what_runs_and_admits_nothing() -> None:
+    pool = pool_of(FakeEngine())
+    running = pool.generate(pool.models[0], PROMPT)
+    await anext(running)
+    draining = asyncio.create_task(pool.drain(5))
+    await asyncio.sleep(0)
+    with pytest.raises(EngineNotReady, match="shutting down"):
+        await anext(pool.generate(pool.models[0], PROMPT))
+    assert not draining.done()
+    await running.aclose()
+    await draining
+
+
+async def test_draining_gives_up_in_time() -> None:
+    pool = pool_of(FakeEngine())
+    running = pool.generate(pool.models[0], PROMPT)
+    await anext(running)
+    await pool.drain(0.01)
+    assert pool.in_flight == 1
+    await running.aclose()
+
+
+async def test_closing_ends_every_engine() -> None:
+    engines = FakeEngine(), FakeEngine()
+    await pool_of(*engines).aclose()
+    assert all(engine.closed for engine in engines)

@@ -1,0 +1,91 @@
+"""Flags over environment over TOML over defaults, and mistakes that name what would be right."""
+
+from pathlib import Path
+
+import pytest
+
+from settings import read_settings
+from swarm.errors import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("SWARM_PORT", "SWARM_MODEL", "SWARM_CTX"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    settings = read_settings([])
+    assert (settings.host, settings.port, settings.federation) == ("127.0.0.1", 17615, True)
+    assert settings.model == ()
+    assert not settings.auto
+
+
+def test_flags_win_over_environment_and_that_over_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "swarm.toml").write_text("port = 1001\nctx = 1002\nthreads = 3\n")
+    monkeypatch.setenv("SWARM_PORT", "2001")
+    monkeypatch.setenv("SWARM_CTX", "2002")
+    settings = read_settings(["--port", "3001"])
+    assert (settings.port, settings.ctx, settings.threads) == (3001, 2002, 3)
+
+
+def test_models_can_be_repeated_and_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings(["--model", "a.gguf", "--model", "b.gguf"]).model == ("a.gguf", "b.gguf")
+    monkeypatch.setenv("SWARM_MODEL", "c.gguf,d.gguf")
+    assert read_settings([]).model == ("c.gguf", "d.gguf")
+
+
+def test_federation_is_accepted_both_ways() -> None:
+    assert read_settings(["--federation"]).federation
+    assert not read_settings(["--no-federation"]).federation
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--instances 3", "did you mean --workers"),
+        ("--n-gpu-layers=9", "did you mean --gpu-layers"),
+        ("--ctx_size 9", "did you mean --ctx"),
+        ("--prot 9", "did you mean --port"),
+        ("--join CODE", "unrecognized arguments: --join CODE"),
+        ("--port", "expected one argument"),
+        ("--port 70000", "--port 70000 .from the command line.: should be less"),
+        ("--ctx 7", "--ctx 7"),
+        ("--gpu-layers -2", "--gpu-layers -2"),
+        ("--kv f7", "'q8_0'"),
+        ("--workers 0", "--workers 0"),
+        ("--debug --quiet", "exclude"),
+        ("--federation --no-federation", "not allowed with"),
+    ],
+)
+def test_a_mistake_names_what_would_be_right(arguments: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        read_settings(arguments.split())
+
+
+def test_a_mistake_in_the_environment_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SWARM_PORT", "many")
+    with pytest.raises(ConfigurationError, match="from SWARM_PORT"):
+        read_settings([])
+
+
+@pytest.mark.parametrize("text", ["prot = 1", "port = 'many'", "port ="])
+def test_a_mistake_in_the_file_names_the_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "swarm.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"swarm\.toml"):
+        read_settings([])
+
+
+def test_help_is_one_page_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        read_settings(["--help"])
+    assert caught.value.code == 0
+    page = capsys.readouterr().out
+    assert "what to serve:" in page
+    assert "--no-federation" in page
+    assert len(page.splitlines()) < 60
