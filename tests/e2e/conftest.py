@@ -1,0 +1,37 @@
+"""Nodes that several tests share: one with the bundled model, one that never stops by itself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.nodes import RunningNode, running_node
+from tests.random_gguf import make_gguf
+
+E2E = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(E2E):
+            item.add_marker("e2e")
+
+
+@pytest.fixture(scope="session")
+def endless_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights: it talks until it is stopped."""
+    return make_gguf(tmp_path_factory.mktemp("models") / "endless.gguf")
+
+
+@pytest.fixture(scope="module")
+def endless(endless_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    folder = tmp_path_factory.mktemp("endless")
+    with running_node(folder, "--model", str(endless_model)) as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def nano(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    """The node that a newcomer gets."""
+    with running_node(tmp_path_factory.mktemp("nano")) as node:
+        yield node

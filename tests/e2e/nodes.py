@@ -1,0 +1,123 @@
+"""Whole nodes as a person starts them: `main.py --auto` in a process of its own."""
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openai
+import psutil
+
+import main
+
+ROOT = Path(main.__file__).parent
+
+
+@dataclass
+class RunningNode:
+    """A node that was started, and ways to look at it from outside."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def sdk(self, **options: Any) -> openai.OpenAI:
+        return openai.OpenAI(
+            base_url=self.base_url, api_key="none", **{"max_retries": 0, "timeout": 60, **options}
+        )
+
+    def async_sdk(self) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(base_url=self.base_url, api_key="none", max_retries=0, timeout=60)
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def healthy(self) -> bool:
+        return self.get("/health")[0] == 200
+
+    def metric(self, name: str) -> float:
+        lines = self.get("/metrics")[1].splitlines()
+        return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
+
+    def engine(self) -> psutil.Process:
+        children = psutil.Process(self.process.pid).children()
+        return next(child for child in children if "swarm.engines.child" in child.cmdline())
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def wait_until(self, what: Any, seconds: float) -> float:
+        """Wait until `what()` holds; returns how long that took."""
+        began = time.monotonic()
+        while not what():
+            waited = time.monotonic() - began
+            assert waited < seconds, f"not within {seconds} s\n{self.said()[-3000:]}"
+            time.sleep(0.02)
+        return time.monotonic() - began
+
+    def end(self, number: int = signal.SIGTERM, seconds: float = 15) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running_node(
+    folder: Path, *flags: str, wait: bool = True, port: int | None = None
+) -> Iterator[RunningNode]:
+    """A node that is ready to answer; ended at the end, whatever happened."""
+    port = port or free_port()
+    output = folder / f"node-{port}.txt"
+    command = [sys.executable, str(ROOT / "main.py"), "--auto", "--no-federation"]
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [*command, "--port", str(port), *flags],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    node = RunningNode(port, process, output)
+    try:
+        if wait:
+            node.wait_until(lambda: process.poll() is not None or node.healthy(), 60)
+            assert process.poll() is None, node.said()
+        yield node
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(5)
+
+
+def events_of(text: str) -> list[Any]:
+    """The JSON events of a stream's text; comments and the end mark are left out."""
+    lines = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
+    return [json.loads(line) for line in lines if line != "[DONE]"]

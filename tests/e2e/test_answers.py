@@ -1,0 +1,181 @@
+"""What a newcomer gets: the bundled model behind the door, asked with the real openai SDK."""
+
+import json
+import re
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.nodes import RunningNode, running_node
+
+WHO: list[Any] = [{"role": "user", "content": "Who are you?"}]
+READ: Any = {
+    "type": "function",
+    "function": {
+        "name": "read",
+        "description": "Read a file.",
+        "parameters": {
+            "type": "object",
+            "properties": {"filePath": {"type": "string", "description": "path of the file"}},
+            "required": ["filePath"],
+        },
+    },
+}
+
+
+def test_the_model_says_what_it_is(nano: RunningNode) -> None:
+    said = nano.sdk().chat.completions.create(model="swarm", messages=WHO, temperature=0)
+    assert said.model == "swarm-nano"
+    assert said.choices[0].finish_reason == "stop"
+    assert said.choices[0].message.content
+    assert said.usage is not None
+    assert said.usage.completion_tokens > 0
+
+
+def test_a_stream_says_the_same_as_a_whole_answer(nano: RunningNode) -> None:
+    sdk = nano.sdk()
+    whole = sdk.chat.completions.create(model="swarm", messages=WHO, temperature=0)
+    stream = sdk.chat.completions.create(
+        model="swarm",
+        messages=WHO,
+        temperature=0,
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    chunks = list(stream)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks[:-1])
+    assert text == whole.choices[0].message.content
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert [c.choices[0].finish_reason for c in chunks[:-1] if c.choices[0].finish_reason] == [
+        "stop"
+    ]
+    assert chunks[-1].usage is not None
+    assert len({chunk.id for chunk in chunks}) == 1
+
+
+def test_a_second_turn_is_read_from_the_cache(nano: RunningNode) -> None:
+    long: list[Any] = [{"role": "user", "content": "Read this: " + "blue house " * 100}]
+    sdk = nano.sdk()
+    sdk.chat.completions.create(model="swarm", messages=long, max_tokens=4)
+    again = sdk.chat.completions.create(model="swarm", messages=long, max_tokens=4)
+    assert again.usage is not None
+    assert again.usage.prompt_tokens_details is not None
+    cached = again.usage.prompt_tokens_details.cached_tokens or 0
+    assert cached > again.usage.prompt_tokens * 0.9
+
+
+def test_several_choices_differ_by_their_seeds(nano: RunningNode) -> None:
+    said = nano.sdk().chat.completions.create(
+        model="swarm-fast", messages=WHO, n=8, temperature=2, max_tokens=20, seed=5
+    )
+    assert [choice.index for choice in said.choices] == list(range(8))
+    assert len({choice.message.content for choice in said.choices}) > 1
+
+
+def test_a_stop_string_ends_the_answer_and_is_not_in_it(nano: RunningNode) -> None:
+    sdk = nano.sdk()
+    whole = sdk.chat.completions.create(model="swarm", messages=WHO, temperature=0)
+    text = whole.choices[0].message.content or ""
+    stop = text[3:6]
+    cut = sdk.chat.completions.create(model="swarm", messages=WHO, temperature=0, stop=[stop])
+    assert cut.choices[0].message.content == text[: text.index(stop)]
+    assert cut.choices[0].finish_reason == "stop"
+
+
+def test_a_bias_forbids_what_would_be_said(nano: RunningNode) -> None:
+    sdk = nano.sdk()
+    options: dict[str, Any] = {"model": "swarm-nano", "prompt": [5, 6, 7], "temperature": 0}
+    first = sdk.completions.create(**options, max_tokens=1, logprobs=1)
+    logprobs = first.choices[0].logprobs
+    assert logprobs is not None
+    biases = {str(token): -100 for token in range(900)}
+    other = sdk.completions.create(**options, max_tokens=1, logprobs=1, logit_bias=biases)
+    assert other.choices[0].text != first.choices[0].text or not first.choices[0].text
+
+
+def test_logprobs_cover_every_token(nano: RunningNode) -> None:
+    said = nano.sdk().chat.completions.create(
+        model="swarm", messages=WHO, temperature=0, logprobs=True, top_logprobs=3
+    )
+    logprobs = said.choices[0].logprobs
+    assert logprobs is not None
+    assert logprobs.content is not None
+    assert "".join(token.token for token in logprobs.content).startswith(
+        said.choices[0].message.content or ""
+    )
+    for token in logprobs.content:
+        assert token.logprob <= 0
+        assert len(token.top_logprobs) == 3
+        assert token.top_logprobs[0].logprob >= token.top_logprobs[2].logprob
+
+
+def test_a_tool_is_called(nano: RunningNode) -> None:
+    said = nano.sdk().chat.completions.create(
+        model="swarm",
+        messages=[{"role": "user", "content": "Read the file notes.txt"}],
+        tools=[READ],
+        temperature=0,
+    )
+    (choice,) = said.choices
+    assert choice.finish_reason == "tool_calls"
+    assert choice.message.tool_calls is not None
+    (call,) = choice.message.tool_calls
+    assert call.type == "function"
+    assert call.function.name == "read"
+    assert "notes.txt" in json.loads(call.function.arguments)["filePath"]
+
+
+def test_a_streamed_call_is_the_same_call(nano: RunningNode) -> None:
+    stream = nano.sdk().chat.completions.create(
+        model="swarm",
+        messages=[{"role": "user", "content": "Read the file notes.txt"}],
+        tools=[READ],
+        temperature=0,
+        stream=True,
+    )
+    chunks = list(stream)
+    calls = [call for chunk in chunks for call in chunk.choices[0].delta.tool_calls or ()]
+    assert len(calls) == 1
+    assert calls[0].function is not None
+    assert calls[0].function.name == "read"
+    assert chunks[-1].choices[0].finish_reason == "tool_calls"
+
+
+def test_the_lines_of_the_first_screen_work(nano: RunningNode) -> None:
+    screen = nano.said()
+    assert "swarm-nano is the small bundled model" in screen
+    assert "--model FILE.gguf" in screen
+    line = re.search(r"curl (http\S+) .*?-d '(\{.*?\})'$", screen, re.DOTALL | re.MULTILINE)
+    assert line is not None
+    headers = {"Content-Type": "application/json"}
+    asked = urllib.request.Request(line.group(1), line.group(2).encode(), headers)
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        assert json.load(answer)["choices"][0]["message"]["content"]
+    written = json.loads(re.search(r"^\s+(\{.*opencode.*\})$", screen, re.MULTILINE)[1])  # type: ignore[index]
+    assert written["provider"]["swarm"]["options"]["baseURL"] == nano.base_url
+    limit = written["provider"]["swarm"]["models"]["swarm"]["limit"]
+    served = nano.sdk().models.retrieve("swarm").to_dict()["context_length"]
+    assert limit["context"] == served
+    assert limit["output"] * 4 <= limit["context"]
+
+
+def test_a_second_start_answers_within_five_seconds(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with running_node(tmp_path) as node:
+        node.sdk().chat.completions.create(model="swarm", messages=WHO, max_tokens=4)
+        assert time.monotonic() - began < 5
+
+
+def test_a_port_in_use_names_the_holder(nano: RunningNode, tmp_path: Path) -> None:
+    with running_node(tmp_path, port=nano.port, wait=False) as second:
+        assert second.process.wait(20) == 2
+        assert f"process {nano.process.pid}" in second.said()
+        assert "--port" in second.said()
+
+
+@pytest.mark.parametrize("path", ["/health", "/metrics", "/v1/models", "/v1/models/swarm-nano"])
+def test_what_can_be_read_is_there(nano: RunningNode, path: str) -> None:
+    assert nano.get(path)[0] == 200

@@ -1,0 +1,187 @@
+"""A whole node under clients that leave, crowds, a killed engine and signals."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import openai
+import psutil
+import pytest
+
+from tests.e2e.nodes import RunningNode, events_of, running_node
+
+HELLO: list[Any] = [{"role": "user", "content": "hello"}]
+
+
+def post(node: RunningNode, **fields: Any) -> socket.socket:
+    """Send a chat request over a socket of its own."""
+    body = json.dumps({"model": "swarm", "messages": HELLO, **fields}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:{node.port}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    connection = socket.create_connection(("127.0.0.1", node.port), timeout=30)
+    connection.sendall(head.encode() + body)
+    return connection
+
+
+def read_all(connection: socket.socket) -> str:
+    with connection:
+        return b"".join(iter(lambda: connection.recv(65_536), b"")).decode()
+
+
+def read_in_background(connection: socket.socket) -> tuple[threading.Thread, list[str]]:
+    texts: list[str] = []
+    thread = threading.Thread(target=lambda: texts.append(read_all(connection)))
+    thread.start()
+    return thread, texts
+
+
+def busy(node: RunningNode) -> bool:
+    return node.metric("swarm_requests_running") > 0
+
+
+def idle(node: RunningNode) -> bool:
+    running = node.metric("swarm_requests_running")
+    return running + node.metric("swarm_requests_waiting") == 0
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_leaves_frees_its_place_within_a_second(
+    endless: RunningNode, stream: bool
+) -> None:
+    connection = post(endless, stream=stream)
+    endless.wait_until(lambda: busy(endless), 10)
+    connection.close()
+    endless.wait_until(lambda: idle(endless), 1)
+
+
+def test_200_clients_that_leave_hurt_nobody(endless: RunningNode) -> None:
+    words = [{"role": "user", "content": "word " * 150}]
+    for _ in range(10):
+        crowd = [post(endless, messages=words, stream=True) for _ in range(20)]
+        time.sleep(0.05)
+        for connection in crowd:
+            connection.close()
+    began = time.monotonic()
+    endless.sdk().chat.completions.create(model="swarm", messages=HELLO, max_tokens=4)
+    assert time.monotonic() - began < 5
+    endless.wait_until(lambda: idle(endless), 2)
+
+
+async def test_64_streams_at_once_are_all_answered(endless: RunningNode) -> None:
+    async with endless.async_sdk() as sdk:
+
+        async def ask(number: int) -> str | None:
+            messages: Any = [{"role": "user", "content": f"number {number}"}]
+            stream = await sdk.chat.completions.create(
+                model="swarm", messages=messages, max_tokens=20, stream=True
+            )
+            reasons = [chunk.choices[0].finish_reason async for chunk in stream]
+            assert reasons.count(None) == len(reasons) - 1
+            return reasons[-1]
+
+        answers = await asyncio.gather(*(ask(number) for number in range(64)))
+    assert set(answers) == {"length"}
+
+
+def test_slow_headers_do_not_hurt_others(endless: RunningNode) -> None:
+    slow = [socket.create_connection(("127.0.0.1", endless.port)) for _ in range(500)]
+    for connection in slow:
+        connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: loc")
+    began = time.monotonic()
+    endless.sdk().chat.completions.create(model="swarm", messages=HELLO, max_tokens=2)
+    assert time.monotonic() - began < 5
+    for connection in slow:
+        connection.close()
+
+
+def test_an_engine_that_is_killed_costs_its_answers_and_no_more(
+    endless_model: Path, tmp_path: Path
+) -> None:
+    with running_node(tmp_path, "--model", str(endless_model), "--ctx", "100000") as node:
+        thread, texts = read_in_background(post(node, stream=True))
+        node.wait_until(lambda: busy(node), 10)
+        killed = node.engine()
+        killed.kill()
+        thread.join(5)
+        assert not thread.is_alive()
+        assert events_of(texts[0])[-1]["error"]["code"] == "generation_failed"
+        assert "[DONE]" not in texts[0]
+        with contextlib.suppress(openai.InternalServerError):  # 503 until it is back.
+            node.sdk().chat.completions.create(model="swarm", messages=HELLO, max_tokens=2)
+        node.wait_until(node.healthy, 10)
+        said = node.sdk().chat.completions.create(model="swarm", messages=HELLO, max_tokens=2)
+        assert said.choices[0].finish_reason == "length"
+        assert node.engine().pid != killed.pid
+
+
+def test_a_signal_lets_short_answers_finish_and_ends_long_ones_with_an_error(
+    endless_model: Path, tmp_path: Path
+) -> None:
+    with running_node(tmp_path, "--model", str(endless_model)) as node:
+        engine = node.engine()
+        long, texts = read_in_background(post(node, stream=True, ignore_eos=True, n=8))
+        node.wait_until(lambda: busy(node), 10)
+        engine.suspend()  # So that the answer cannot finish by itself.
+        began = time.monotonic()
+        node.process.terminate()
+        time.sleep(0.2)
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", node.port)).close()
+        time.sleep(4.8)
+        engine.resume()
+        assert node.process.wait(15) == 0
+        assert time.monotonic() - began < 10
+        long.join(5)
+        assert "error" in events_of(texts[0])[-1] or "[DONE]" in texts[0]
+        assert not psutil.pid_exists(engine.pid)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_idle_node_ends_at_once_and_leaves_nothing(
+    endless_model: Path, tmp_path: Path, number: int
+) -> None:
+    with running_node(tmp_path, "--model", str(endless_model)) as node:
+        engine = node.engine()
+        began = time.monotonic()
+        assert node.end(number) == 0
+        assert time.monotonic() - began < 5
+        assert not psutil.pid_exists(engine.pid)
+        assert "Traceback" not in node.said()
+
+
+def test_a_signal_while_the_model_is_loaded_ends_cleanly(
+    endless_model: Path, tmp_path: Path
+) -> None:
+    with running_node(tmp_path, "--model", str(endless_model), wait=False) as node:
+        node.wait_until(lambda: node.get("/health")[0] == 503, 20)
+        assert node.end() == 0
+        assert "Traceback" not in node.said()
+
+
+def test_a_second_signal_does_not_wait(endless_model: Path, tmp_path: Path) -> None:
+    with running_node(tmp_path, "--model", str(endless_model), "--ctx", "100000") as node:
+        thread, texts = read_in_background(post(node, stream=True, ignore_eos=True, n=8))
+        node.wait_until(lambda: busy(node), 10)
+        node.process.terminate()
+        time.sleep(0.3)
+        began = time.monotonic()
+        node.process.terminate()
+        assert node.process.wait(15) == 0
+        assert time.monotonic() - began < 3
+        thread.join(5)
+        assert texts
+
+
+def test_a_damaged_model_is_one_clear_line(tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.gguf"
+    damaged.write_bytes(b"GGUF" + bytes(1000))
+    with running_node(tmp_path, "--model", str(damaged), wait=False) as node:
+        assert node.process.wait(30) == 1
+        assert "error:" in node.said()
+        assert "Traceback" not in node.said()
