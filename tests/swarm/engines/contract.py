@@ -1,0 +1,159 @@
+"""What any engine must do, whatever computes behind it: subclass and provide `engine`.
+
+Written for the bundled model; nothing here knows which engine runs it.
+"""
+
+import asyncio
+import time
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import pytest
+
+from swarm.engines.base import Accepted, Delta, Engine, Finished, Started
+from swarm.errors import ContextOverflow, InvalidRequest
+from swarm.types import Prompt, SamplingParams, TokenLogprob
+
+GREEDY = SamplingParams(temperature=0, max_tokens=16)
+ENDLESS = SamplingParams(temperature=1, ignore_eos=True, seed=1)
+
+
+@dataclass
+class Answer:
+    """Everything that one generation said."""
+
+    accepted: Accepted | None = None
+    started: Started | None = None
+    texts: dict[int, str] = field(default_factory=dict)
+    finished: dict[int, Finished] = field(default_factory=dict)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+
+
+async def ask(engine: Engine, prompt: Prompt) -> Answer:
+    answer = Answer()
+    async for events in engine.generate(prompt):
+        for event in events:
+            match event:
+                case Accepted():
+                    answer.accepted = event
+                case Started():
+                    answer.started = event
+                case Delta(index, text, _, logprobs):
+                    assert text
+                    assert index not in answer.finished
+                    answer.texts[index] = answer.texts.get(index, "") + text
+                    answer.logprobs += logprobs
+                case Finished(index):
+                    assert index not in answer.finished
+                    answer.finished[index] = event
+    return answer
+
+
+def chat(question: str) -> str:
+    return f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
+
+
+class EngineContract:
+    """The contract; each method is one sentence of it."""
+
+    async def test_a_generation_is_accepted_started_and_finished(self, engine: Engine):
+        answer = await ask(engine, Prompt(chat("Who are you?"), GREEDY))
+        assert answer.accepted
+        assert answer.started
+        assert answer.accepted.prompt_tokens == answer.started.prompt_tokens > 4
+        assert answer.texts[0]
+        assert answer.finished[0].completion_tokens > 0
+
+    async def test_temperature_0_says_the_same_every_time(self, engine: Engine):
+        prompt = Prompt(chat("What can you do?"), GREEDY)
+        assert (await ask(engine, prompt)).texts == (await ask(engine, prompt)).texts
+
+    async def test_n_sequences_are_numbered_and_all_finish(self, engine: Engine):
+        params = SamplingParams(temperature=1.0, seed=3, max_tokens=8)
+        answer = await ask(engine, Prompt(chat("Say hello."), params, n=4))
+        assert set(answer.finished) == {0, 1, 2, 3}
+
+    async def test_different_seeds_differ(self, engine: Engine):
+        params = SamplingParams(
+            temperature=1.5, top_k=0, top_p=1.0, min_p=0.0, seed=3, max_tokens=24, ignore_eos=True
+        )
+        answer = await ask(engine, Prompt(chat("Say hello."), params, n=4))
+        assert len(set(answer.texts.values())) > 1
+
+    async def test_max_tokens_ends_with_length(self, engine: Engine):
+        params = SamplingParams(temperature=1, ignore_eos=True, max_tokens=5)
+        answer = await ask(engine, Prompt("a b c", params))
+        assert answer.finished[0].reason == "length"
+        assert answer.finished[0].completion_tokens == 5
+
+    async def test_the_end_of_the_context_ends_with_length(self, engine: Engine):
+        word = await engine.tokenize("a")
+        room = engine.info.context_tokens
+        prompt = Prompt(tuple(word[-1:] * (room - 8)), SamplingParams(ignore_eos=True))
+        answer = await ask(engine, prompt)
+        assert answer.finished[0].reason == "length"
+        assert answer.finished[0].completion_tokens == 8
+
+    async def test_a_prompt_beyond_the_context_is_refused_before_anything_is_said(
+        self, engine: Engine
+    ):
+        word = await engine.tokenize("a")
+        room = engine.info.context_tokens
+        with pytest.raises(ContextOverflow) as refused:
+            await ask(engine, Prompt(tuple(word[-1:] * room), GREEDY))
+        assert refused.value.prompt_tokens == refused.value.context_tokens == room
+
+    async def test_a_stop_string_is_never_shown(self, engine: Engine):
+        whole = await ask(engine, Prompt(chat("Who are you?"), GREEDY))
+        text = whole.texts[0]
+        stop = text[len(text) // 2 :][:2]
+        params = SamplingParams(temperature=0, max_tokens=16, stop=(stop,))
+        answer = await ask(engine, Prompt(chat("Who are you?"), params))
+        assert answer.texts.get(0, "") == text[: text.index(stop)]
+        assert answer.finished[0].reason == "stop"
+
+    async def test_logprobs_are_there_for_every_token_when_asked_for(self, engine: Engine):
+        params = SamplingParams(temperature=0, max_tokens=6, top_logprobs=3)
+        answer = await ask(engine, Prompt(chat("Who are you?"), params))
+        assert len(answer.logprobs) == answer.finished[0].completion_tokens
+        assert all(len(entry.top) == 3 and entry.logprob <= 0 for entry in answer.logprobs)
+        assert "".join(entry.token for entry in answer.logprobs) == answer.texts[0]
+
+    async def test_a_repeated_prompt_is_read_from_the_cache(self, engine: Engine):
+        prompt = Prompt(chat("Count from one to ten, please, and then stop."), GREEDY)
+        await ask(engine, prompt)
+        again = await ask(engine, prompt)
+        assert again.started
+        assert again.started.cached_tokens == again.started.prompt_tokens - 1
+
+    async def test_a_bias_forces_and_forbids(self, engine: Engine):
+        token = (await engine.tokenize("a"))[-1]
+        forced = SamplingParams(temperature=0, max_tokens=3, logit_bias={token: 100.0})
+        assert (await ask(engine, Prompt("x", forced))).texts[0].count("a") == 3
+
+    async def test_a_closed_generation_frees_its_sequences_within_a_second(self, engine: Engine):
+        async with aclosing(engine.generate(Prompt(chat("Go on."), ENDLESS, n=4))) as events:
+            async for step in events:
+                if any(isinstance(event, Delta) for event in step):
+                    break
+        began = time.monotonic()
+        while (await engine.load()).sequences:
+            await asyncio.sleep(0.01)
+        assert time.monotonic() - began < 1
+
+    async def test_many_at_once_each_get_their_own_answer(self, engine: Engine):
+        questions = [f"Repeat the number {n}." for n in range(12)]
+        alone = [await ask(engine, Prompt(chat(q), GREEDY)) for q in questions[:3]]
+        together = await asyncio.gather(*(ask(engine, Prompt(chat(q), GREEDY)) for q in questions))
+        assert [a.texts for a in together[:3]] == [a.texts for a in alone]
+        assert all(a.finished for a in together)
+
+    async def test_what_cannot_be_done_is_refused_by_name(self, engine: Engine):
+        with pytest.raises(InvalidRequest):
+            await ask(engine, Prompt("", GREEDY))
+        with pytest.raises(InvalidRequest):
+            await ask(engine, Prompt("a", GREEDY, n=engine.info.max_sequences + 1))
+
+    async def test_text_survives_the_tokenizer(self, engine: Engine):
+        text = "naïve 🦙 漢字\n\tif x: {'a': 1}"
+        assert len(await engine.tokenize(text)) >= 10

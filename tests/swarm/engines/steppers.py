@@ -1,0 +1,76 @@
+"""Steppers for the engine process's own tests: they load nothing and count for ever."""
+
+import os
+import signal
+from typing import Any
+
+from swarm.engines.base import Accepted, Delta, EngineLoad, Event, ModelInfo, Started
+from swarm.errors import ModelLoadFailed
+from swarm.types import Prompt
+
+INFO = ModelInfo(
+    name="counter",
+    description="counts",
+    architecture="none",
+    parameters=0,
+    size_bytes=0,
+    context_tokens=100,
+    trained_context_tokens=100,
+    vocabulary=256,
+    chat_template=None,
+    bos_token="",
+    eos_token="",
+    max_sequences=4,
+)
+
+
+class Counter:
+    info = INFO
+
+    def __init__(self) -> None:
+        self._requests: dict[int, int] = {}
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._requests)
+
+    def submit(self, request_id: int, prompt: Prompt) -> Accepted:
+        self._requests[request_id] = 0
+        return Accepted(1)
+
+    def cancel(self, request_id: int) -> None:
+        self._requests.pop(request_id, None)
+
+    def step(self) -> list[tuple[int, list[Event]]]:
+        events: list[tuple[int, list[Event]]] = []
+        for request_id, count in self._requests.items():
+            event = Delta(0, str(count), 1) if count else Started(1, 0)
+            events.append((request_id, [event]))
+            self._requests[request_id] += 1
+        return events
+
+    def tokenize(self, text: str) -> list[int]:
+        if text == "die":
+            os._exit(3)
+        return list(text.encode())
+
+    def load(self) -> EngineLoad:
+        return EngineLoad(len(self._requests), 0, len(self._requests), 0, 100)
+
+
+def counter(_options: Any) -> Counter:
+    return Counter()
+
+
+def talkative(_options: Any) -> Counter:
+    print("a library that prints")
+    return Counter()
+
+
+def refusing(_options: Any) -> Counter:
+    raise ModelLoadFailed("this file is of no use")
+
+
+def crashing(_options: Any) -> Counter:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return Counter()

@@ -1,0 +1,96 @@
+import asyncio
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+from swarm.engines.base import Delta
+from swarm.engines.process import EngineProcess
+from swarm.errors import EngineNotReady, GenerationFailed, ModelLoadFailed
+from swarm.types import Prompt, SamplingParams
+
+ENDLESS = Prompt("go", SamplingParams())
+
+
+def engine(factory: str = "tests.swarm.engines.steppers:counter", options: object = None):
+    return EngineProcess(
+        factory=factory, options=options, name="test", environment=dict(os.environ)
+    )
+
+
+async def until_ready(process: EngineProcess, limit_s: float = 20) -> float:
+    began = time.monotonic()
+    while not process.ready:
+        await asyncio.sleep(0.01)
+        assert time.monotonic() - began < limit_s
+    return time.monotonic() - began
+
+
+async def test_a_killed_process_fails_its_requests_and_comes_back():
+    async with engine() as process:
+        with pytest.raises(GenerationFailed, match="signal 9"):
+            async for events in process.generate(ENDLESS):
+                if isinstance(events[0], Delta) and process.pid:
+                    os.kill(process.pid, signal.SIGKILL)
+        await until_ready(process)
+        assert process.restarts == 1
+        assert await process.tokenize("abc") == [97, 98, 99]
+
+
+async def test_while_the_process_is_away_a_request_is_told_to_come_back():
+    async with engine() as process:
+        assert process.pid
+        os.kill(process.pid, signal.SIGKILL)
+        while process.ready:
+            await asyncio.sleep(0.001)
+        with pytest.raises(EngineNotReady):
+            await anext(process.generate(ENDLESS))
+        assert process.info.name == "counter"
+        await until_ready(process)
+
+
+async def test_a_question_that_the_process_took_to_its_grave_fails():
+    async with engine() as process:
+        with pytest.raises(GenerationFailed, match="status 3"):
+            await process.tokenize("die")
+
+
+async def test_a_model_that_does_not_load_is_an_error_and_leaves_no_process():
+    children = psutil.Process().children()
+    with pytest.raises(ModelLoadFailed, match="of no use"):
+        await engine("tests.swarm.engines.steppers:refusing").start()
+    assert psutil.Process().children() == children
+
+
+async def test_a_process_that_dies_while_loading_says_how():
+    with pytest.raises(ModelLoadFailed, match="signal 11"):
+        await engine("tests.swarm.engines.steppers:crashing").start()
+
+
+async def test_before_the_first_load_there_is_no_model():
+    process = engine()
+    with pytest.raises(EngineNotReady):
+        _ = process.info
+    with pytest.raises(EngineNotReady):
+        await anext(process.generate(ENDLESS))
+
+
+async def test_closing_ends_what_runs_and_the_process():
+    process = engine()
+    await process.start()
+    pid = process.pid
+    assert pid
+    generation = process.generate(ENDLESS)
+    await anext(generation)
+    await process.aclose()
+    with pytest.raises(GenerationFailed, match="stopped"):
+        async for _ in generation:
+            pass
+    assert not psutil.pid_exists(pid)
+
+
+async def test_a_library_that_prints_does_not_disturb_the_pipe():
+    async with engine("tests.swarm.engines.steppers:talkative") as process:
+        assert await process.tokenize("a") == [97]
