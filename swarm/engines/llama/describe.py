@@ -86,7 +86,7 @@ def describe(model: Model, options: LlamaOptions, *, context_tokens: int) -> Mod
     template = llama_cpp.llama_model_chat_template(model.handle, None)
     return ModelInfo(
         name=model.metadata("general.name") or model.path.stem,
-        description=model.description(),
+        description=_description(model),
         architecture=model.metadata("general.architecture") or "unknown",
         parameters=llama_cpp.llama_model_n_params(model.handle),
         size_bytes=llama_cpp.llama_model_size(model.handle),
@@ -102,6 +102,14 @@ def describe(model: Model, options: LlamaOptions, *, context_tokens: int) -> Mod
         sampling=_sampling(model),
         details={"kv_type": options.kv_type, "threads": str(options.threads)},
     )
+
+
+def _description(model: Model) -> str:
+    """Such as `llama 5.9M Q8_0`; llama.cpp's own line does not know small models' sizes."""
+    parameters = llama_cpp.llama_model_n_params(model.handle)
+    size = f"{parameters / 1e9:.1f}B" if parameters >= 1e9 else f"{parameters / 1e6:.1f}M"
+    architecture, *_, quantisation = model.description().split()
+    return f"{architecture} {size} {quantisation}"
 
 
 def _sampling(model: Model) -> dict[str, float]:

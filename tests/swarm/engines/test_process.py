@@ -20,6 +20,17 @@ def engine(factory: str = "tests.swarm.engines.steppers:counter", options: objec
     )
 
 
+def kill(process: EngineProcess) -> None:
+    assert process.pid
+    os.kill(process.pid, signal.SIGKILL)
+
+
+async def kill_while_generating(process: EngineProcess) -> None:
+    async for events in process.generate(ENDLESS):
+        if isinstance(events[0], Delta):
+            kill(process)
+
+
 async def until_ready(process: EngineProcess, limit_s: float = 20) -> float:
     began = time.monotonic()
     while not process.ready:
@@ -31,9 +42,7 @@ async def until_ready(process: EngineProcess, limit_s: float = 20) -> float:
 async def test_a_killed_process_fails_its_requests_and_comes_back():
     async with engine() as process:
         with pytest.raises(GenerationFailed, match="signal 9"):
-            async for events in process.generate(ENDLESS):
-                if isinstance(events[0], Delta) and process.pid:
-                    os.kill(process.pid, signal.SIGKILL)
+            await kill_while_generating(process)
         await until_ready(process)
         assert process.restarts == 1
         assert await process.tokenize("abc") == [97, 98, 99]
@@ -41,9 +50,8 @@ async def test_a_killed_process_fails_its_requests_and_comes_back():
 
 async def test_while_the_process_is_away_a_request_is_told_to_come_back():
     async with engine() as process:
-        assert process.pid
-        os.kill(process.pid, signal.SIGKILL)
-        while process.ready:
+        kill(process)
+        while process.ready:  # noqa: ASYNC110 - the state changes without an event
             await asyncio.sleep(0.001)
         with pytest.raises(EngineNotReady):
             await anext(process.generate(ENDLESS))
