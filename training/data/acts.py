@@ -1,0 +1,342 @@
+"""Single things that a user asks of a coding agent: the wording, the call, the result, the close."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from training.data import contents
+from training.data.source import Source
+
+
+@dataclass(frozen=True)
+class Act:
+    """One request with its only right call; `ask` has no full stop and starts in lower case."""
+
+    tool: str
+    ask: str
+    arguments: dict[str, Any]
+    result: str
+    close: str
+    title: str
+    gist: str
+    block: bool = False
+    needs_read: str = ""
+    shown: str = ""
+
+
+@dataclass
+class Place:
+    """Where the agent works: with a root, relative names become absolute paths."""
+
+    root: str | None
+    seen: set[str] = field(default_factory=set)
+
+    def path(self, name: str) -> str:
+        if self.root is None or name.startswith("/"):
+            return name
+        return f"{self.root}/{name}"
+
+
+def quoted(source: Source, text: str, *, always: bool = False) -> str:
+    """A value as users write it: bare or in one of the usual quotes that it does not hold."""
+    marks = [mark for mark in ('"', "'", "`", "“") if mark not in text]
+    if not marks or (not always and "\n" not in text and source.chance(0.35)):
+        return text
+    mark = '"' if '"' in marks and source.chance(0.6) else source.one(marks)
+    return f"{mark}{text}{'”' if mark == '“' else mark}"
+
+
+def named(source: Source, place: Place) -> tuple[str, str]:
+    """A file as the user names it and as the call must name it."""
+    name = source.relative_path()
+    if source.chance(0.15):
+        name = f"{place.root or source.root()}/{name}"
+    shown = name if source.chance(0.75) else quoted(source, name, always=True)
+    return shown, place.path(name)
+
+
+WRITE_LINE = (
+    "create {p} with the content {c}", "write {c} to {p}", "make a file {p} containing {c}",
+    "create a file named {p} with the text {c}", "save {c} in {p}", "write a file {p} that says {c}",
+    "create a file called {p} containing {c}", "put {c} into {p}", "write {p} with the text {c}",
+    "create the file {p} with {c} in it", "add a file {p} with {c}", "write a file named {p} containing {c}",
+    "create {p} with {c}", "make {p} with the content {c}", "create {p} containing {c}",
+    "write the text {c} to the file {p}", "generate a file named {p} with content {c}",
+    "make a new file {p} that contains {c}", "I need a file {p} with the text {c}",
+    "store {c} in a file named {p}", "create {p}: {c}", "write {c} into a new file called {p}",
+    "can you create {p} with the text {c}", "please make a file named {p} with the content {c}",
+)
+WRITE_BLOCK = (
+    "create {p} with this content:\n{c}", "write the following to {p}:\n{c}",
+    "write {p}:\n{c}", "create a file named {p} with:\n{c}", "save this as {p}:\n{c}",
+    "put this into {p}:\n{c}", "create {p} containing:\n{c}", "make a file {p} with this text:\n{c}",
+    "create the file {p} with the following content:\n{c}", "write a file {p} containing:\n{c}",
+    "here is {p}, please write it:\n{c}", "add a new file {p} with these lines:\n{c}",
+)
+
+
+def write(source: Source, place: Place) -> Act:
+    shown, path = named(source, place)
+    block = source.chance(0.3)
+    if block:
+        text = contents.block(source)
+        inner = f"```\n{text}\n```" if source.chance(0.4) else text
+        ask = source.phrase(WRITE_BLOCK).format(p=shown, c=inner)
+    else:
+        text = source.value() if source.chance(0.7) else contents.line(source)
+        ask = source.phrase(WRITE_LINE).format(p=shown, c=quoted(source, text))
+    place.seen.add(path)
+    name = path.rsplit("/", 1)[-1]
+    return Act(
+        "write", ask, {"content": text, "filePath": path},
+        source.one(("Wrote file successfully.", "Wrote file successfully.", "", "ok", f"Wrote {path}")),
+        f"Created {name}.", f"Creating {name}", f"create {name}", block=block,
+    )
+
+
+READ = (
+    "read {p}", "show me {p}", "open {p}", "read the file {p}", "look at {p}", "what is in {p}",
+    "show the content of {p}", "display {p}", "print the file {p}", "what does {p} say",
+    "have a look at {p}", "please read {p}", "check what is in {p}", "view {p}", "let me see {p}",
+    "tell me what is in {p}", "cat the file {p}", "what are the contents of {p}",
+)
+READ_FROM = (
+    "read {p} from line {o}", "read {p} starting at line {o}", "show {p} from line {o} on",
+    "open {p} at line {o}", "show me {p} beginning with line {o}", "read the file {p} from line {o}",
+)
+READ_FIRST = (
+    "read the first {l} lines of {p}", "show the first {l} lines of {p}", "read {l} lines of {p}",
+    "read only {l} lines of {p}", "show me the top {l} lines of {p}", "print the first {l} lines of {p}",
+)
+READ_BOTH = (
+    "read {l} lines of {p} from line {o}", "show {l} lines of {p} starting at line {o}",
+    "starting at line {o}, read {l} lines of {p}", "from line {o} of {p}, show {l} lines",
+    "read {p} from line {o}, {l} lines", "open {p} at line {o} and read {l} lines",
+)
+
+
+def read(source: Source, place: Place) -> Act:
+    shown, path = named(source, place)
+    arguments: dict[str, Any] = {"filePath": path}
+    offset, limit = source.between(2, 900), source.between(2, 500)
+    asks = source.rng.choices((READ, READ_FROM, READ_FIRST, READ_BOTH), (8, 1, 1, 1))[0]
+    if asks in (READ_FROM, READ_BOTH):
+        arguments["offset"] = offset
+    if asks in (READ_FIRST, READ_BOTH):
+        arguments["limit"] = limit
+    ask = source.phrase(asks).format(p=shown, o=offset, l=limit)
+    text = contents.block(source) if source.chance(0.6) else contents.line(source)
+    name = path.rsplit("/", 1)[-1]
+    lines = text.split("\n")
+    close = f"{name} contains:\n{text}" if len(lines) <= 3 else f"I have read {name}. It begins with: {lines[0]}"
+    place.seen.add(path)
+    return Act(
+        "read", ask, arguments, contents.as_read(source, path, text),
+        close, f"Reading {name}", f"read {name}",
+    )
+
+
+EDIT = (
+    "replace {a} with {b} in {p}", "in {p}, replace {a} with {b}", "change {a} to {b} in {p}",
+    "in {p} change {a} to {b}", "edit {p}: replace {a} with {b}", "substitute {b} for {a} in {p}",
+    "update {p}: {a} should become {b}", "in the file {p}, change {a} to {b}",
+    "edit {p} and change {a} to {b}", "modify {p} so that {a} becomes {b}",
+    "swap {a} for {b} in {p}", "in the file {p}, {a} must be {b}",
+    "please replace {a} by {b} in {p}", "turn {a} into {b} in {p}", "{p}: replace {a} with {b}",
+    "can you change {a} to {b} in {p}", "rename {a} to {b} in {p}", "fix {p}: change {a} to {b}",
+)
+EDIT_ALL = (
+    "replace all {a} with {b} in {p}", "change every {a} to {b} in {p}",
+    "in {p}, replace all occurrences of {a} with {b}", "replace {a} with {b} everywhere in {p}",
+    "replace each {a} by {b} in {p}", "in {p} change all {a} to {b}",
+)
+
+
+def edit(source: Source, place: Place) -> Act:
+    """An edit that names both strings; the file is read first if it was not seen yet."""
+    shown, path = named(source, place)
+    text, old = contents.with_target(source)
+    new = source.one((source.word, source.value, source.identifier))()
+    whole = source.chance(0.15)
+    marks = source.chance(0.7)
+    a, b = ((quoted(source, part, always=True) if marks else part) for part in (old, new))
+    ask = source.phrase(EDIT_ALL if whole else EDIT).format(p=shown, a=a, b=b)
+    arguments: dict[str, Any] = {"filePath": path, "oldString": old, "newString": new}
+    if whole:
+        arguments["replaceAll"] = True
+    name = path.rsplit("/", 1)[-1]
+    return Act(
+        "edit", ask, arguments,
+        source.one(("Edit applied successfully.", "Edit applied successfully.", "", "ok")),
+        f"Changed {old} to {new} in {name}.", f"Editing {name}", f"edit {name}",
+        needs_read=path, shown=contents.as_read(source, path, text),
+    )
+
+
+BASH = (
+    "run {c}", "execute {c}", "run the command {c}", "please run {c}", "run {c} in the terminal",
+    "use the shell to run {c}", "run the tests with {c}", "call {c} in bash", "start {c}",
+    "execute the command {c}", "build it with {c}", "run {c} for me", "run this: {c}",
+    "can you run {c}", "try {c}", "run the shell command {c}", "check it with {c}", "do a {c}",
+)
+
+
+def bash(source: Source, place: Place) -> Act:
+    command = contents.command(source)
+    shown = quoted(source, command, always=source.chance(0.6))
+    ask = source.phrase(BASH).format(c=shown)
+    arguments: dict[str, Any] = {"command": command}
+    if source.chance(0.06):
+        arguments["timeout"] = source.between(1, 600) * 1000
+        ask += source.one((" with a timeout of {t} ms", " (timeout {t})", ", timeout {t}")).format(
+            t=arguments["timeout"]
+        )
+    elif source.chance(0.06):
+        folder = source.folder()
+        arguments["workdir"] = place.path(folder)
+        ask += source.one((" in the folder {f}", " inside {f}", " in the directory {f}")).format(f=folder)
+    output, close = contents.command_output(source)
+    return Act("bash", ask, arguments, output, close, f"Running {command}", f"run {command}")
+
+
+GLOB = (
+    "find all {e} files", "list all {e} files", "which {e} files are there", "find every {e} file",
+    "show me all the {e} files", "are there any {e} files", "look for {e} files", "search for {e} files",
+    "give me a list of the {e} files", "get all {e} files", "where are the {e} files", "locate all {e} files",
+)
+GLOB_PATTERN = (
+    "find files matching {g}", "list the files that match {g}", "glob {g}", "find {g}",
+    "which files match {g}", "show all files matching {g}",
+)
+
+
+def glob(source: Source, place: Place) -> Act:
+    ext = source.one(("py", "js", "ts", "md", "txt", "json", "go", "rs", "css", "html", "yaml", "toml", "sh"))
+    if source.chance(0.6):
+        pattern = f"**/*.{ext}"
+        ask = source.phrase(GLOB).format(e=source.one((f".{ext}", ext, f"*.{ext}")))
+    else:
+        stem = source.one(("*", f"{source.word()}*", "**/*", f"**/{source.stem()}", f"*{source.word()}*"))
+        pattern = f"{stem}.{ext}"
+        ask = source.phrase(GLOB_PATTERN).format(g=quoted(source, pattern))
+    arguments = {"pattern": pattern}
+    if source.chance(0.3):
+        folder = source.folder()
+        ask += source.one((" in {f}", " under {f}", " in the folder {f}", " in the {f} directory")).format(f=folder)
+        arguments["path"] = place.path(folder)
+    found = [place.path(f"{source.folder()}/{source.stem()}.{ext}") for _ in range(source.between(0, 4))]
+    close = "Found:\n" + "\n".join(found) if found else "No files found."
+    return Act("glob", ask, arguments, "\n".join(found) or "No files found", close,
+               f"Finding {pattern}", f"find {pattern}")
+
+
+GREP = (
+    "search for {x}", "grep for {x}", "find where {x} is used", "where is {x} used", "search the code for {x}",
+    "which files contain {x}", "look for {x} in the code", "find {x} in the files", "search the files for {x}",
+    "find all lines with {x}", "where does {x} appear", "find occurrences of {x}", "grep {x}",
+    "find every use of {x}", "where is {x} defined", "look up where {x} is mentioned",
+)
+
+
+def grep(source: Source, place: Place) -> Act:
+    text = source.one((source.identifier, source.word, source.identifier, lambda: source.words(2, 2)))()
+    ask = source.phrase(GREP).format(x=quoted(source, text, always=" " in text or source.chance(0.5)))
+    arguments = {"pattern": text}
+    roll = source.rng.random()
+    if roll < 0.2:
+        folder = source.folder()
+        ask += source.one((" in the folder {f}", " under {f}", " in {f}/")).format(f=folder)
+        arguments["path"] = place.path(folder)
+    elif roll < 0.4:
+        ext = source.one(("py", "js", "ts", "md", "go", "rs"))
+        ask += source.one((" in {e} files", " in all .{e} files", " only in *.{e}")).format(e=ext)
+        arguments["include"] = f"*.{ext}"
+    where, line = place.path(source.relative_path()), source.between(1, 400)
+    if source.chance(0.2):
+        return Act("grep", ask, arguments, "No files found", "No matches found.",
+                   f"Searching for {text}", f"search for {text}")
+    result = f"Found 1 matches\n{where}:\n  Line {line}: {source.word()} {text} {source.word()}"
+    return Act("grep", ask, arguments, result, f"Found in {where}, line {line}.",
+               f"Searching for {text}", f"search for {text}")
+
+
+FETCH = (
+    "fetch {u}", "open {u}", "get the page {u}", "what does {u} say", "download {u}", "read the page {u}",
+    "load {u}", "look at {u}", "visit {u}", "get {u}", "please fetch the website {u}", "show me the page {u}",
+)
+
+
+def webfetch(source: Source, place: Place) -> Act:
+    url = source.url()
+    ask = source.phrase(FETCH).format(u=url)
+    arguments = {"url": url}
+    if source.chance(0.35):
+        arguments["format"] = source.one(("text", "markdown", "html"))
+        ask += source.one((" as {f}", " in {f} format", " as {f}")).format(f=arguments["format"])
+    text = source.sentence()
+    return Act("webfetch", ask, arguments, text, f"The page says: {text}",
+               f"Fetching {url}", f"fetch {url}")
+
+
+TODO = (
+    "make a todo list: {t}", "add these todos: {t}", "plan these tasks: {t}", "write a todo list with {t}",
+    "create todos for: {t}", "put these on the todo list: {t}", "track these tasks: {t}",
+    "todo: {t}", "note these todos: {t}", "set up a todo list: {t}", "add to my todos: {t}", "list as todos: {t}",
+)
+
+
+def todowrite(source: Source, place: Place) -> Act:
+    items = [source.words(1, 4) for _ in range(source.between(1, 4))]
+    level = source.one(("high", "low")) if source.chance(0.2) else "medium"
+    joined = source.one((", ", "; ", ", ")).join(items)
+    ask = source.phrase(TODO).format(t=joined)
+    if level != "medium":
+        ask = source.one((f"with {level} priority, {ask}", f"{level} priority: {ask}"))
+    todos = [{"content": item, "status": "pending", "priority": level} for item in items]
+    return Act("todowrite", ask, {"todos": todos}, contents.as_todo_result(source, todos),
+               "The todo list is written.", "Writing a todo list", "write a todo list")
+
+
+SKILL = (
+    "use the {s} skill", "load the skill {s}", "load the {s} skill", "activate the {s} skill",
+    "open the skill named {s}", "get the {s} skill",
+)
+TASK = (
+    "start a task {d} for the {a} agent: {p}", "let the {a} agent do the task {d}: {p}",
+    "give the {a} agent the task {d} with the prompt {p}", "run the {a} agent on {d}: {p}",
+    "delegate {d} to the {a} agent: {p}", "have the {a} subagent do {d} with the prompt {p}",
+)
+
+
+def skill(source: Source, place: Place) -> Act:
+    name = source.one((source.word, lambda: f"{source.word()}-{source.word()}"))()
+    ask = source.phrase(SKILL).format(s=quoted(source, name))
+    return Act("skill", ask, {"name": name}, f"# Skill: {name}\n{source.sentence()}",
+               f"The {name} skill is loaded.", f"Loading {name}", f"load the {name} skill")
+
+
+def task(source: Source, place: Place) -> Act:
+    title, prompt = source.words(2, 4), source.words(3, 8)
+    agent = source.one(("general", "explore", "explore", "general", source.word()))
+    ask = source.phrase(TASK).format(
+        d=quoted(source, title, always=True), a=agent, p=quoted(source, prompt)
+    )
+    answer = source.sentence()
+    return Act("task", ask, {"description": title, "prompt": prompt, "subagent_type": agent}, answer,
+               f"The agent says: {answer}", f"Task: {title}", f"start the task {title}")
+
+
+Maker = Callable[[Source, Place], Act]
+MAKERS: dict[str, tuple[Maker, float]] = {
+    "write": (write, 5), "read": (read, 3), "edit": (edit, 4), "bash": (bash, 3), "glob": (glob, 2),
+    "grep": (grep, 2), "webfetch": (webfetch, 1), "todowrite": (todowrite, 1), "skill": (skill, 0.5),
+    "task": (task, 0.7),
+}
+
+
+def any_act(source: Source, place: Place, names: list[str]) -> Act:
+    """A random act among the tools at hand."""
+    makers = [MAKERS[name] for name in names]
+    return source.rng.choices([m for m, _ in makers], [w for _, w in makers])[0](source, place)

@@ -1,0 +1,149 @@
+"""The network: a small llama (RMSNorm, RoPE, SwiGLU, tied embeddings) in plain torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SHORT_ROW = 384
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """The sizes that the exported file's metadata repeats."""
+
+    vocabulary: int
+    layers: int = 6
+    width: int = 256
+    heads: int = 4
+    hidden: int = 768
+    context: int = 4096
+    rope_base: float = 50_000.0
+    norm_epsilon: float = 1e-5
+
+    @property
+    def head_width(self) -> int:
+        return self.width // self.heads
+
+
+@torch.compile(dynamic=True)
+def normed(x: Tensor, gain: Tensor, epsilon: float) -> Tensor:
+    wide = x.float()
+    scale = torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + epsilon)
+    return (wide * scale * gain).to(torch.bfloat16)
+
+
+@torch.compile(dynamic=True)
+def gated(gate: Tensor, up: Tensor) -> Tensor:
+    """SwiGLU's product."""
+    return (F.silu(gate.float()) * up.float()).to(torch.bfloat16)
+
+
+class RmsNorm(nn.Module):
+    """Root-mean-square norm with a learnt gain; the gain stays in float32."""
+
+    def __init__(self, width: int, epsilon: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        return normed(x, self.weight, self.epsilon)
+
+
+def rope_tables(shape: ModelShape, length: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines, [length, head_width / 2] each, float32."""
+    half = shape.head_width // 2
+    rates = shape.rope_base ** (-torch.arange(half, dtype=torch.float64) / half)
+    angles = torch.arange(length, dtype=torch.float64)[:, None] * rates
+    return angles.cos().float(), angles.sin().float()
+
+
+@torch.compile(dynamic=True)
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """RoPE on the two halves of each head (the export reorders rows to llama.cpp's pairs)."""
+    first, second = x.float().chunk(2, dim=-1)
+    turned = torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    return turned.to(torch.bfloat16)
+
+
+def causal_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Plain products for short rows, where torch's fused CPU kernel is slow to differentiate."""
+    length, width = query.shape[-2:]
+    if length > SHORT_ROW:
+        return F.scaled_dot_product_attention(query, key, value, is_causal=True)
+    future = torch.full((length, length), -1e4, dtype=query.dtype).triu(1)
+    scores = (query * width**-0.5) @ key.transpose(-1, -2) + future
+    return torch.softmax(scores, -1) @ value
+
+
+class Layer(nn.Module):
+    """Attention and SwiGLU, each behind a norm and added to the stream."""
+
+    def __init__(self, shape: ModelShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.attention_norm = RmsNorm(shape.width, shape.norm_epsilon)
+        self.query_key_value = nn.Linear(shape.width, 3 * shape.width, bias=False)
+        self.attention_out = nn.Linear(shape.width, shape.width, bias=False)
+        self.feed_norm = RmsNorm(shape.width, shape.norm_epsilon)
+        self.gate = nn.Linear(shape.width, shape.hidden, bias=False)
+        self.up = nn.Linear(shape.width, shape.hidden, bias=False)
+        self.down = nn.Linear(shape.hidden, shape.width, bias=False)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        x = x + self.attention_out(self.attend(x, cos, sin))
+        normal = self.feed_norm(x)
+        return x + self.down(gated(self.gate(normal), self.up(normal)))
+
+    def attend(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        split = (batch, length, 3, self.shape.heads, self.shape.head_width)
+        heads = self.query_key_value(self.attention_norm(x)).view(split)
+        query, key, value = heads.permute(2, 0, 3, 1, 4)
+        out = causal_attention(rotate(query, cos, sin), rotate(key, cos, sin), value)
+        return out.transpose(1, 2).reshape(batch, length, width)
+
+
+class Nano(nn.Module):
+    """Token ids [batch, length] to logits; the head is the embedding transposed."""
+
+    def __init__(self, shape: ModelShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embedding = nn.Embedding(shape.vocabulary, shape.width)
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.norm = RmsNorm(shape.width, shape.norm_epsilon)
+        cos, sin = rope_tables(shape, shape.context)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+        self.initialise()
+
+    def initialise(self) -> None:
+        """Small normal weights; layers that write to the stream start at zero."""
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        for layer in self.layers:
+            for name, weight in layer.named_parameters():
+                if weight.ndim == 2:
+                    nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
+                if name.startswith(("attention_out", "down")):
+                    nn.init.zeros_(weight)
+
+    def stream(self, ids: Tensor) -> Tensor:
+        """The normed last hidden state, [batch, length, width]."""
+        length = ids.shape[1]
+        cos, sin = self.cos[:length], self.sin[:length]
+        x = self.embedding(ids).to(torch.bfloat16)
+        for layer in self.layers:
+            x = layer(x, cos, sin)
+        return self.norm(x)
+
+    def loss(self, ids: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross entropy over the positions whose target is not negative."""
+        hidden = self.stream(ids).flatten(0, 1)
+        wanted = (targets.flatten() >= 0).nonzero().squeeze(1)
+        logits = F.linear(hidden[wanted], self.embedding.weight.to(hidden.dtype))
+        return F.cross_entropy(logits.float(), targets.flatten()[wanted])

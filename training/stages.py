@@ -1,0 +1,77 @@
+"""The curriculum: which data, how long the rows, how many tokens, which learning rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from training.data import chat, far, json_objects, lookup, made_up, opencode, questions, sums
+from training.data.feed import Feed
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One leg of the training; rates go from `rate_from` to `rate_to` as shares of the peak."""
+
+    name: str
+    feed: Feed
+    tokens: int
+    rate_from: float = 1.0
+    rate_to: float = 1.0
+    seed: int = 0
+
+
+MIX = {
+    lookup.repeat: 0.8,
+    lookup.pairs: 1.0,
+    made_up.single: 2.5,
+    made_up.two_at_once: 0.6,
+    made_up.loop: 0.4,
+    opencode.single: 2.5,
+    opencode.two_at_once: 0.6,
+    opencode.loop: 0.6,
+    opencode.edit_after_read: 0.5,
+    opencode.value_change: 0.5,
+    sums.direct: 1.0,
+    sums.worked: 0.7,
+    json_objects.objects: 1.2,
+    questions.about_text: 1.2,
+    questions.about_file: 0.4,
+    questions.dialogue_summary: 0.5,
+    questions.work_summary: 0.2,
+    questions.title: 0.3,
+    chat.talk: 0.6,
+    chat.no_tool_fits: 0.3,
+}
+
+LONG_MIX = MIX | {
+    far.pairs: 4.0,
+    far.behind(opencode.single): 1.0,
+    far.behind(made_up.single): 0.7,
+    far.behind(opencode.loop): 0.3,
+    far.behind(questions.about_text): 0.4,
+}
+
+STAGES = (
+    Stage(
+        "repeat",
+        Feed({lookup.repeat: 1.0, lookup.few_pairs: 0.15}, longest=192, step_tokens=2048),
+        tokens=3_000_000,
+        seed=1,
+    ),
+    Stage(
+        "copy",
+        Feed({lookup.repeat: 1.0, lookup.pairs: 1.5}, longest=256, step_tokens=2048),
+        tokens=4_000_000,
+        seed=1,
+    ),
+    Stage("short", Feed(MIX, longest=512, step_tokens=4096), tokens=8_000_000, seed=2),
+    Stage("full", Feed(MIX, longest=1024, step_tokens=4096), tokens=9_000_000, seed=3),
+    Stage(
+        "long",
+        Feed(LONG_MIX, longest=4096, step_tokens=4096),
+        tokens=5_500_000,
+        rate_to=0.02,
+        seed=4,
+    ),
+)
+BY_NAME = {stage.name: stage for stage in STAGES}

@@ -1,0 +1,167 @@
+"""Train one stage of the curriculum, from a checkpoint or from nothing, and save the result.
+
+    python -m training.train copy --out run/copy.pt
+    python -m training.train calls --start run/copy.pt --out run/calls.pt
+
+SIGTERM ends a stage early with a checkpoint; starting again with `--start` equal to `--out`
+goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from training.data.feed import in_background
+from training.model import ModelShape, Nano
+from training.optim import Muon
+from training.stages import BY_NAME, Stage
+from training.tokenizer import Tokenizer
+
+MUON_RATE, ADAM_RATE = 0.02, 3e-3
+WARM_STEPS = 100
+SAVE_EVERY_S, REPORT_EVERY_S = 120.0, 15.0
+
+
+@dataclass
+class Progress:
+    """Where a run stands; `stage` and `done` let a stopped stage go on."""
+
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    steps: int = 0
+
+
+class Trainer:
+    """The model, its two optimizers and the progress, as saved in a checkpoint."""
+
+    def __init__(self, shape: ModelShape) -> None:
+        torch.manual_seed(0)
+        self.model = Nano(shape)
+        self.progress = Progress()
+        matrices, rest = [], []
+        for name, weight in self.model.named_parameters():
+            hidden = weight.ndim == 2 and "embedding" not in name
+            (matrices if hidden else rest).append(weight)
+            if hidden:
+                weight.parts = {"query_key_value": 3}.get(name.split(".")[-2], 1)
+        self.muon = Muon(matrices, lr=MUON_RATE, momentum=0.95, decay=0.0)
+        self.adam = torch.optim.AdamW(rest, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0)
+
+    def step(self, ids: torch.Tensor, targets: torch.Tensor, rate: float) -> float:
+        """One update; gives the loss."""
+        warm = min(1.0, (self.progress.steps + 1) / WARM_STEPS)
+        self.muon.param_groups[0]["lr"] = MUON_RATE * rate * warm
+        self.adam.param_groups[0]["lr"] = ADAM_RATE * rate * warm
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = self.model.loss(ids, targets)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer in (self.muon, self.adam):
+            optimizer.step()
+            optimizer.zero_grad()
+        return loss.item()
+
+    def save(self, path: Path) -> None:
+        """Write beside the goal, then replace it, so that a cut leaves the last one whole."""
+        state = {
+            "shape": asdict(self.model.shape),
+            "model": self.model.state_dict(),
+            "muon": self.muon.state_dict(),
+            "adam": self.adam.state_dict(),
+            "progress": asdict(self.progress),
+        }
+        torch.save(state, path.with_suffix(".part"))
+        os.replace(path.with_suffix(".part"), path)
+
+    @classmethod
+    def load(cls, path: Path) -> Trainer:
+        state = torch.load(path, weights_only=True)
+        trainer = cls(ModelShape(**state["shape"]))
+        trainer.model.load_state_dict(state["model"])
+        if state["muon"]:
+            trainer.muon.load_state_dict(state["muon"])
+        trainer.adam.load_state_dict(state["adam"])
+        trainer.progress = Progress(**state["progress"])
+        return trainer
+
+
+class Stop:
+    """Set by SIGTERM or SIGINT; looked at between steps."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+
+
+def rate_at(stage: Stage, done: int) -> float:
+    """The learning rate as a share of its peak, linear over the stage."""
+    share = min(1.0, done / stage.tokens)
+    return stage.rate_from + (stage.rate_to - stage.rate_from) * share
+
+
+def run(trainer: Trainer, stage: Stage, out: Path) -> None:
+    """Train until the stage's tokens are used up or a signal comes; save as it goes."""
+    progress = trainer.progress
+    if progress.stage != stage.name:
+        progress.stage, progress.done = stage.name, 0
+    stop = Stop()
+    feed = in_background(stage.feed, seed=stage.seed * 1_000_003 + progress.steps)
+    saved = reported = time.monotonic()
+    losses: list[float] = []
+    counted = 0
+    while progress.done < stage.tokens and not stop.asked:
+        ids, targets = (torch.from_numpy(part) for part in next(feed))
+        losses.append(trainer.step(ids, targets, rate_at(stage, progress.done)))
+        for name in ("done", "total"):
+            setattr(progress, name, getattr(progress, name) + ids.numel())
+        progress.steps += 1
+        counted += ids.numel()
+        now = time.monotonic()
+        if now - reported > REPORT_EVERY_S:
+            report(progress, losses, counted / (now - reported))
+            losses, counted, reported = [], 0, now
+        if now - saved > SAVE_EVERY_S:
+            trainer.save(out)
+            saved = now
+    trainer.save(out)
+
+
+def report(progress: Progress, losses: list[float], speed: float) -> None:
+    """One line a while for the log."""
+    mean = sum(losses) / len(losses)
+    print(
+        f"{time.strftime('%H:%M:%S')} {progress.stage} {progress.done / 1e6:.2f}M"
+        f" (total {progress.total / 1e6:.2f}M) loss {mean:.4f} {speed:.0f} tokens/s",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stage", choices=sorted(BY_NAME))
+    parser.add_argument("--start", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.start and options.start.exists():
+        trainer = Trainer.load(options.start)
+    else:
+        trainer = Trainer(ModelShape(vocabulary=len(Tokenizer.load())))
+    run(trainer, BY_NAME[options.stage], options.out)
+
+
+if __name__ == "__main__":
+    main()
