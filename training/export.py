@@ -6,7 +6,6 @@ python -m training.export run/long.pt swarm/models/bundled/swarm-nano.gguf
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ def export(checkpoint: Path, out: Path) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    os.replace(part, out)
+    part.replace(out)
 
 
 def write_header(writer: gguf.GGUFWriter, shape: ModelShape) -> None:

@@ -6,6 +6,7 @@ inside JSON. llama.cpp reads the same thing as a `gpt2` vocabulary with user-def
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -46,8 +47,8 @@ def learn_merges(counts: Counter[str], wanted: int) -> list[tuple[str, str]]:
     merges: list[tuple[str, str]] = []
     pairs: Counter[tuple[str, str]] = Counter()
     homes: dict[tuple[str, str], set[str]] = {}
-    for word in words:
-        _count_pairs(word, words[word], counts[word], pairs, homes)
+    for word, parts in words.items():
+        _count_pairs(word, parts, counts[word], pairs, homes)
     while len(merges) < wanted and pairs:
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))
         merges.append(best)
@@ -66,7 +67,7 @@ def _count_pairs(
     pairs: Counter[tuple[str, str]],
     homes: dict[tuple[str, str], set[str]],
 ) -> None:
-    for pair in zip(parts, parts[1:], strict=False):
+    for pair in itertools.pairwise(parts):
         pairs[pair] += count
         if count > 0:
             homes.setdefault(pair, set()).add(word)
@@ -149,7 +150,7 @@ class Tokenizer:
         while len(parts) > 1:
             ranked = [
                 (self.ranks.get(pair, 1 << 30), at)
-                for at, pair in enumerate(zip(parts, parts[1:], strict=False))
+                for at, pair in enumerate(itertools.pairwise(parts))
             ]
             rank, at = min(ranked)
             if rank == 1 << 30:

@@ -10,7 +10,6 @@ goes on where it stopped.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import time
 from dataclasses import asdict, dataclass
@@ -79,7 +78,7 @@ class Trainer:
             "progress": asdict(self.progress),
         }
         torch.save(state, path.with_suffix(".part"))
-        os.replace(path.with_suffix(".part"), path)
+        path.with_suffix(".part").replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Trainer:

@@ -22,9 +22,9 @@ RULES = (
 ENVIRONMENT = (
     "Working directory: {root}", "Current directory: {root}", "The working directory is {root}.",
     "<env>\n  Working directory: {root}\n  Is directory a git repo: no\n  Platform: linux\n  Today's date: {date}\n</env>",
-    "Here is some useful information about the environment you are running in:\n<env>\n"
+    ("Here is some useful information about the environment you are running in:\n<env>\n"
     "  Working directory: {root}\n  Workspace root folder: {root}\n  Is directory a git repo: yes\n"
-    "  Platform: linux\n  Today's date: {date}\n</env>",
+    "  Platform: linux\n  Today's date: {date}\n</env>"),
     "You work in {root}", "Project root: {root}", "cwd: {root}", "Working directory: {root}\nPlatform: darwin",
 )
 
