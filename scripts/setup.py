@@ -60,7 +60,7 @@ def install(group: str) -> None:
     if wanted in installed:
         return
     print(f"setup: installing {LOCKS[group].name}", flush=True)
-    pip = [str(python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(python()), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     subprocess.check_call([*pip, "--require-hashes", "-r", str(LOCKS[group])], cwd=ROOT)
     # The dev lock holds all of the runtime's.
     groups = ["runtime", "dev"] if group == "dev" else [group]
