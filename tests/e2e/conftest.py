@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.nodes import RunningNode, running_node
-from tests.random_gguf import make_gguf
+from tests.random_gguf import HALF_BILLION, make_gguf
 
 E2E = Path(__file__).parent
 
@@ -21,6 +21,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def endless_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights: it talks until it is stopped."""
     return make_gguf(tmp_path_factory.mktemp("models") / "endless.gguf")
+
+
+@pytest.fixture(scope="session")
+def half_billion_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shape of a real small model, with random weights; about 500 MB."""
+    return make_gguf(tmp_path_factory.mktemp("models") / "half-billion.gguf", HALF_BILLION)
 
 
 @pytest.fixture(scope="module")
