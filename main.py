@@ -64,6 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         _check_host(settings.host)
         snapshot = _snapshot(environment())
         _check_threads(settings, snapshot)
+        _check_build(snapshot)
         plan = choose(settings, snapshot)
         asyncio.run(serve(settings, snapshot, plan))
     except SwarmError as error:
@@ -192,7 +193,7 @@ async def _load(settings: Settings, engines: "list[EngineProcess]", base_url: st
 
 def make_engine(settings: Settings, snapshot: "Snapshot", model: LocalModel) -> "EngineProcess":
     """The engine of one model, not yet started."""
-    from swarm.engines.llama.options import LlamaOptions
+    from swarm.engines.llama.options import MAX_SEQUENCES, LlamaOptions
     from swarm.engines.process import EngineProcess
 
     least, most = _CACHE_BYTES
@@ -201,6 +202,7 @@ def make_engine(settings: Settings, snapshot: "Snapshot", model: LocalModel) -> 
         path=model.path,
         context_tokens=settings.ctx,
         memory_bytes=min(most, max(least, free)),
+        sequences=settings.workers or MAX_SEQUENCES,
         threads=settings.threads or _threads(snapshot, model),
         gpu_layers=-1 if settings.gpu_layers is None else settings.gpu_layers,
         kv_type=settings.kv,
@@ -288,6 +290,12 @@ def _check_host(host: str) -> None:
         f"--host {host}: only this machine itself is served, under 127.0.0.1, ::1 or localhost; "
         "other machines would need a key, which cannot be set yet"
     )
+
+
+def _check_build(snapshot: "Snapshot") -> None:
+    from swarm.engines.llama.build import check_build, installed_build
+
+    check_build(installed_build(), snapshot.features)
 
 
 def _check_threads(settings: Settings, snapshot: "Snapshot") -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 KV_TYPES = {"f32": 0, "f16": 1, "bf16": 30, "q8_0": 8, "q5_1": 7, "q5_0": 6, "q4_1": 3, "q4_0": 2}
 """Names of the key-value cache's element types with ggml's numbers for them (ggml.h)."""
 
+MAX_SEQUENCES = 64
+"""Sequences that generate at once where the owner names no number; more wait their turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class LlamaOptions:
@@ -21,7 +24,7 @@ class LlamaOptions:
     context_tokens: int | None = None
     cells: int | None = None
     memory_bytes: int = 4 << 30
-    sequences: int = 64
+    sequences: int = MAX_SEQUENCES
     threads: int = 2
     gpu_layers: int = -1
     kv_type: str = "f16"
