@@ -69,7 +69,7 @@ STAGES = (
     Stage(
         "long",
         Feed(LONG_MIX, longest=4096, step_tokens=4096),
-        tokens=5_500_000,
+        tokens=4_500_000,
         rate_to=0.02,
         seed=4,
     ),
