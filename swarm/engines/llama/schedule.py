@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from swarm.engines.llama.sequence import Sequence
 
-INTERLEAVED_SHARE = 4
+INTERLEAVED_SHARE = 2
 """While streams run, a step reads this part of a chunk, so that they pause the less."""
 
 

@@ -26,9 +26,11 @@ def kill(process: EngineProcess) -> None:
 
 
 async def kill_while_generating(process: EngineProcess) -> None:
+    killed = False
     async for events in process.generate(ENDLESS):
-        if isinstance(events[0], Delta):
+        if isinstance(events[0], Delta) and not killed:
             kill(process)
+            killed = True
 
 
 async def until_ready(process: EngineProcess, limit_s: float = 20) -> float:
