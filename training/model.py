@@ -75,9 +75,9 @@ def causal_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     length, width = query.shape[-2:]
     if length > SHORT_ROW:
         return F.scaled_dot_product_attention(query, key, value, is_causal=True)
-    future = torch.full((length, length), -1e4, dtype=query.dtype).triu(1)
-    scores = (query * width**-0.5) @ key.transpose(-1, -2) + future
-    return torch.softmax(scores, -1) @ value
+    future = torch.full((length, length), -1e4).triu(1)
+    scores = ((query * width**-0.5) @ key.transpose(-1, -2)).float() + future
+    return torch.softmax(scores, -1).to(value.dtype) @ value
 
 
 class Layer(nn.Module):
@@ -95,9 +95,9 @@ class Layer(nn.Module):
         self.down = nn.Linear(shape.hidden, shape.width, bias=False)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        x = x + self.attention_out(self.attend(x, cos, sin))
+        x = x + self.attention_out(self.attend(x, cos, sin)).float()
         normal = self.feed_norm(x)
-        return x + self.down(gated(self.gate(normal), self.up(normal)))
+        return x + self.down(gated(self.gate(normal), self.up(normal))).float()
 
     def attend(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         batch, length, width = x.shape
@@ -136,7 +136,7 @@ class Nano(nn.Module):
         """The normed last hidden state, [batch, length, width]."""
         length = ids.shape[1]
         cos, sin = self.cos[:length], self.sin[:length]
-        x = self.embedding(ids).to(torch.bfloat16)
+        x = self.embedding(ids)
         for layer in self.layers:
             x = layer(x, cos, sin)
         return self.norm(x)

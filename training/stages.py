@@ -44,11 +44,9 @@ MIX = {
 }
 
 LONG_MIX = MIX | {
-    far.pairs: 4.0,
-    far.behind(opencode.single): 1.0,
-    far.behind(made_up.single): 0.7,
-    far.behind(opencode.loop): 0.3,
-    far.behind(questions.about_text): 0.4,
+    lookup.repeat: 2.0,
+    far.pairs: 0.2,
+    far.behind(opencode.single): 0.15,
 }
 
 STAGES = (
@@ -68,8 +66,9 @@ STAGES = (
     Stage("full", Feed(MIX, longest=1024, step_tokens=4096), tokens=9_000_000, seed=3),
     Stage(
         "long",
-        Feed(LONG_MIX, longest=4096, step_tokens=4096),
-        tokens=4_500_000,
+        Feed(LONG_MIX, longest=4096, step_tokens=2048),
+        tokens=7_500_000,
+        rate_from=0.5,
         rate_to=0.02,
         seed=4,
     ),

@@ -72,7 +72,8 @@ def number(source: Source, digits: int) -> int:
 
 def held_out_pair(a: int, b: int) -> bool:
     """Pairs of operands that only evaluation sees (a seventh; single digits are shared)."""
-    return (a * 31 + b * 17) % 7 == 3 and max(a, b) > 9
+    low, high = sorted((a, b))
+    return (low * 31 + high * 17) % 7 == 3 and high > 9
 
 
 def operands(source: Source, low: int, high: int) -> tuple[int, int]:

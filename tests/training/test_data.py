@@ -1,0 +1,105 @@
+"""The training data's promises: reproducible by seed, evaluation apart from training."""
+
+import json
+from itertools import pairwise
+
+import pytest
+
+from training.data import far, opencode, sums
+from training.data.feed import IGNORED, Encoder
+from training.data.source import Source
+from training.evaluate import interval, made_calls, right, turns
+from training.stages import MIX, STAGES
+
+MAKERS = list(dict.fromkeys(maker for stage in STAGES for maker in stage.feed.mix))
+
+
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda m: f"{m.__module__}.{m.__name__}")
+def test_the_same_seed_gives_the_same_conversations(maker):
+    first, second = Source(11, held_out=False), Source(11, held_out=False)
+    assert [maker(first) for _ in range(5)] == [maker(second) for _ in range(5)]
+
+
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda m: f"{m.__module__}.{m.__name__}")
+def test_every_conversation_has_something_to_learn_and_ends_with_the_assistant(maker):
+    source, encode = Source(3, held_out=False), Encoder()
+    for _ in range(5):
+        conversation = maker(source)
+        assert conversation.messages[-1]["role"] == "assistant"
+        ids, targets = encode(conversation)
+        assert len(ids) == len(targets)
+        assert any(target != IGNORED for target in targets)
+
+
+def test_words_of_the_evaluation_are_never_trained_on():
+    trained, held_out = Source(0, held_out=False), Source(0, held_out=True)
+    for name in ("things", "first_names", "surnames", "cities", "stems", "rare", "sentences"):
+        assert not set(getattr(trained, name)) & set(getattr(held_out, name))
+
+
+def test_phrasings_of_the_evaluation_are_never_trained_on():
+    trained, held_out = Source(0, held_out=False), Source(0, held_out=True)
+    seen = {trained.phrase(sums.PLUS) for _ in range(500)}
+    kept = {held_out.phrase(sums.PLUS) for _ in range(500)}
+    assert kept
+    assert not seen & kept
+
+
+def test_sums_of_the_evaluation_are_never_trained_on():
+    trained = Source(1, held_out=False)
+    held_out = Source(1, held_out=True)
+    seen = {frozenset(sums.operands(trained, 2, 2)) for _ in range(3000)}
+    kept = {frozenset(sums.operands(held_out, 2, 2)) for _ in range(3000)}
+    assert not {pair for pair in seen & kept if max(pair) > 9}
+
+
+def test_worked_sums_are_right():
+    source = Source(4, held_out=False)
+    for _ in range(50):
+        a, b = sums.operands(source, 1, 6)
+        a, b = max(a, b), min(a, b)
+        assert sums.steps_of_sum(a, b).endswith(f"Answer: {a + b}")
+        assert sums.steps_of_difference(a, b).endswith(f"Answer: {a - b}")
+
+
+def test_long_prompts_are_long_and_their_answers_stand_in_them():
+    source, encode = Source(5, held_out=False), Encoder()
+    lengths = []
+    for _ in range(10):
+        conversation = far.pairs(source)
+        text = conversation.messages[0]["content"]
+        assert all(m["content"] in text for m in conversation.messages if m["role"] != "user")
+        lengths.append(len(encode(conversation)[0]))
+    assert max(lengths) > 2000
+
+
+def test_a_turn_is_judged_by_value_and_text_by_its_letters():
+    call = {"name": "read", "arguments": {"filePath": "/a b"}}
+    wanted = {"role": "assistant", "content": None, "tool_calls": [{"function": call}]}
+    written = json.dumps(call, separators=(",", ":"))
+    assert right(f"<tool_call>{written}</tool_call>", wanted)
+    assert not right(f"<tool_call>{written[:-2]}</tool_call>", wanted)
+    assert not right("I would read it.", wanted)
+    assert right(' {"a":1}', {"content": '{"a": 1}'})
+    assert right("Answer: 3", {"content": "Answer: 3"})
+    assert not right("Answer: 4", {"content": "Answer: 3"})
+    assert made_calls("<tool_call>{</tool_call>") is None
+
+
+def test_every_assistant_turn_is_asked_after_the_true_turns_before_it():
+    conversation = opencode.loop(Source(8, held_out=True))
+    asked = turns(conversation, calls_only=False)
+    assistants = [m for m in conversation.messages if m["role"] == "assistant"]
+    assert [turn.wanted for turn in asked] == assistants
+    assert all(turn.prompt.endswith("<|im_start|>assistant\n") for turn in asked)
+    assert all(b.prompt.startswith(a.prompt) for a, b in pairwise(asked))
+
+
+def test_the_interval_holds_the_share():
+    low, high = interval(90, 100)
+    assert low < 90 < high
+    assert interval(0, 10)[0] <= 0 < interval(0, 10)[1]
+
+
+def test_the_mix_weighs_every_part():
+    assert all(weight > 0 for weight in MIX.values())
