@@ -63,7 +63,6 @@ STAGES = (
         seed=1,
     ),
     Stage("short", Feed(MIX, longest=512, step_tokens=4096), tokens=8_000_000, seed=2),
-    Stage("full", Feed(MIX, longest=1024, step_tokens=4096), tokens=9_000_000, seed=3),
     Stage(
         "long",
         Feed(LONG_MIX, longest=4096, step_tokens=2048),
