@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +110,10 @@ class Vocabulary:
     def ends_generation(self, token: int) -> bool:
         return llama_cpp.llama_vocab_is_eog(self.handle, token)
 
-    def end_tokens(self) -> list[int]:
-        """Every token that ends a generation."""
-        return [token for token in range(self.size) if self.ends_generation(token)]
+    @cached_property
+    def end_tokens(self) -> tuple[int, ...]:
+        """Every token that ends a generation; asks the library once for each of the vocabulary."""
+        return tuple(token for token in range(self.size) if self.ends_generation(token))
 
     def _render(self, token: int, *, special: bool) -> bytes:
         length = llama_cpp.llama_token_to_piece(

@@ -92,7 +92,7 @@ class Sampler:
     def _add_bias(self, params: SamplingParams) -> None:
         bias = dict(params.logit_bias)
         if params.ignore_eos:
-            bias |= dict.fromkeys(self._vocabulary.end_tokens(), float("-inf"))
+            bias |= dict.fromkeys(self._vocabulary.end_tokens, float("-inf"))
         unknown = [token for token in bias if not 0 <= token < self._vocabulary.size]
         if unknown:
             raise InvalidRequest(
