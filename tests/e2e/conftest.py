@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.models import HALF_B, TINY, random_model
 from tests.e2e.nodes import RunningNode, running_node
-from tests.random_gguf import HALF_BILLION, make_gguf
 
 E2E = Path(__file__).parent
 
@@ -20,13 +20,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def endless_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights: it talks until it is stopped."""
-    return make_gguf(tmp_path_factory.mktemp("models") / "endless.gguf")
+    return random_model(TINY, folder=tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="session")
 def half_billion_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shape of a real small model, with random weights; about 500 MB."""
-    return make_gguf(tmp_path_factory.mktemp("models") / "half-billion.gguf", HALF_BILLION)
+    return random_model(HALF_B, folder=tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")

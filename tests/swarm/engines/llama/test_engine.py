@@ -6,20 +6,24 @@ from pathlib import Path
 
 import pytest
 
+from bench.models import Shape, random_model
 from swarm.engines.base import Delta, Event, Finished, Started
 from swarm.engines.llama import engine as engine_module
 from swarm.engines.llama.engine import LlamaEngine, load
 from swarm.engines.llama.options import LlamaOptions
 from swarm.errors import ContextOverflow, InvalidRequest, ModelLoadFailed
 from swarm.types import Prompt, SamplingParams
-from tests.random_gguf import make_gguf
 
+TINY = Shape("random", 2, 64, 128, 2, 1, vocabulary=512, context_tokens=1024)
 GREEDY = SamplingParams(temperature=0, max_tokens=24)
+
+B = 3 + ord("b") - ord("!")
+"""The token of the letter b: after three control tokens the printable bytes begin with `!`."""
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_gguf(tmp_path_factory.mktemp("models") / "tiny.gguf")
+    return random_model(TINY, folder=tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture
@@ -240,18 +244,18 @@ def test_logprobs_come_with_their_text_and_add_up(engine):
 
 
 def test_a_bias_of_100_decides(engine):
-    params = replace(GREEDY, max_tokens=5, logit_bias={65: 100.0})
+    params = replace(GREEDY, max_tokens=5, logit_bias={B: 100.0})
     [outcome] = run(engine, Prompt(tokens(20), params))
     assert outcome.texts[0] == "b" * 5
 
 
 def test_penalties_keep_a_token_from_coming_again(engine):
-    biased = replace(GREEDY, max_tokens=2, logit_bias={65: 99.9, 66: 99.0})
+    biased = replace(GREEDY, max_tokens=2, logit_bias={B: 99.9, B + 1: 99.0})
     [outcome] = run(
         engine, Prompt(tokens(20), replace(biased, presence_penalty=2.0, frequency_penalty=2.0))
     )
     assert outcome.texts[0] == "bc"
-    [outcome] = run(engine, Prompt((65,), replace(biased, max_tokens=1, repetition_penalty=2.0)))
+    [outcome] = run(engine, Prompt((B,), replace(biased, max_tokens=1, repetition_penalty=2.0)))
     assert outcome.texts[0] == "c"
 
 
