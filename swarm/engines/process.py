@@ -103,9 +103,9 @@ class EngineProcess:
         """Load the model. Raises ModelLoadFailed, and leaves no process behind then."""
         try:
             await self._launch()
-        except BaseException:
-            await self._end_process()
-            raise
+        finally:
+            if not self.ready:
+                await self._end_process()
         self._supervisor = asyncio.create_task(self._supervise(), name=f"supervise {self._name}")
 
     async def aclose(self) -> None:
