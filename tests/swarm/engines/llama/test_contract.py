@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def engine() -> AsyncIterator[EngineProcess]:
     async with EngineProcess(
         factory="swarm.engines.llama.engine:load",
-        options=LlamaOptions(bundled_model().path, threads=2),
+        options=LlamaOptions(bundled_model().path, threads=1),
         name="swarm-nano",
         environment=dict(os.environ),
     ) as engine:

@@ -47,6 +47,18 @@ def test_two_long_prompts_share_evenly():
     assert dict(plan([a, b])) == {a: 256, b: 256}
 
 
+def test_of_many_prompts_the_oldest_gets_half_and_the_one_nearest_its_end_the_rest():
+    oldest, middle, near = Waiting(9_000), Waiting(5_000), Waiting(300)
+    assert dict(plan([oldest, middle, near])) == {oldest: 256, near: 256}
+
+
+def test_prompts_of_one_length_finish_one_after_the_other():
+    first, *others = (Waiting(600) for _ in range(3))
+    assert dict(plan([first, *others]))[first] == 256
+    first.pending = 100
+    assert dict(plan([first, *others])) == {first: 100, others[0]: 412}
+
+
 def test_what_has_no_slot_waits():
     assert plan([Waiting(5, slot=None)]) == []
 
