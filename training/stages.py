@@ -66,7 +66,7 @@ STAGES = (
     Stage(
         "long",
         Feed(LONG_MIX, longest=4096, step_tokens=2048),
-        tokens=7_500_000,
+        tokens=5_900_000,
         rate_from=0.5,
         rate_to=0.02,
         seed=4,

@@ -25,7 +25,8 @@ CONTEXT_TOKENS = 32_768
 """Context of one sequence where the owner names none: what coding agents ask for."""
 
 CELLS_AT_LEAST = 16_384
-"""Cells of the cache where memory allows, so that small contexts serve many streams."""
+"""Cells of the cache where memory allows and the owner names no context: with a small one many
+streams find room. The owner's context is the whole cache, for it is what memory goes to."""
 
 SAMPLING_KEYS = {
     "temp": "temperature",
@@ -65,7 +66,9 @@ def fit_cache(trained_tokens: int, bytes_per_cell: int, options: LlamaOptions) -
             f"at most {affordable} tokens fit (--ctx), more with a smaller --kv type"
         )
     context = options.context_tokens or min(trained_tokens, CONTEXT_TOKENS, affordable)
-    wanted = options.cells or min(affordable, max(2 * context, CELLS_AT_LEAST))
+    wanted = (
+        options.cells or options.context_tokens or min(affordable, max(context, CELLS_AT_LEAST))
+    )
     return CacheSize(context, max(context, wanted))
 
 
