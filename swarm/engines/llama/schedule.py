@@ -4,9 +4,6 @@ from collections.abc import Iterable
 
 from swarm.engines.llama.sequence import Sequence
 
-INTERLEAVED_SHARE = 2
-"""While streams run, a step reads this part of a chunk, so that they pause the less."""
-
 
 def plan_step(
     sequences: Iterable[Sequence], *, chunk_tokens: int, batch_tokens: int
@@ -21,8 +18,7 @@ def plan_step(
     running = [s for s in sequences if s.slot is not None]
     streams = [s for s in running if s.decoding][:batch_tokens]
     prompts = [s for s in running if not s.decoding]
-    room = chunk_tokens // INTERLEAVED_SHARE if streams else chunk_tokens
-    room = min(room, batch_tokens - len(streams))
+    room = min(chunk_tokens, batch_tokens - len(streams))
     return [(s, 1) for s in streams] + _share_chunk(prompts, room)
 
 

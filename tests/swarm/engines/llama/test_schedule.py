@@ -4,7 +4,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.engines.llama.schedule import INTERLEAVED_SHARE, plan_step
+from swarm.engines.llama.schedule import plan_step
 
 
 @dataclass(eq=False)
@@ -29,12 +29,6 @@ def test_every_stream_gets_its_token_in_every_step():
 def test_a_prompt_alone_gets_the_whole_chunk():
     prompt = Waiting(10_000)
     assert plan([prompt]) == [(prompt, 512)]
-
-
-def test_while_streams_run_a_step_reads_a_part_of_a_chunk():
-    prompt = Waiting(10_000)
-    shares = dict(plan([prompt, Waiting(1, decoding=True)]))
-    assert shares[prompt] == 512 // INTERLEAVED_SHARE
 
 
 def test_a_short_prompt_is_read_beside_a_long_one_and_leaves_it_the_rest():
