@@ -9,7 +9,7 @@ KV_TYPES = {"f32": 0, "f16": 1, "bf16": 30, "q8_0": 8, "q5_1": 7, "q5_0": 6, "q4
 MAX_SEQUENCES = 64
 """Sequences that generate at once where the owner names no number; more wait their turn."""
 
-CPU_CHUNK_TOKENS, GPU_CHUNK_TOKENS = 128, 512
+CPU_CHUNK_TOKENS, GPU_CHUNK_TOKENS = 256, 512
 """Prompt tokens of one step. A step cannot be cut short, so on a processor, which reads a few
 hundred tokens a second of a 0.5B model, it must be short for cancelled requests to be gone soon."""
 
