@@ -193,12 +193,7 @@ async def _load(settings: Settings, engines: "list[EngineProcess]", base_url: st
 
 def make_engine(settings: Settings, snapshot: "Snapshot", model: LocalModel) -> "EngineProcess":
     """The engine of one model, not yet started."""
-    from swarm.engines.llama.options import (
-        CPU_CHUNK_TOKENS,
-        GPU_CHUNK_TOKENS,
-        MAX_SEQUENCES,
-        LlamaOptions,
-    )
+    from swarm.engines.llama.options import MAX_SEQUENCES, LlamaOptions
     from swarm.engines.process import EngineProcess
 
     least, most = _CACHE_BYTES
@@ -208,7 +203,6 @@ def make_engine(settings: Settings, snapshot: "Snapshot", model: LocalModel) -> 
         context_tokens=settings.ctx,
         memory_bytes=min(most, max(least, free)),
         sequences=settings.workers or MAX_SEQUENCES,
-        chunk_tokens=GPU_CHUNK_TOKENS if snapshot.accelerators else CPU_CHUNK_TOKENS,
         threads=settings.threads or _threads(snapshot, model),
         gpu_layers=-1 if settings.gpu_layers is None else settings.gpu_layers,
         kv_type=settings.kv,

@@ -101,6 +101,13 @@ class Stepper(Protocol):
         """Forget a request within one step; unknown ids are ignored, for they may have ended."""
         ...
 
+    def interrupt(self, request_id: int) -> None:
+        """A cancel is on its way: cut the running step short if it is mostly for this request.
+
+        The only method that is called from another thread than the one that steps.
+        """
+        ...
+
     def step(self) -> list[tuple[int, list[Event]]]:
         """Advance every request by about one token or one chunk; events by request id."""
         ...

@@ -47,7 +47,7 @@ def main() -> int:
         return 1
     _write(reports, Ready(stepper.info))
     inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(commands, inbox), daemon=True).start()
+    threading.Thread(target=_receive, args=(commands, inbox, stepper), daemon=True).start()
     serve(stepper, inbox, reports)
     return 0
 
@@ -91,8 +91,12 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return sys.stdin.buffer, reports
 
 
-def _receive(commands: BinaryIO, inbox: "queue.SimpleQueue[Command]") -> None:
+def _receive(
+    commands: BinaryIO, inbox: "queue.SimpleQueue[Command]", stepper: Stepper
+) -> None:
     while (command := _read(commands)) is not None:
+        if isinstance(command, Cancel):
+            stepper.interrupt(command.request_id)
         inbox.put(command)
     # The node has gone. The main thread may be deep in a step, and nothing is left to save.
     logging.shutdown()

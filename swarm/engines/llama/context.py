@@ -19,6 +19,10 @@ class NoRoom(Exception):
     """No place for this batch; the cache is unchanged. A signal, never a request's error."""
 
 
+class Interrupted(Exception):
+    """The computation was cut short on request; the cache is as before. A signal like NoRoom."""
+
+
 class Batch:
     """The tokens of one decode call. Arrays are made once and filled anew for every step."""
 
@@ -81,14 +85,16 @@ class Context:
                 "choose a smaller --ctx or another --kv"
             )
         self._memory: Any = llama_cpp.llama_get_memory(self.handle)
-        self.batch = Batch(options.chunk_tokens + options.sequences)
+        self.batch = Batch(parameters.n_batch)
+        self._interrupted = False
+        self._asks_whether = llama_cpp.ggml_abort_callback(lambda _: self._interrupted)
 
     @staticmethod
     def _parameters(options: LlamaOptions, cells: int, slots: int) -> Any:
         parameters = llama_cpp.llama_context_default_params()
         parameters.n_ctx = cells
-        parameters.n_batch = options.chunk_tokens + options.sequences
-        parameters.n_ubatch = min(512, parameters.n_batch)
+        parameters.n_batch = max(options.chunk_tokens, slots)  # llama.cpp wants room for every slot
+        parameters.n_ubatch = parameters.n_batch  # one piece: it is computed whole or not at all
         parameters.n_seq_max = slots
         parameters.n_threads = parameters.n_threads_batch = options.threads
         parameters.type_k = parameters.type_v = KV_TYPES[options.kv_type]
@@ -103,13 +109,26 @@ class Context:
             llama_cpp.llama_free(self.handle)
             self.handle = None
 
-    def decode(self) -> None:
-        """Compute the batch. Raises NoRoom with the cache as before, or GenerationFailed."""
+    def decode(self, *, interruptible: bool = False) -> None:
+        """Compute the batch. Raises NoRoom or Interrupted with the cache as before.
+
+        Raises GenerationFailed where llama.cpp cannot go on. An interruptible computation asks
+        us at each of its nodes, about three milliseconds in all: too much for a single token.
+        """
+        self._interrupted = False
+        hook = self._asks_whether if interruptible else llama_cpp.ggml_abort_callback()
+        llama_cpp.llama_set_abort_callback(self.handle, hook, None)
         status = llama_cpp.llama_decode(self.handle, self.batch.native)
         if status == 1:
             raise NoRoom
+        if status == 2:
+            raise Interrupted
         if status != 0:
             raise GenerationFailed(f"llama.cpp could not decode a batch (status {status})")
+
+    def interrupt(self) -> None:
+        """Cut the running computation short if it may be; called from any thread."""
+        self._interrupted = True
 
     def logits(self, row: int) -> "np.ndarray[Any, np.dtype[np.float32]]":
         """The logits of a row of the last batch, shape (vocabulary,); valid until `decode`."""

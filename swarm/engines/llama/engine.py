@@ -7,6 +7,7 @@ import logging
 import time
 from array import array
 from collections import deque
+from collections.abc import Callable
 
 from swarm.engines.base import (
     Accepted,
@@ -19,11 +20,11 @@ from swarm.engines.base import (
 )
 from swarm.engines.llama.bindings import Model, start_backend
 from swarm.engines.llama.cache import Cache
-from swarm.engines.llama.context import Context, NoRoom
+from swarm.engines.llama.context import Context, Interrupted, NoRoom
 from swarm.engines.llama.describe import describe, size_of_cache
 from swarm.engines.llama.options import LlamaOptions
 from swarm.engines.llama.sampler import Sampler, with_defaults
-from swarm.engines.llama.schedule import plan_step
+from swarm.engines.llama.schedule import Pace, Shares, prompt_shares, stream_shares
 from swarm.engines.llama.sequence import Request, Sequence
 from swarm.engines.llama.slots import token_array
 from swarm.engines.text import TextStream
@@ -62,6 +63,8 @@ class LlamaEngine:
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
         self._requests: dict[int, Request] = {}
+        self._pace = Pace(most_tokens=options.chunk_tokens, pause_s=options.pause_s)
+        self._mostly_read: int | None = None
 
     @property
     def info(self) -> ModelInfo:
@@ -102,10 +105,19 @@ class LlamaEngine:
         for sequence in list(request.sequences) if request else []:
             self._retire(sequence)
 
+    def interrupt(self, request_id: int) -> None:
+        if self._mostly_read == request_id:
+            self._context.interrupt()
+
     def step(self) -> list[tuple[int, list[Event]]]:
+        """A token for every stream, then a chunk of prompts, in two batches.
+
+        In one batch attention would look at the cells of all streams for each token of a prompt.
+        """
         self._admit()
-        shares = self._decode()
-        for row, sequence in shares:
+        for row, sequence in self._decode(stream_shares):
+            self._advance(sequence, row)
+        for row, sequence in self._read_prompts():
             self._advance(sequence, row)
         return self._collect()
 
@@ -188,23 +200,41 @@ class LlamaEngine:
             request.prefill_began = time.monotonic()
             request.cached_tokens = sequence.slot.computed
 
-    def _decode(self) -> list[tuple[int, Sequence]]:
+    def _read_prompts(self) -> list[tuple[int, Sequence]]:
+        """Compute a chunk of prompts; nothing has happened where it is interrupted."""
+        streams = any(sequence.decoding for sequence in self._running)
+        chunk = self._pace.chunk_tokens(streams=streams)
+        began = time.monotonic()
+        try:
+            rows = self._decode(
+                lambda running: prompt_shares(running, chunk),
+                # What cannot be cut cannot be put back to where it was either.
+                interruptible=self._info.prefix_cuttable,
+            )
+        except Interrupted:
+            return []
+        finally:
+            self._mostly_read = None
+        self._pace.note(self._context.batch.size, time.monotonic() - began)
+        return rows
+
+    def _decode(
+        self, plan: Callable[[list[Sequence]], Shares], *, interruptible: bool = False
+    ) -> list[tuple[int, Sequence]]:
         """Compute one batch; the logits rows of the sequences whose last token was in it."""
         while True:
             batch = self._context.batch
             batch.clear()
             rows: list[tuple[int, Sequence]] = []
-            shares = plan_step(
-                self._running,
-                chunk_tokens=self._options.chunk_tokens,
-                batch_tokens=batch.capacity,
-            )
+            shares = plan(self._running)
             for sequence, count in shares:
                 rows += self._fill(sequence, count)
+                if interruptible and 2 * count > self._options.chunk_tokens:
+                    self._mostly_read = sequence.request.id
             if not shares:
                 return []
             try:
-                self._context.decode()
+                self._context.decode(interruptible=interruptible)
             except NoRoom:
                 self._make_room()
                 continue

@@ -9,9 +9,11 @@ KV_TYPES = {"f32": 0, "f16": 1, "bf16": 30, "q8_0": 8, "q5_1": 7, "q5_0": 6, "q4
 MAX_SEQUENCES = 64
 """Sequences that generate at once where the owner names no number; more wait their turn."""
 
-CPU_CHUNK_TOKENS, GPU_CHUNK_TOKENS = 256, 512
-"""Prompt tokens of one step. A step cannot be cut short, so on a processor, which reads a few
-hundred tokens a second of a 0.5B model, it must be short for cancelled requests to be gone soon."""
+CHUNK_TOKENS = 512
+"""Prompt tokens that one step reads at most: llama.cpp's own size of a physical batch."""
+
+PAUSE_S = 1.5
+"""How long running streams may stand still while a chunk of someone's prompt is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class LlamaOptions:
     `context_tokens` bounds one sequence, `cells` the whole key-value cache that all sequences
     share; both in tokens. `memory_bytes` bounds what the cache may take. `sequences` is the
     most that generate at once, `chunk_tokens` the most tokens of prompts that one step reads.
+    While streams run a chunk is cut so that it takes about `pause_s` seconds.
     `gpu_layers` -1 offloads every layer.
     """
 
@@ -33,4 +36,5 @@ class LlamaOptions:
     gpu_layers: int = -1
     kv_type: str = "f16"
     flash_attention: bool = True
-    chunk_tokens: int = CPU_CHUNK_TOKENS
+    chunk_tokens: int = CHUNK_TOKENS
+    pause_s: float = PAUSE_S

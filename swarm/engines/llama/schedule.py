@@ -1,37 +1,59 @@
 """Who computes how many tokens in the next step. Pure: sequences in, shares out."""
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from swarm.engines.llama.sequence import Sequence
 
+Shares: TypeAlias = list[tuple[Sequence, int]]
 
-def plan_step(
-    sequences: Iterable[Sequence], *, chunk_tokens: int, batch_tokens: int
-) -> list[tuple[Sequence, int]]:
-    """Shares of the next batch: one token for every stream, a chunk for the prompts.
+SMALLEST_CHUNK = 64
+"""Fewer tokens at once would read a prompt at the pace of generating one."""
 
-    `sequences` come in the order of their admission. Streams are served first, so none of them
-    ever waits longer than one step. Half of the chunk belongs to the prompt that has waited
-    longest, so that it always gets on; the rest goes to those with the least left to read, so
-    that short prompts answer soon and prompts of one length finish one after the other.
+
+def stream_shares(running: Iterable[Sequence]) -> Shares:
+    """One token for every sequence that generates, so that none waits longer than one step."""
+    return [(sequence, 1) for sequence in running if sequence.decoding]
+
+
+def prompt_shares(running: Iterable[Sequence], chunk_tokens: int) -> Shares:
+    """A chunk for the prompts; `running` comes in the order of admission.
+
+    Half of it belongs to the prompt that has waited longest, so that it always gets on; the rest
+    goes to those with the least left to read, so that short prompts answer soon and prompts of
+    one length finish one after the other.
     """
-    running = [s for s in sequences if s.slot is not None]
-    streams = [s for s in running if s.decoding][:batch_tokens]
-    prompts = [s for s in running if not s.decoding]
-    room = min(chunk_tokens, batch_tokens - len(streams))
-    return [(s, 1) for s in streams] + _share_chunk(prompts, room)
-
-
-def _share_chunk(prompts: list[Sequence], room: int) -> list[tuple[Sequence, int]]:
-    if not prompts or room <= 0:
+    prompts = [sequence for sequence in running if not sequence.decoding]
+    if not prompts:
         return []
     oldest, *others = prompts
-    left = room - min(oldest.pending, (room + 1) // 2)
-    shares: list[tuple[Sequence, int]] = []
+    left = chunk_tokens - min(oldest.pending, (chunk_tokens + 1) // 2)
+    shares: Shares = []
     for sequence in sorted(others, key=lambda s: s.pending):
         share = min(sequence.pending, left)
         if share:
             shares.append((sequence, share))
             left -= share
-    taken = room - left - sum(share for _, share in shares)
+    taken = chunk_tokens - left - sum(share for _, share in shares)
     return [(oldest, min(oldest.pending, taken + left)), *shares]
+
+
+class Pace:
+    """How long a chunk may be: the streams that run stand still while it is computed."""
+
+    def __init__(self, *, most_tokens: int, pause_s: float) -> None:
+        self._most_tokens = most_tokens
+        self._pause_s = pause_s
+        self._tokens_per_s: float | None = None
+
+    def chunk_tokens(self, *, streams: bool) -> int:
+        """All that fits while nobody waits for a next token, else what `pause_s` allows."""
+        if not streams or self._tokens_per_s is None:
+            return self._most_tokens
+        allowed = int(self._tokens_per_s * self._pause_s)
+        return max(SMALLEST_CHUNK, min(self._most_tokens, allowed))
+
+    def note(self, tokens: int, seconds: float) -> None:
+        """Learn from a chunk; short ones say little about the speed of long ones."""
+        if tokens >= SMALLEST_CHUNK:
+            self._tokens_per_s = tokens / max(seconds, 1e-6)

@@ -41,6 +41,9 @@ class Counter:
     def cancel(self, request_id: int) -> None:
         self._requests.pop(request_id, None)
 
+    def interrupt(self, request_id: int) -> None:
+        pass
+
     def step(self) -> list[tuple[int, list[Event]]]:
         events: list[tuple[int, list[Event]]] = []
         for request_id, count in self._requests.items():

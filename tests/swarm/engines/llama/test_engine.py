@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from llama_cpp import ggml_abort_callback
 
 from bench.models import Shape, random_model
 from swarm.engines.base import Delta, Event, Finished, Started
@@ -150,6 +151,38 @@ def test_cancelling_what_has_ended_or_never_was_does_nothing(engine):
     engine.cancel(1000)
     engine.cancel(4711)
     assert not engine.busy
+
+
+def test_a_chunk_that_is_for_a_cancelled_request_is_cut_short(engine, monkeypatch):
+    gone, other = Prompt("gone " * 150, GREEDY), Prompt("other", GREEDY)
+    (alone,) = run(engine, other)
+    interrupt_while_computing(engine, 7, monkeypatch)
+    engine.submit(7, gone)
+    assert engine.step() == []
+    assert engine.step() == []  # nothing of the prompt has been read, however often it is tried
+    monkeypatch.undo()
+    engine.cancel(7)
+    assert run(engine, other)[0].texts == alone.texts
+    assert run(engine, gone)[0].finished
+
+
+def test_a_chunk_that_serves_others_too_is_not_cut_short(engine, monkeypatch):
+    engine.submit(7, Prompt("gone " * 150, GREEDY))
+    engine.submit(8, Prompt("stay " * 150, GREEDY))
+    interrupt_while_computing(engine, 7, monkeypatch)
+    events = [events for _ in range(40) for events in engine.step()]
+    assert {request_id for request_id, _ in events} == {7, 8}
+
+
+def interrupt_while_computing(engine: LlamaEngine, request_id: int, monkeypatch) -> None:
+    """From now on a cancel of this request arrives in the middle of every computation."""
+    context = engine._context
+
+    def ask(_data: object) -> bool:
+        engine.interrupt(request_id)
+        return context._interrupted
+
+    monkeypatch.setattr(context, "_asks_whether", ggml_abort_callback(ask))
 
 
 def test_what_a_cancelled_request_had_read_serves_the_next(engine):

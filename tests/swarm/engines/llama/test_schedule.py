@@ -1,10 +1,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.engines.llama.schedule import plan_step
+from swarm.engines.llama.schedule import Pace, prompt_shares, stream_shares
 
 
 @dataclass(eq=False)
@@ -16,14 +17,13 @@ class Waiting:
     slot: Any = True
 
 
-def plan(sequences, chunk=512, batch=576):
-    return plan_step(sequences, chunk_tokens=chunk, batch_tokens=batch)
+def plan(sequences, chunk=512):
+    return prompt_shares(sequences, chunk)
 
 
-def test_every_stream_gets_its_token_in_every_step():
+def test_every_stream_gets_one_token():
     streams = [Waiting(1, decoding=True) for _ in range(8)]
-    shares = plan([Waiting(10_000), *streams])
-    assert all((stream, 1) in shares for stream in streams)
+    assert stream_shares([Waiting(10_000), *streams]) == [(stream, 1) for stream in streams]
 
 
 def test_a_prompt_alone_gets_the_whole_chunk():
@@ -53,19 +53,29 @@ def test_prompts_of_one_length_finish_one_after_the_other():
     assert dict(plan([first, *others])) == {first: 100, others[0]: 412}
 
 
-def test_what_has_no_slot_waits():
-    assert plan([Waiting(5, slot=None)]) == []
+def test_streams_take_nothing_of_the_chunk():
+    assert plan([Waiting(1, decoding=True)]) == []
 
 
-@given(
-    st.lists(st.integers(1, 2_000), max_size=40),
-    st.integers(0, 64),
-    st.integers(16, 512),
+def test_a_chunk_is_whole_while_no_stream_waits():
+    pace = Pace(most_tokens=512, pause_s=1.0)
+    pace.note(512, 8.0)
+    assert pace.chunk_tokens(streams=False) == 512
+
+
+@pytest.mark.parametrize(
+    ("tokens", "seconds", "chunk"), [(512, 0.1, 512), (512, 2.0, 256), (512, 60.0, 64), (8, 9.0, 512)]
 )
-def test_a_batch_is_never_too_large_and_never_empty_while_there_is_work(prompts, streams, chunk):
-    sequences = [Waiting(n) for n in prompts] + [Waiting(1, decoding=True)] * streams
-    batch = chunk + 64
-    shares = plan(sequences, chunk, batch)
-    assert sum(count for _, count in shares) <= batch
+def test_beside_streams_a_chunk_takes_no_longer_than_the_pause(tokens, seconds, chunk):
+    pace = Pace(most_tokens=512, pause_s=1.0)
+    pace.note(tokens, seconds)
+    assert pace.chunk_tokens(streams=True) == chunk
+
+
+@given(st.lists(st.integers(1, 2_000), max_size=40), st.integers(16, 512))
+def test_a_chunk_is_never_too_large_and_as_full_as_the_prompts_allow(prompts, chunk):
+    sequences = [Waiting(n) for n in prompts]
+    shares = plan(sequences, chunk)
+    assert sum(count for _, count in shares) == min(chunk, sum(prompts))
     assert all(0 < count <= sequence.pending for sequence, count in shares)
-    assert bool(shares) == bool(sequences)
+    assert len({id(sequence) for sequence, _ in shares}) == len(shares)
