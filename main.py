@@ -39,9 +39,11 @@ DRAIN_SECONDS = 4.5
 """How long open answers may go on after a signal; ending the engine may take 5 s more."""
 
 _ENGINE = "swarm.engines.llama.engine:load"
-_ENGINE_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive"}
-"""OpenMP's threads spin while they wait: beside busy neighbours 24 tokens of a 0.5B model took
-5.4 to 6.9 s with spinning and 2.4 to 3.3 s without. What the owner has set wins."""
+ENGINE_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "300"}
+"""How long OpenMP's threads spin before they sleep (`python -m bench.neighbour --policies`): with
+no spinning a 0.5B model alone lost a third of its speed, with libgomp's 300,000 rounds a busy
+neighbour slowed it 68 times; with 300 it loses 5 % alone and a third beside the neighbour.
+What the owner has set wins."""
 
 _MEMORY_SHARE = 0.7
 _TINY_BYTES = 64 << 20
@@ -208,7 +210,8 @@ def make_engine(settings: Settings, snapshot: "Snapshot", model: LocalModel) -> 
         kv_type=settings.kv,
         flash_attention=settings.flash_attn,
     )
-    return EngineProcess(factory=_ENGINE, options=options, name=model.id, environment=environment())
+    chosen = {**ENGINE_ENVIRONMENT, **environment()}
+    return EngineProcess(factory=_ENGINE, options=options, name=model.id, environment=chosen)
 
 
 def _threads(snapshot: "Snapshot", model: LocalModel) -> int:

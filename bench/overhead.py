@@ -16,22 +16,21 @@ from bench.figures import alternate, parser, spread, verdict
 from bench.models import random_model, text
 from bench.native import worker
 from bench.servers import THREADS, node
+from main import ENGINE_ENVIRONMENT
 
 PROMPT_TOKENS = 64
 NEW_TOKENS = 129
 CONTEXT_TOKENS = 4096
 DECODE_BAR = 1.03
 FIRST_BAR_S = 0.020
-ENVIRONMENT = {"OMP_WAIT_POLICY": "passive"}
-"""What the node gives its engine."""
 
 
 def main() -> int:
     chosen = parser(__doc__, rounds=9).parse_args()
     model = chosen.model or random_model()
     with (
-        node(model, "--ctx", str(CONTEXT_TOKENS), environment=ENVIRONMENT) as ours,
-        worker("bare", model, THREADS, CONTEXT_TOKENS, environment=ENVIRONMENT) as loop,
+        node(model, "--ctx", str(CONTEXT_TOKENS), environment=ENGINE_ENVIRONMENT) as ours,
+        worker("bare", model, THREADS, CONTEXT_TOKENS, environment=ENGINE_ENVIRONMENT) as loop,
     ):
 
         def through_http(number: int) -> Timing:

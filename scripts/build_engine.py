@@ -29,6 +29,7 @@ from scripts.engine_choice import EngineChoice, EngineKind, Facts, ImpossibleEng
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 LOCK = ROOT / "requirements" / "engine.lock"
+PATCHES = sorted((ROOT / "scripts" / "patches").glob("*.patch"))
 LLAMA = BUILD / "llama"
 PACKAGE = Path(sysconfig.get_path("platlib")) / "llama_cpp"
 STAMP = PACKAGE / "lib" / "engine.json"
@@ -156,11 +157,17 @@ def fetch() -> Path:
 
 
 def unpack(archive: Path) -> Path:
-    """The folder with the archive's content."""
+    """The folder with the archive's content and our patches to llama.cpp."""
     folder = archive.with_name(archive.name.removesuffix(".tar.gz"))
-    if not (folder / "pyproject.toml").exists():
+    mark = folder / "patches.json"
+    texts = json.dumps([patch.read_text() for patch in PATCHES])
+    if not mark.exists() or mark.read_text() != texts:
+        shutil.rmtree(folder, ignore_errors=True)
         with tarfile.open(archive) as tar:
             tar.extractall(BUILD, filter="data")
+        for patch in PATCHES:
+            _run(["git", "-C", str(folder / "vendor" / "llama.cpp"), "apply", str(patch)])
+        mark.write_text(texts)
     return folder
 
 
@@ -237,7 +244,9 @@ def _is_built(choice: EngineChoice) -> bool:
 
 def _key(choice: EngineChoice) -> str:
     """Changes with everything that changes the built libraries."""
-    parts = [LOCK.read_text(), choice.kind, sorted((_OPTIONS | dict(choice.options)).items())]
+    options = sorted((_OPTIONS | dict(choice.options)).items())
+    patches = [patch.read_text() for patch in PATCHES]
+    parts = [LOCK.read_text(), choice.kind, options, patches]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -19,7 +19,7 @@ class ModelShape:
     layers: int = 6
     width: int = 256
     heads: int = 4
-    hidden: int = 768
+    hidden: int = 640
     context: int = 4096
     rope_base: float = 50_000.0
     norm_epsilon: float = 1e-5

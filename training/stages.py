@@ -21,9 +21,9 @@ class Stage:
 
 
 MIX = {
-    lookup.repeat: 0.8,
+    lookup.repeat: 1.0,
     lookup.pairs: 1.0,
-    made_up.single: 2.5,
+    made_up.single: 3.0,
     made_up.two_at_once: 0.6,
     made_up.loop: 0.4,
     opencode.single: 2.5,
@@ -31,7 +31,7 @@ MIX = {
     opencode.loop: 0.6,
     opencode.edit_after_read: 0.5,
     opencode.value_change: 0.5,
-    sums.direct: 1.0,
+    sums.direct: 2.5,
     sums.worked: 0.7,
     json_objects.objects: 1.2,
     questions.about_text: 1.2,
@@ -51,25 +51,31 @@ LONG_MIX = MIX | {
 
 STAGES = (
     Stage(
-        "repeat",
-        Feed({lookup.repeat: 1.0, lookup.few_pairs: 0.15}, longest=192, step_tokens=2048),
-        tokens=3_000_000,
-        seed=1,
+        "copy", Feed({lookup.repeat: 1.0}, longest=128, step_tokens=2048), tokens=1_300_000, seed=1
     ),
     Stage(
-        "copy",
-        Feed({lookup.repeat: 1.0, lookup.pairs: 1.5}, longest=256, step_tokens=2048),
-        tokens=4_000_000,
-        seed=1,
+        "brief",
+        Feed(MIX | {lookup.repeat: 1.5}, longest=448, step_tokens=3072, brief=1.0),
+        tokens=10_000_000,
+        rate_from=0.25,
+        rate_to=0.25,
+        seed=3,
     ),
-    Stage("short", Feed(MIX, longest=512, step_tokens=4096), tokens=8_000_000, seed=2),
+    Stage(
+        "full",
+        Feed(MIX, longest=896, step_tokens=4096, brief=0.6),
+        tokens=20_000_000,
+        rate_from=0.25,
+        rate_to=0.12,
+        seed=4,
+    ),
     Stage(
         "long",
-        Feed(LONG_MIX, longest=4096, step_tokens=2048),
-        tokens=5_900_000,
-        rate_from=0.5,
-        rate_to=0.02,
-        seed=4,
+        Feed(LONG_MIX, longest=4096, step_tokens=4096, brief=0.4),
+        tokens=12_000_000,
+        rate_from=0.12,
+        rate_to=0.004,
+        seed=5,
     ),
 )
 BY_NAME = {stage.name: stage for stage in STAGES}

@@ -91,12 +91,10 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return sys.stdin.buffer, reports
 
 
-def _receive(
-    commands: BinaryIO, inbox: "queue.SimpleQueue[Command]", stepper: Stepper
-) -> None:
+def _receive(commands: BinaryIO, inbox: "queue.SimpleQueue[Command]", stepper: Stepper) -> None:
     while (command := _read(commands)) is not None:
         if isinstance(command, Cancel):
-            stepper.interrupt(command.request_id)
+            stepper.interrupt(command.id)
         inbox.put(command)
     # The node has gone. The main thread may be deep in a step, and nothing is left to save.
     logging.shutdown()

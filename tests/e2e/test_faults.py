@@ -14,6 +14,8 @@ import openai
 import psutil
 import pytest
 
+import main
+from bench.models import text
 from tests.e2e.nodes import RunningNode, events_of, running_node
 
 HELLO: list[Any] = [{"role": "user", "content": "hello"}]
@@ -74,6 +76,18 @@ def test_200_clients_that_leave_hurt_nobody(half_billion_model: Path, tmp_path: 
         node.sdk().chat.completions.create(model="swarm", messages=HELLO, max_tokens=4)
         assert time.monotonic() - began < 5
         node.wait_until(lambda: idle(node), 1)
+        # In the middle of the first chunk of a long prompt, which takes longer than a second.
+        messages = [{"role": "user", "content": text(3000, seed=1)}]
+        connection = post(node, messages=messages)
+        node.wait_until(lambda: not idle(node), 10)
+        time.sleep(0.3)
+        connection.close()
+        node.wait_until(lambda: idle(node), 1)
+
+
+def test_the_engine_is_told_how_to_wait_beside_busy_neighbours(endless: RunningNode) -> None:
+    (engine,) = psutil.Process(endless.process.pid).children()
+    assert main.ENGINE_ENVIRONMENT.items() <= engine.environ().items()
 
 
 async def test_64_streams_at_once_are_all_answered(endless: RunningNode) -> None:

@@ -15,7 +15,9 @@ from training.render import load_template, render
 from training.tokenizer import END, START, Tokenizer
 
 IGNORED = -1
-ROW_LENGTHS = (64, 128, 192, 256, 320, 384, 512, 640, 768, 1024, 1536, 2048, 3072, 4096)
+ROW_LENGTHS = (
+    *range(32, 256, 32), *range(256, 512, 64), *range(512, 1024, 128), 1024, 1536, 2048, 3072, 4096,
+)
 Generator = Callable[[Source], Conversation]
 Mix = dict[Generator, float]
 Batch = tuple[np.ndarray, np.ndarray]
@@ -23,11 +25,16 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Feed:
-    """What a stage trains on: generators with weights, the longest row and the step's size."""
+    """What a stage trains on: generators with weights, the longest row and the step's size.
+
+    `brief` is the share of conversations with few tools and short system prompts, in which
+    there is more to learn in fewer tokens.
+    """
 
     mix: Mix
     longest: int
     step_tokens: int
+    brief: float = 0.0
 
 
 class Encoder:
@@ -77,6 +84,7 @@ def batches(feed: Feed, seed: int) -> Iterator[Batch]:
     makers, weights = list(feed.mix), list(feed.mix.values())
     shelves: dict[int, list[tuple[list[int], list[int]]]] = {}
     while True:
+        source.brief = source.chance(feed.brief)
         row = encode(source.rng.choices(makers, weights)[0](source))
         if len(row[0]) > feed.longest:
             continue

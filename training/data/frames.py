@@ -14,7 +14,7 @@ WHOLE: dict[str, Any] = {"type": "integer"}
 NUMBER: dict[str, Any] = {"type": "number"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
     """A usual tool; each ask names the fields that it gives, in braces."""
 

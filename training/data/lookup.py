@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from training.data.source import Conversation, Source
 
-REPEAT = (
-    "Repeat: {}", "Say {}", "Repeat after me: {}", "Copy this: {}", "Echo {}", 'Please repeat "{}".',
-    "Write exactly: {}", "Type the following: {}", "Print {}", "Say this back to me: {}",
-    "Output this text unchanged: {}", "Just say: {}",
+SAY = ("repeat", "say", "copy", "echo", "write", "type", "print", "output", "return", "reproduce")
+REPEAT = tuple(
+    text[0].upper() + text[1:] if capital else text
+    for form in (
+        "{v}: {{}}", "{v} {{}}", '{v} "{{}}"', "please {v} {{}}", 'please {v} "{{}}".', "can you {v} {{}}", "just {v}: {{}}",
+        "{v} exactly: {{}}", "{v} this: {{}}", "{v} the following: {{}}", "{v} after me: {{}}", '{v} only "{{}}"',
+        "{v} this text unchanged: {{}}", "{v} this back to me: {{}}", "{v} this word for word: {{}}",
+    )
+    for verb in SAY
+    for text in (form.format(v=verb),)
+    for capital in (True, False)
 )
 ASK_KEY = (
     "What is {}?", "What is the value of {}?", "Give me {}.", "Which value has {}?", "Look up {}.",
     "{}?", "What does {} say?", "Tell me {}.", "Find {}.", "What stands at {}?", "value of {}",
     "Please look up the value of {}.",
+    "please find {}", "look up {}", "Please tell me the value of {}.", "which value has {}", "what is {}", "tell me {}",
 )
 
 

@@ -92,6 +92,9 @@ def argument(source: Source, name: str) -> Argument:
     return Argument(name, {"type": "array", "items": {"type": "string"}}, items)
 
 
+STYLES = ("snake", "snake", "snake", "snake", "camel", "kebab", "dot")
+
+
 def cased(source: Source, words: list[str], style: str) -> str:
     """Words as one identifier: snake, camel, kebab or dotted."""
     if style == "camel":
@@ -178,6 +181,39 @@ def near_misses(source: Source, style: str, verbs: tuple[str, ...], noun: str, c
     return others
 
 
+NATURAL = {
+    "get_{a}": (("Get the {a}", "Look up the {a}", "Show the {a}", "Find the {a}", "Tells the {a}", "Returns the {a}"), (
+        "what is the {a} of {v}", "show me the {a} of {v}", "I need the {a} for {v}", "any {a} for {v}", "{a} of {v}", "{a} {v}",
+        "tell me the {a} of {v}", "give me the {a} for {v}", "what is the {a} for {v}", "get the {a} of {v}", "find the {a} for {v}",
+        "how is the {a} in {v}", "what's the {a} in {v}", "I want to know the {a} of {v}", "look up the {a} of {v}",
+        "can you tell me the {a} of {v}", "which {a} has {v}", "show {a} for {v}",
+    )),
+    "set_{a}": (("Set the {a}", "Change the {a}", "Adjust the {a}", "Choose the {a}", "Sets the {a}", "Updates the {a}"), (
+        "set the {a} to {v}", "make the {a} {v}", "I want the {a} at {v}", "turn the {a} to {v}", "put the {a} at {v}", "{a} {v}",
+        "change the {a} to {v}", "the {a} should be {v}", "{a} to {v} please", "set {a} to {v}", "I need the {a} to be {v}",
+        "can you set the {a} to {v}",
+    )),
+    "add_{a}": (("Add a {a}", "Create a {a}", "Record a {a}", "Save a {a}", "Adds a {a}", "Stores a {a}"), (
+        "add the {a} {v}", "new {a}: {v}", "add a {a} called {v}", "note the {a} {v}", "I have a new {a}, {v}", "create the {a} {v}",
+        "record the {a} {v}", "save {v} as a {a}", "put {v} in as a new {a}", "make a {a} named {v}", "{a}: {v}", "add {v} as a {a}",
+    )),
+}
+"""Tools known by what they are about alone, in the words of everyday requests."""
+
+
+def natural(source: Source, style: str) -> tuple[Invented, str, dict[str, Any]]:
+    """A tool about some random thing, with one argument and a request in everyday words."""
+    form, (tells, asks) = source.one(list(NATURAL.items()))
+    about = source.one(source.things) if source.chance(0.4) else source.word()
+    item = argument(source, source.one(KEYS))
+    text = item.shown
+    if isinstance(item.value, str) and (" " in text or source.chance(0.4)):
+        text = f'"{text}"'
+    name = cased(source, form.format(a=about).split("_"), style)
+    tool = Invented(name, source.phrase(tells).format(a=about), ("",), (item,), 1)
+    return tool, source.phrase(asks).format(a=about, v=text), {item.name: item.value}
+
+
 @dataclass(frozen=True)
 class Wish:
     """One request with its call, as a conversation needs it."""
@@ -189,24 +225,30 @@ class Wish:
 
 def toolset(source: Source, wishes: int) -> tuple[list[Tool], list[Wish]]:
     """Some tools with different names and requests that one of them serves."""
-    style = source.one(("snake", "snake", "camel", "kebab", "dot"))
+    style = source.one(STYLES)
     box: dict[str, Invented] = {}
     found: list[Wish] = []
     for _ in range(wishes):
-        if source.chance(0.45):
+        roll = source.rng.random()
+        if roll < 0.35:
             tool, ask, arguments = framed(source, style)
+        elif roll < 0.6:
+            tool, ask, arguments = natural(source, style)
+            for _ in range(source.between(0, 1 if source.brief else 2)):
+                other = natural(source, style)[0]
+                box.setdefault(other.name, other)
         else:
             verbs = source.one(VERBS)
             noun = source.one(source.things) if source.chance(0.6) else source.word()
             tool = generic(source, style, verbs, noun)
             ask, arguments = request(source, tool)
-            for other in near_misses(source, style, verbs, noun, source.between(0, 3)):
+            for other in near_misses(source, style, verbs, noun, source.between(0, 1 if source.brief else 3)):
                 box.setdefault(other.name, other)
         if any(wish.name == tool.name for wish in found):
             continue
         box[tool.name] = tool
         found.append(Wish(ask, tool.name, arguments))
-    for _ in range(source.between(0, 3)):
+    for _ in range(source.between(0, 1 if source.brief else 3)):
         extra = framed(source, style)[0]
         if not any(set(extra.name.split("_")) & set(name.split("_")) for name in box):
             box.setdefault(extra.name, extra)

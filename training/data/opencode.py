@@ -62,7 +62,9 @@ def schema(name: str, description: str | None = None) -> Tool:
 def toolbox(source: Source) -> tuple[list[str], list[Tool]]:
     """Mostly all ten, in OpenCode's order or mixed, sometimes fewer."""
     names = list(TOOLS)
-    if source.chance(0.5):
+    if source.brief:
+        names = source.some(names, source.between(1, 4))
+    elif source.chance(0.5):
         names = source.some(names, source.between(2, 7))
     elif source.chance(0.3):
         names = source.shuffled(names)
@@ -70,8 +72,23 @@ def toolbox(source: Source) -> tuple[list[str], list[Tool]]:
     return names, tools
 
 
+IMPERATIVES = frozenset(
+    "write create make save put add store generate read show open look display print have check view tell cat replace "
+    "change edit substitute update modify swap turn rename fix run execute use call start try find list search locate "
+    "give get grep glob fetch download load visit plan track note set delete remove send book convert translate play "
+    "reserve calculate compute evaluate register roll throw log record deploy ship release define schedule convert".split()
+)
+WRAPPERS = (
+    "please {}", "can you {}", "could you {}", "I want you to {}", "I need you to {}", "please {}", "now {}", "next, {}",
+    "can you please {}", "could you please {}", "you should {}", "I would like you to {}", "go and {}", "now please {}",
+    "would you {}", "then {}", "please can you {}", "I want to {}",
+)
+
+
 def sentence(source: Source, ask: str, *, block: bool) -> str:
     """A request as a user types it."""
+    if ask.split(" ", 1)[0] in IMPERATIVES and source.chance(0.25):
+        ask = source.phrase(WRAPPERS).format(ask)
     if source.chance(0.7):
         ask = ask[0].upper() + ask[1:]
     if source.chance(0.06) and not block:

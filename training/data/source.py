@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 import string
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from training.data import words
@@ -25,12 +28,33 @@ class Conversation:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+@lru_cache(maxsize=4096)
+def withheld_phrases(options: tuple[object, ...]) -> frozenset[int]:
+    """The places of the phrasings that only evaluation uses.
+
+    A phrasing is held out whole, its words are not: a model of this size knows no word that
+    training has not shown it. So each six give away the one whose words the others share most.
+    """
+    counts = Counter(word for option in options for word in _words(option))
+
+    def alone(at: int) -> tuple[int, int]:
+        return sum(counts[word] < 2 for word in _words(options[at])), -at
+
+    starts = range(0, len(options) - PHRASE_SHARE + 1, PHRASE_SHARE)
+    return frozenset(min(range(start, start + PHRASE_SHARE), key=alone) for start in starts)
+
+
+def _words(option: object) -> set[str]:
+    return set(re.findall(r"[A-Za-z]+", option)) if isinstance(option, str) else set()
+
+
 class Source:
     """Draws everything that a generator needs from one random stream."""
 
-    def __init__(self, seed: int | str, *, held_out: bool) -> None:
+    def __init__(self, seed: int | str, *, held_out: bool, brief: bool = False) -> None:
         self.rng = random.Random(seed)
         self.held_out = held_out
+        self.brief = brief
         self.things = self._side(words.THINGS)
         self.first_names = self._side(words.FIRST_NAMES)
         self.surnames = self._side(words.SURNAMES)
@@ -58,12 +82,11 @@ class Source:
         return self.rng.sample(options, len(options))
 
     def phrase(self, options: Sequence[T]) -> T:
-        """One of a list of phrasings: every sixth belongs to evaluation alone."""
+        """One of a list of phrasings: one of every six belongs to evaluation alone."""
         if len(options) < PHRASE_SHARE:
             return self.one(options)
-        last = PHRASE_SHARE - 1
-        side = [o for at, o in enumerate(options) if (at % PHRASE_SHARE == last) == self.held_out]
-        return self.one(side)
+        withheld = withheld_phrases(tuple(options))
+        return self.one([o for at, o in enumerate(options) if (at in withheld) == self.held_out])
 
     def letters(self, low: int, high: int) -> str:
         return "".join(self.rng.choices(string.ascii_lowercase, k=self.between(low, high)))

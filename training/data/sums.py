@@ -18,6 +18,9 @@ MINUS = (
     "How much is {a} - {b}?", "I have {a} and give away {b}. How many are left?", "Tell me {a} minus {b}.",
     "What remains of {a} after taking {b}?",
 )
+_LEADS = ("What is", "How much is", "Compute", "Calculate", "Work out", "Tell me", "Please compute", "Find", "Give me", "Evaluate")
+PLUS += (*tuple(f"{lead} {what}" for lead in _LEADS for what in ("{a} + {b}", "{a} plus {b}?", "the sum of {a} and {b}.", "{a}+{b}?", "the total of {a} and {b}")), "add {a} and {b}", "add {b} to {a}", "Please add {a} and {b}.", "sum {a} and {b}", "The sum of {a} and {b}?", "What do {a} and {b} make?")
+MINUS += (*tuple(f"{lead} {what}" for lead in _LEADS for what in ("{a} - {b}", "{a} minus {b}?", "the difference of {a} and {b}.", "{a}-{b}?", "the difference between {a} and {b}")), "subtract {b} from {a}", "take {b} from {a}", "Please take {b} from {a}.", "What remains of {a} without {b}?", "After taking {b} from {a}, what is left?", "What remains when you subtract {b} from {a}?")
 LARGER = (
     "Which is larger, {a} or {b}?", "Which number is bigger: {a} or {b}?", "What is greater, {a} or {b}?",
     "Give the larger of {a} and {b}.", "{a} or {b}, which is more?", "Which is the greater number, {a} or {b}?",
@@ -30,11 +33,7 @@ SMALLER = (
     "Compare {a} and {b}: which is smaller?", "Which of {a} and {b} is less?", "Name the smaller number: {a}, {b}.",
     "Min of {a} and {b}?", "What is the minimum of {a} and {b}?", "Is {a} or {b} smaller?",
 )
-STEPS = (
-    " Show your steps.", " Think step by step.", " Step by step, please.", " Explain each step.", " Do it step by step.",
-    " Show the steps.", " Work it out step by step.", " Write down every step.", " With steps.", " Go digit by digit.",
-    " Reason step by step.", " Please show your work.",
-)
+STEPS = (*tuple(f" {lead} {what}." for lead in ("Show", "Write down", "Please show", "Explain", "Give", "Write") for what in ("your steps", "the steps", "each step", "your work", "every step", "all steps")), " Step by step.", " Do it step by step.", " Think step by step.", " Work it out step by step.", " With steps.", " Reason step by step.", " Please think step by step.", " Go step by step.", " Step by step, please.", " Please work it out step by step.", " Please do it with steps.", " Reason with steps.")
 BARE = ("", "", "", "", " Only the answer.", " Just the answer, no steps.", " End with 'Answer: N'.", " Reply with 'Answer: N'.")
 
 
@@ -114,8 +113,8 @@ KINDS = ("plus", "plus", "plus", "minus", "minus", "larger", "smaller")
 def direct(source: Source) -> Conversation:
     """Several short sums without steps."""
     pairs = []
-    for _ in range(source.between(2, 7)):
-        high = source.rng.choices((2, 3, 4, 5), (5, 4, 3, 1.5))[0]
+    for _ in range(source.between(3, 9)):
+        high = source.rng.choices((1, 2, 3, 4), (1, 6, 4, 1.5))[0]
         pairs.append(task(source, source.one(KINDS), 1, high, steps=False))
     return Conversation("sums", _turns(pairs))
 

@@ -44,6 +44,8 @@ def environment(source: Source, root: str) -> str:
 
 def system(source: Source, root: str | None, *, longest: int = 4) -> str:
     """A system prompt; names the root if there is one; may be empty if there is none."""
+    if source.brief:
+        return source.one((f"Working directory: {root}", f"cwd: {root}")) if root else ""
     parts = []
     if source.chance(0.5):
         parts.append(source.phrase(SHORT))

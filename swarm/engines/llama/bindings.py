@@ -16,9 +16,18 @@ _LEVELS = {4: logging.ERROR}
 """ggml's error level; its warnings and news tell a developer's story and are our DEBUG."""
 
 
+_CUT_SHORT = (b"failed with error 1", b"compute status: 1", b"ret = 2")
+"""How llama.cpp reports a computation that we have ended ourselves: to us that is no error."""
+
+
 @llama_cpp.llama_log_callback
 def _forward_log(level: int, text: bytes, _data: Any) -> None:
-    log.log(_LEVELS.get(level, logging.DEBUG), "%s", text.decode(errors="replace").rstrip())
+    severity = (
+        logging.DEBUG
+        if any(end in text for end in _CUT_SHORT)
+        else _LEVELS.get(level, logging.DEBUG)
+    )
+    log.log(severity, "%s", text.decode(errors="replace").rstrip())
 
 
 def start_backend() -> None:

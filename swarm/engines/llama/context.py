@@ -87,7 +87,7 @@ class Context:
         self._memory: Any = llama_cpp.llama_get_memory(self.handle)
         self.batch = Batch(parameters.n_batch)
         self._interrupted = False
-        self._asks_whether = llama_cpp.ggml_abort_callback(lambda _: self._interrupted)
+        self._asks_whether = llama_cpp.ggml_abort_callback(self._is_interrupted)
 
     @staticmethod
     def _parameters(options: LlamaOptions, cells: int, slots: int) -> Any:
@@ -117,7 +117,7 @@ class Context:
         """
         self._interrupted = False
         hook = self._asks_whether if interruptible else llama_cpp.ggml_abort_callback()
-        llama_cpp.llama_set_abort_callback(self.handle, hook, None)
+        llama_cpp.llama_set_abort_callback(self.handle, hook, ctypes.c_void_p())
         status = llama_cpp.llama_decode(self.handle, self.batch.native)
         if status == 1:
             raise NoRoom
@@ -125,6 +125,9 @@ class Context:
             raise Interrupted
         if status != 0:
             raise GenerationFailed(f"llama.cpp could not decode a batch (status {status})")
+
+    def _is_interrupted(self, _data: object) -> bool:
+        return self._interrupted
 
     def interrupt(self) -> None:
         """Cut the running computation short if it may be; called from any thread."""

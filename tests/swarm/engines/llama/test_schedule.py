@@ -64,7 +64,8 @@ def test_a_chunk_is_whole_while_no_stream_waits():
 
 
 @pytest.mark.parametrize(
-    ("tokens", "seconds", "chunk"), [(512, 0.1, 512), (512, 2.0, 256), (512, 60.0, 64), (8, 9.0, 512)]
+    ("tokens", "seconds", "chunk"),
+    [(512, 0.1, 512), (512, 2.0, 256), (512, 60.0, 64), (8, 9.0, 512)],
 )
 def test_beside_streams_a_chunk_takes_no_longer_than_the_pause(tokens, seconds, chunk):
     pace = Pace(most_tokens=512, pause_s=1.0)
