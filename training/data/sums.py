@@ -114,7 +114,7 @@ def direct(source: Source) -> Conversation:
     """Several short sums without steps."""
     pairs = []
     for _ in range(source.between(3, 9)):
-        high = source.rng.choices((1, 2, 3, 4), (1, 6, 4, 1.5))[0]
+        high = source.rng.choices((1, 2, 3, 4), (3, 6, 2.5, 0.7))[0]
         pairs.append(task(source, source.one(KINDS), 1, high, steps=False))
     return Conversation("sums", _turns(pairs))
 
