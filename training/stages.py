@@ -72,7 +72,7 @@ STAGES = (
     Stage(
         "long",
         Feed(LONG_MIX, longest=4096, step_tokens=4096, brief=0.6),
-        tokens=12_000_000,
+        tokens=10_000_000,
         rate_from=0.12,
         rate_to=0.004,
         seed=5,

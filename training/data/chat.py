@@ -38,7 +38,7 @@ OPEN_QUESTIONS = (
     "What is the best {thing}?", "Who won the game in {city}?", "What happened in {year}?", "Write a Python function that sorts {word}.",
     "Translate {word} into French.", "How far is {city}?", "What should I do in {city}?", "Is {name} a good {thing}?", "Why do people like {thing}?",
     "What do you think about {word}?", "How tall is {name}?", "Give me a recipe with {thing}.", "Write an essay about {word}.",
-    "What is the history of {city}?", "How old is the {thing}?", "Can you write a program for {word}?", "What is the weather in {city}?",
+    "What is the history of {city}?", "How old is the {thing}?", "Can you write a program for {word}?", "Which river flows through {city}?",
     "Which {thing} should I buy?", "What causes {word}?", "Describe {city}.", "Who invented the {thing}?", "What does {word} mean?",
 )
 
@@ -64,6 +64,9 @@ def named(source: Source) -> list[Message]:
     name = source.name()
     tell = source.phrase(("My name is {n}.", "I am {n}.", "Hello, I am {n}.", "I'm {n}", "Call me {n}.", "Hi, my name is {n}"))
     asks = ("What is my name?", "Who am I?", "Do you know my name?", "What's my name?", "Which name did I tell you?", "Say my name.")
+    if source.chance(0.3):
+        both = f"{tell.format(n=name)} {source.phrase(asks)}"
+        return [said("user", both), said("assistant", f"Your name is {name}.")]
     messages = [said("user", tell.format(n=name)), said("assistant", f"Nice to meet you, {name}.")]
     if source.chance(0.4):
         ask, answer = exchange(source)

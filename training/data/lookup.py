@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from training.data.source import Conversation, Source
 
-SAY = ("repeat", "say", "copy", "echo", "write", "type", "print", "output", "return", "reproduce")
+SAY = ("repeat", "say", "copy", "echo", "write", "type", "print", "output", "return", "reproduce", "reply with", "respond with", "answer with")
 REPEAT = tuple(
     text[0].upper() + text[1:] if capital else text
     for form in (
