@@ -146,3 +146,30 @@ FRAMES = (
           ("I spent {amount} on {category}", "log {amount} for {category}", "record an expense of {amount} for {category}",
            "note that I paid {amount} for {category}", "add {amount} to the {category} expenses", "expense: {amount}, {category}")),
 )
+
+ALIASES = {
+    "city": "town place location where", "unit": "units scale", "to": "recipient target goal",
+    "subject": "title topic headline", "body": "text content message", "minutes": "duration length mins",
+    "label": "name tag title", "title": "name summary headline", "date": "day when on", "time": "hour at clock",
+    "amount": "sum value quantity", "from": "source start base", "text": "content phrase input",
+    "language": "lang target_language tongue", "song": "track title piece", "artist": "by singer band",
+    "symbol": "ticker code share", "room": "place location area", "state": "status value mode",
+    "origin": "from start departure", "destination": "to end arrival", "people": "guests persons seats",
+    "restaurant": "place name venue", "expression": "formula expr input", "query": "q text search",
+    "username": "user login name", "email": "mail address e_mail", "order_id": "order id number",
+    "recipient": "to person who", "item": "product thing name", "quantity": "count number amount",
+    "degrees": "temperature value celsius", "sql": "query statement command", "word": "term text query",
+    "count": "number times dice", "sides": "faces kind", "topic": "subject about query",
+    "level": "volume value percent", "priority": "urgency importance level", "name": "person who contact",
+    "file": "image path picture", "width": "w x", "height": "h y", "service": "app name component",
+    "environment": "env target stage", "category": "kind type purpose",
+}
+"""Other names of the same fields: a tool must be read, not remembered."""
+
+VERB_ALIASES = {
+    "get": "fetch read show lookup", "set": "change adjust update control", "create": "make add new open",
+    "send": "write deliver post", "convert": "exchange change", "play": "start stream", "book": "reserve buy",
+    "reserve": "book order", "search": "query find look", "add": "put append insert", "log": "record note add",
+    "translate": "convert render", "define": "explain lookup", "calculate": "compute evaluate math",
+    "query": "ask run", "roll": "throw", "resize": "scale", "deploy": "release ship", "run": "execute",
+}

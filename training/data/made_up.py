@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.data import systems
-from training.data.frames import FRAMES
+from training.data.frames import ALIASES, FRAMES, VERB_ALIASES
 from training.data.opencode import BOTH, plan_text, sentence
 from training.data.source import Conversation, Source
 from training.render import Message, Tool
@@ -153,20 +153,37 @@ def request(source: Source, tool: Invented) -> tuple[str, dict[str, Any]]:
 
 
 def framed(source: Source, style: str) -> tuple[Invented, str, dict[str, Any]]:
-    """A tool of the usual kinds (weather, mail, ...) with a natural request."""
+    """A tool of the usual kinds (weather, mail, ...) with a natural request.
+
+    Half of them have other names for themselves and their fields, so that the call can only be
+    copied from the signature.
+    """
     frame = source.phrase(FRAMES)
     values = {name: maker(source) for name, (_, maker) in frame.fields.items()}
     optional = [name for name in frame.fields if name in frame.optional]
     ask = source.phrase(frame.asks)
     given = {name: value for name, value in values.items() if "{" + name + "}" in ask}
-    arguments = tuple(
-        Argument(name, schema, values[name])
-        for name, (schema, _) in sorted(frame.fields.items(), key=lambda item: item[0] in optional)
-    )
-    ordered = {item.name: given[item.name] for item in arguments if item.name in given}
-    name = cased(source, frame.name.split(), style)
+    verb, *rest = frame.name.split()
+    named = {name: name for name in frame.fields}
+    if source.chance(0.5):
+        verb = source.one([verb, *VERB_ALIASES.get(verb, verb).split()])
+        named = renamed(source, list(frame.fields))
+    order = sorted(frame.fields, key=lambda name: name in optional)
+    arguments = tuple(Argument(named[name], frame.fields[name][0], values[name]) for name in order)
+    called = {named[name]: given[name] for name in order if name in given}
+    name = cased(source, [verb, *rest], style)
     tool = Invented(name, frame.description, (ask,), arguments, len(arguments) - len(optional))
-    return tool, ask.format(**given), ordered
+    return tool, ask.format(**given), called
+
+
+def renamed(source: Source, fields: list[str]) -> dict[str, str]:
+    """Each field by its own name or another of the same sense, all different."""
+    named: dict[str, str] = {}
+    for field in fields:
+        options = [field, *ALIASES.get(field, field).split()]
+        taken = {*named.values(), *fields} - {field}
+        named[field] = source.one([option for option in options if option not in taken])
+    return named
 
 
 def near_misses(source: Source, style: str, verbs: tuple[str, ...], noun: str, count: int) -> list[Invented]:
