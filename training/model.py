@@ -141,9 +141,9 @@ class Nano(nn.Module):
             x = layer(x, cos, sin)
         return self.norm(x)
 
-    def loss(self, ids: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross entropy over the positions whose target is not negative."""
+    def loss(self, ids: Tensor, targets: Tensor, count: int) -> Tensor:
+        """Cross entropy over the positions whose target is not negative, divided by `count`."""
         hidden = self.stream(ids).flatten(0, 1)
         wanted = (targets.flatten() >= 0).nonzero().squeeze(1)
         logits = F.linear(hidden[wanted], self.embedding.weight.to(hidden.dtype))
-        return F.cross_entropy(logits.float(), targets.flatten()[wanted])
+        return F.cross_entropy(logits.float(), targets.flatten()[wanted], reduction="sum") / count

@@ -43,11 +43,7 @@ MIX = {
     chat.no_tool_fits: 0.3,
 }
 
-LONG_MIX = MIX | {
-    lookup.repeat: 2.0,
-    far.pairs: 0.2,
-    far.behind(opencode.single): 0.15,
-}
+LONG_MIX = MIX | {lookup.pairs: 2.0, far.pairs: 0.05, far.behind(opencode.single): 0.15}
 
 STAGES = (
     Stage(

@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 import signal
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
-from training.data.feed import in_background
+from training.data.feed import Batch, in_background
 from training.model import ModelShape, Nano
 from training.optim import Muon
 from training.stages import BY_NAME, Stage
@@ -25,6 +26,7 @@ from training.tokenizer import Tokenizer
 
 MUON_RATE, ADAM_RATE = 0.02, 3e-3
 WARM_STEPS = 100
+STEP_TARGETS = 500
 SAVE_EVERY_S, REPORT_EVERY_S = 120.0, 15.0
 
 
@@ -54,19 +56,23 @@ class Trainer:
         self.muon = Muon(matrices, lr=MUON_RATE, momentum=0.95, decay=0.0)
         self.adam = torch.optim.AdamW(rest, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0)
 
-    def step(self, ids: torch.Tensor, targets: torch.Tensor, rate: float) -> float:
-        """One update; gives the loss."""
+    def step(self, batches: Sequence[Batch], rate: float) -> float:
+        """One update from all batches together; gives the mean loss of their targets."""
         warm = min(1.0, (self.progress.steps + 1) / WARM_STEPS)
         self.muon.param_groups[0]["lr"] = MUON_RATE * rate * warm
         self.adam.param_groups[0]["lr"] = ADAM_RATE * rate * warm
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = self.model.loss(ids, targets)
-        loss.backward()
+        count = targets_in(batches)
+        total = 0.0
+        for ids, targets in batches:
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                loss = self.model.loss(torch.from_numpy(ids), torch.from_numpy(targets), count)
+            loss.backward()
+            total += loss.item()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in (self.muon, self.adam):
             optimizer.step()
             optimizer.zero_grad()
-        return loss.item()
+        return total
 
     def save(self, path: Path) -> None:
         """Write beside the goal, then replace it, so that a cut leaves the last one whole."""
@@ -104,6 +110,18 @@ class Stop:
         self.asked = True
 
 
+def gathered(feed: Iterator[Batch]) -> list[Batch]:
+    """Batches with enough targets for a step: one long row alone has too few to go by."""
+    batches = [next(feed)]
+    while targets_in(batches) < STEP_TARGETS:
+        batches.append(next(feed))
+    return batches
+
+
+def targets_in(batches: Sequence[Batch]) -> int:
+    return sum(int((targets >= 0).sum()) for _, targets in batches)
+
+
 def rate_at(stage: Stage, done: int) -> float:
     """The learning rate as a share of its peak, linear over the stage."""
     share = min(1.0, done / stage.tokens)
@@ -121,12 +139,13 @@ def run(trainer: Trainer, stage: Stage, out: Path) -> None:
     losses: list[float] = []
     counted = 0
     while progress.done < stage.tokens and not stop.asked:
-        ids, targets = (torch.from_numpy(part) for part in next(feed))
-        losses.append(trainer.step(ids, targets, rate_at(stage, progress.done)))
-        for name in ("done", "total"):
-            setattr(progress, name, getattr(progress, name) + ids.numel())
+        batches = gathered(feed)
+        losses.append(trainer.step(batches, rate_at(stage, progress.done)))
+        tokens = sum(ids.size for ids, _ in batches)
+        progress.done += tokens
+        progress.total += tokens
         progress.steps += 1
-        counted += ids.numel()
+        counted += tokens
         now = time.monotonic()
         if now - reported > REPORT_EVERY_S:
             report(progress, losses, counted / (now - reported))
