@@ -39,11 +39,10 @@ DRAIN_SECONDS = 4.5
 """How long open answers may go on after a signal; ending the engine may take 5 s more."""
 
 _ENGINE = "swarm.engines.llama.engine:load"
-ENGINE_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "300"}
-"""How long OpenMP's threads spin before they sleep (`python -m bench.neighbour --policies`): with
-no spinning a 0.5B model alone lost a third of its speed, with libgomp's 300,000 rounds a busy
-neighbour slowed it 68 times; with 300 it loses 5 % alone and a third beside the neighbour.
-What the owner has set wins."""
+ENGINE_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
+"""OpenMP's threads spin for some microseconds, then sleep: never spinning costs a third of the
+speed, libgomp's 300,000 rounds are ruin beside a busy neighbour (docs/decisions/0009). What the
+owner has set wins."""
 
 _MEMORY_SHARE = 0.7
 _TINY_BYTES = 64 << 20

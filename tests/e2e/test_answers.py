@@ -122,8 +122,14 @@ def test_a_tool_is_called(nano: RunningNode) -> None:
     assert choice.message.tool_calls is not None
     (call,) = choice.message.tool_calls
     assert call.type == "function"
-    assert call.function.name
-    assert isinstance(json.loads(call.function.arguments), dict)
+    assert call.function.name == "read"
+    assert json.loads(call.function.arguments) == {"filePath": "notes.txt"}
+
+
+def test_it_says_what_it_is(nano: RunningNode) -> None:
+    said = nano.sdk().chat.completions.create(model="swarm", messages=WHO, temperature=0)
+    assert "swarm-nano" in (said.choices[0].message.content or "")
+    assert said.choices[0].finish_reason == "stop"
 
 
 def test_a_streamed_call_is_the_same_call(nano: RunningNode) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from training.data.lookup import ASK_KEY
 from training.data.source import Conversation, Source
 
-CHARACTERS = (800, 8_000)
-"""Length of the surrounding text; a token of prose is about two and a half characters."""
+CHARACTERS = (800, 6_000)
+"""Length of the surrounding text; a token of prose is about two characters."""
 
 
 def filler(source: Source, low: int, high: int) -> list[str]:
