@@ -93,6 +93,46 @@ def write_weights(writer: gguf.GGUFWriter, shape: ModelShape, weights: dict[str,
         writer.add_tensor(theirs + "ffn_norm.weight", weights[ours + "feed_norm.weight"])
 
 
+def read_weights(file: Path) -> tuple[ModelShape, dict[str, torch.Tensor]]:
+    """The shape and the weights of an exported file, as a model's state; Q8_0 has rounded them."""
+    reader = gguf.GGUFReader(file)
+    held = {t.name: gguf.quants.dequantize(t.data, t.tensor_type) for t in reader.tensors}
+    fields = {name: field.contents() for name, field in reader.fields.items()}
+    shape = ModelShape(
+        vocabulary=fields["llama.vocab_size"],
+        layers=fields["llama.block_count"],
+        width=fields["llama.embedding_length"],
+        heads=fields["llama.attention.head_count"],
+        hidden=fields["llama.feed_forward_length"],
+        context=fields["llama.context_length"],
+        rope_base=fields["llama.rope.freq_base"],
+    )
+    weights = {
+        "embedding.weight": held["token_embd.weight"],
+        "norm.weight": held["output_norm.weight"],
+    }
+    for layer in range(shape.layers):
+        ours, theirs = f"layers.{layer}.", f"blk.{layer}."
+        parts = (
+            halved(held[theirs + "attn_q.weight"], shape),
+            halved(held[theirs + "attn_k.weight"], shape),
+            held[theirs + "attn_v.weight"],
+        )
+        weights[ours + "query_key_value.weight"] = np.concatenate(parts)
+        weights[ours + "attention_out.weight"] = held[theirs + "attn_output.weight"]
+        for name in ("gate", "up", "down"):
+            weights[f"{ours}{name}.weight"] = held[f"{theirs}ffn_{name}.weight"]
+        weights[ours + "attention_norm.weight"] = held[theirs + "attn_norm.weight"]
+        weights[ours + "feed_norm.weight"] = held[theirs + "ffn_norm.weight"]
+    return shape, {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
+
+
+def halved(rows: Array, shape: ModelShape) -> Array:
+    """The inverse of `paired`."""
+    split = rows.reshape(shape.heads, shape.head_width // 2, 2, shape.width)
+    return np.ascontiguousarray(split.swapaxes(1, 2)).reshape(rows.shape)
+
+
 def paired(rows: Array, shape: ModelShape) -> Array:
     """Rows of each head from halves to neighbouring pairs, as llama.cpp's RoPE turns them."""
     split = rows.reshape(shape.heads, 2, shape.head_width // 2, shape.width)

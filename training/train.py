@@ -3,6 +3,8 @@
     python -m training.train copy --out run/copy.pt
     python -m training.train calls --start run/copy.pt --out run/calls.pt
 
+    python -m training.train long --start swarm/models/bundled/swarm-nano.gguf --out run/more.pt
+
 SIGTERM ends a stage early with a checkpoint; starting again with `--start` equal to `--out`
 goes on where it stopped.
 """
@@ -19,6 +21,7 @@ from pathlib import Path
 import torch
 
 from training.data.feed import Batch, in_background
+from training.export import read_weights
 from training.model import ModelShape, Nano
 from training.optim import Muon
 from training.stages import BY_NAME, Stage
@@ -88,6 +91,12 @@ class Trainer:
 
     @classmethod
     def load(cls, path: Path) -> Trainer:
+        """From a checkpoint, or from an exported file without the state of the optimizers."""
+        if path.suffix == ".gguf":
+            shape, weights = read_weights(path)
+            trainer = cls(shape)
+            trainer.model.load_state_dict(weights)
+            return trainer
         state = torch.load(path, weights_only=True)
         trainer = cls(ModelShape(**state["shape"]))
         trainer.model.load_state_dict(state["model"])
