@@ -69,7 +69,14 @@ def test_a_second_turn_is_read_from_the_cache(nano: RunningNode) -> None:
 
 def test_several_choices_differ_by_their_seeds(nano: RunningNode) -> None:
     said = nano.sdk().chat.completions.create(
-        model="swarm-fast", messages=WHO, n=8, temperature=2, max_tokens=20, seed=5
+        model="swarm-fast",
+        messages=WHO,
+        n=8,
+        temperature=2,
+        top_p=1,
+        max_tokens=20,
+        seed=5,
+        extra_body={"top_k": 0, "min_p": 0},
     )
     assert [choice.index for choice in said.choices] == list(range(8))
     assert len({choice.message.content for choice in said.choices}) > 1
