@@ -4,6 +4,9 @@ The same prompt, sampling, threads and OpenMP settings; the loop runs in a proce
 with nothing around it. The decode speed is that of 128 tokens after the first; the time to the
 first token is compared on a prompt of 64 tokens, for reading a long one varies by more than
 what is measured here.
+
+The engine takes `--threads` cores. Where it takes all of them, the node and this client stand in
+its way: each of its operations waits for the thread that they displace.
 """
 
 import asyncio
@@ -26,11 +29,15 @@ FIRST_BAR_S = 0.020
 
 
 def main() -> int:
-    chosen = parser(__doc__, rounds=9).parse_args()
+    options = parser(__doc__, rounds=9)
+    options.add_argument("--threads", type=int, default=THREADS, help="the engine's threads")
+    chosen = options.parse_args()
+    threads: int = chosen.threads
+    settings = ("--ctx", str(CONTEXT_TOKENS), "--threads", str(threads))
     model = chosen.model or random_model()
     with (
-        node(model, "--ctx", str(CONTEXT_TOKENS), environment=ENGINE_ENVIRONMENT) as ours,
-        worker("bare", model, THREADS, CONTEXT_TOKENS, environment=ENGINE_ENVIRONMENT) as loop,
+        node(model, *settings, environment=ENGINE_ENVIRONMENT) as ours,
+        worker("bare", model, threads, CONTEXT_TOKENS, environment=ENGINE_ENVIRONMENT) as loop,
     ):
 
         def through_http(number: int) -> Timing:
