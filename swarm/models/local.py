@@ -1,5 +1,6 @@
 """Model files on this machine: the bundled one, a named one, those of a folder."""
 
+import glob
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ WORKING_BYTES = 512 << 20
 
 _MAGIC = b"GGUF"
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}$")
+_FIRST_PART = re.compile(r"-00001(-of-\d{5})$")
 
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A GGUF file; its id for clients is the file's stem."""
+    """A GGUF file, or the first of several parts; its id for clients is the file's stem."""
 
     id: str
     path: Path
@@ -51,7 +53,7 @@ def scan_models(folder: Path) -> tuple[LocalModel, ...]:
     Later parts of a split model, projectors of other media and damaged files are left out.
     """
     found = [path for path in sorted(folder.rglob("*.gguf")) if _is_model(path)]
-    models = [LocalModel(path.stem, path, path.stat().st_size) for path in found]
+    models = [LocalModel(path.stem, path.resolve(), _size_bytes(path)) for path in found]
     return tuple(sorted(models, key=lambda model: -model.size_bytes))
 
 
@@ -74,9 +76,18 @@ def _described(path: Path) -> LocalModel:
     try:
         if not _has_magic(path):
             raise ConfigurationError(f"{path} is not a GGUF file, or it is damaged")
-        return LocalModel(path.stem, path.resolve(), path.stat().st_size)
+        return LocalModel(path.stem, path.resolve(), _size_bytes(path))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _size_bytes(path: Path) -> int:
+    """The file's size, or that of all parts of a split model."""
+    part = _FIRST_PART.search(path.stem)
+    if part is None:
+        return path.stat().st_size
+    name = glob.escape(path.stem[: part.start()])
+    return sum(p.stat().st_size for p in path.parent.glob(f"{name}-*{part[1]}.gguf"))
 
 
 def _has_magic(path: Path) -> bool:

@@ -42,8 +42,14 @@ def test_a_name_has_the_same_tokens_in_prose_and_inside_json():
 
 def test_tools_become_signatures():
     text = render(load_template(), [{"role": "user", "content": "hi"}], [READ], open_answer=True)
-    assert 'read(filePath: string, limit?: number, mode?: "text"|"bytes") Reads a file' in text
+    assert 'Reads a file: read(filePath: string, limit?: number, mode?: "text"|"bytes")\n' in text
     assert text.endswith("<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n")
+
+
+def test_a_tool_without_a_description_is_described_by_its_name():
+    tool = {"type": "function", "function": {"name": "open_garage-door"}}
+    text = render(load_template(), [{"role": "user", "content": "hi"}], [tool], open_answer=True)
+    assert "open garage door: open_garage-door()\n" in text
 
 
 def test_a_call_is_written_in_the_canonical_form_whether_its_arguments_are_text_or_not():

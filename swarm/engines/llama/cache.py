@@ -40,18 +40,20 @@ class Cache:
     def place(self, sequence: Sequence, *, used_cells: int) -> bool:
         """Give a sequence a slot with the longest beginning that can be had; False: no room.
 
-        `used_cells` is what the running sequences hold, what they share counted once.
+        `used_cells` is what the running sequences hold, what they share counted once: an estimate,
+        for llama.cpp itself says what does not fit.
         """
         match = self._table.match(sequence.tokens, cuttable=self._cuttable)
         length = min(match.length, len(sequence.tokens) - 1) if match else 0
+        shared = length if match and match.slot.busy else 0
         reserved = used_cells + self._busy * GROWTH_TOKENS
-        if self._busy and reserved + len(sequence.tokens) - length > self._context.cells:
+        if self._busy and reserved + len(sequence.tokens) - shared > self._context.cells:
             return False
         slot = self._reuse(match, length) if match and length else None
         slot = slot or self.reserve()
         if slot is None:
             return False
-        self._give(sequence, slot)
+        self._give(sequence, slot, shared=min(shared, slot.computed))
         return True
 
     def fork(self, parent: Sequence, child: Sequence) -> bool:
@@ -62,7 +64,7 @@ class Cache:
         length = parent.slot.computed
         self._context.copy(parent.slot.id, slot.id, length)
         slot.tokens, slot.computed = parent.slot.tokens[:length], length
-        self._give(child, slot)
+        self._give(child, slot, shared=length)
         return True
 
     def reserve(self) -> Slot | None:
@@ -121,7 +123,8 @@ class Cache:
         self._table.take(source)
         return source
 
-    def _give(self, sequence: Sequence, slot: Slot) -> None:
+    def _give(self, sequence: Sequence, slot: Slot, *, shared: int) -> None:
+        sequence.shared = shared
         slot.tokens = sequence.tokens  # one array: what the sequence appends the slot knows
         sequence.slot = slot
         self._busy += 1

@@ -172,7 +172,7 @@ class LlamaEngine:
         held: list[Sequence] = []
         while self._waiting and len(self._running) < self._options.sequences:
             sequence = self._waiting.popleft()
-            if self._has_reading_sibling(sequence) or self._cache.worth_waiting_for(sequence):
+            if not self._has_place(sequence) or self._has_reading_sibling(sequence) or self._cache.worth_waiting_for(sequence):
                 held.append(sequence)
                 continue
             if not self._cache.place(sequence, used_cells=self._used_cells()):
@@ -182,28 +182,33 @@ class LlamaEngine:
             self._note_start(sequence)
         self._waiting.extendleft(reversed(held))
 
+    def _has_place(self, sequence: Sequence) -> bool:
+        """A quarter of the places is for first sequences: many siblings keep nobody else out."""
+        first = not sequence.request.started
+        kept = 0 if first else self._options.sequences // 4
+        return len(self._running) < self._options.sequences - kept
+
     def _has_reading_sibling(self, sequence: Sequence) -> bool:
         """Whether another sequence reads the same prompt, whose logits will serve this one."""
         request = sequence.request
         return not request.started and any(s.slot for s in request.sequences)
 
     def _used_cells(self) -> int:
-        """Cells of the running sequences, a request's prompt counted once."""
-        requests = {id(s.request): s.request for s in self._running}
-        prompts = sum(len(request.prompt_tokens) for request in requests.values())
-        return prompts + sum(s.generated for s in self._running)
+        """Cells that the running sequences hold or will soon, what they share counted once."""
+        return sum(len(sequence.tokens) - sequence.shared for sequence in self._running)
+
 
     @staticmethod
     def _note_start(sequence: Sequence) -> None:
         request = sequence.request
-        if request.prefill_began is None and sequence.slot is not None:
-            request.prefill_began = time.monotonic()
-            request.cached_tokens = sequence.slot.computed
+        if request.started or sequence.slot is None:
+            return
+        request.prefill_began = request.prefill_began or time.monotonic()
+        request.cached_tokens = sequence.slot.computed  # anew for one that had lost its slot
 
     def _read_prompts(self) -> list[tuple[int, Sequence]]:
         """Compute a chunk of prompts; nothing has happened where it is interrupted."""
-        streams = any(sequence.decoding for sequence in self._running)
-        chunk = self._pace.chunk_tokens(streams=streams)
+        chunk = self._pace.chunk_tokens()
         began = time.monotonic()
         try:
             rows = self._decode(
@@ -227,9 +232,10 @@ class LlamaEngine:
             batch.clear()
             rows: list[tuple[int, Sequence]] = []
             shares = plan(self._running)
+            size = sum(count for _, count in shares)
             for sequence, count in shares:
                 rows += self._fill(sequence, count)
-                if interruptible and 2 * count > self._options.chunk_tokens:
+                if interruptible and 2 * count > size:
                     self._mostly_read = sequence.request.id
             if not shares:
                 return []
@@ -273,9 +279,7 @@ class LlamaEngine:
             request.decode_began = time.monotonic()
             request.events.append(Started(len(request.prompt_tokens), request.cached_tokens))
             for sibling in [s for s in self._waiting if s.request is request]:
-                if len(self._running) < self._options.sequences and self._cache.fork(
-                    sequence, sibling
-                ):
+                if self._has_place(sibling) and self._cache.fork(sequence, sibling):
                     self._waiting.remove(sibling)
                     self._running.append(sibling)
                     self._sample(sibling, row)
@@ -291,22 +295,23 @@ class LlamaEngine:
             sequence.logprobs.append(logprob)
         sequence.tokens.append(token)
         shown = sequence.text.feed(self._model.vocabulary.piece(token))
-        self._show(sequence, shown.text)
+        if shown.text:
+            self._show(sequence, shown.text)
         if shown.stopped:
             self._finish(sequence, "stop")
         elif sequence.generated >= sequence.limit:
             self._finish(sequence, "length")
 
     def _show(self, sequence: Sequence, text: str) -> None:
-        if not text:
-            return
         tokens = sequence.generated - sequence.shown_tokens
         sequence.shown_tokens = sequence.generated
         logprobs, sequence.logprobs = tuple(sequence.logprobs), []
         sequence.request.events.append(Delta(sequence.index, text, tokens, logprobs))
 
     def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
-        self._show(sequence, sequence.text.flush())
+        rest = sequence.text.flush()
+        if rest or sequence.logprobs:  # of tokens that show nothing: half a character, a stop string
+            self._show(sequence, rest)
         request = sequence.request
         now = time.monotonic()
         began = request.decode_began or now

@@ -1,6 +1,5 @@
 """One sequence of one request: its tokens, its place in the cache, its text so far."""
 
-import time
 from array import array
 from dataclasses import dataclass, field
 
@@ -18,7 +17,6 @@ class Request:
     id: int
     prompt: Prompt
     prompt_tokens: "array[int]"
-    arrived: float = field(default_factory=time.monotonic)
     sequences: "list[Sequence]" = field(default_factory=list["Sequence"])
     events: list[Event] = field(default_factory=list[Event])
     started: bool = False
@@ -31,7 +29,8 @@ class Request:
 class Sequence:
     """`tokens` are prompt and completion; those after `slot.computed` wait to be computed.
 
-    A sequence without a slot waits; one that lost its slot to others computes all anew.
+    A sequence without a slot waits; one that lost its slot to others computes all anew. The first
+    `shared` tokens are in cells of a sequence that ran when this one got its slot.
     """
 
     request: Request
@@ -41,6 +40,7 @@ class Sequence:
     text: TextStream
     limit: int
     slot: Slot | None = None
+    shared: int = 0
     logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
     shown_tokens: int = 0
 

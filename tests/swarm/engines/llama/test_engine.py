@@ -127,6 +127,13 @@ def test_n_sequences_share_one_reading_of_the_prompt_and_differ_by_seed(engine):
     assert outcome.last_step == 100 // 64 + 11
 
 
+def test_many_siblings_keep_nobody_else_out(engine):
+    long = SamplingParams(temperature=1, max_tokens=200, ignore_eos=True)
+    many, one = run(engine, Prompt(tokens(100), long, n=16), Prompt(tokens(90, start=2), GREEDY))
+    assert one.last_step < 60
+    assert set(many.finished) == set(range(16))
+
+
 def test_the_same_seed_gives_the_same_text_from_a_cold_cache(tiny):
     hot = SamplingParams(temperature=1.2, seed=7, max_tokens=16)
     texts = []

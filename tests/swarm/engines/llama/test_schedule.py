@@ -57,20 +57,15 @@ def test_streams_take_nothing_of_the_chunk():
     assert plan([Waiting(1, decoding=True)]) == []
 
 
-def test_a_chunk_is_whole_while_no_stream_waits():
-    pace = Pace(most_tokens=512, pause_s=1.0)
-    pace.note(512, 8.0)
-    assert pace.chunk_tokens(streams=False) == 512
-
-
 @pytest.mark.parametrize(
     ("tokens", "seconds", "chunk"),
-    [(512, 0.1, 512), (512, 2.0, 256), (512, 60.0, 64), (8, 9.0, 512)],
+    [(512, 0.1, 512), (512, 2.0, 256), (512, 60.0, 64), (8, 9.0, 128)],
 )
-def test_beside_streams_a_chunk_takes_no_longer_than_the_pause(tokens, seconds, chunk):
+def test_a_chunk_takes_no_longer_than_the_pause(tokens, seconds, chunk):
     pace = Pace(most_tokens=512, pause_s=1.0)
+    assert pace.chunk_tokens() == 128
     pace.note(tokens, seconds)
-    assert pace.chunk_tokens(streams=True) == chunk
+    assert pace.chunk_tokens() == chunk
 
 
 @given(st.lists(st.integers(1, 2_000), max_size=40), st.integers(16, 512))
