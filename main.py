@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from settings import Settings, environment, read_settings
 from swarm.errors import ConfigurationError, SwarmError
+from swarm.models.fit import Room, room_for_models
 from swarm.models.local import (
     BUNDLED_ID,
     LocalModel,
@@ -44,9 +45,7 @@ ENGINE_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 speed, libgomp's 300,000 rounds are ruin beside a busy neighbour (docs/decisions/0009). What the
 owner has set wins."""
 
-_MEMORY_SHARE = 0.7
 _TINY_BYTES = 64 << 20
-_CACHE_BYTES = 256 << 20, 8 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +64,9 @@ def main(arguments: Sequence[str]) -> int:
         _check_host(settings.host)
         snapshot = _snapshot(environment())
         _check_threads(settings, snapshot)
-        _check_build(snapshot)
-        plan = choose(settings, snapshot)
-        asyncio.run(serve(settings, snapshot, plan))
+        room = room_for_models(snapshot, _engine_kind(settings, snapshot))
+        plan = choose(settings, snapshot, room)
+        asyncio.run(serve(settings, snapshot, plan, room))
     except SwarmError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
@@ -76,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def choose(settings: Settings, snapshot: "Snapshot") -> Plan:
+def choose(settings: Settings, snapshot: "Snapshot", room: Room) -> Plan:
     """The models to serve; asks the person only on a terminal and without `--auto`."""
     if settings.model:
         models = tuple(named_model(name) for name in settings.model)
@@ -85,17 +84,10 @@ def choose(settings: Settings, snapshot: "Snapshot") -> Plan:
             raise ConfigurationError(f"--model: two files have the same name: {', '.join(ids)}")
         return Plan(models, "named with --model")
     found = scan_models(settings.models)
-    room = memory_for_models(snapshot)
-    plan = recommended(found, room, folder=str(settings.models))
+    plan = recommended(found, room.weights_bytes, folder=str(settings.models))
     if settings.auto or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return plan
     return ask_person(plan, found, snapshot)
-
-
-def memory_for_models(snapshot: "Snapshot") -> int:
-    """Bytes that a model may take: the best accelerator's memory, or a share of the free one."""
-    own = [a.memory_free_bytes or 0 for a in snapshot.accelerators if not a.unified]
-    return max([int(snapshot.memory_available_bytes * _MEMORY_SHARE), *own])
 
 
 def recommended(found: Sequence[LocalModel], room: int, *, folder: str) -> Plan:
@@ -128,14 +120,18 @@ def ask_person(plan: Plan, found: Sequence[LocalModel], snapshot: "Snapshot") ->
         print(f"  a number from 1 to {len(candidates)}, please")
 
 
-async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan) -> None:
+async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room) -> None:
     """Serve the plan until a signal, then end in order."""
     from api.app import make_app
     from api.server import ClientServer, PortInUseError
     from guard import Door
     from swarm.pool import Pool, ServedModel
 
-    engines = {model.id: make_engine(settings, snapshot, model) for model in plan.models}
+    count = len(plan.models)
+    engines = {
+        model.id: make_engine(settings, snapshot, model, room, models=count)
+        for model in plan.models
+    }
     now = int(time.time())
     pool = Pool(
         [ServedModel(name, engine, now) for name, engine in engines.items()],
@@ -192,20 +188,22 @@ async def _load(settings: Settings, engines: "list[EngineProcess]", base_url: st
     _say(settings, connect_lines(base_url, engines[0].info.context_tokens))
 
 
-def make_engine(settings: Settings, snapshot: "Snapshot", model: LocalModel) -> "EngineProcess":
-    """The engine of one model, not yet started."""
+def make_engine(
+    settings: Settings, snapshot: "Snapshot", model: LocalModel, room: Room, *, models: int
+) -> "EngineProcess":
+    """The engine of one of so many models, not yet started."""
     from swarm.engines.llama.options import MAX_SEQUENCES, LlamaOptions
     from swarm.engines.process import EngineProcess
 
-    least, most = _CACHE_BYTES
-    free = (snapshot.memory_available_bytes - model.size_bytes) // 2
     options = LlamaOptions(
         path=model.path,
         context_tokens=settings.ctx,
-        memory_bytes=min(most, max(least, free)),
+        memory_bytes=room.cache_bytes(model.size_bytes, models=models),
         sequences=settings.workers or MAX_SEQUENCES,
         threads=settings.threads or _threads(snapshot, model),
-        gpu_layers=-1 if settings.gpu_layers is None else settings.gpu_layers,
+        gpu_layers=settings.gpu_layers,
+        device_bytes=None if room.device_bytes is None else room.device_bytes // models,
+        model_bytes=model.size_bytes,
         kv_type=settings.kv,
         flash_attention=settings.flash_attn,
     )
@@ -294,10 +292,18 @@ def _check_host(host: str) -> None:
     )
 
 
-def _check_build(snapshot: "Snapshot") -> None:
+def _engine_kind(settings: Settings, snapshot: "Snapshot") -> str:
+    """What the installed engine was built for. Raises ConfigurationError where that cannot be."""
     from swarm.engines.llama.build import check_build, installed_build
 
-    check_build(installed_build(), snapshot.features)
+    build = installed_build()
+    check_build(build, snapshot.features)
+    if settings.gpu_layers and settings.gpu_layers > 0 and build.kind == "cpu":
+        raise ConfigurationError(
+            f"--gpu-layers {settings.gpu_layers}: the engine was built for the processor alone "
+            f"({build.reason}); install a GPU toolkit and run `make clean setup`"
+        )
+    return build.kind
 
 
 def _check_threads(settings: Settings, snapshot: "Snapshot") -> None:

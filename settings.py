@@ -51,7 +51,7 @@ _INSTEAD = {
     "--verbose": "--debug",
     "--silent": "--quiet",
 }
-"""Flags of such systems that people try, with ours."""
+"""Flags of such systems that people are used to, with ours of the same meaning."""
 
 
 class Settings(BaseSettings):
@@ -110,6 +110,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         raise ConfigurationError(_wrong(details, flags)) from None
     except ValueError as error:
         raise ConfigurationError(f"{TOML_FILE}: {error}") from error
+    if settings.kv not in ("f32", "f16", "bf16") and not settings.flash_attn:
+        raise ConfigurationError(f"--kv {settings.kv} needs flash attention: no --no-flash-attn")
     if settings.debug and settings.quiet:
         raise ConfigurationError("--debug and --quiet exclude each other")
     return settings
@@ -135,6 +137,12 @@ def _wrong(details: Any, flags: Mapping[str, object]) -> str:
     return f"{flag} {details['input']} (from {source}): {wish[:1].lower()}{wish[1:]}"
 
 
+def _ours(argument: str) -> str:
+    """The same argument with our name of the flag."""
+    flag, equals, value = argument.partition("=")
+    return _INSTEAD.get(flag.replace("_", "-"), flag) + equals + value
+
+
 class _Parser(argparse.ArgumentParser):
     """An argument parser that knows what people type instead of our flags."""
 
@@ -144,14 +152,14 @@ class _Parser(argparse.ArgumentParser):
     def parse_args(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, args: Sequence[str]
     ) -> argparse.Namespace:
-        known, unknown = self.parse_known_args(args)
+        known, unknown = self.parse_known_args([_ours(argument) for argument in args])
         if unknown:
             self._refuse(unknown)
         return known
 
     def _refuse(self, unknown: Sequence[str]) -> NoReturn:
         first = unknown[0].split("=", 1)[0]
-        if instead := _INSTEAD.get(first.replace("_", "-")) or self._similar(first):
+        if instead := self._similar(first):
             self.error(f"there is no {first}; did you mean {instead}?")
         self.error(f"unrecognized arguments: {' '.join(unknown)}")
 

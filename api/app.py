@@ -16,6 +16,7 @@ from api.openai.completions import completions
 from api.openai.models import get_model, list_models
 from api.paths import path_hint
 from guard import Door, refusal
+from swarm.engines.base import Engine, EngineLoad
 from swarm.errors import EngineError, EngineNotReady, SwarmError
 from swarm.pool import Pool
 
@@ -66,8 +67,20 @@ async def _health(request: web.Request) -> web.StreamResponse:
 
 
 async def _metrics(request: web.Request) -> web.StreamResponse:
+    models = request.app[POOL].models
+    loads = await asyncio.gather(*(_load_of(model.engine) for model in models))
+    for model, load in zip(models, loads, strict=True):
+        request.app[METRICS].engine_load(model.id, load)
     headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
     return web.Response(body=request.app[METRICS].exposition(), headers=headers)
+
+
+async def _load_of(engine: Engine) -> EngineLoad | None:
+    try:
+        async with asyncio.timeout(_LOAD_SECONDS):
+            return await engine.load()
+    except (EngineError, TimeoutError):
+        return None
 
 
 async def _name_request(request: web.Request, response: web.StreamResponse) -> None:

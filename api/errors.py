@@ -10,6 +10,7 @@ from swarm.errors import (
     ConfigurationError,
     ContextOverflow,
     EngineError,
+    EngineLost,
     EngineNotReady,
     GenerationFailed,
     InvalidRequest,
@@ -34,6 +35,7 @@ _TABLE: dict[type[SwarmError], _Row] = {
     Overloaded: _Row(429, "rate_limit_error", "too_many_requests"),
     EngineNotReady: _Row(503, "server_error", "engine_not_ready"),
     ModelLoadFailed: _Row(500, "server_error", "model_load_failed"),
+    EngineLost: _Row(503, "server_error", "engine_lost"),
     GenerationFailed: _Row(500, "server_error", "generation_failed"),
     EngineError: _Row(500, "server_error", "engine_error"),
     ConfigurationError: _Row(500, "server_error", "configuration_error"),
@@ -69,7 +71,7 @@ def plain_error(
 def error_response(error: SwarmError) -> web.Response:
     """The whole answer for an error of ours, with Retry-After where asking again helps."""
     headers: dict[str, str] = {}
-    if isinstance(error, Overloaded | EngineNotReady):
+    if isinstance(error, Overloaded | EngineNotReady | EngineLost):
         headers["Retry-After"] = str(error.retry_after_s)
     return json_response(error_object(error), status=status_of(error), headers=headers)
 

@@ -7,12 +7,21 @@ from contextlib import aclosing
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from swarm.engines.base import Delta, Event, Finished, Started
+from swarm.engines.base import Delta, EngineLoad, Event, Finished, Started
 
 logger = logging.getLogger(__name__)
 
 _FIRST_TOKEN_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
 _DURATION_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
+
+
+_ENGINE_GAUGES = {
+    "running": "Requests that hold a place in the engine",
+    "waiting": "Requests that wait for one",
+    "sequences": "Sequences that are computed together",
+    "cells_used": "Tokens in the key-value cache, at most",
+    "cells_total": "Tokens that it has room for",
+}
 
 
 class Metrics:
@@ -35,6 +44,10 @@ class Metrics:
         self._generated = Counter(
             "swarm_generated_tokens", "Tokens of completions", registry=registry
         )
+        self._engine = {
+            name: Gauge(f"swarm_engine_{name}", told, ["model"], registry=registry)
+            for name, told in _ENGINE_GAUGES.items()
+        }
         self._first_token = Histogram(
             "swarm_time_to_first_token_seconds",
             "From a prompt's arrival to its first token",
@@ -58,35 +71,41 @@ class Metrics:
         self._requests.labels(route, str(status)).inc()
         self._duration.labels(route).observe(duration_s)
 
+    def engine_load(self, model: str, load: EngineLoad | None) -> None:
+        """What an engine says of itself; NaN for one that does not answer now."""
+        for name, gauge in self._engine.items():
+            gauge.labels(model).set(getattr(load, name) if load else float("nan"))
+
     async def watch(
         self, events: AsyncGenerator[list[Event]], *, label: str
     ) -> AsyncGenerator[list[Event]]:
         """The same events, counted and timed; at the debug level a log line for each choice."""
         arrived = self.clock()
         started: Started | None = None
-        generated = 0
+        generated: dict[int, int] = {}
         self._waiting.inc()
         try:
             async with aclosing(events):
                 async for step in events:
-                    before = generated
                     for event in step:
                         match event:
-                            case Delta():
-                                generated += event.tokens
                             case Started():
                                 self._prompt_read(event, again=started is not None)
                                 started = event
+                            case Delta():
+                                if not generated:
+                                    self._first_token.observe(self.clock() - arrived)
+                                shown = generated.get(event.index, 0)
+                                generated[event.index] = shown + event.tokens
                             case Finished():
+                                generated[event.index] = event.completion_tokens
                                 _log_speeds(label, started, event)
                             case _:
                                 pass
-                    if generated and not before:
-                        self._first_token.observe(self.clock() - arrived)
                     yield step
         finally:
             (self._running if started else self._waiting).dec()
-            self._generated.inc(generated)
+            self._generated.inc(sum(generated.values()))
 
     def _prompt_read(self, event: Started, *, again: bool) -> None:
         self._prompt.inc(event.prompt_tokens)

@@ -76,6 +76,7 @@ async def stream_answer(
             await sink.write(data(json.dumps(error_object(error))))
         finally:
             pulse.cancel()
+            await asyncio.gather(pulse, return_exceptions=True)
             if not whole:
                 _cut(request)
     return response

@@ -8,7 +8,8 @@ SwarmError
 │   └── ContextOverflow     the prompt is longer than the model's context
 ├── EngineError             this node is at fault
 │   ├── ModelLoadFailed     the model's file cannot be loaded
-│   ├── GenerationFailed    the engine died or refused in the middle of its work
+│   ├── GenerationFailed    the engine refused or broke off in the middle of its work
+│   │   └── EngineLost      its process died or was ended; another one comes
 │   └── EngineNotReady      the first model is still being loaded
 └── Overloaded              too much at once; `retry_after_s` says when to come back
 """
@@ -69,6 +70,14 @@ class ModelLoadFailed(EngineError):
 
 class GenerationFailed(EngineError):
     """The engine failed during a generation."""
+
+
+class EngineLost(GenerationFailed):
+    """The engine's process is gone; `retry_after_s` is an estimate in seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class EngineNotReady(EngineError):

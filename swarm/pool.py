@@ -113,7 +113,7 @@ class Pool:
             return
 
     async def aclose(self) -> None:
-        """End all engines; what still runs fails with GenerationFailed."""
+        """End all engines; what still runs fails with EngineLost."""
         self._closing = True
         await asyncio.gather(*(model.engine.aclose() for model in self.models))
 

@@ -80,12 +80,3 @@ class TokenLogprob:
     utf8: bytes
     logprob: float
     top: tuple["TokenLogprob", ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one request; `cached_tokens` of the prompt were not computed again."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int = 0

@@ -3,19 +3,20 @@
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import main
-from hardware.snapshot import Accelerator, Snapshot
+from hardware.snapshot import Snapshot
 from settings import read_settings
 from swarm.errors import ConfigurationError
+from swarm.models.fit import Room
 from swarm.models.local import LocalModel
 
 GIB = 1 << 30
 SNAPSHOT = Snapshot("linux", "A Processor", 4, 4, frozenset(), 16 * GIB, 10 * GIB)
+ROOM = Room(10 * GIB)
 NANO = LocalModel("swarm-nano", Path("nano.gguf"), 5 << 20)
 SMALL = LocalModel("small", Path("small.gguf"), 2 * GIB)
 LARGE = LocalModel("large", Path("large.gguf"), 40 * GIB)
@@ -44,29 +45,24 @@ def test_without_a_fitting_model_the_bundled_one_is_served_and_says_why() -> Non
     assert "no model in models fits" in main.recommended([LARGE], GIB, folder="models").reason
 
 
-def test_an_accelerators_memory_counts() -> None:
-    card = Accelerator("cuda", "Card", 24 * GIB, 20 * GIB)
-    assert main.memory_for_models(SNAPSHOT) == 7 * GIB
-    assert main.memory_for_models(replace(SNAPSHOT, accelerators=(card,))) == 20 * GIB
-
-
 def test_named_models_are_served_in_their_order(tmp_path: Path) -> None:
     one, two = gguf(tmp_path / "one.gguf"), gguf(tmp_path / "two.gguf")
     settings = read_settings(["--auto", "--model", str(two), "--model", str(one)])
-    assert [model.id for model in main.choose(settings, SNAPSHOT).models] == ["two", "one"]
+    assert [model.id for model in main.choose(settings, SNAPSHOT, ROOM).models] == ["two", "one"]
 
 
 def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
     files = gguf(tmp_path / "a" / "x.gguf"), gguf(tmp_path / "b" / "x.gguf")
     settings = read_settings(["--auto", "--model", str(files[0]), "--model", str(files[1])])
     with pytest.raises(ConfigurationError, match="same name"):
-        main.choose(settings, SNAPSHOT)
+        main.choose(settings, SNAPSHOT, ROOM)
 
 
 def test_the_models_folder_is_looked_through(tmp_path: Path) -> None:
     gguf(tmp_path / "models" / "found.gguf")
-    plan = main.choose(read_settings(["--auto"]), SNAPSHOT)
+    plan = main.choose(read_settings(["--auto"]), SNAPSHOT, ROOM)
     assert [model.id for model in plan.models] == ["found"]
+    assert plan.models[0].path == tmp_path / "models" / "found.gguf"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +83,7 @@ def test_a_person_is_asked_and_enter_takes_the_recommended(
 
 def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.input", pytest.fail)
-    assert main.choose(read_settings([]), SNAPSHOT).models == (NANO,)
+    assert main.choose(read_settings([]), SNAPSHOT, ROOM).models == (NANO,)
 
 
 def test_the_first_screen_names_hardware_model_and_endpoint() -> None:

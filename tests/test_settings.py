@@ -43,12 +43,18 @@ def test_federation_is_accepted_both_ways() -> None:
     assert not read_settings(["--no-federation"]).federation
 
 
+def test_flags_that_people_are_used_to_are_taken() -> None:
+    settings = read_settings(
+        ["--instances", "3", "--n-gpu-layers=9", "-ngl", "8", "--ctx_size", "999"]
+    )
+    assert (settings.workers, settings.gpu_layers, settings.ctx) == (3, 8, 999)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("--instances 3", "did you mean --workers"),
-        ("--n-gpu-layers=9", "did you mean --gpu-layers"),
-        ("--ctx_size 9", "did you mean --ctx"),
+        ("--n-gpu-layers=-9", "--gpu-layers -9"),
+        ("--kv q8_0 --no-flash-attn", "needs flash attention"),
         ("--prot 9", "did you mean --port"),
         ("--join CODE", "unrecognized arguments: --join CODE"),
         ("--port", "expected one argument"),

@@ -27,6 +27,8 @@ async def read_body(request: web.Request, *, context_tokens: int) -> bytes:
                 received += piece
                 if len(received) > limit:
                     raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=len(received))
+    except web.RequestPayloadError as error:
+        raise InvalidRequest(f"the body cannot be read: {error}") from error
     except TimeoutError:
         raise web.HTTPRequestTimeout(
             text=f"the body took longer than {_READ_SECONDS:.0f} s"

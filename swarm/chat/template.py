@@ -1,6 +1,6 @@
 """Messages and tools to the text of a prompt, by the Jinja template of the model's own file.
 
-The template is foreign code: it runs in a sandbox that bounds time, memory and output.
+The template is foreign code: it runs in a sandbox, with bounds on loops, sizes and output.
 Knows no tokens; the engine parses the special ones.
 """
 
@@ -49,7 +49,7 @@ class _GenerationTag(Extension):
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, which also refuses to build huge strings and lists by multiplying."""
+    """Jinja's sandbox, which also refuses to build huge strings and lists in one operation."""
 
     intercepted_binops = frozenset({"*", "**"})
 
@@ -59,6 +59,11 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         if operator == "**" or size * times > _MAX_CHARACTERS:
             raise TemplateError(f"the chat template's {operator} is too large")
         return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(x, int) and x > _MAX_CHARACTERS for x in (*args, *kwargs.values())):
+            raise TemplateError("the chat template asks for something too large")
+        return super().call(context, called, *args, **kwargs)
 
 
 class ChatTemplate:
@@ -74,7 +79,9 @@ class ChatTemplate:
             extensions=["jinja2.ext.loopcontrols", _GenerationTag],
         )
         sandbox.filters["tojson"] = _to_json
+        del sandbox.filters["center"]  # pads to any width
         known: dict[str, Any] = sandbox.globals
+        del known["lipsum"]
         known.update(raise_exception=_raise_exception, strftime_now=_strftime_now)
         self._tokens = {"bos_token": bos_token, "eos_token": eos_token}
         try:
@@ -121,9 +128,9 @@ _REFUSALS = (
     TemplateError,
     TypeError,
     ValueError,
-    KeyError,
+    LookupError,
     AttributeError,
-    OverflowError,
+    ArithmeticError,
     RecursionError,
 )
 """What foreign template code can raise on messages that it was not written for."""

@@ -31,10 +31,8 @@ class ModelInfo:
     bos_token: str
     eos_token: str
     max_sequences: int
-    gpu_layers: int = 0
     prefix_cuttable: bool = True
     sampling: Mapping[str, float] = field(default_factory=dict[str, float])
-    details: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ class Engine(Protocol):
 
         Ends after a Finished for each of `prompt.n` sequences. Closing the iterator (aclose)
         cancels the generation. Raises ContextOverflow, InvalidRequest, Overloaded,
-        EngineNotReady or GenerationFailed.
+        EngineNotReady, EngineLost or GenerationFailed.
         """
         ...
 
@@ -146,5 +144,5 @@ class Engine(Protocol):
     async def load(self) -> EngineLoad: ...
 
     async def aclose(self) -> None:
-        """End the engine; running generations raise GenerationFailed."""
+        """End the engine; running generations raise EngineLost."""
         ...

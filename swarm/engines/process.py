@@ -1,7 +1,7 @@
 """An engine in a supervised process of its own: a crash there never takes the node down.
 
-Whatever ran when the process died raises GenerationFailed; the process is started again at
-once, and after repeated failures ever later, up to RESTART_LIMIT_S.
+Whatever ran when the process died raises EngineLost; the process is started again at once, and
+after repeated failures ever later, up to RESTART_LIMIT_S. One that hangs is killed.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from swarm.engines.messages import (
     decode_body,
     encode_frame,
 )
-from swarm.errors import EngineNotReady, GenerationFailed, ModelLoadFailed, SwarmError
+from swarm.errors import EngineLost, EngineNotReady, ModelLoadFailed, SwarmError
 from swarm.types import Prompt
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,9 @@ RESTART_FIRST_S = 0.1
 RESTART_LIMIT_S = 10.0
 STEADY_S = 30.0
 """A process that lived this long starts the restart delays from the beginning again."""
+
+PATIENCE_S = 120.0
+"""A process that answers nothing for so long hangs: no step takes near as long."""
 
 STOP_S = 5.0
 """How long a process may take to end by itself before it is killed."""
@@ -53,14 +56,21 @@ class EngineProcess:
     """An Engine whose model lives in a child process.
 
     `factory` names, as "module:function", what makes the Stepper of `options` in the child;
-    `environment` is the child's whole environment. Use as an async context manager, or call
-    `start` and `aclose`.
+    `environment` is the child's whole environment; after `patience_s` seconds without an answer
+    it is killed. Use as an async context manager, or call `start` and `aclose`.
     """
 
     def __init__(
-        self, *, factory: str, options: Any, name: str, environment: Mapping[str, str]
+        self,
+        *,
+        factory: str,
+        options: Any,
+        name: str,
+        environment: Mapping[str, str],
+        patience_s: float = PATIENCE_S,
     ) -> None:
-        self._start = Start(factory, options, logging.getLogger().getEffectiveLevel())
+        self._start = Start(factory, options, log.getEffectiveLevel())
+        self._patience_s = patience_s
         self._name = name
         self._environment = dict(environment)
         self._ids = itertools.count(1)
@@ -191,7 +201,12 @@ class EngineProcess:
         delay = RESTART_FIRST_S
         while True:
             began = time.monotonic()
-            await self._dispatch()
+            watch = asyncio.create_task(self._watch(), name=f"watch {self._name}")
+            try:
+                await self._dispatch()
+            finally:
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
             self._info = None
             cause = await self._cause()
             self._fail_all(f"the engine process {cause}")
@@ -199,6 +214,21 @@ class EngineProcess:
                 delay = RESTART_FIRST_S
             log.error("the engine process of %s %s; it is started again", self._name, cause)
             delay = await self._relaunch(delay)
+
+    async def _watch(self) -> None:
+        """Ask now and then; kill a process that does not answer, so that another takes over."""
+        while True:
+            await asyncio.sleep(self._patience_s / 4)
+            try:
+                async with asyncio.timeout(self._patience_s):
+                    await self.load()
+            except TimeoutError:
+                log.warning("the engine process of %s hangs; it is killed", self._name)
+                if self._process:
+                    self._process.kill()
+                return
+            except SwarmError:
+                return  # It has ended, which `_dispatch` sees as well.
 
     async def _relaunch(self, delay: float) -> float:
         """Start the process until it is ready; the delay that a next failure begins with."""
@@ -254,10 +284,10 @@ class EngineProcess:
 
     def _fail_all(self, reason: str) -> None:
         for stream in self._streams.values():
-            stream.put_nowait(GenerationFailed(reason))
+            stream.put_nowait(EngineLost(reason))
         for future in self._replies.values():
             if not future.done():
-                future.set_exception(GenerationFailed(reason))
+                future.set_exception(EngineLost(reason))
 
     async def _end_process(self) -> None:
         """Close the pipe, which ends the child; kill it if that does not."""

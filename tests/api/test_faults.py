@@ -123,6 +123,19 @@ async def test_more_requests_than_the_bound_are_told_when_to_come_back(
     assert all(1 <= int(after) <= 120 for status, after in answers if status == 429 and after)
 
 
+async def test_a_body_that_cannot_be_unpacked_is_the_clients_mistake(node: Node) -> None:
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    async with node.http.post("/v1/chat/completions", data=b"no gzip", headers=headers) as answer:
+        assert answer.status == 400
+        assert "body" in (await answer.json())["error"]["message"]
+
+
+async def test_the_engines_own_load_stands_in_the_metrics(node: Node) -> None:
+    async with node.http.get("/metrics") as answer:
+        text = await answer.text()
+    assert 'swarm_engine_sequences{model="fake"} 0.0' in text
+
+
 async def test_many_streams_at_once_are_all_served(start_node: StartNode) -> None:
     async with start_node(FakeEngine(step_s=0.01), max_requests=64) as node:
 

@@ -55,8 +55,10 @@ class RunningNode:
         return self.get("/health")[0] == 200
 
     def metric(self, name: str) -> float:
+        """A figure of /metrics; not a number where the engine did not answer."""
         lines = self.get("/metrics")[1].splitlines()
-        return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
+        found = [line for line in lines if line.startswith((f"{name} ", f"{name}{{"))]
+        return float(found[0].split()[-1])
 
     def engine(self) -> psutil.Process:
         children = psutil.Process(self.process.pid).children()

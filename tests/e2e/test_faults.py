@@ -48,8 +48,9 @@ def busy(node: RunningNode) -> bool:
 
 
 def idle(node: RunningNode) -> bool:
-    running = node.metric("swarm_requests_running")
-    return running + node.metric("swarm_requests_waiting") == 0
+    """Whether the engine itself holds nothing any more."""
+    running = node.metric("swarm_engine_running")
+    return running + node.metric("swarm_engine_waiting") == 0
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -127,7 +128,7 @@ def test_an_engine_that_is_killed_costs_its_answers_and_no_more(
         killed.kill()
         thread.join(5)
         assert not thread.is_alive()
-        assert events_of(texts[0])[-1]["error"]["code"] == "generation_failed"
+        assert events_of(texts[0])[-1]["error"]["code"] == "engine_lost"
         assert "[DONE]" not in texts[0]
         with contextlib.suppress(openai.InternalServerError):  # 503 until it is back.
             node.sdk().chat.completions.create(model="swarm", messages=HELLO, max_tokens=2)

@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+from collections import deque
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ _CUT_SHORT = (b"failed with error 1", b"compute status: 1", b"ret = 2")
 """How llama.cpp reports a computation that we have ended ourselves: to us that is no error."""
 
 
+_complaints: deque[str] = deque(maxlen=16)
+"""What llama.cpp logged as errors since they were last forgotten; its calls return no reasons."""
+
+
 @llama_cpp.llama_log_callback
 def _forward_log(level: int, text: bytes, _data: Any) -> None:
     severity = (
@@ -27,7 +32,20 @@ def _forward_log(level: int, text: bytes, _data: Any) -> None:
         if any(end in text for end in _CUT_SHORT)
         else _LEVELS.get(level, logging.DEBUG)
     )
-    log.log(severity, "%s", text.decode(errors="replace").rstrip())
+    line = text.decode(errors="replace").rstrip()
+    if severity == logging.ERROR and line:
+        _complaints.append(line)
+    log.log(severity, "%s", line)
+
+
+def forget_complaints() -> None:
+    """What llama.cpp says from now on concerns the next call."""
+    _complaints.clear()
+
+
+def first_complaint() -> str:
+    """The cause that llama.cpp named first; later lines repeat it in general terms."""
+    return _complaints[0] if _complaints else "llama.cpp gives no reason"
 
 
 def start_backend() -> None:
@@ -39,15 +57,17 @@ def start_backend() -> None:
 class Model:
     """A loaded GGUF file. Raises ModelLoadFailed where the file or the memory will not do."""
 
-    def __init__(self, path: Path, *, gpu_layers: int) -> None:
+    def __init__(self, path: Path, *, gpu_layers: int, header_only: bool = False) -> None:
         if not path.is_file():
             raise ModelLoadFailed(f"there is no model file {path}")
         parameters = llama_cpp.llama_model_default_params()
         parameters.n_gpu_layers = gpu_layers
+        parameters.vocab_only = header_only
         self.path = path
+        forget_complaints()
         self.handle: Any = llama_cpp.llama_model_load_from_file(bytes(path), parameters)
         if not self.handle:
-            raise ModelLoadFailed(f"{path} cannot be loaded: it is damaged, or not a GGUF file")
+            raise ModelLoadFailed(f"{path} cannot be loaded: {first_complaint()}")
         self.vocabulary = Vocabulary(self.handle)
 
     def close(self) -> None:

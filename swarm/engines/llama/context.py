@@ -7,12 +7,9 @@ from typing import Any
 import llama_cpp
 import numpy as np
 
-from swarm.engines.llama.bindings import Model
+from swarm.engines.llama.bindings import Model, first_complaint, forget_complaints
 from swarm.engines.llama.options import KV_TYPES, LlamaOptions
 from swarm.errors import GenerationFailed, ModelLoadFailed
-
-SLOT_LIMIT = 256
-"""llama.cpp's own limit of sequence ids in one context (LLAMA_MAX_SEQ)."""
 
 
 class NoRoom(Exception):
@@ -78,11 +75,12 @@ class Context:
         self.model = model
         self.cells = cells
         parameters = self._parameters(options, cells, slots)
+        forget_complaints()
         self.handle: Any = llama_cpp.llama_init_from_model(model.handle, parameters)
         if not self.handle:
             raise ModelLoadFailed(
-                f"no memory for a context of {cells} tokens ({options.kv_type}); "
-                "choose a smaller --ctx or another --kv"
+                f"no context of {cells} tokens ({options.kv_type}): {first_complaint()}; "
+                "a smaller --ctx or another --kv may help"
             )
         self._memory: Any = llama_cpp.llama_get_memory(self.handle)
         self.batch = Batch(parameters.n_batch)

@@ -8,6 +8,7 @@ from swarm.engines.base import ModelInfo
 from swarm.engines.llama.bindings import Model
 from swarm.engines.llama.options import LlamaOptions
 from swarm.errors import ConfigurationError
+from swarm.models.fit import fitting_layers
 
 BITS_PER_VALUE = {
     "f32": 32.0,
@@ -75,17 +76,39 @@ def fit_cache(trained_tokens: int, bytes_per_cell: int, options: LlamaOptions) -
 def cell_bytes(model: Model, kv_type: str) -> int:
     """Bytes that one token takes in the cache, over all layers, keys and values."""
     heads = max(llama_cpp.llama_model_n_head(model.handle), 1)
-    width = llama_cpp.llama_model_n_embd(model.handle) // heads
-    values = llama_cpp.llama_model_n_head_kv(model.handle) * width * 2
+    usual = llama_cpp.llama_model_n_embd(model.handle) // heads
+    architecture = model.metadata("general.architecture")
+    widths = [
+        int(model.metadata(f"{architecture}.attention.{part}_length") or usual)
+        for part in ("key", "value")
+    ]
+    values = llama_cpp.llama_model_n_head_kv(model.handle) * sum(widths)
     layers = llama_cpp.llama_model_n_layer(model.handle)
     return max(int(values * layers * BITS_PER_VALUE[kv_type] / 8), 1)
+
+
+def layers_on_gpu(options: LlamaOptions) -> int:
+    """How many layers to offload, -1 for all: the owner's word, or what fits."""
+    if options.gpu_layers is not None:
+        return options.gpu_layers
+    if options.device_bytes is None or not llama_cpp.llama_supports_gpu_offload():
+        return -1
+    header = Model(options.path, gpu_layers=0, header_only=True)
+    architecture = header.metadata("general.architecture")
+    layers = int(header.metadata(f"{architecture}.block_count") or 0)
+    header.close()
+    fitting = fitting_layers(
+        layers,
+        model_bytes=options.model_bytes,
+        cache_bytes=options.memory_bytes,
+        device_bytes=options.device_bytes,
+    )
+    return -1 if fitting is None else fitting
 
 
 def describe(model: Model, options: LlamaOptions, *, context_tokens: int) -> ModelInfo:
     """Collect what the node wants to know of the model."""
     vocabulary = model.vocabulary
-    layers = llama_cpp.llama_model_n_layer(model.handle)
-    asked = layers + 1 if options.gpu_layers < 0 else options.gpu_layers
     template = llama_cpp.llama_model_chat_template(model.handle, None)
     return ModelInfo(
         name=model.metadata("general.name") or model.path.stem,
@@ -100,10 +123,8 @@ def describe(model: Model, options: LlamaOptions, *, context_tokens: int) -> Mod
         bos_token=vocabulary.written(vocabulary.bos),
         eos_token=vocabulary.written(vocabulary.eos),
         max_sequences=options.sequences,
-        gpu_layers=asked if llama_cpp.llama_supports_gpu_offload() else 0,
         prefix_cuttable=not model.recurrent,
         sampling=_sampling(model),
-        details={"kv_type": options.kv_type, "threads": str(options.threads)},
     )
 
 

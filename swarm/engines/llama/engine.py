@@ -21,7 +21,7 @@ from swarm.engines.base import (
 from swarm.engines.llama.bindings import Model, start_backend
 from swarm.engines.llama.cache import Cache
 from swarm.engines.llama.context import Context, Interrupted, NoRoom
-from swarm.engines.llama.describe import describe, size_of_cache
+from swarm.engines.llama.describe import describe, layers_on_gpu, size_of_cache
 from swarm.engines.llama.options import LlamaOptions
 from swarm.engines.llama.sampler import Sampler, with_defaults
 from swarm.engines.llama.schedule import Pace, Shares, prompt_shares, stream_shares
@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 IDLE_SLOTS = 64
 """Slots beyond the running sequences' that may keep ended conversations."""
 
+IDLE_STATES = 4
+"""The same for recurrent memories, which reserve a whole state for each slot."""
+
 
 def load(options: LlamaOptions) -> "LlamaEngine":
     """Load a model and decode one token with it, so that a broken build fails here and now.
@@ -43,7 +46,7 @@ def load(options: LlamaOptions) -> "LlamaEngine":
     Raises ModelLoadFailed.
     """
     start_backend()
-    model = Model(options.path, gpu_layers=options.gpu_layers)
+    model = Model(options.path, gpu_layers=layers_on_gpu(options))
     engine = LlamaEngine(model, options)
     engine.warm_up()
     return engine
@@ -57,7 +60,7 @@ class LlamaEngine:
         self._model = model
         size = size_of_cache(model, options)
         self._info = describe(model, options, context_tokens=size.context_tokens)
-        slots = options.sequences + IDLE_SLOTS
+        slots = options.sequences + (IDLE_SLOTS if self._info.prefix_cuttable else IDLE_STATES)
         self._context = Context(model, options, cells=size.cells, slots=slots)
         self._cache = Cache(self._context, slots, cuttable=self._info.prefix_cuttable)
         self._waiting: deque[Sequence] = deque()
@@ -172,7 +175,11 @@ class LlamaEngine:
         held: list[Sequence] = []
         while self._waiting and len(self._running) < self._options.sequences:
             sequence = self._waiting.popleft()
-            if not self._has_place(sequence) or self._has_reading_sibling(sequence) or self._cache.worth_waiting_for(sequence):
+            if (
+                not self._has_place(sequence)
+                or self._has_reading_sibling(sequence)
+                or self._cache.worth_waiting_for(sequence)
+            ):
                 held.append(sequence)
                 continue
             if not self._cache.place(sequence, used_cells=self._used_cells()):
@@ -196,7 +203,6 @@ class LlamaEngine:
     def _used_cells(self) -> int:
         """Cells that the running sequences hold or will soon, what they share counted once."""
         return sum(len(sequence.tokens) - sequence.shared for sequence in self._running)
-
 
     @staticmethod
     def _note_start(sequence: Sequence) -> None:
@@ -310,7 +316,7 @@ class LlamaEngine:
 
     def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
         rest = sequence.text.flush()
-        if rest or sequence.logprobs:  # of tokens that show nothing: half a character, a stop string
+        if rest or sequence.logprobs:  # of tokens that show nothing, such as half a character
             self._show(sequence, rest)
         request = sequence.request
         now = time.monotonic()

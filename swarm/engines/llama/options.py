@@ -13,7 +13,7 @@ CHUNK_TOKENS = 512
 """Prompt tokens that one step reads at most: llama.cpp's own size of a physical batch."""
 
 PAUSE_S = 1.5
-"""How long running streams may stand still while a chunk of someone's prompt is read."""
+"""How long streams may stand still, and new requests wait, while a chunk of a prompt is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,9 @@ class LlamaOptions:
     `context_tokens` bounds one sequence, `cells` the whole key-value cache that all sequences
     share; both in tokens. `memory_bytes` bounds what the cache may take. `sequences` is the
     most that generate at once, `chunk_tokens` the most tokens of prompts that one step reads.
-    While streams run a chunk is cut so that it takes about `pause_s` seconds.
-    `gpu_layers` -1 offloads every layer.
+    A chunk is cut so that it takes about `pause_s` seconds. `gpu_layers` -1 offloads every layer,
+    None as many as `device_bytes` of an accelerator's free memory hold (None: every layer) of
+    a file of `model_bytes`.
     """
 
     path: Path
@@ -33,7 +34,9 @@ class LlamaOptions:
     memory_bytes: int = 4 << 30
     sequences: int = MAX_SEQUENCES
     threads: int = 2
-    gpu_layers: int = -1
+    gpu_layers: int | None = None
+    device_bytes: int | None = None
+    model_bytes: int = 0
     kv_type: str = "f16"
     flash_attention: bool = True
     chunk_tokens: int = CHUNK_TOKENS

@@ -8,15 +8,23 @@ import pytest
 
 from swarm.engines.base import Delta
 from swarm.engines.process import EngineProcess
-from swarm.errors import EngineNotReady, GenerationFailed, ModelLoadFailed
+from swarm.errors import EngineLost, EngineNotReady, ModelLoadFailed
 from swarm.types import Prompt, SamplingParams
 
 ENDLESS = Prompt("go", SamplingParams())
 
 
-def engine(factory: str = "tests.swarm.engines.steppers:counter", options: object = None):
+def engine(
+    factory: str = "tests.swarm.engines.steppers:counter",
+    options: object = None,
+    patience_s: float = 60,
+):
     return EngineProcess(
-        factory=factory, options=options, name="test", environment=dict(os.environ)
+        factory=factory,
+        options=options,
+        name="test",
+        environment=dict(os.environ),
+        patience_s=patience_s,
     )
 
 
@@ -43,11 +51,22 @@ async def until_ready(process: EngineProcess, limit_s: float = 20) -> float:
 
 async def test_a_killed_process_fails_its_requests_and_comes_back():
     async with engine() as process:
-        with pytest.raises(GenerationFailed, match="signal 9"):
+        with pytest.raises(EngineLost, match="signal 9"):
             await kill_while_generating(process)
         await until_ready(process)
         assert process.restarts == 1
         assert await process.tokenize("abc") == [97, 98, 99]
+
+
+async def test_a_process_that_hangs_is_killed_and_replaced():
+    async with engine(patience_s=0.4) as process:
+        hung = process.pid
+        assert hung
+        os.kill(hung, signal.SIGSTOP)
+        with pytest.raises(EngineLost, match="signal 9"):
+            await process.tokenize("abc")
+        await until_ready(process)
+        assert process.pid != hung
 
 
 async def test_while_the_process_is_away_a_request_is_told_to_come_back():
@@ -63,7 +82,7 @@ async def test_while_the_process_is_away_a_request_is_told_to_come_back():
 
 async def test_a_question_that_the_process_took_to_its_grave_fails():
     async with engine() as process:
-        with pytest.raises(GenerationFailed, match="status 3"):
+        with pytest.raises(EngineLost, match="status 3"):
             await process.tokenize("die")
 
 
@@ -95,7 +114,7 @@ async def test_closing_ends_what_runs_and_the_process():
     generation = process.generate(ENDLESS)
     await anext(generation)
     await process.aclose()
-    with pytest.raises(GenerationFailed, match="stopped"):
+    with pytest.raises(EngineLost, match="stopped"):
         async for _ in generation:
             pass
     assert not psutil.pid_exists(pid)

@@ -330,7 +330,7 @@ def test_a_file_that_is_not_a_model_is_refused(tmp_path):
         load(LlamaOptions(tmp_path / "missing.gguf"))
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF" + bytes(100))
-    with pytest.raises(ModelLoadFailed, match="damaged"):
+    with pytest.raises(ModelLoadFailed, match="bad GGUF version"):
         load(LlamaOptions(broken))
 
 
