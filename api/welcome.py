@@ -10,7 +10,8 @@ SMALL_MODEL_NOTE = (
 
 def endpoint_lines(base_url: str, model_id: str, reason: str) -> str:
     """The first part: what is served and where."""
-    return "\n".join([f"  model      {model_id}: {reason}", f"  endpoint   {base_url}"])
+    open_to = "open to this machine only"
+    return f"  model      {model_id}: {reason}\n  endpoint   {base_url} ({open_to})"
 
 
 def connect_lines(base_url: str, context_tokens: int) -> str:

@@ -7,9 +7,6 @@ from typing import Literal, TypeAlias, get_args
 EngineKind: TypeAlias = Literal["cpu", "cuda", "metal", "hip", "vulkan"]
 ENGINES: tuple[EngineKind, ...] = get_args(EngineKind)
 
-# One line to flip: OpenMP, or ggml's own threads.
-OPENMP = True
-
 # cmake option -> the cpuinfo flags without which it must stay off. AMX is never named: its
 # kernels crash in the first decode on some machines that have it.
 _X86_OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -101,7 +98,7 @@ def _require_toolkit(facts: Facts, kind: EngineKind) -> None:
 
 
 def _cpu(facts: Facts) -> tuple[dict[str, str], tuple[str, ...]]:
-    options = {"GGML_OPENMP": _on(OPENMP)}
+    options = {"GGML_OPENMP": "ON"}
     if facts.machine.lower() not in ("x86_64", "amd64", "i686"):
         # ARM's native flags are asked of the compiler and have no AMX among them.
         return options | {"GGML_NATIVE": "ON"}, ()

@@ -46,8 +46,8 @@ def missing() -> str | None:
 
 
 def make_venv() -> None:
-    """An empty environment, unless one of this Python stands."""
-    if python().exists():
+    """An empty environment, unless one stands whose Python runs."""
+    if python().exists() and subprocess.call([str(python()), "-c", ""]) == 0:
         return
     print("setup: making .venv")
     venv.create(VENV, with_pip=True, clear=True)

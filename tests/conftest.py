@@ -17,9 +17,7 @@ OUR_MODULES = ["api", "hardware", "swarm"]
 
 # What a test may need beyond the lock: name -> whether it is here.
 NEEDS = {
-    "root": lambda: hasattr(os, "geteuid") and os.geteuid() == 0,
     "curl": lambda: shutil.which("curl") is not None,
-    "node": lambda: shutil.which("node") is not None,
 }
 
 # multiprocessing keeps these for the whole run once anything used them.
