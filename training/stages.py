@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from training.data import chat, far, json_objects, lookup, made_up, opencode, questions, sums
+from training.data import (
+    chat,
+    far,
+    json_objects,
+    lookup,
+    made_up,
+    opencode,
+    questions,
+    recall,
+    sums,
+)
 from training.data.feed import Feed
 
 
@@ -21,26 +31,28 @@ class Stage:
 
 
 MIX = {
-    lookup.repeat: 1.0,
+    lookup.repeat: 0.4,
     lookup.pairs: 1.0,
-    made_up.single: 3.0,
-    made_up.two_at_once: 0.6,
-    made_up.loop: 0.4,
+    recall.table: 3.0,
+    made_up.single: 3.5,
+    made_up.two_at_once: 1.0,
+    made_up.loop: 0.6,
     opencode.single: 3.0,
-    opencode.two_at_once: 0.6,
-    opencode.loop: 0.5,
+    opencode.two_at_once: 0.9,
+    opencode.loop: 0.7,
     opencode.edit_after_read: 0.5,
     opencode.value_change: 0.3,
-    sums.direct: 4.0,
+    sums.direct: 2.5,
+    sums.drill: 1.5,
     sums.worked: 0.7,
-    json_objects.objects: 1.2,
+    json_objects.objects: 1.6,
     questions.about_text: 1.2,
     questions.about_file: 0.3,
-    questions.dialogue_summary: 0.5,
+    questions.dialogue_summary: 0.8,
     questions.work_summary: 0.1,
     questions.title: 0.2,
     chat.talk: 0.6,
-    chat.no_tool_fits: 0.3,
+    chat.no_tool_fits: 0.6,
 }
 
 LONG_MIX = MIX | {lookup.pairs: 2.0, far.pairs: 0.05, far.behind(opencode.single): 0.15}
@@ -50,27 +62,35 @@ STAGES = (
         "copy", Feed({lookup.repeat: 1.0}, longest=128, step_tokens=2048), tokens=1_300_000, seed=1
     ),
     Stage(
-        "brief",
-        Feed(MIX | {lookup.repeat: 1.5}, longest=448, step_tokens=3072, brief=1.0),
-        tokens=10_000_000,
+        "recall",
+        Feed({recall.table: 1.0}, longest=448, step_tokens=4096, brief=1.0),
+        tokens=4_000_000,
         rate_from=0.25,
         rate_to=0.25,
+        seed=2,
+    ),
+    Stage(
+        "brief",
+        Feed(MIX, longest=448, step_tokens=4096, brief=0.9),
+        tokens=10_000_000,
+        rate_from=0.25,
+        rate_to=0.16,
         seed=3,
     ),
     Stage(
         "full",
-        Feed(MIX, longest=896, step_tokens=4096, brief=0.7),
-        tokens=20_000_000,
-        rate_from=0.25,
-        rate_to=0.12,
+        Feed(MIX, longest=640, step_tokens=4096, brief=0.8),
+        tokens=23_000_000,
+        rate_from=0.16,
+        rate_to=0.05,
         seed=4,
     ),
     Stage(
         "long",
-        Feed(LONG_MIX, longest=4096, step_tokens=4096, brief=0.6),
-        tokens=10_000_000,
-        rate_from=0.12,
-        rate_to=0.004,
+        Feed(LONG_MIX, longest=4096, step_tokens=4096, brief=0.55),
+        tokens=9_000_000,
+        rate_from=0.05,
+        rate_to=0.002,
         seed=5,
     ),
 )

@@ -28,15 +28,17 @@ class Act:
 
 @dataclass
 class Place:
-    """Where the agent works: with a root, relative names become absolute paths."""
+    """Where the agent works, and what it has seen.
+
+    Calls name files as the user does: OpenCode's tools take relative paths from its folder on.
+    """
 
     root: str | None
     seen: set[str] = field(default_factory=set)
 
-    def path(self, name: str) -> str:
-        if self.root is None or name.startswith("/"):
-            return name
-        return f"{self.root}/{name}"
+    def found(self, name: str) -> str:
+        """A file as a tool's result names it."""
+        return f"{self.root}/{name}" if self.root else name
 
 
 def quoted(source: Source, text: str, *, always: bool = False) -> str:
@@ -54,7 +56,7 @@ def named(source: Source, place: Place) -> tuple[str, str]:
     if source.chance(0.15):
         name = f"{place.root or source.root()}/{name}"
     shown = name if source.chance(0.75) else quoted(source, name, always=True)
-    return shown, place.path(name)
+    return shown, name
 
 
 WRITE_LINE = (
@@ -79,7 +81,7 @@ WRITE_BLOCK = (
 
 def write(source: Source, place: Place) -> Act:
     shown, path = named(source, place)
-    block = source.chance(0.3)
+    block = source.chance(0.2)
     if block:
         text = contents.block(source)
         inner = f"```\n{text}\n```" if source.chance(0.4) else text
@@ -195,7 +197,7 @@ def bash(source: Source, place: Place) -> Act:
         )
     elif source.chance(0.06):
         folder = source.folder()
-        arguments["workdir"] = place.path(folder)
+        arguments["workdir"] = folder
         ask += source.one((" in the folder {f}", " inside {f}", " in the directory {f}")).format(f=folder)
     output, close = contents.command_output(source)
     return Act("bash", ask, arguments, output, close, f"Running {command}", f"run {command}")
@@ -225,8 +227,8 @@ def glob(source: Source, place: Place) -> Act:
     if source.chance(0.3):
         folder = source.folder()
         ask += source.one((" in {f}", " under {f}", " in the folder {f}", " in the {f} directory")).format(f=folder)
-        arguments["path"] = place.path(folder)
-    found = [place.path(f"{source.folder()}/{source.stem()}.{ext}") for _ in range(source.between(0, 4))]
+        arguments["path"] = folder
+    found = [place.found(f"{source.folder()}/{source.stem()}.{ext}") for _ in range(source.between(0, 4))]
     close = "Found:\n" + "\n".join(found) if found else "No files found."
     return Act("glob", ask, arguments, "\n".join(found) or "No files found", close,
                f"Finding {pattern}", f"find {pattern}")
@@ -248,12 +250,12 @@ def grep(source: Source, place: Place) -> Act:
     if roll < 0.2:
         folder = source.folder()
         ask += source.one((" in the folder {f}", " under {f}", " in {f}/")).format(f=folder)
-        arguments["path"] = place.path(folder)
+        arguments["path"] = folder
     elif roll < 0.4:
         ext = source.one(("py", "js", "ts", "md", "go", "rs"))
         ask += source.one((" in {e} files", " in all .{e} files", " only in *.{e}")).format(e=ext)
         arguments["include"] = f"*.{ext}"
-    where, line = place.path(source.relative_path()), source.between(1, 400)
+    where, line = place.found(source.relative_path()), source.between(1, 400)
     if source.chance(0.2):
         return Act("grep", ask, arguments, "No files found", "No matches found.",
                    f"Searching for {text}", f"search for {text}")

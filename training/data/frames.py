@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,18 @@ class Frame:
     fields: dict[str, Field]
     asks: tuple[str, ...]
     optional: tuple[str, ...] = ()
+
+    @property
+    def kindred_asks(self) -> tuple[str, ...]:
+        """The asks that share a word with the name or the description."""
+        known = _stems(f"{self.name} {self.description}")
+        kindred = tuple(ask for ask in self.asks if _stems(re.sub(r"{.*?}", " ", ask)) & known)
+        return kindred or self.asks
+
+
+def _stems(text: str) -> set[str]:
+    """The beginnings of a text's words, those of three letters and fewer left out."""
+    return {word[:5].lower() for word in re.findall("[A-Za-z]{4,}", text)}
 
 
 def choice(*options: str) -> Field:

@@ -41,7 +41,7 @@ class Argument:
         if isinstance(self.value, bool):
             return "true" if self.value else "false"
         if isinstance(self.value, list):
-            return ", ".join(str(item) for item in self.value)
+            return ", ".join(self.value[:-1]) + " and " * (len(self.value) > 1) + self.value[-1]
         return str(self.value)
 
 
@@ -156,12 +156,13 @@ def framed(source: Source, style: str) -> tuple[Invented, str, dict[str, Any]]:
     """A tool of the usual kinds (weather, mail, ...) with a natural request.
 
     Half of them have other names for themselves and their fields, so that the call can only be
-    copied from the signature.
+    copied from the signature. Evaluation asks for tools that training never showed, so in words
+    of which the tool's line has one: this model knows no others.
     """
     frame = source.phrase(FRAMES)
     values = {name: maker(source) for name, (_, maker) in frame.fields.items()}
     optional = [name for name in frame.fields if name in frame.optional]
-    ask = source.phrase(frame.asks)
+    ask = source.phrase(frame.kindred_asks if source.held_out else frame.asks)
     given = {name: value for name, value in values.items() if "{" + name + "}" in ask}
     verb, *rest = frame.name.split()
     named = {name: name for name in frame.fields}
@@ -240,6 +241,11 @@ class Wish:
     arguments: dict[str, Any]
 
 
+def told(box: dict[str, Invented]) -> set[str]:
+    """What the tools of a box say of themselves; two that say the same cannot be told apart."""
+    return {tool.description for tool in box.values() if tool.description}
+
+
 def toolset(source: Source, wishes: int) -> tuple[list[Tool], list[Wish]]:
     """Some tools with different names and requests that one of them serves."""
     style = source.one(STYLES)
@@ -261,13 +267,13 @@ def toolset(source: Source, wishes: int) -> tuple[list[Tool], list[Wish]]:
             ask, arguments = request(source, tool)
             for other in near_misses(source, style, verbs, noun, source.between(0, 1 if source.brief else 3)):
                 box.setdefault(other.name, other)
-        if any(wish.name == tool.name for wish in found):
+        if any(wish.name == tool.name for wish in found) or tool.description in told(box):
             continue
         box[tool.name] = tool
         found.append(Wish(ask, tool.name, arguments))
     for _ in range(source.between(0, 1 if source.brief else 3)):
         extra = framed(source, style)[0]
-        if not any(set(extra.name.split("_")) & set(name.split("_")) for name in box):
+        if extra.description not in told(box):
             box.setdefault(extra.name, extra)
     return source.shuffled([tool.tool for tool in box.values()]), found
 

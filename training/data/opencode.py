@@ -258,8 +258,7 @@ def value_change(source: Source) -> Conversation:
     mark = source.one((" = ", ": ", "="))
     lines = [f"{key}{mark}{source.one((source.word(), source.digits(1, 4)))}" for key in keys]
     at, new = source.between(0, len(keys) - 1), source.one((source.word(), source.digits(1, 4)))
-    name = source.relative_path()
-    path = place.path(name)
+    name = path = source.relative_path()
     ask = source.phrase(SET_VALUE).format(k=keys[at], v=new, p=name)
     act = Act("edit", ask, {"filePath": path, "oldString": lines[at], "newString": f"{keys[at]}{mark}{new}"},
               "Edit applied successfully.", f"Set {keys[at]} to {new} in {name.rsplit('/', 1)[-1]}.", "", "",

@@ -58,8 +58,7 @@ def about_file(source: Source) -> Conversation:
         "answer from {p}: {q}", "in {p}: {q}", "check {p}: {q}", "according to {p}: {q}", "open {p} and answer: {q}",
         "use {p} to answer: {q}", "{q} Look it up in {p}.",
     )
-    path = place.path(shown)
-    act = Act("read", "", {"filePath": path}, as_read(source, path, told(source, items).replace(". ", ".\n")), "", "", "")
+    act = Act("read", "", {"filePath": shown}, as_read(source, shown, told(source, items).replace(". ", ".\n")), "", "", "")
     text = source.phrase(asks).format(p=shown, q=ask)
     messages = [said("user", opencode.sentence(source, text, block=True)), *opencode.turn(act), said("assistant", answer)]
     for _ in range(source.between(0, 2)):
@@ -90,11 +89,6 @@ SUM_UP = (
 )
 
 
-def joined(parts: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
-
-
 def dialogue_summary(source: Source) -> Conversation:
     """A written dialogue of two or three people, summed up by what each one said."""
     people = source.some(source.first_names, source.between(2, 3))
@@ -104,11 +98,11 @@ def dialogue_summary(source: Source) -> Conversation:
         speech, told_as, draw = source.one(SPEECHES)
         value = draw(source)
         lines.append(f"{person}: {speech.format(v=value)}")
-        gist.append(f"{person} {told_as.format(v=value)}")
+        gist.append(f"{person} {told_as.format(v=value)}.")
         if source.chance(0.4):
             lines.append(f"{source.one([p for p in people if p != person])}: {source.one(FILLERS)}")
     ask = source.phrase(SUM_UP).format(t="\n".join(lines))
-    messages = [said("user", ask), said("assistant", joined(gist) + ".")]
+    messages = [said("user", ask), said("assistant", " ".join(gist))]
     return Conversation("summary", _with_extras(source, messages)[0])
 
 
@@ -134,7 +128,7 @@ def work_summary(source: Source) -> Conversation:
         messages.append(said("assistant", act.close))
         gists.append(f"to {act.gist}")
     silent = sum(message["role"] == "assistant" for message in messages)
-    messages += [said("user", source.phrase(RECAP)), said("assistant", f"You asked me {joined(gists)}.")]
+    messages += [said("user", source.phrase(RECAP)), said("assistant", f"You asked me {'; '.join(gists)}.")]
     head = systems.system(source, place.root, longest=2)
     return Conversation(
         "summary", [*([said("system", head)] if head else []), *messages],

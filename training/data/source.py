@@ -102,7 +102,7 @@ class Source:
     def word(self) -> str:
         """A word: of daily life, of the reference, of syllables or of random letters."""
         roll = self.rng.random()
-        if roll < 0.35:
+        if roll < 0.15:
             return self.one(self.things)
         if roll < 0.8:
             return self.one(self.rare)
@@ -214,10 +214,10 @@ class Source:
         return self.word() + "".join(self.rng.choices(marks, k=self.between(1, 4))) + self.word()
 
     def value(self) -> str:
-        """Anything that a user may want copied on one line."""
-        makers = (
+        """Anything that a user may want copied on one line, mostly plain."""
+        plain = (
             self.word, self.identifier, self.file_name, self.name, self.sentence, self.sentence,
-            lambda: self.words(2, 4), lambda: self.digits(1, 7), self.odd, self.url, self.mail,
-            self.date, self.clock, self.relative_path, lambda: self.letters(2, 12),
+            lambda: self.words(2, 4), lambda: self.digits(1, 5), self.mail, self.date,
         )
-        return self.one(makers)()
+        odd = (self.odd, self.url, self.clock, self.relative_path, lambda: self.letters(2, 12))
+        return self.one(odd if self.chance(0.15) else plain)()

@@ -119,6 +119,18 @@ def direct(source: Source) -> Conversation:
     return Conversation("sums", _turns(pairs))
 
 
+def drill(source: Source) -> Conversation:
+    """Many short sums of one or two digits: more answers in fewer tokens than `direct` has."""
+    pairs = []
+    for _ in range(source.between(8, 20)):
+        kind = source.one(("plus", "plus", "minus"))
+        a, b = operands(source, 1, source.one((1, 2, 2)))
+        a, b = (b, a) if kind == "minus" and a < b else (a, b)
+        sign, result = ("+", a + b) if kind == "plus" else ("-", a - b)
+        pairs.append((source.one((f"{a}{sign}{b}", f"{a} {sign} {b}")), f"Answer: {result}"))
+    return Conversation("sums", _turns(pairs))
+
+
 def worked(source: Source) -> Conversation:
     """One or two sums with steps."""
     pairs = [
