@@ -34,8 +34,9 @@ class Frame:
 
 
 def _stems(text: str) -> set[str]:
-    """The beginnings of a text's words, those of three letters and fewer left out."""
-    return {word[:5].lower() for word in re.findall("[A-Za-z]{4,}", text)}
+    """The beginnings of a text's words, those that say nothing left out."""
+    words = re.findall("[a-z]{4,}", text.lower())
+    return {word[:5] for word in words if word not in ("into", "with", "from", "that", "what", "about")}
 
 
 def choice(*options: str) -> Field:

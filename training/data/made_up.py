@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +103,18 @@ def cased(source: Source, words: list[str], style: str) -> str:
     return {"snake": "_", "kebab": "-", "dot": "."}[style].join(words)
 
 
+ASKS = tuple(sorted({
+    f"{lead} {{v}} {which}{tail}".strip()
+    for lead in (
+        "", "please", "can you", "could you", "would you", "I want to", "I need to", "I would like to", "now",
+        "next", "then", "help me", "let us", "I want you to", "I need you to", "go and", "just", "we have to", "you should",
+        "it is time to", "do not forget to",
+    )
+    for which in ("the {n}", "a {n}", "{n}", "my {n}", "this {n}", "one {n}", "our {n}")
+    for tail in ("", " for me", " now")
+}, key=lambda ask: zlib.crc32(ask.encode())))
+
+
 def generic(source: Source, style: str, verbs: tuple[str, ...], noun: str) -> Invented:
     """A verb and a noun; the request may use another verb of the same sense."""
     keys = source.some(KEYS, 4) if source.chance(0.7) else [source.word() for _ in range(4)]
@@ -113,12 +126,7 @@ def generic(source: Source, style: str, verbs: tuple[str, ...], noun: str) -> In
     if source.chance(0.15):
         name = source.letters(2, 3) + ("_" if style == "snake" else "-") + name
     description = f"{told.capitalize()} a {noun}" if source.chance(0.85) else ""
-    asks = (
-        "{v} the {n}", "{v} a {n}", "please {v} the {n}", "{v} {n}", "I want to {v} a {n}", "can you {v} the {n}",
-        "{v} one {n}", "{v} the {n} for me", "I need you to {v} the {n}", "could you {v} a {n}", "now {v} the {n}",
-        "help me {v} a {n}",
-    )
-    ask = source.phrase(asks).format(v=spoken, n=noun)
+    ask = source.phrase(ASKS).format(v=spoken, n=noun)
     needed = len(arguments) if source.chance(0.6) else source.between(0, len(arguments))
     return Invented(name, description, (ask,), arguments, needed)
 
@@ -201,19 +209,19 @@ def near_misses(source: Source, style: str, verbs: tuple[str, ...], noun: str, c
 
 NATURAL = {
     "get_{a}": (("Get the {a}", "Look up the {a}", "Show the {a}", "Find the {a}", "Tells the {a}", "Returns the {a}"), (
-        "what is the {a} of {v}", "show me the {a} of {v}", "I need the {a} for {v}", "any {a} for {v}", "{a} of {v}", "{a} {v}",
+        "what is the {a} of {v}", "show me the {a} of {v}", "I need the {a} for {v}", "any {a} for {v}", "{a} of {v}", "the {a} of {v} please",
         "tell me the {a} of {v}", "give me the {a} for {v}", "what is the {a} for {v}", "get the {a} of {v}", "find the {a} for {v}",
         "how is the {a} in {v}", "what's the {a} in {v}", "I want to know the {a} of {v}", "look up the {a} of {v}",
         "can you tell me the {a} of {v}", "which {a} has {v}", "show {a} for {v}",
     )),
     "set_{a}": (("Set the {a}", "Change the {a}", "Adjust the {a}", "Choose the {a}", "Sets the {a}", "Updates the {a}"), (
-        "set the {a} to {v}", "make the {a} {v}", "I want the {a} at {v}", "turn the {a} to {v}", "put the {a} at {v}", "{a} {v}",
+        "set the {a} to {v}", "make the {a} {v}", "I want the {a} at {v}", "turn the {a} to {v}", "put the {a} at {v}", "please make the {a} {v}",
         "change the {a} to {v}", "the {a} should be {v}", "{a} to {v} please", "set {a} to {v}", "I need the {a} to be {v}",
         "can you set the {a} to {v}",
     )),
     "add_{a}": (("Add a {a}", "Create a {a}", "Record a {a}", "Save a {a}", "Adds a {a}", "Stores a {a}"), (
         "add the {a} {v}", "new {a}: {v}", "add a {a} called {v}", "note the {a} {v}", "I have a new {a}, {v}", "create the {a} {v}",
-        "record the {a} {v}", "save {v} as a {a}", "put {v} in as a new {a}", "make a {a} named {v}", "{a}: {v}", "add {v} as a {a}",
+        "record the {a} {v}", "save {v} as a {a}", "put {v} in as a new {a}", "make a {a} named {v}", "create a {a} called {v}", "add {v} as a {a}",
     )),
 }
 """Tools known by what they are about alone, in the words of everyday requests."""
