@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls"]
+DecidedBy: TypeAlias = Literal[
+    "only one", "unanimous", "majority", "statistical", "quorum", "all", "deadline"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +83,19 @@ class TokenLogprob:
     utf8: bytes
     logprob: float
     top: tuple["TokenLogprob", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One worker's completed answer, offered to the vote; never changed, never spliced.
+
+    `voter` is unique within a request. `text` is without reasoning and calls.
+    """
+
+    voter: str
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    reasoning: str = ""
+    finish: FinishReason = "stop"
+    tokens: int = 0
+    seconds: float = 0.0

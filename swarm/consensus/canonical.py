@@ -1,0 +1,233 @@
+"""A candidate's canonical form: what it is compared by. Two equal forms are the same answer.
+
+A form has three levels, and the vote goes down them: the kind of answer, its structure, its class.
+"""
+
+import ast
+import io
+import json
+import re
+import tokenize
+import unicodedata
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, TypeAlias, cast
+
+from swarm.types import Candidate, ToolCall
+
+Kind: TypeAlias = Literal["text", "tools", "refusal"]
+Reading: TypeAlias = Literal["auto", "exact", "json", "code", "medoid"]
+"""How a text is read; calls are always read as calls."""
+
+ANSWER = ("answer",)
+"""The structure of short and marked answers: equal or different, never only alike."""
+
+SHORT_CHARACTERS = 120
+"""A single line of at most so many characters is compared as a whole."""
+
+_FENCE = re.compile(r"^```[ \t]*([\w+#.-]*)[^\n]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+_MARKED = re.compile(
+    r"(?:^|\n)[ \t>*_#]*(?:final answer|answer)[ \t*_]*(?::|=|is)[ \t*_]*(\S[^\n]*)"
+    r"|\\boxed\{([^{}]+)\}|<answer>(.+?)</answer>",
+    re.IGNORECASE | re.DOTALL,
+)
+_NUMBER = re.compile(
+    r"(?<![\w.])[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w])"
+)
+_REFUSAL = re.compile(
+    r"\s*(?:i['’]?m sorry|sorry|i apologi[sz]e|unfortunately)?[,.]?\s*(?:but )?"
+    r"(?:i (?:can(?:['’]t|not)|am unable to|am not able to|won['’]t|must decline)"
+    r"|i['’]m (?:unable|not able) to)\b[^.\n]{0,80}"
+    r"\b(?:help|assist|do that|comply|provide|answer|continue|fulfil)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a candidate is compared by, level by level.
+
+    `weak`: it counts only if no other candidate is whole (a truncated answer, code that does not
+    parse). `alike`: within its structure answers are not expected to be equal, only similar.
+    """
+
+    kind: Kind
+    structure: Hashable
+    key: Hashable
+    weak: bool = False
+    alike: bool = False
+
+
+def form_of(
+    candidate: Candidate,
+    reading: Reading = "auto",
+    *,
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Form:
+    """The canonical form. `defaults` are the tools' schemas, whose defaults are filled in."""
+    weak = candidate.finish == "length"
+    if candidate.tool_calls:
+        calls = candidate.tool_calls
+        names = tuple(call.name for call in calls)
+        return Form("tools", names, tuple(_arguments(call, defaults or {}) for call in calls), weak)
+    text = candidate.text.strip()
+    if _REFUSAL.match(text):
+        return Form("refusal", "", "", weak)
+    structure, key, broken = _read(text, reading)
+    return Form("text", structure, key, weak or broken, alike=structure[0] == "long")
+
+
+def _read(text: str, reading: Reading) -> tuple[tuple[Hashable, ...], Hashable, bool]:
+    """Structure, key, and whether it is broken."""
+    if reading == "json":
+        return ("json",), canonical_json(text), False
+    if reading == "exact":
+        return ANSWER, plain(final_answer(text) or text), False
+    code = only_code(text)
+    if reading == "code" or (reading == "auto" and code is not None):
+        key, broken = canonical_code(*(code or ("", text)))
+        return ("code",), key, broken
+    if reading == "auto":
+        answer = final_answer(text)
+        if answer is not None:
+            return ANSWER, plain(answer), False
+        if len(text) <= SHORT_CHARACTERS and "\n" not in text:
+            return ANSWER, plain(text), False
+    return ("long", *shape(text)), unicodedata.normalize("NFC", text), False
+
+
+def plain(text: str) -> str:
+    """NFC, case folded, one space, no mark-up or punctuation around, numbers by value."""
+    folded = unicodedata.normalize("NFC", text).casefold()
+    joined = " ".join(folded.split())
+    return _NUMBER.sub(lambda match: _value(match.group()), joined.strip(" .,;:!?\"'`*_$“”‘’()"))
+
+
+def _value(written: str) -> str:
+    """A number by its value, so that 1,000 and 1000.0 and 1e3 are the same."""
+    try:
+        number = Decimal(written.replace(",", ""))
+        return format(number.normalize() + 0, "f") if abs(number.adjusted()) < 40 else written
+    except InvalidOperation:
+        return written
+
+
+def final_answer(text: str) -> str | None:
+    """The last marked final answer: `Answer: ...`, `\\boxed{...}` or `<answer>...</answer>`."""
+    found = None
+    for found in _MARKED.finditer(text):
+        pass
+    return next(part for part in found.groups() if part is not None) if found else None
+
+
+def canonical_json(text: str) -> str | None:
+    """Sorted keys, numbers by value, no spaces; None if the text is not JSON."""
+    fenced = only_code(text)
+    try:
+        value = json.loads(fenced[1] if fenced else text, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        return None
+    return _dumped(value)
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(_by_value(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _by_value(value: object) -> object:
+    """Numbers as tagged text, so that 1, 1.0 and 1e0 are equal and none equals a string."""
+    if isinstance(value, dict):
+        fields = cast(dict[str, object], value)
+        return {key: _by_value(item) for key, item in fields.items()}
+    if isinstance(value, list):
+        return [_by_value(item) for item in cast(list[object], value)]
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return value
+    return {"\0number": _value(str(value))}
+
+
+def _arguments(call: ToolCall, schemas: Mapping[str, Mapping[str, Any]]) -> str:
+    """Canonical arguments with the schema's defaults; the text itself where it is not JSON."""
+    try:
+        value = json.loads(call.arguments, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        return call.arguments
+    return _dumped(_filled(value, schemas.get(call.name, {})))
+
+
+def _filled(value: object, schema: Mapping[str, Any]) -> object:
+    """The value with absent properties set to their schema's defaults, all the way down."""
+    if isinstance(value, list):
+        inner = _schema(schema.get("items"))
+        return [_filled(item, inner) for item in cast(list[object], value)]
+    if not isinstance(value, dict):
+        return value
+    fields = cast(dict[str, object], value)
+    properties = _schema(schema.get("properties"))
+    absent = {
+        name: part["default"]
+        for name in properties
+        if name not in fields and "default" in (part := _schema(properties[name]))
+    }
+    given = {name: _filled(item, _schema(properties.get(name))) for name, item in fields.items()}
+    return absent | given
+
+
+def _schema(value: object) -> Mapping[str, Any]:
+    return cast(Mapping[str, Any], value) if isinstance(value, Mapping) else {}
+
+
+def only_code(text: str) -> tuple[str, str] | None:
+    """Language and content of the one fenced block that a text mostly consists of."""
+    blocks = list(_FENCE.finditer(text))
+    if len(blocks) != 1:
+        return None
+    language, content = blocks[0].groups()
+    around = text[: blocks[0].start()] + text[blocks[0].end() :]
+    return (language.lower(), content) if len(content.strip()) >= len(around.strip()) else None
+
+
+def canonical_code(language: str, code: str) -> tuple[str, bool]:
+    """Code without comments and layout, and whether it fails to parse.
+
+    Python by its syntax tree, docstrings left out; other languages by their words and marks.
+    """
+    if language not in ("python", "py", "python3", ""):
+        return " ".join(re.findall(r"\w+|[^\w\s]", _without_comments(code))), False
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        if language:
+            return _tokens(code), True
+        return " ".join(re.findall(r"\w+|[^\w\s]", code)), False
+    for node in ast.walk(tree):
+        if isinstance(
+            node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        ) and (ast.get_docstring(node, clean=False) is not None):
+            node.body = node.body[1:]
+    return ast.dump(tree), False
+
+
+def _tokens(code: str) -> str:
+    """Python's tokens as far as they go: for code that does not parse."""
+    words: list[str] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(code).readline):
+            if token.type not in (tokenize.COMMENT, tokenize.NL):
+                words.append(token.string)
+    except (tokenize.TokenError, SyntaxError):
+        words.append("…")
+    return " ".join(words)
+
+
+def _without_comments(code: str) -> str:
+    return re.sub(r"//[^\n]*|(?m:^\s*#[^\n]*)|/\*.*?\*/", " ", code, flags=re.DOTALL)
+
+
+def shape(text: str) -> tuple[int, int, int]:
+    """A long text's rough structure: code blocks, headings, list items (0, 1, 2 for many)."""
+    blocks = text.count("\n```") // 2 + text.startswith("```")
+    headings = len(re.findall(r"(?m)^#{1,6} ", text))
+    items = len(re.findall(r"(?m)^\s*(?:[-*+]|\d+[.)]) ", text))
+    return min(blocks, 2), min(headings, 1), min(items, 1)

@@ -1,0 +1,200 @@
+"""Votes counted level by level, and the classes of the leading structure in order of merit.
+
+Nothing depends on the order in which votes came: ties go to support, then distinct models, then
+distinct nodes, then the highest single weight, then a hash seeded by the request.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeVar
+
+from swarm.consensus.canonical import ANSWER, Form
+from swarm.consensus.similarity import closeness
+from swarm.types import Candidate
+
+COMPARED = 32
+"""So many answers at most are compared with each other by likeness."""
+
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Voter:
+    """Who is asked, and what the vote weighs, more than 0.
+
+    The weight is given by this node and fixed before anything is heard.
+    """
+
+    id: str
+    node: str = ""
+    model: str = ""
+    weight: Fraction = Fraction(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A valid candidate with its form and its voter."""
+
+    candidate: Candidate
+    form: Form
+    voter: Voter
+
+    @property
+    def weight(self) -> Fraction:
+        return self.voter.weight
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One class of equal answers, represented by one real candidate."""
+
+    votes: tuple[Vote, ...]
+    best: Vote
+    weight: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The counted votes: the classes from best to worst, the winner's first.
+
+    `weight` is that of all counted votes; classes of other kinds and structures come last.
+    """
+
+    standings: tuple[Standing, ...]
+    weight: Fraction
+
+    @property
+    def winner(self) -> Candidate:
+        return self.standings[0].best.candidate
+
+    @property
+    def support(self) -> float:
+        """The winning class's share of all counted weight."""
+        return float(self.standings[0].weight / self.weight)
+
+    @property
+    def margin(self) -> float:
+        """Its lead over the next class of any kind, as a share of all counted weight."""
+        rest = max((standing.weight for standing in self.standings[1:]), default=Fraction(0))
+        return float((self.standings[0].weight - rest) / self.weight)
+
+
+def capped(voters: Sequence[Voter], cap: Fraction) -> tuple[Voter, ...]:
+    """The voters with their weights scaled down where a node's together exceed the cap."""
+    totals: dict[str, Fraction] = defaultdict(Fraction)
+    for voter in voters:
+        totals[voter.node] += voter.weight
+    scale = {node: min(Fraction(1), cap / total) for node, total in totals.items() if total}
+    return tuple(
+        Voter(voter.id, voter.node, voter.model, voter.weight * scale.get(voter.node, Fraction(1)))
+        for voter in voters
+    )
+
+
+def whole(votes: Iterable[Vote]) -> list[Vote]:
+    """The votes that count: the weak ones only where there are no others."""
+    everyone = list(votes)
+    return [vote for vote in everyone if not vote.form.weak] or everyone
+
+
+def weights(votes: Iterable[Vote], level: Callable[[Form], K]) -> dict[K, Fraction]:
+    """The weight behind each value of a level."""
+    sums: dict[K, Fraction] = defaultdict(Fraction)
+    for vote in votes:
+        sums[level(vote.form)] += vote.weight
+    return dict(sums)
+
+
+def count(votes: Sequence[Vote], *, seed: str) -> Tally:
+    """Count votes, at least one: kind first, then structure, then class.
+
+    In the leading structure the class with the most weight leads. Where none has more than any
+    other (for calls: more than half), or answers are only alike, the one closest to all of the
+    structure leads; short answers are not close to each other, only equal.
+    """
+    counted = whole(votes)
+    kind = _leading(counted, lambda form: form.kind, seed)
+    of_kind = [vote for vote in counted if vote.form.kind == kind]
+    structure = _leading(of_kind, lambda form: form.structure, seed)
+    inside = [vote for vote in of_kind if vote.form.structure == structure]
+    rest = [vote for vote in counted if vote not in inside]
+    ordered = [
+        *_ranked(inside, seed),
+        *sorted(_classes(rest, seed), key=_merit(seed), reverse=True),
+    ]
+    return Tally(tuple(ordered), sum((vote.weight for vote in counted), Fraction(0)))
+
+
+def _ranked(votes: list[Vote], seed: str) -> list[Standing]:
+    """The classes of one structure, best first."""
+    standings = sorted(_classes(votes, seed), key=_merit(seed), reverse=True)
+    if settled_by_weight(votes):
+        return standings
+    compared = standings[:COMPARED]
+    close = closeness([_text(s.best.form) for s in compared], [float(s.weight) for s in compared])
+    score = {s.best.form: round(near, 9) for s, near in zip(compared, close, strict=True)}
+    merit = _merit(seed)
+    return sorted(standings, key=lambda s: (score.get(s.best.form, -1.0), merit(s)), reverse=True)
+
+
+def settled_by_weight(votes: Sequence[Vote]) -> bool:
+    """Whether the leading class of this one structure is found without comparing texts."""
+    form = votes[0].form
+    classes = sorted(weights(votes, lambda f: f.key).values(), reverse=True)
+    if len(classes) == 1 or form.structure == ANSWER:
+        return True
+    if form.alike:
+        return False
+    if form.kind == "tools":
+        return 2 * classes[0] > sum(classes)
+    return classes[0] > classes[1]
+
+
+def _leading(votes: Sequence[Vote], level: Callable[[Form], Hashable], seed: str) -> Hashable:
+    groups: dict[Hashable, list[Vote]] = defaultdict(list)
+    for vote in votes:
+        groups[level(vote.form)].append(vote)
+    merit = _merit(seed)
+    return max(groups, key=lambda value: merit(_standing(groups[value], seed)))
+
+
+def _classes(votes: Iterable[Vote], seed: str) -> list[Standing]:
+    classes: dict[Form, list[Vote]] = defaultdict(list)
+    for vote in votes:
+        classes[vote.form].append(vote)
+    return [_standing(members, seed) for members in classes.values()]
+
+
+def _standing(votes: list[Vote], seed: str) -> Standing:
+    best = max(votes, key=lambda vote: (vote.weight, _hash(seed, vote)))
+    members = tuple(sorted(votes, key=lambda vote: vote.voter.id))
+    return Standing(members, best, sum((vote.weight for vote in votes), Fraction(0)))
+
+
+def _merit(seed: str) -> Callable[[Standing], tuple[Fraction, int, int, Fraction, str]]:
+    """Support, distinct models, distinct nodes, the highest single weight, a seeded hash."""
+
+    def merit(standing: Standing) -> tuple[Fraction, int, int, Fraction, str]:
+        voters = [vote.voter for vote in standing.votes]
+        return (
+            standing.weight,
+            len({voter.model for voter in voters}),
+            len({voter.node for voter in voters}),
+            max(voter.weight for voter in voters),
+            max(_hash(seed, vote) for vote in standing.votes),
+        )
+
+    return merit
+
+
+def _hash(seed: str, vote: Vote) -> str:
+    told = f"{seed}\0{vote.form.kind}\0{_text(vote.form)}\0{vote.voter.id}"
+    return hashlib.blake2b(told.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+
+
+def _text(form: Form) -> str:
+    """What likeness is measured on: what all answers of the class have in common."""
+    return form.key if isinstance(form.key, str) else repr((form.structure, form.key))

@@ -1,0 +1,62 @@
+"""Which candidates may vote. What is wrong with the others is said in words."""
+
+from collections.abc import Callable, Mapping
+
+from swarm.types import Candidate
+
+Check = Callable[[str], str | None]
+"""What is wrong with the JSON text of a call's arguments, or None."""
+
+LOOP_CHARACTERS = 240
+"""An end of at least so many characters that one short piece fills again and again is a loop."""
+
+LONGEST_PIECE = 80
+_TAIL = 1600
+
+
+def flaw(
+    candidate: Candidate,
+    *,
+    tools: Mapping[str, Check] | None = None,
+    wanted: Check | None = None,
+) -> str | None:
+    """Why this candidate abstains, or None if it is valid.
+
+    `tools` are the offered tools with a check of their arguments; `wanted` checks the text, as a
+    response format asks. A truncated answer is no flaw here: it counts where all are truncated.
+    """
+    if not candidate.text.strip() and not candidate.tool_calls:
+        return "empty"
+    for call in candidate.tool_calls:
+        check = (tools or {}).get(call.name)
+        if check is None:
+            return f"there is no tool {call.name!r}"
+        problem = check(call.arguments)
+        if problem is not None:
+            return f"{call.name}: {problem}"
+    if wanted and not candidate.tool_calls:
+        problem = wanted(candidate.text)
+        if problem is not None:
+            return problem
+    return "it repeats itself without end" if loops(candidate.text) else None
+
+
+def loops(text: str) -> bool:
+    """Whether the text ends in one short piece of words again and again.
+
+    The piece is the period of the reversed tail, by the failure function of Knuth, Morris and
+    Pratt. Lines of one mark, as tables and headings have them, are no loop.
+    """
+    tail = text.rstrip()[-_TAIL:][::-1]
+    borders = [0] * len(tail)
+    reach = 0
+    for at in range(1, len(tail)):
+        while reach and tail[at] != tail[reach]:
+            reach = borders[reach - 1]
+        reach += tail[at] == tail[reach]
+        borders[at] = reach
+        end = at + 1
+        period = end - reach
+        if end >= LOOP_CHARACTERS and period <= LONGEST_PIECE and 4 * period <= end:
+            return any(mark.isalnum() for mark in tail[:period])
+    return False

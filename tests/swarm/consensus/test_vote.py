@@ -1,0 +1,87 @@
+"""What must hold for every vote: checked on generated ballots."""
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm.consensus.canonical import form_of
+from swarm.consensus.stopping import settled
+from swarm.consensus.tally import Vote, Voter, count
+from tests.swarm.consensus.votes import ANSWERS, ballots, vote
+
+
+def winning_form(votes: list[Vote], seed: str = "s"):
+    return count(votes, seed=seed).standings[0].best.form
+
+
+@given(ballots(), st.randoms(use_true_random=False))
+def test_the_order_of_arrival_is_no_matter(votes, random):
+    mixed = list(votes)
+    random.shuffle(mixed)
+    assert count(mixed, seed="s") == count(votes, seed="s")
+
+
+@given(ballots())
+def test_the_winner_is_one_of_the_candidates(votes):
+    assert count(votes, seed="s").winner in [v.candidate for v in votes]
+
+
+@given(ballots())
+def test_every_class_stands_in_the_tally_once(votes):
+    standings = count(votes, seed="s").standings
+    forms = [standing.best.form for standing in standings]
+    assert len(forms) == len(set(forms))
+
+
+@given(ballots(), st.integers(1, 12))
+def test_another_vote_for_the_winner_keeps_it(votes, weight):
+    won = count(votes, seed="s").standings[0].best
+    more = Vote(won.candidate, won.form, Voter("new", "n", "m", Fraction(weight, 4)))
+    assert winning_form([*votes, more]) == won.form
+
+
+@given(ballots(least=2), st.data())
+def test_what_is_settled_early_is_what_waiting_for_all_gives(votes, data):
+    heard = data.draw(st.integers(1, len(votes) - 1))
+    early, late = votes[:heard], votes[heard:]
+    if not settled(early, sum((v.weight for v in late), Fraction(0))):
+        return
+    abstaining = data.draw(st.sets(st.sampled_from(range(len(late)))))
+    came = [v for at, v in enumerate(late) if at not in abstaining]
+    assert winning_form([*early, *came]) == winning_form(early)
+
+
+@given(ballots(least=3), st.data())
+def test_no_answer_of_the_outstanding_changes_what_is_settled(votes, data):
+    heard = data.draw(st.integers(1, len(votes)))
+    early, late = votes[:heard], votes[heard:]
+    if not settled(early, sum((v.weight for v in late), Fraction(0))):
+        return
+    for answer in ANSWERS:
+        against = [vote(v.voter, **answer) for v in late]
+        assert winning_form([*early, *against]) == winning_form(early)
+
+
+def test_equal_answers_settle_a_vote_of_five_after_three():
+    three = [vote(Voter(f"v{at}"), text="Answer: 12") for at in range(3)]
+    assert settled(three, Fraction(2))
+    assert not settled(three[:2], Fraction(3))
+
+
+def test_calls_do_not_lose_to_fewer_equal_texts():
+    texts = [vote(Voter(f"t{at}"), text="Answer: 12") for at in range(3)]
+    calls = [vote(Voter(f"c{at}"), **ANSWERS[at]) for at in (12, 14, 15, 16)]
+    assert not settled([*texts, *calls[:3]], Fraction(1))
+    assert winning_form([*texts, *calls]).kind == "tools"
+
+
+def test_forms_of_the_same_answer_are_equal():
+    def form(at: int):
+        return form_of(vote(Voter("v"), **ANSWERS[at]).candidate)
+
+    assert form(0) == form(1)
+    assert form(7) == form(8)
+    assert form(12) == form(13)
+    assert form(9).weak
+    assert form(11).weak
