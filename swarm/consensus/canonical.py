@@ -36,9 +36,9 @@ _NUMBER = re.compile(
     r"(?<![\w.])[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w])"
 )
 _REFUSAL = re.compile(
-    r"\s*(?:i['’]?m sorry|sorry|i apologi[sz]e|unfortunately)?[,.]?\s*(?:but )?"
-    r"(?:i (?:can(?:['’]t|not)|am unable to|am not able to|won['’]t|must decline)"
-    r"|i['’]m (?:unable|not able) to)\b[^.\n]{0,80}"
+    r"\s*(?:i['\u2019]?m sorry|sorry|i apologi[sz]e|unfortunately)?[,.]?\s*(?:but )?"
+    r"(?:i (?:can(?:['\u2019]t|not)|am unable to|am not able to|won['\u2019]t|must decline)"
+    r"|i['\u2019]m (?:unable|not able) to)\b[^.\n]{0,80}"
     r"\b(?:help|assist|do that|comply|provide|answer|continue|fulfil)",
     re.IGNORECASE,
 )
@@ -101,7 +101,10 @@ def plain(text: str) -> str:
     """NFC, case folded, one space, no mark-up or punctuation around, numbers by value."""
     folded = unicodedata.normalize("NFC", text).casefold()
     joined = " ".join(folded.split())
-    return _NUMBER.sub(lambda match: _value(match.group()), joined.strip(" .,;:!?\"'`*_$“”‘’()"))
+    return _NUMBER.sub(
+        lambda match: _value(match.group()),
+        joined.strip(" .,;:!?\"'`*_$\u2018\u2019\u201c\u201d()"),
+    )
 
 
 def _value(written: str) -> str:
@@ -115,10 +118,8 @@ def _value(written: str) -> str:
 
 def final_answer(text: str) -> str | None:
     """The last marked final answer: `Answer: ...`, `\\boxed{...}` or `<answer>...</answer>`."""
-    found = None
-    for found in _MARKED.finditer(text):
-        pass
-    return next(part for part in found.groups() if part is not None) if found else None
+    marked = list(_MARKED.finditer(text))
+    return next(part for part in marked[-1].groups() if part is not None) if marked else None
 
 
 def canonical_json(text: str) -> str | None:
@@ -213,9 +214,11 @@ def _tokens(code: str) -> str:
     """Python's tokens as far as they go: for code that does not parse."""
     words: list[str] = []
     try:
-        for token in tokenize.generate_tokens(io.StringIO(code).readline):
-            if token.type not in (tokenize.COMMENT, tokenize.NL):
-                words.append(token.string)
+        words.extend(
+            token.string
+            for token in tokenize.generate_tokens(io.StringIO(code).readline)
+            if token.type not in (tokenize.COMMENT, tokenize.NL)
+        )
     except (tokenize.TokenError, SyntaxError):
         words.append("…")
     return " ".join(words)

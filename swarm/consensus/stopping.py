@@ -91,7 +91,7 @@ def _class_settled(votes: Sequence[Vote], outstanding: Fraction) -> bool:
 
 
 def _ahead(sums: Mapping[K, Fraction], outstanding: Fraction) -> K | None:
-    """The value whose weight exceeds every other's even with all that is outstanding on that one."""
+    """The value whose weight exceeds each other's, even with all outstanding on that one."""
     first, *others = sorted(sums, key=lambda value: sums[value], reverse=True)
     second = sums[others[0]] if others else Fraction(0)
     return first if sums[first] > second + outstanding else None

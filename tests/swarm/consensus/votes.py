@@ -16,16 +16,24 @@ def call(name: str, arguments: str) -> ToolCall:
 
 
 ANSWERS = (
-    {"text": "Answer: 12"}, {"text": "so it is 12.0\nAnswer: 12.0"}, {"text": "Answer: 13"}, {"text": "14"},
-    {"text": LONG.format("garden")}, {"text": LONG.format("gardens")}, {"text": LONG.format("roof")},
-    {"text": "```python\nx = 1  # one\n```"}, {"text": "```python\nx=1\n```"}, {"text": "```python\nx =\n```"},
-    {"text": "I'm sorry, but I can't help with that."}, {"text": "cut off", "finish": "length"},
+    {"text": "Answer: 12"},
+    {"text": "so it is 12.0\nAnswer: 12.0"},
+    {"text": "Answer: 13"},
+    {"text": "14"},
+    {"text": LONG.format("garden")},
+    {"text": LONG.format("gardens")},
+    {"text": LONG.format("roof")},
+    {"text": "```python\nx = 1  # one\n```"},
+    {"text": "```python\nx=1\n```"},
+    {"text": "```python\nx =\n```"},
+    {"text": "I'm sorry, but I can't help with that."},
+    {"text": "cut off", "finish": "length"},
     {"text": "", "tool_calls": (call("read", '{"path": "a", "lines": 1}'),)},
     {"text": "", "tool_calls": (call("read", '{"lines": 1.0, "path": "a"}'),)},
     {"text": "", "tool_calls": (call("read", '{"path": "b"}'),)},
     {"text": "", "tool_calls": (call("write", '{"path": "a"}'),)},
     {"text": "", "tool_calls": (call("read", '{"path": "a"}'), call("read", '{"path": "b"}'))},
-)  # fmt: skip
+)
 
 
 def vote(voter: Voter, **answer: object) -> Vote:
