@@ -99,3 +99,37 @@ class Candidate:
     finish: FinishReason = "stop"
     tokens: int = 0
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """What became of one voter: `why` is said of those whose answer does not count."""
+
+    voter: str
+    state: str
+    tokens: int
+    tokens_per_s: float
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The winner's numbers. `support` and `margin` are shares of all counted weight.
+
+    `tokens_per_s` is the winner's tokens over the whole time, the vote included; `generated_tokens`
+    are those of all voters. `note` says what the asker should know, such as fewer voters.
+    """
+
+    strategy: str
+    decided_by: DecidedBy
+    winner: str
+    asked: int
+    valid: int
+    abstained: int
+    cancelled: int
+    support: float
+    margin: float
+    tokens_per_s: float
+    generated_tokens: int
+    workers: tuple[WorkerReport, ...]
+    note: str | None = None

@@ -1,0 +1,160 @@
+"""From votes to the one answer: what may go out early, what goes out when it is decided.
+
+The way of a voted request, top to bottom: collect, count, say the winner, report the verdict.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from swarm.chat.completion import Piece, Reasoning, Text
+from swarm.collect import Draft, Poll
+from swarm.consensus.tally import Standing, Tally, count
+from swarm.types import DecidedBy, FinishReason, ToolCall, Verdict, WorkerReport
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """A piece of choice `index`; what was said is never taken back."""
+
+    index: int
+    piece: Piece | ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A line about how the vote stands, for those who wait."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Choice `index` is complete."""
+
+    index: int
+    reason: FinishReason
+    tokens: int
+
+
+Part: TypeAlias = Say | Course | End | Verdict
+
+
+async def voted(
+    poll: Poll,
+    course: AsyncGenerator[DecidedBy | None],
+    *,
+    n: int = 1,
+    clock: Callable[[], float],
+    note: str | None = None,
+) -> AsyncGenerator[list[Part]]:
+    """The parts of an answer by vote, the verdict last.
+
+    Text that every candidate shares that can still win goes out early, if there is one choice;
+    the `n` best distinct candidates follow when it is decided, each whole and real.
+    """
+    began = clock()
+    said, told, reason = "", -1, None
+    async with aclosing(course):
+        async for reason in course:
+            if reason is not None:
+                break
+            open_drafts = [draft for draft in poll.drafts.values() if may_win(draft)]
+            agreed = agreed_prefix(open_drafts) if n == 1 else ""
+            parts: list[Part] = []
+            if (answered := sum(not d.open for d in poll.drafts.values())) != told:
+                parts.append(Course(standing_line(poll)))
+                told = answered
+            if len(agreed) > len(said):
+                parts.append(Say(0, Text(agreed[len(said) :])))
+                said = agreed
+            if parts:
+                yield parts
+    if reason is None:
+        raise RuntimeError("a vote ends with a reason")
+    tally = count(poll.votes, seed=poll.rules.seed)
+    yield _winners(tally.standings[:n], said)
+    yield [verdict(poll, tally, reason, seconds=clock() - began, note=note)]
+
+
+def may_win(draft: Draft) -> bool:
+    """Whether this voter's answer can still be given."""
+    return draft.open or draft.state == "valid"
+
+
+def agreed_prefix(drafts: list[Draft]) -> str:
+    """What all of these texts begin with, cut behind white space; whole code points.
+
+    An answer that is complete may end with it; one that still grows may go on in the same word.
+    """
+    if not drafts:
+        return ""
+    texts = [draft.text for draft in drafts]
+    low, high = min(texts), max(texts)
+    length = next(
+        (at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low)
+    )
+    shared = low[:length]
+    end = max((shared.rfind(mark) for mark in " \n\t"), default=-1)
+    return shared[: end + 1]
+
+
+def standing_line(poll: Poll) -> str:
+    """Who generates, who has finished, how the count stands."""
+    drafts = list(poll.drafts.values())
+    running = sum(draft.open for draft in drafts)
+    line = f"{len(drafts) - running} of {len(drafts)} workers have answered"
+    if len(poll.votes) > 1:
+        tally = count(poll.votes, seed=poll.rules.seed)
+        line += f", {tally.support:.0%} of their weight for {_in_short(tally.standings[0])}"
+    return line
+
+
+def _in_short(standing: Standing) -> str:
+    candidate = standing.best.candidate
+    if candidate.tool_calls:
+        return "calling " + ", ".join(call.name for call in candidate.tool_calls)
+    line = " ".join(candidate.text.split())
+    return repr(line if len(line) <= 60 else line[:57] + "...")
+
+
+def _winners(standings: tuple[Standing, ...], said: str) -> list[Part]:
+    """The best candidates, whole; of the first what was not yet said."""
+    parts: list[Part] = []
+    for index, standing in enumerate(standings):
+        candidate = standing.best.candidate
+        text = candidate.text.removeprefix(said) if index == 0 else candidate.text
+        if candidate.reasoning:
+            parts.append(Say(index, Reasoning(candidate.reasoning)))
+        if text:
+            parts.append(Say(index, Text(text)))
+        parts += [Say(index, call) for call in candidate.tool_calls]
+        parts.append(End(index, candidate.finish, candidate.tokens))
+    return parts
+
+
+def verdict(
+    poll: Poll, tally: Tally, reason: DecidedBy, *, seconds: float, note: str | None = None
+) -> Verdict:
+    """The numbers behind the answer."""
+    drafts = list(poll.drafts.values())
+    states = [draft.state for draft in drafts]
+    return Verdict(
+        strategy=poll.rules.reading,
+        decided_by=reason,
+        winner=tally.winner.voter,
+        asked=len(drafts),
+        valid=states.count("valid"),
+        abstained=states.count("abstained") + states.count("failed"),
+        cancelled=states.count("cancelled"),
+        support=round(tally.support, 4),
+        margin=round(tally.margin, 4),
+        tokens_per_s=round(tally.winner.tokens / seconds, 2) if seconds > 0 else 0.0,
+        generated_tokens=sum(draft.tokens for draft in drafts),
+        workers=tuple(
+            WorkerReport(d.voter.id, d.state, d.tokens, round(d.tokens_per_s, 2), d.why)
+            for d in drafts
+        ),
+        note=note,
+    )

@@ -1,0 +1,229 @@
+"""The votes of one request as they come in: what each voter has said, who counts, who still may.
+
+`Poll` is told what happens and when; `collect` runs it against proposers until it is decided.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from swarm.chat.completion import CompletionParser, Reasoning, Text
+from swarm.chat.tool_calls import Call
+from swarm.consensus.canonical import Reading, form_of
+from swarm.consensus.stopping import Course, Decide, decided, wake_s
+from swarm.consensus.tally import Vote, Voter
+from swarm.consensus.validity import Check, flaw
+from swarm.engines.base import Delta, Event, Finished, Started
+from swarm.errors import GenerationFailed, SwarmError
+from swarm.types import Candidate, DecidedBy, ToolCall
+
+State: TypeAlias = Literal["waiting", "generating", "valid", "abstained", "failed", "cancelled"]
+Heard: TypeAlias = tuple[str, Event]
+"""A voter's id and what happened to its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How the candidates of one request are read, judged and counted.
+
+    `checks` say what is wrong with a call's arguments, by the tool's name; `schemas` are the
+    tools' own, for their defaults. `wanted` is what a response format asks of a text.
+    """
+
+    seed: str
+    reading: Reading = "auto"
+    decide: Decide = "exact"
+    deadline_s: float = 300.0
+    checks: Mapping[str, Check] = field(default_factory=dict[str, Check])
+    schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    wanted: Check | None = None
+
+
+@dataclass(slots=True)
+class Draft:
+    """What one voter has said so far, and what became of it."""
+
+    voter: Voter
+    parser: CompletionParser
+    state: State = "waiting"
+    why: str | None = None
+    text: str = ""
+    reasoning: str = ""
+    calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    tokens: int = 0
+    began_s: float = 0.0
+    ended_s: float = 0.0
+    candidate: Candidate | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether it may still vote."""
+        return self.state in ("waiting", "generating")
+
+    @property
+    def tokens_per_s(self) -> float:
+        seconds = self.ended_s - self.began_s
+        return self.tokens / seconds if seconds > 0 else 0.0
+
+
+class Poll:
+    """The state of one vote. Knows no clock: every event comes with its time."""
+
+    def __init__(
+        self,
+        voters: Sequence[Voter],
+        rules: Rules,
+        *,
+        parser: Callable[[], CompletionParser],
+        call_id: Callable[[], str],
+    ) -> None:
+        self.rules = rules
+        self.drafts = {voter.id: Draft(voter, parser()) for voter in voters}
+        self.votes: list[Vote] = []
+        self._arrived_s: list[float] = []
+        self._call_id = call_id
+
+    def hear(self, voter: str, event: Event, now_s: float) -> None:
+        """Take what happened to one voter's answer, unless it no longer matters."""
+        draft = self.drafts[voter]
+        if not draft.open:
+            return
+        draft.ended_s = now_s
+        match event:
+            case Started():
+                draft.state, draft.began_s = "generating", now_s
+            case Delta():
+                draft.tokens += event.tokens
+                self._read(draft, draft.parser.feed(event.text))
+            case Finished():
+                self._read(draft, draft.parser.finish())
+                draft.tokens = event.completion_tokens
+                self._finish(draft, event, now_s)
+            case _:
+                pass
+
+    def lose(self, voters: Sequence[str], why: str) -> None:
+        """These voters have failed: they abstain."""
+        for voter in voters:
+            if self.drafts[voter].open:
+                self.drafts[voter].state, self.drafts[voter].why = "failed", why
+
+    def close(self) -> None:
+        """Nobody is waited for any more."""
+        for draft in self.drafts.values():
+            if draft.open:
+                draft.state = "cancelled"
+
+    def course(self, now_s: float) -> Course:
+        """How far the vote has come, for the rules of stopping."""
+        outstanding = [draft.voter for draft in self.drafts.values() if draft.open]
+        deadline_s = self.rules.deadline_s
+        return Course(self.votes, self._arrived_s, outstanding, now_s, deadline_s)
+
+    def _read(self, draft: Draft, pieces: Sequence[Text | Reasoning | Call]) -> None:
+        for piece in pieces:
+            match piece:
+                case Text(text):
+                    draft.text += text
+                case Reasoning(text):
+                    draft.reasoning += text
+                case Call(name, arguments):
+                    draft.calls.append(ToolCall(self._call_id(), name, arguments))
+
+    def _finish(self, draft: Draft, event: Finished, now_s: float) -> None:
+        called = event.reason == "stop" and draft.calls
+        draft.candidate = candidate = Candidate(
+            draft.voter.id,
+            draft.text,
+            tuple(draft.calls),
+            draft.reasoning,
+            "tool_calls" if called else event.reason,
+            event.completion_tokens,
+            now_s - draft.began_s,
+        )
+        rules = self.rules
+        draft.why = flaw(candidate, tools=rules.checks, wanted=rules.wanted)
+        if draft.why is not None:
+            draft.state = "abstained"
+            return
+        draft.state = "valid"
+        form = form_of(candidate, rules.reading, defaults=rules.schemas)
+        self.votes.append(Vote(candidate, form, draft.voter))
+        self._arrived_s.append(now_s)
+
+
+async def collect(
+    poll: Poll,
+    proposals: Sequence[AsyncGenerator[list[Heard]]],
+    voters: Sequence[Sequence[str]],
+    *,
+    clock: Callable[[], float],
+) -> AsyncGenerator[DecidedBy | None]:
+    """Let all proposers answer at once; yields None after each change, then why it is decided.
+
+    `voters` are the ids that each proposer answers for; a proposer that fails loses its own. All
+    proposers are closed before the reason is given. Raises the last error if all have failed.
+    """
+    began = clock()
+    error: SwarmError = GenerationFailed("no worker gave a valid answer")
+    async with _at_once(proposals) as queue:
+        while True:
+            now_s = clock() - began
+            course = poll.course(now_s)
+            if not poll.votes and not course.outstanding:
+                raise error
+            reason = decided(course, poll.rules.decide)
+            if reason is not None:
+                break
+            news = await _next(queue, wake_s(course) - now_s)
+            if news is None:
+                continue
+            at, heard = news
+            if isinstance(heard, SwarmError):
+                error = heard
+                poll.lose(voters[at], str(heard))
+            for voter, event in [] if isinstance(heard, SwarmError) else heard:
+                poll.hear(voter, event, clock() - began)
+            yield None
+    poll.close()
+    if not poll.votes:
+        raise GenerationFailed(f"no worker has answered within {poll.rules.deadline_s:.0f} s")
+    yield reason
+
+
+_News: TypeAlias = tuple[int, list[Heard] | SwarmError]
+
+
+@asynccontextmanager
+async def _at_once(
+    proposals: Sequence[AsyncGenerator[list[Heard]]],
+) -> AsyncGenerator[asyncio.Queue[_News]]:
+    """All proposers running; what they say in one queue. Leaving ends them."""
+    queue: asyncio.Queue[_News] = asyncio.Queue()
+
+    async def pump(at: int, proposal: AsyncGenerator[list[Heard]]) -> None:
+        try:
+            async with aclosing(proposal):
+                async for heard in proposal:
+                    queue.put_nowait((at, heard))
+            queue.put_nowait((at, GenerationFailed("it ended without an answer")))
+        except SwarmError as error:
+            queue.put_nowait((at, error))
+
+    tasks = [asyncio.create_task(pump(at, proposal)) for at, proposal in enumerate(proposals)]
+    try:
+        yield queue
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _next(queue: asyncio.Queue[_News], timeout_s: float) -> _News | None:
+    try:
+        async with asyncio.timeout(max(0.0, timeout_s)):
+            return await queue.get()
+    except TimeoutError:
+        return None

@@ -1,0 +1,158 @@
+"""A vote from its proposers to its parts, with voters that speak by script."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from swarm.answer import Course, End, Part, Say, voted
+from swarm.chat.completion import CompletionParser, Text
+from swarm.collect import Heard, Poll, Rules, collect
+from swarm.consensus.tally import Voter
+from swarm.engines.base import Delta, Finished, Started
+from swarm.errors import EngineLost, GenerationFailed, SwarmError
+from swarm.types import ToolCall, Verdict
+
+Script = list[str] | SwarmError
+
+
+class Clock:
+    """A clock that stands still unless it is moved."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def speak(
+    ids: list[str], scripts: list[Script], closed: list[str]
+) -> AsyncGenerator[list[Heard]]:
+    """One proposer: its voters speak in turn, word by word; an error ends it."""
+    try:
+        yield [(voter, Started(5, 0)) for voter in ids]
+        for voter, script in zip(ids, scripts, strict=True):
+            if isinstance(script, SwarmError):
+                raise script
+            for word in script:
+                await asyncio.sleep(0)
+                yield [(voter, Delta(0, word, 1))]
+            yield [(voter, Finished(0, "stop", len(script), 0.1, 0.2))]
+        ids = []
+    finally:
+        closed += ids
+
+
+async def vote(*scripts: Script, n: int = 1, **rules: Any) -> tuple[list[Part], list[str]]:
+    """All parts of a vote with one proposer for each voter, and whom it was closed on."""
+    voters = [Voter(f"v{at}") for at in range(len(scripts))]
+    closed: list[str] = []
+    clock = Clock()
+    poll = Poll(
+        voters,
+        Rules(seed="s", **rules),
+        parser=lambda: CompletionParser(calls_offered=True, reasoning_opened=False),
+        call_id=lambda: "call_1",
+    )
+    proposals = [speak([v.id], [s], closed) for v, s in zip(voters, scripts, strict=True)]
+    course = collect(poll, proposals, [[v.id] for v in voters], clock=clock)
+    parts = [part async for step in voted(poll, course, n=n, clock=clock) for part in step]
+    return parts, closed
+
+
+def text_of(parts: list[Part], index: int = 0) -> str:
+    said = [p.piece for p in parts if isinstance(p, Say) and p.index == index]
+    return "".join(piece.text for piece in said if isinstance(piece, Text))
+
+
+def verdict_of(parts: list[Part]) -> Verdict:
+    assert isinstance(parts[-1], Verdict)
+    return parts[-1]
+
+
+async def test_the_majority_wins_and_the_rest_is_cancelled():
+    slow = ["Answer: ", *["1234567890", "and", "so", "on"], "13"]
+    parts, closed = await vote(["Answer: ", "12"], ["Answer: ", "12"], slow)
+    assert text_of(parts) == "Answer: 12"
+    assert verdict_of(parts).decided_by == "majority"
+    assert (verdict_of(parts).valid, verdict_of(parts).cancelled) == (2, 1)
+    assert closed == ["v2"]
+
+
+async def test_what_all_begin_with_goes_out_before_anybody_has_finished():
+    parts, _ = await vote(
+        ["The sum ", "is ", "12"], ["The sum ", "is ", "13"], ["The sum ", "is 12"]
+    )
+    first = next(at for at, part in enumerate(parts) if isinstance(part, Say))
+    assert not any(isinstance(part, End) for part in parts[:first])
+    assert text_of(parts) == "The sum is 12"
+
+
+async def test_a_call_goes_out_whole_and_once():
+    call = ['<tool_call>{"name": "read", ', '"arguments": {"path": "a"}}</tool_call>']
+    parts, _ = await vote(call, call, ["no ", "call"], checks={"read": lambda _: None})
+    calls = [p.piece for p in parts if isinstance(p, Say) and isinstance(p.piece, ToolCall)]
+    assert calls == [ToolCall("call_1", "read", '{"path": "a"}')]
+    assert text_of(parts) == ""
+    assert [p.reason for p in parts if isinstance(p, End)] == ["tool_calls"]
+
+
+async def test_a_worker_that_fails_abstains():
+    parts, _ = await vote(["Answer: 1"], EngineLost("gone"), ["Answer: 1"], decide="all")
+    verdict = verdict_of(parts)
+    assert (verdict.valid, verdict.abstained) == (2, 1)
+    assert [w.why for w in verdict.workers] == [None, "gone", None]
+    assert verdict.decided_by == "unanimous"
+
+
+async def test_when_all_fail_their_error_is_raised():
+    with pytest.raises(EngineLost, match="gone"):
+        await vote(EngineLost("gone"), EngineLost("gone"))
+
+
+async def test_when_nobody_says_anything_valid_that_is_an_error():
+    with pytest.raises(GenerationFailed, match="valid"):
+        await vote([""], ["  "])
+
+
+async def test_n_best_distinct_answers():
+    scripts: list[Script] = [["Answer: 1"], ["Answer: 2"], ["Answer: 1"], ["Answer: 3"]]
+    parts, _ = await vote(*scripts, n=2, decide="all")
+    assert text_of(parts, 0) == "Answer: 1"
+    assert text_of(parts, 1) in ("Answer: 2", "Answer: 3")
+    assert [p.index for p in parts if isinstance(p, End)] == [0, 1]
+
+
+async def test_the_course_of_the_vote_is_told_when_it_changes():
+    parts, _ = await vote(["a"], ["b"], ["a"], decide="all")
+    lines = [part.line for part in parts if isinstance(part, Course)]
+    assert lines[0] == "0 of 3 workers have answered"
+    assert len(lines) == len(set(lines))
+
+
+async def test_at_the_deadline_those_who_have_answered_decide():
+    clock = Clock()
+    poll = Poll(
+        [Voter("quick"), Voter("slow")],
+        Rules(seed="s", deadline_s=5),
+        parser=lambda: CompletionParser(calls_offered=False, reasoning_opened=False),
+        call_id=str,
+    )
+
+    async def quick() -> AsyncGenerator[list[Heard]]:
+        yield [("quick", Started(1, 0)), ("quick", Delta(0, "yes", 1))]
+        yield [("quick", Finished(0, "stop", 1, 0.1, 0.1))]
+
+    async def slow() -> AsyncGenerator[list[Heard]]:
+        yield [("slow", Started(1, 0))]
+        while not poll.votes:  # noqa: ASYNC110 - the poll has no event for it
+            await asyncio.sleep(0)
+        clock.now = 6.0
+        yield [("slow", Delta(0, "no", 1))]
+        await asyncio.Event().wait()
+
+    course = collect(poll, [quick(), slow()], [["quick"], ["slow"]], clock=clock)
+    parts = [part async for step in voted(poll, course, clock=clock) for part in step]
+    assert verdict_of(parts).decided_by == "deadline"
+    assert text_of(parts) == "yes"
