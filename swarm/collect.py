@@ -104,11 +104,12 @@ class Poll:
             case _:
                 pass
 
-    def lose(self, voters: Sequence[str], why: str) -> None:
-        """These voters have failed: they abstain."""
-        for voter in voters:
-            if self.drafts[voter].open:
-                self.drafts[voter].state, self.drafts[voter].why = "failed", why
+    def lose(self, voters: Sequence[str], why: str) -> bool:
+        """Those of these voters that have not answered have failed: they abstain. Any of them?"""
+        lost = [draft for voter in voters if (draft := self.drafts[voter]).open]
+        for draft in lost:
+            draft.state, draft.why = "failed", why
+        return bool(lost)
 
     def close(self) -> None:
         """Nobody is waited for any more."""
@@ -181,9 +182,8 @@ async def collect(
             if news is None:
                 continue
             at, heard = news
-            if isinstance(heard, SwarmError):
+            if isinstance(heard, SwarmError) and poll.lose(voters[at], str(heard)):
                 error = heard
-                poll.lose(voters[at], str(heard))
             for voter, event in [] if isinstance(heard, SwarmError) else heard:
                 poll.hear(voter, event, clock() - began)
             yield None
