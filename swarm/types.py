@@ -68,11 +68,15 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is asked, ready for an engine: text with special tokens, or token ids."""
+    """What a model is asked, ready for an engine: text with special tokens, or token ids.
+
+    `temperatures`, where given, are those of the `n` sequences; else all have `sampling`'s.
+    """
 
     text: str | tuple[int, ...]
     sampling: SamplingParams
     n: int = 1
+    temperatures: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

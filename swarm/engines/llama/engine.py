@@ -8,6 +8,7 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from swarm.engines.base import (
     Accepted,
@@ -156,6 +157,8 @@ class LlamaEngine:
 
     def _sequence(self, request: Request, index: int) -> Sequence:
         params = with_defaults(request.prompt.sampling, self._info.sampling)
+        if request.prompt.temperatures:
+            params = replace(params, temperature=request.prompt.temperatures[index])
         room = self._info.context_tokens - len(request.prompt_tokens)
         return Sequence(
             request,
