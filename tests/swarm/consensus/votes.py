@@ -8,7 +8,7 @@ from swarm.consensus.canonical import form_of
 from swarm.consensus.tally import Vote, Voter, capped
 from swarm.types import Candidate, ToolCall
 
-LONG = "The {} of the house is described on many lines here. " + 3 * "All belongs to it. "
+LONG = "The {} of the house is described on many lines here. " + 9 * "All belongs to it. "
 
 
 def call(name: str, arguments: str) -> ToolCall:

@@ -1,0 +1,121 @@
+"""Which answers are the same: hard cases by hand."""
+
+import pytest
+
+from swarm.consensus.canonical import (
+    canonical_code,
+    canonical_json,
+    final_answer,
+    form_of,
+    only_code,
+    plain,
+)
+from swarm.types import Candidate
+from tests.swarm.consensus.votes import call
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("12", "12.0"),
+        ("1,000", "1e3"),
+        ("-0", "0"),
+        ("The answer is  **42**.", "the answer is **42**"),
+        ("\u201cYes\u201d", "yes"),
+        ("Cafe\u0301", "caf\u00e9"),
+        ("3.50 euros", "3.5 Euros"),
+    ],
+)
+def test_the_same_said_differently(one, other):
+    assert plain(one) == plain(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("1.0.0", "1.0"), ("v2", "2"), ("12", "21"), ("yes", "no"), ("10", "1"), ("3,4", "34")],
+)
+def test_different_things_stay_different(one, other):
+    assert plain(one) != plain(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("3 + 4 = 7\nAnswer: 7", "7"),
+        ("Answer: 5, no.\n**Final answer:** 6", "6"),
+        ("so \\boxed{12} it is", "12"),
+        ("<answer>\nParis</answer>", "\nParis"),
+        ("There is no mark here", None),
+    ],
+)
+def test_a_marked_final_answer_is_found(text, answer):
+    assert final_answer(text) == answer
+
+
+def test_json_is_compared_by_value():
+    one = '{"b": [1, {"x": 2.50}], "a": "1"}'
+    assert canonical_json(one) == canonical_json('```json\n{"a":"1","b":[1.0,{"x":2.5}]}\n```\n')
+    assert canonical_json('{"a": 1}') != canonical_json('{"a": "1"}')
+    assert canonical_json('{"a": true}') != canonical_json('{"a": 1}')
+    assert canonical_json('{"a": null}') != canonical_json("{}")
+    assert canonical_json("not json") is None
+
+
+def test_arguments_are_compared_with_the_schemas_defaults_all_the_way_down():
+    inner = {"properties": {"deep": {"default": [1]}}}
+    schemas = {"f": {"properties": {"limit": {"default": 10}, "options": inner}}}
+
+    def form(arguments):
+        made = Candidate("v", "", (call("f", arguments),))
+        return form_of(made, defaults=schemas)
+
+    assert form('{"options": {}}') == form('{"limit": 10.0, "options": {"deep": [1]}}')
+    assert form('{"options": {}}') != form('{"limit": 11, "options": {}}')
+    assert form('{"options": {"x": {"y": [1, 2]}}}') == form('{"options":{"x":{"y":[1,2.0]}}}')
+    assert form('{"options": {"x": {"y": [1, 2]}}}') != form('{"options":{"x":{"y":[2,1]}}}')
+
+
+def test_code_is_compared_without_comments_docstrings_and_layout():
+    one = 'def f(x):\n    """Twice."""\n    return x*2  # fast\n'
+    other = "def f( x ):\n\n    return (x * 2)\n"
+    assert canonical_code("python", one) == canonical_code("py", other)
+    assert canonical_code("python", one) != canonical_code("python", other.replace("2", "3"))
+    assert canonical_code("python", "def f(:")[1]
+    script = "let x = 1; // one\n/* two */ let y=2;"
+    assert canonical_code("js", script) == canonical_code("js", "let x=1;\nlet y = 2;")
+
+
+def test_an_answer_that_is_mostly_one_block_is_code():
+    block = "```python\nprint(1)\nprint(2)\n```"
+    assert only_code(f"Here:\n{block}\n") == ("python", "print(1)\nprint(2)\n")
+    assert only_code(f"{block}\nand\n{block}") is None
+    assert only_code("A long story. " * 20 + f"\n{block}") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("I'm sorry, but I can't help with that.", "refusal"),
+        ("I cannot assist with this request", "refusal"),
+        ("Unfortunately, I am unable to do that here.", "refusal"),
+        ("I can't believe it is 12.", "text"),
+        ("Sorry for the wait: it is 12.", "text"),
+    ],
+)
+def test_refusals_are_a_kind_of_their_own(text, kind):
+    assert form_of(Candidate("v", text)).kind == kind
+
+
+def test_long_texts_of_another_shape_are_another_structure():
+    plain_text, listed = "word " * 60, "- word\n" * 60
+    assert (
+        form_of(Candidate("v", plain_text)).structure != form_of(Candidate("v", listed)).structure
+    )
+    assert form_of(Candidate("v", plain_text)).alike
+
+
+def test_what_the_asker_wants_decides_how_a_text_is_read():
+    text = "```json\n" + '{"a": 1}' + "\n```"
+    assert form_of(Candidate("v", text), "json").key == canonical_json('{"a": 1}')
+    assert form_of(Candidate("v", "long " * 100), "exact").structure == ("answer",)
+    assert form_of(Candidate("v", "short"), "medoid").alike

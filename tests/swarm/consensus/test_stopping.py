@@ -1,0 +1,73 @@
+"""When a vote ends."""
+
+from fractions import Fraction
+
+import pytest
+
+from swarm.consensus.stopping import Course, confident, decided, patient_until, wake_s
+from swarm.consensus.tally import Voter
+from tests.swarm.consensus.votes import LONG, vote
+
+TWELVE = {"text": "Answer: 12"}
+THIRTEEN = {"text": "Answer: 13"}
+
+
+def course(*answers, outstanding=0, now_s=1.0, weights=(), deadline_s=30.0, arrived=None):
+    votes = [vote(Voter(f"v{at}"), **answer) for at, answer in enumerate(answers)]
+    waiting = [
+        Voter(f"w{at}", weight=Fraction(weights[at] if weights else 1)) for at in range(outstanding)
+    ]
+    times = arrived or [0.1 * (at + 1) for at in range(len(votes))]
+    return Course(votes, times, waiting, now_s, deadline_s)
+
+
+def test_all_of_one_mind_is_unanimous_and_one_alone_is_only_one():
+    assert decided(course(TWELVE, TWELVE)) == "unanimous"
+    assert decided(course(TWELVE, THIRTEEN)) == "all"
+    assert decided(course(TWELVE)) == "only one"
+
+
+def test_a_majority_that_nobody_can_overtake_ends_it():
+    assert decided(course(TWELVE, TWELVE, outstanding=1)) == "majority"
+    assert decided(course(TWELVE, TWELVE, outstanding=2)) is None
+    assert decided(course(TWELVE, TWELVE, THIRTEEN, outstanding=1)) is None
+
+
+def test_who_wants_all_waits_for_all():
+    assert decided(course(TWELVE, TWELVE, outstanding=1), "all") is None
+
+
+def test_the_deadline_ends_everything():
+    assert decided(course(TWELVE, outstanding=4, now_s=30.0), "all") == "deadline"
+    assert decided(course(outstanding=4, now_s=30.0)) == "deadline"
+
+
+def test_the_statistical_rule_needs_three_votes_and_a_clear_lead():
+    assert not confident(course(TWELVE, TWELVE).votes)
+    assert confident(course(TWELVE, TWELVE, TWELVE).votes)
+    assert not confident(course(TWELVE, TWELVE, THIRTEEN).votes)
+    assert decided(course(*[TWELVE] * 3, outstanding=6), "statistical") == "statistical"
+    assert decided(course(*[TWELVE] * 3, outstanding=6)) is None
+
+
+def test_likeness_is_decided_by_a_quorum_after_a_grace():
+    texts = [{"text": LONG.format(word)} for word in ("roof", "door", "wall")]
+    waiting = {"outstanding": 2, "arrived": [1.0, 2.0, 4.0]}
+    assert decided(course(*texts, now_s=4.5, **waiting)) is None
+    assert wake_s(course(*texts, now_s=4.5, **waiting)) == 5.0
+    assert decided(course(*texts, now_s=5.0, **waiting)) == "quorum"
+    assert decided(course(*texts[:2], outstanding=3, now_s=20.0)) is None
+
+
+def test_no_quorum_outruns_a_stronger_voter_within_its_patience():
+    texts = [{"text": LONG.format(word)} for word in ("roof", "door")]
+    strong = course(*texts, outstanding=1, weights=(3,), now_s=3.0, arrived=[1.0, 2.0])
+    assert patient_until(strong) == 4.0
+    assert decided(strong) is None
+    later = course(*texts, outstanding=1, weights=(3,), now_s=4.0, arrived=[1.0, 2.0])
+    assert decided(later) == "quorum"
+
+
+@pytest.mark.parametrize("deadline_s", [3.0, 30.0])
+def test_sleep_never_lasts_past_the_deadline(deadline_s):
+    assert wake_s(course(outstanding=2, now_s=1.0, deadline_s=deadline_s)) == deadline_s
