@@ -31,11 +31,11 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Choice `index` is complete."""
+    """Choice `index` is complete: it is the answer of this draft."""
 
     index: int
     reason: FinishReason
-    tokens: int
+    draft: Draft
 
 
 Part: TypeAlias = Say | Course | End | Verdict
@@ -74,7 +74,7 @@ async def voted(
     if reason is None:
         raise RuntimeError("a vote ends with a reason")
     tally = count(poll.votes, seed=poll.rules.seed)
-    yield _winners(tally.standings[:n], said)
+    yield _winners(poll, tally.standings[:n], said)
     yield [verdict(poll, tally, reason, seconds=clock() - began, note=note)]
 
 
@@ -119,7 +119,7 @@ def _in_short(standing: Standing) -> str:
     return repr(line if len(line) <= 60 else line[:57] + "...")
 
 
-def _winners(standings: tuple[Standing, ...], said: str) -> list[Part]:
+def _winners(poll: Poll, standings: tuple[Standing, ...], said: str) -> list[Part]:
     """The best candidates, whole; of the first what was not yet said."""
     parts: list[Part] = []
     for index, standing in enumerate(standings):
@@ -130,7 +130,7 @@ def _winners(standings: tuple[Standing, ...], said: str) -> list[Part]:
         if text:
             parts.append(Say(index, Text(text)))
         parts += [Say(index, call) for call in candidate.tool_calls]
-        parts.append(End(index, candidate.finish, candidate.tokens))
+        parts.append(End(index, candidate.finish, poll.drafts[candidate.voter]))
     return parts
 
 

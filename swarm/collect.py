@@ -15,7 +15,7 @@ from swarm.consensus.canonical import Reading, form_of
 from swarm.consensus.stopping import Course, Decide, decided, wake_s
 from swarm.consensus.tally import Vote, Voter
 from swarm.consensus.validity import Check, flaw
-from swarm.engines.base import Delta, Event, Finished, Started
+from swarm.engines.base import Accepted, Delta, Event, Finished, Started
 from swarm.errors import GenerationFailed, SwarmError
 from swarm.types import Candidate, DecidedBy, ToolCall
 
@@ -52,6 +52,8 @@ class Draft:
     text: str = ""
     reasoning: str = ""
     calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
     tokens: int = 0
     began_s: float = 0.0
     ended_s: float = 0.0
@@ -92,8 +94,11 @@ class Poll:
             return
         draft.ended_s = now_s
         match event:
+            case Accepted():
+                draft.prompt_tokens = event.prompt_tokens
             case Started():
                 draft.state, draft.began_s = "generating", now_s
+                draft.prompt_tokens, draft.cached_tokens = event.prompt_tokens, event.cached_tokens
             case Delta():
                 draft.tokens += event.tokens
                 self._read(draft, draft.parser.feed(event.text))
@@ -101,8 +106,6 @@ class Poll:
                 self._read(draft, draft.parser.finish())
                 draft.tokens = event.completion_tokens
                 self._finish(draft, event, now_s)
-            case _:
-                pass
 
     def lose(self, voters: Sequence[str], why: str) -> bool:
         """Those of these voters that have not answered have failed: they abstain. Any of them?"""

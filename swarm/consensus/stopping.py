@@ -11,7 +11,8 @@ from swarm.consensus.canonical import Form
 from swarm.consensus.tally import Vote, Voter, count, weights, whole
 from swarm.types import DecidedBy
 
-Decide: TypeAlias = Literal["exact", "statistical", "all"]
+Decide: TypeAlias = Literal["exact", "statistical", "all", "first", "best"]
+"""When to stop: by proof, by confidence, when all are in; at the first or at the strongest vote."""
 
 K = TypeVar("K", bound=Hashable)
 
@@ -43,6 +44,11 @@ def decided(course: Course, rule: Decide = "exact") -> DecidedBy | None:
         return "deadline"
     if not course.votes or rule == "all":
         return None
+    if rule == "first":
+        return "first"
+    if rule == "best":
+        heaviest = max(vote.weight for vote in course.votes)
+        return "best" if all(v.weight <= heaviest for v in course.outstanding) else None
     if settled(course.votes, sum((v.weight for v in course.outstanding), Fraction(0))):
         return "majority"
     if course.now_s < patient_until(course):
