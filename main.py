@@ -126,6 +126,7 @@ async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room
     from api.server import ClientServer, PortInUseError
     from guard import Door
     from swarm.pool import Pool, ServedModel
+    from swarm.workers import usual_workers
 
     count = len(plan.models)
     engines = {
@@ -136,6 +137,8 @@ async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room
     pool = Pool(
         [ServedModel(name, engine, now) for name, engine in engines.items()],
         max_requests=settings.max_requests,
+        usual_workers=settings.workers
+        or usual_workers(snapshot.usable_cores, accelerated=room.device_bytes is not None),
     )
     door = Door(settings.port, names=door_names(settings.host))
     try:
@@ -199,7 +202,7 @@ def make_engine(
         path=model.path,
         context_tokens=settings.ctx,
         memory_bytes=room.cache_bytes(model.size_bytes, models=models),
-        sequences=settings.workers or MAX_SEQUENCES,
+        sequences=max(settings.workers or 0, MAX_SEQUENCES),
         threads=settings.threads or _threads(snapshot, model),
         gpu_layers=settings.gpu_layers,
         device_bytes=None if room.device_bytes is None else room.device_bytes // models,

@@ -210,7 +210,11 @@ def _add_model_flags(group: Any) -> None:
     group.add_argument(
         "--gpu-layers", metavar="N", help="layers on the accelerator; -1, the default, is all"
     )
-    group.add_argument("--workers", metavar="N", help="sequences generated at once (default 64)")
+    group.add_argument(
+        "--workers",
+        metavar="N",
+        help="workers that vote on an answer (default 3, or 5 on larger machines)",
+    )
     group.add_argument("--threads", metavar="N", help="processor threads of the engine")
     group.add_argument(
         "--kv", metavar="TYPE", help="type of the key-value cache: f16 (default), q8_0, q4_0, ..."

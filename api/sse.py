@@ -7,12 +7,11 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from aiohttp import web
 
 from api.errors import error_object
-from swarm.engines.base import Event
 from swarm.errors import GenerationFailed, SwarmError
 
 DONE = b"data: [DONE]\n\n"
@@ -27,15 +26,19 @@ _HEADERS = {
 }
 
 
-class Encoder(Protocol):
+StepT = TypeVar("StepT")
+StepT_contra = TypeVar("StepT_contra", contravariant=True)
+
+
+class Encoder(Protocol[StepT_contra]):
     """Turns an answer into the bytes of its stream."""
 
     def begin(self) -> bytes:
         """What a client sees at once, before the prompt is read."""
         ...
 
-    def step(self, events: list[Event]) -> bytes:
-        """The chunks of one engine step, maybe none."""
+    def step(self, step: StepT_contra, /) -> bytes:
+        """The chunks of one step of the answer, maybe none."""
         ...
 
     def end(self) -> bytes:
@@ -49,7 +52,11 @@ def data(text: str) -> bytes:
 
 
 async def stream_answer(
-    request: web.Request, events: AsyncGenerator[list[Event]], encoder: Encoder, *, pulse_s: float
+    request: web.Request,
+    events: AsyncGenerator[StepT],
+    encoder: Encoder[StepT],
+    *,
+    pulse_s: float,
 ) -> web.StreamResponse:
     """Stream an answer. An error before the first event is raised, for an HTTP status.
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from swarm.chat.completion import Piece, Reasoning, Text
 from swarm.collect import Draft, Poll
-from swarm.consensus.tally import Standing, Tally, count
+from swarm.consensus.tally import Standing, Tally, Vote, count
 from swarm.types import DecidedBy, FinishReason, ToolCall, Verdict, WorkerReport
 
 
@@ -74,7 +74,7 @@ async def voted(
     if reason is None:
         raise RuntimeError("a vote ends with a reason")
     tally = count(poll.votes, seed=poll.rules.seed)
-    yield _winners(poll, tally.standings[:n], said)
+    yield _winners(poll, tally.best(n), said)
     yield [verdict(poll, tally, reason, seconds=clock() - began, note=note)]
 
 
@@ -119,11 +119,11 @@ def _in_short(standing: Standing) -> str:
     return repr(line if len(line) <= 60 else line[:57] + "...")
 
 
-def _winners(poll: Poll, standings: tuple[Standing, ...], said: str) -> list[Part]:
+def _winners(poll: Poll, votes: list[Vote], said: str) -> list[Part]:
     """The best candidates, whole; of the first what was not yet said."""
     parts: list[Part] = []
-    for index, standing in enumerate(standings):
-        candidate = standing.best.candidate
+    for index, vote in enumerate(votes):
+        candidate = vote.candidate
         text = candidate.text.removeprefix(said) if index == 0 else candidate.text
         if candidate.reasoning:
             parts.append(Say(index, Reasoning(candidate.reasoning)))

@@ -17,7 +17,7 @@ from swarm.consensus.tally import Vote, Voter
 from swarm.consensus.validity import Check, flaw
 from swarm.engines.base import Accepted, Delta, Event, Finished, Started
 from swarm.errors import GenerationFailed, SwarmError
-from swarm.types import Candidate, DecidedBy, ToolCall
+from swarm.types import Candidate, DecidedBy, TokenLogprob, ToolCall
 
 State: TypeAlias = Literal["waiting", "generating", "valid", "abstained", "failed", "cancelled"]
 Heard: TypeAlias = tuple[str, Event]
@@ -55,6 +55,8 @@ class Draft:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     tokens: int = 0
+    reasoning_tokens: int = 0
+    logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
     began_s: float = 0.0
     ended_s: float = 0.0
     candidate: Candidate | None = None
@@ -68,6 +70,22 @@ class Draft:
     def tokens_per_s(self) -> float:
         seconds = self.ended_s - self.began_s
         return self.tokens / seconds if seconds > 0 else 0.0
+
+
+async def as_heard(
+    events: AsyncGenerator[list[Event]], voters: Sequence[str]
+) -> AsyncGenerator[list[Heard]]:
+    """One prompt's events by voter: the i-th sequence is the i-th voter's answer.
+
+    What concerns the whole prompt concerns all of them.
+    """
+    async with aclosing(events):
+        async for step in events:
+            heard: list[Heard] = []
+            for event in step:
+                whose = [voters[event.index]] if isinstance(event, Delta | Finished) else voters
+                heard += [(voter, event) for voter in whose]
+            yield heard
 
 
 class Poll:
@@ -101,6 +119,9 @@ class Poll:
                 draft.prompt_tokens, draft.cached_tokens = event.prompt_tokens, event.cached_tokens
             case Delta():
                 draft.tokens += event.tokens
+                draft.logprobs += event.logprobs
+                if draft.parser.in_reasoning:
+                    draft.reasoning_tokens += event.tokens
                 self._read(draft, draft.parser.feed(event.text))
             case Finished():
                 self._read(draft, draft.parser.finish())

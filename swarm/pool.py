@@ -6,7 +6,7 @@ Knows no HTTP. The clock is an argument.
 import asyncio
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from swarm.chat.template import ChatTemplate
 from swarm.engines.base import Engine, Event, ModelInfo
 from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
 from swarm.types import Prompt
+from swarm.workers import Crew, crew
 
 ONE_WORKER = "-fast"
 """Ending of a model id that asks for one worker and no vote."""
@@ -43,12 +44,15 @@ class Pool:
         models: Sequence[ServedModel],
         *,
         max_requests: int = 256,
+        usual_workers: int = 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.models = tuple(models)
         self._max_requests = max_requests
+        self._usual_workers = usual_workers
         self._clock = clock
         self._in_flight = 0
+        self._sequences: Counter[str] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing = False
@@ -85,15 +89,42 @@ class Pool:
             self._templates[model.id] = known = (info, compiled)
         return known[1]
 
+    def free_sequences(self, model: ServedModel) -> int:
+        """Sequences that the model's engine could begin at once."""
+        return max(0, model.engine.info.max_sequences - self._sequences[model.id])
+
+    def votes(self, model_id: str) -> bool:
+        """Whether this id asks for a vote, as all do that do not end in `-fast`."""
+        return not model_id.endswith(ONE_WORKER)
+
+    def temperature(self, model: ServedModel, asked: float | None) -> float:
+        """The temperature that the request or the model's own file names."""
+        return model.engine.info.sampling.get("temperature", 0.8) if asked is None else asked
+
+    def crew(
+        self, model: ServedModel, asked: int | None, *, temperature: float | None, n: int
+    ) -> Crew:
+        """How many workers answer a request now. Raises InvalidRequest or Overloaded."""
+        _check_choices(n, model.engine.info)
+        return crew(
+            asked,
+            usual=max(self._usual_workers, n),
+            temperature=self.temperature(model, temperature),
+            free=self.free_sequences(model),
+            most=model.engine.info.max_sequences,
+        )
+
     async def generate(self, model: ServedModel, prompt: Prompt) -> AsyncGenerator[list[Event]]:
         """The engine's events, or Overloaded at once. Close it to cancel the generation."""
         _check(prompt, model.engine.info)
         self._admit()
+        self._sequences[model.id] += prompt.n
         try:
             async with aclosing(_closable(model.engine.generate(prompt))) as events:
                 async for step in events:
                     yield step
         finally:
+            self._sequences[model.id] -= prompt.n
             self._release()
 
     @property
@@ -147,10 +178,14 @@ def _known_info(model: ServedModel) -> ModelInfo | None:
         return None
 
 
+def _check_choices(n: int, info: ModelInfo) -> None:
+    if n > info.max_sequences:
+        raise InvalidRequest(f"n is at most {info.max_sequences} here, not {n}", param="n")
+
+
 def _check(prompt: Prompt, info: ModelInfo) -> None:
     """Refuse what this model cannot do; what needs its tokenizer, the engine refuses."""
-    if prompt.n > info.max_sequences:
-        raise InvalidRequest(f"n is at most {info.max_sequences} here, not {prompt.n}", param="n")
+    _check_choices(prompt.n, info)
     wrong = max(prompt.sampling.logit_bias, default=0)
     if wrong >= info.vocabulary:
         message = f"logit_bias: this model has {info.vocabulary} tokens, and no token {wrong}"

@@ -18,6 +18,9 @@ class Crew:
     note: str | None = None
 
 
+ONE_WORKER = Crew(1)
+
+
 def usual_workers(cores: int, *, accelerated: bool) -> int:
     """Workers of a request that names no number: a machine that batches well affords five."""
     return 5 if accelerated or cores >= FEWEST_CORES_FOR_FIVE else 3

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -11,33 +11,83 @@ from aiohttp import web
 from api.context import METRICS, POOL, PULSE_S, request_label
 from api.errors import json_response
 from api.openai.body import parse_body, read_body
-from api.openai.reply import Counts, Envelope, envelope, finite, gather, must_be_finished
+from api.openai.reply import (
+    Counts,
+    Envelope,
+    envelope,
+    gather,
+    logprobs_object,
+    must_be_finished,
+)
 from api.openai.schema import ChatBody
 from api.openai.translate import ChatAsk, chat_ask
+from api.openai.vote import by_vote, log_verdict, rules_of
+from api.openai.voted import VotedStream, verdict_headers, verdict_of_one, whole
 from api.sse import DONE, data, stream_answer
 from swarm.chat.completion import CompletionParser, Piece, Reasoning, Text
 from swarm.chat.reasoning import OPEN as REASONING_MARK
 from swarm.chat.tool_calls import Call
 from swarm.engines.base import Delta, Event, Finished
-from swarm.types import FinishReason, Prompt, TokenLogprob
+from swarm.pool import ServedModel
+from swarm.types import FinishReason, Prompt, TokenLogprob, Verdict
+from swarm.workers import ONE_WORKER, Crew
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
     """Answer a chat request."""
     pool = request.app[POOL]
     raw = await read_body(request, context_tokens=pool.context_tokens)
-    ask = chat_ask(parse_body(ChatBody, raw))
+    ask = chat_ask(parse_body(ChatBody, raw), request.headers)
     model = pool.resolve(ask.model)
     template = pool.template(model)
     text = await asyncio.to_thread(template.render, ask.messages, ask.tools, ask.template_options)
-    events = pool.generate(model, Prompt(text, ask.sampling, ask.n))
-    watched = request.app[METRICS].watch(events, label=request_label(request))
+    prompt = Prompt(text, ask.sampling, ask.n)
     head = envelope("chatcmpl", model.id, model.engine.info)
+    workers = ONE_WORKER
+    if pool.votes(ask.model):
+        temperature = ask.sampling.temperature
+        workers = pool.crew(model, ask.vote.voters, temperature=temperature, n=ask.n)
+    if workers.size > 1:
+        return await _answer_by_vote(request, ask, prompt, head, model, workers)
+    events = pool.generate(model, prompt)
+    watched = request.app[METRICS].watch(events, label=request_label(request))
     choices = [_choice(ask, text) for _ in range(ask.n)]
     if ask.stream:
-        encoder = ChatStream(head, choices, include_usage=ask.include_usage)
+        encoder = ChatStream(head, choices, include_usage=ask.include_usage, note=workers.note)
         return await stream_answer(request, watched, encoder, pulse_s=request.app[PULSE_S])
-    return json_response(await gather(watched, ChatWhole(head, choices)))
+    return json_response(await gather(watched, ChatWhole(head, choices, note=workers.note)))
+
+
+async def _answer_by_vote(
+    request: web.Request,
+    ask: ChatAsk,
+    prompt: Prompt,
+    head: Envelope,
+    model: ServedModel,
+    workers: Crew,
+) -> web.StreamResponse:
+    """Let the workers vote; several choices are the best distinct answers."""
+    label = request_label(request)
+    metrics = request.app[METRICS]
+    pool = request.app[POOL]
+    parts = by_vote(
+        prompt,
+        lambda draws: metrics.watch(pool.generate(model, draws), label=label),
+        rules_of(ask.vote, prompt, ask.tools),
+        workers,
+        parser=lambda: _parser(ask, str(prompt.text)),
+        model=model.id,
+        base_temperature=pool.temperature(model, ask.sampling.temperature),
+    )
+    if ask.stream:
+        progress = bool(ask.vote.progress)
+        encoder = VotedStream(head, ask.n, include_usage=ask.include_usage, progress=progress)
+        response = await stream_answer(request, parts, encoder, pulse_s=request.app[PULSE_S])
+        log_verdict(label, encoder.verdict)
+        return response
+    body, verdict = await whole(parts, head)
+    log_verdict(label, verdict)
+    return json_response(body, headers=verdict_headers(verdict))
 
 
 @dataclass(slots=True)
@@ -65,29 +115,20 @@ class Choice:
 
 
 def _choice(ask: ChatAsk, prompt: str) -> Choice:
-    parser = CompletionParser(
+    return Choice(_parser(ask, prompt), None if ask.sampling.top_logprobs is None else [])
+
+
+def _parser(ask: ChatAsk, prompt: str) -> CompletionParser:
+    return CompletionParser(
         calls_offered=bool(ask.tools),
         reasoning_opened=prompt.rstrip().endswith(REASONING_MARK),
         one_call=ask.one_call,
     )
-    return Choice(parser, None if ask.sampling.top_logprobs is None else [])
 
 
 def _call_object(call: Call) -> dict[str, Any]:
     function = {"name": call.name, "arguments": call.arguments}
     return {"id": f"call_{secrets.token_hex(12)}", "type": "function", "function": function}
-
-
-def logprobs_object(logprobs: list[TokenLogprob] | None) -> dict[str, Any] | None:
-    """The logprobs field of a chat choice."""
-    if logprobs is None:
-        return None
-    return {"content": [_token(token, top=True) for token in logprobs], "refusal": None}
-
-
-def _token(token: TokenLogprob, *, top: bool = False) -> dict[str, Any]:
-    shown = {"token": token.token, "logprob": finite(token.logprob), "bytes": list(token.utf8)}
-    return {**shown, "top_logprobs": [_token(rival) for rival in token.top]} if top else shown
 
 
 @dataclass(slots=True)
@@ -122,8 +163,10 @@ class _Message:
 class ChatWhole:
     """Gathers a chat answer that is not streamed."""
 
-    def __init__(self, head: Envelope, choices: list[Choice]) -> None:
+    def __init__(self, head: Envelope, choices: list[Choice], *, note: str | None = None) -> None:
         self._head = head
+        self._note = note
+        self._verdict: Verdict | None = None
         self._choices = choices
         self._messages = [_Message() for _ in choices]
         self._counts = Counts()
@@ -138,6 +181,7 @@ class ChatWhole:
                 )
             elif isinstance(event, Finished):
                 self._messages[event.index].add(self._choices[event.index].finish(event))
+                self._verdict = self._verdict or verdict_of_one(event, self._note)
 
     def body(self) -> dict[str, Any]:
         """The chat.completion object."""
@@ -156,15 +200,27 @@ class ChatWhole:
         return {
             **self._head.fields("chat.completion"),
             "choices": choices,
-            "usage": self._counts.usage(),
+            "usage": self._counts.usage()
+            | ({"swarm": asdict(self._verdict)} if self._verdict else {}),
         }
+
+
+_END = "}\n\n"
 
 
 class ChatStream:
     """Encodes a chat answer as chunks. Only what differs from chunk to chunk is serialised."""
 
-    def __init__(self, head: Envelope, choices: list[Choice], *, include_usage: bool) -> None:
+    def __init__(
+        self,
+        head: Envelope,
+        choices: list[Choice],
+        *,
+        include_usage: bool,
+        note: str | None = None,
+    ) -> None:
         self._head = head
+        self._note = note
         self._choices = choices
         self._calls_sent = [0] * len(choices)
         self._counts = Counts()
@@ -190,7 +246,7 @@ class ChatStream:
             self._counts.add(event)
             if isinstance(event, Finished):
                 self._say(event.index, self._choices[event.index].finish(event), chunks)
-                chunks.append(self._last(event.index))
+                chunks.append(self._last(event))
         return "".join(chunks).encode()
 
     def end(self) -> bytes:
@@ -204,8 +260,13 @@ class ChatStream:
     def _say(self, index: int, pieces: list[Piece], chunks: list[str]) -> None:
         chunks += [self._chunk(index, self._delta(index, piece)) for piece in pieces]
 
-    def _last(self, index: int) -> str:
-        return self._chunk(index, "{}", json.dumps(self._choices[index].reason))
+    def _last(self, event: Finished) -> str:
+        """The chunk that ends a choice; the first one's carries the verdict."""
+        chunk = self._chunk(event.index, "{}", json.dumps(self._choices[event.index].reason))
+        if event.index:
+            return chunk
+        verdict = json.dumps(asdict(verdict_of_one(event, self._note)))
+        return f'{chunk.removesuffix(_END)}, "swarm": {verdict}{_END}'
 
     def _delta(self, index: int, piece: Piece) -> str:
         if isinstance(piece, Text):

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from swarm.engines.base import Accepted, Event, Finished, ModelInfo, Started
 from swarm.errors import GenerationFailed
-from swarm.types import FinishReason
+from swarm.types import FinishReason, TokenLogprob
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +101,15 @@ def must_be_finished(reasons: Iterable[FinishReason | None]) -> None:
 def finite(logprob: float) -> float:
     """JSON has no infinities; OpenAI writes -9999."""
     return max(logprob, -9999.0)
+
+
+def logprobs_object(logprobs: list[TokenLogprob] | None) -> dict[str, Any] | None:
+    """The logprobs field of a chat choice."""
+    if logprobs is None:
+        return None
+    return {"content": [_token(token, top=True) for token in logprobs], "refusal": None}
+
+
+def _token(token: TokenLogprob, *, top: bool = False) -> dict[str, Any]:
+    shown = {"token": token.token, "logprob": finite(token.logprob), "bytes": list(token.utf8)}
+    return {**shown, "top_logprobs": [_token(rival) for rival in token.top]} if top else shown

@@ -164,6 +164,20 @@ class SamplingBody(_Body):
     ignore_eos: bool | None = None
 
 
+class VoteBody(_Body):
+    """How the swarm shall answer; every field is also a header, such as `x-swarm-voters`."""
+
+    strategy: (
+        Literal["auto", "exact", "tools", "json", "code", "medoid", "first", "best", "leader"]
+        | None
+    ) = None
+    voters: int | None = Field(None, ge=1, le=256)
+    decide: Literal["exact", "statistical", "all"] | None = None
+    deadline_s: float | None = Field(None, gt=0, le=3600)
+    stream: Literal["decided", "leader"] | None = None
+    progress: bool | None = None
+
+
 class ChatBody(SamplingBody):
     """POST /v1/chat/completions."""
 
@@ -177,6 +191,8 @@ class ChatBody(SamplingBody):
     response_format: FormatBody | None = None
     reasoning_effort: str | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    swarm: VoteBody | None = None
+    progress: bool | None = None
     modalities: list[str] | None = None
     audio: Any = None
     functions: Any = None

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from api.openai.schema import (
     ChatBody,
     CompletionBody,
@@ -12,10 +14,13 @@ from api.openai.schema import (
     Part,
     SamplingBody,
     ToolBody,
+    VoteBody,
 )
 from swarm.chat.template import RESERVED
 from swarm.errors import InvalidRequest
 from swarm.types import Message, SamplingParams, ToolCall, ToolSpec
+
+VOTE_HEADER = "x-swarm-"
 
 _MAX_SEED = 2**32 - 1
 """Engines take 32 bits, and the highest value means a random seed to some."""
@@ -28,6 +33,7 @@ class ChatAsk:
     model: str
     messages: tuple[Message, ...]
     sampling: SamplingParams
+    vote: VoteBody
     tools: tuple[ToolSpec, ...] = ()
     template_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     n: int = 1
@@ -48,8 +54,11 @@ class CompletionAsk:
     include_usage: bool = False
 
 
-def chat_ask(body: ChatBody) -> ChatAsk:
-    """A chat body as a ChatAsk. `parallel_tool_calls: false` keeps the first call only."""
+def chat_ask(body: ChatBody, headers: Mapping[str, str]) -> ChatAsk:
+    """A chat body as a ChatAsk. `parallel_tool_calls: false` keeps the first call only.
+
+    What the body does not say of the vote may stand in `headers`.
+    """
     _refuse_chat_fields(body)
     if body.top_logprobs and not body.logprobs:
         raise InvalidRequest("top_logprobs needs logprobs: true", param="top_logprobs")
@@ -67,6 +76,7 @@ def chat_ask(body: ChatBody) -> ChatAsk:
         stream=bool(body.stream),
         include_usage=_include_usage(body),
         one_call=body.parallel_tool_calls is False,
+        vote=vote_body(body, headers),
     )
 
 
@@ -93,6 +103,27 @@ def completion_ask(body: CompletionBody) -> CompletionAsk:
         stream=bool(body.stream),
         include_usage=_include_usage(body),
     )
+
+
+def vote_body(body: ChatBody, headers: Mapping[str, str]) -> VoteBody:
+    """What the request says of the vote. Raises InvalidRequest that lists the right values."""
+    said = body.swarm.model_dump(exclude_none=True) if body.swarm else {}
+    if body.progress is not None:
+        said.setdefault("progress", body.progress)
+    named = {
+        name: value
+        for name in VoteBody.model_fields
+        if (value := headers.get(VOTE_HEADER + name.removesuffix("_s"))) is not None
+    }
+    try:
+        return VoteBody.model_validate({**named, **said}, strict=False)
+    except ValidationError as error:
+        # pydantic types the details as a TypedDict of unknown content
+        first: Any = error.errors(include_url=False)[0]
+        field_name = f"swarm.{first['loc'][0]}"
+        wish = str(first["msg"]).replace("Input ", "")
+        message = f"{field_name} is {first['input']!r}: it {wish}"
+        raise InvalidRequest(message, param=field_name) from None
 
 
 def _prompts(

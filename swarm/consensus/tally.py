@@ -70,6 +70,12 @@ class Tally:
     def winner(self) -> Candidate:
         return self.standings[0].best.candidate
 
+    def best(self, n: int) -> list[Vote]:
+        """The `n` best candidates: one of each class first, then others of the best classes."""
+        first = [standing.best for standing in self.standings]
+        more = [v for s in self.standings for v in s.votes if v is not s.best]
+        return [*first, *more][:n]
+
     @property
     def support(self) -> float:
         """The winning class's share of all counted weight."""

@@ -39,10 +39,19 @@ def free_port() -> int:
 
 @contextlib.asynccontextmanager
 async def started(
-    engine: FakeEngine, *, max_requests: int = 64, pulse_s: float = 0.05, header_s: float = 10.0
+    engine: FakeEngine,
+    *,
+    max_requests: int = 64,
+    pulse_s: float = 0.05,
+    header_s: float = 10.0,
+    usual_workers: int = 1,
 ) -> AsyncIterator[Node]:
     port = free_port()
-    pool = Pool([ServedModel("fake", engine, 1_700_000_000)], max_requests=max_requests)
+    pool = Pool(
+        [ServedModel("fake", engine, 1_700_000_000)],
+        max_requests=max_requests,
+        usual_workers=usual_workers,
+    )
     app = make_app(pool, Door(port), pulse_s=pulse_s)
     base = f"http://127.0.0.1:{port}"
     async with (

@@ -104,7 +104,7 @@ async def test_an_engine_that_forgets_a_choice_is_a_failure(start_node: StartNod
 
     async with start_node(Forgetful()) as node:
         with pytest.raises(openai.InternalServerError):
-            await node.sdk.chat.completions.create(model="swarm", messages=HELLO, n=2)
+            await node.sdk.chat.completions.create(model="swarm-fast", messages=HELLO, n=2)
 
 
 async def test_more_requests_than_the_bound_are_told_when_to_come_back(

@@ -1,0 +1,100 @@
+"""A chat request put to the vote of this node's workers."""
+
+import asyncio
+import hashlib
+import itertools
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
+
+from api.openai.schema import VoteBody
+from swarm.answer import Part, voted
+from swarm.chat.completion import CompletionParser
+from swarm.collect import Poll, Rules, as_heard, collect
+from swarm.consensus.canonical import Reading
+from swarm.consensus.stopping import Decide
+from swarm.consensus.tally import Voter
+from swarm.engines.base import Event
+from swarm.errors import InvalidRequest
+from swarm.types import Prompt, ToolSpec, Verdict
+from swarm.workers import Crew, temperatures
+
+logger = logging.getLogger(__name__)
+
+_DEADLINE_S = 300.0
+
+
+def rules_of(wishes: VoteBody, prompt: Prompt, tools: Sequence[ToolSpec]) -> Rules:
+    """The rules of a vote. Strategies that only choose when to stop read texts as `auto` does.
+
+    Ties are broken by the request itself: the same request breaks them alike.
+    """
+    strategy = wishes.strategy or "auto"
+    reading: Reading = "auto"
+    decide: Decide = wishes.decide or "exact"
+    match strategy:
+        case "first" | "best":
+            decide = strategy
+        case "exact" | "json" | "code" | "medoid":
+            reading = strategy
+        case "leader":
+            raise InvalidRequest("swarm.strategy: leader is not served yet", param="swarm.strategy")
+        case _:
+            pass
+    return Rules(
+        seed=hashlib.sha256(f"{prompt.sampling.seed} {prompt.text}".encode()).hexdigest(),
+        reading=reading,
+        decide=decide,
+        deadline_s=wishes.deadline_s or _DEADLINE_S,
+        checks={tool.name: _known for tool in tools},
+        schemas={tool.name: tool.parameters for tool in tools},
+    )
+
+
+def _known(_arguments: str) -> str | None:
+    """The name is known and the arguments are an object, or they were no call."""
+    return None
+
+
+def by_vote(
+    prompt: Prompt,
+    generate: Callable[[Prompt], AsyncGenerator[list[Event]]],
+    rules: Rules,
+    crew: Crew,
+    *,
+    parser: Callable[[], CompletionParser],
+    model: str,
+    base_temperature: float,
+) -> AsyncGenerator[list[Part]]:
+    """The parts of an answer that this node's workers vote on; `prompt.n` best are given."""
+    clock = asyncio.get_running_loop().time
+    ids = [f"{at}" for at in range(crew.size)]
+    voters = [Voter(name, model=model) for name in ids]
+    numbers = itertools.count()
+    poll = Poll(
+        voters,
+        rules,
+        parser=parser,
+        call_id=lambda: f"call_{secrets.token_hex(11)}{next(numbers):02x}",
+    )
+    spread = temperatures(base_temperature, crew.size)
+    draws = replace(prompt, n=crew.size, temperatures=spread)
+    course = collect(poll, [as_heard(generate(draws), ids)], [ids], clock=clock)
+    return voted(poll, course, n=prompt.n, clock=clock, note=crew.note)
+
+
+def log_verdict(label: str, verdict: Verdict) -> None:
+    """One line for each verdict."""
+    logger.info(
+        "%s: %s of %d workers by %s, support %.0f %%, %d abstained, %d cancelled, %.1f tokens/s%s",
+        label,
+        verdict.winner,
+        verdict.asked,
+        verdict.decided_by,
+        100 * verdict.support,
+        verdict.abstained,
+        verdict.cancelled,
+        verdict.tokens_per_s,
+        f" ({verdict.note})" if verdict.note else "",
+    )

@@ -1,0 +1,199 @@
+"""Chat answers by vote through the door, with the real SDK and an engine that speaks by script."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import openai
+import pytest
+
+from swarm.engines.base import Accepted, Delta, Event, Finished, Started
+from swarm.types import Prompt
+from tests.api.conftest import StartNode
+from tests.fakes import FakeEngine
+
+HELLO: Any = [{"role": "user", "content": "hello"}]
+READ: Any = {
+    "type": "function",
+    "function": {
+        "name": "read",
+        "parameters": {"type": "object", "properties": {"path": {"type": "string"}}},
+    },
+}
+
+
+class Voters(FakeEngine):
+    """Sequence i says the i-th script, a word a step; who is through is finished at once."""
+
+    def __init__(self, *scripts: str, step_s: float = 0.0) -> None:
+        super().__init__(step_s=step_s)
+        self.scripts = scripts
+
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[list[Event]]:
+        self.prompts.append(prompt)
+        self.running += 1
+        words = [script.split("|") for script in self.scripts[: prompt.n]]
+        done = False
+        try:
+            yield [Accepted(5)]
+            yield [Started(5, 2)]
+            for at in range(max(map(len, words)) + 1):
+                await asyncio.sleep(self.step_s)
+                events: list[Event] = []
+                for index, said in enumerate(words):
+                    if at < len(said):
+                        events.append(Delta(index, said[at], 1))
+                    elif at == len(said):
+                        events.append(Finished(index, "stop", len(said), 0.01, 0.02))
+                yield events
+            done = True
+        finally:
+            self.running -= 1
+            self.cancelled += not done
+
+
+async def test_the_majority_answers_and_the_verdict_is_told(start_node: StartNode) -> None:
+    engine = Voters("Answer: 12", "Answer: 13|.|.|.|.", "Answer: |12")
+    async with start_node(engine, usual_workers=3) as node:
+        raw = await node.sdk.chat.completions.with_raw_response.create(
+            model="swarm", messages=HELLO, temperature=0.8
+        )
+    said = raw.parse()
+    assert said.choices[0].message.content == "Answer: 12"
+    verdict = said.usage.swarm  # type: ignore[union-attr]
+    assert (verdict["asked"], verdict["valid"], verdict["cancelled"]) == (3, 2, 1)
+    assert verdict["decided_by"] == "majority"
+    assert raw.headers["x-swarm-decided-by"] == "majority"
+    assert said.usage.completion_tokens in (1, 2)  # either is a whole answer of that class
+    assert engine.cancelled == 1
+    assert len(set(engine.prompts[0].temperatures)) == 3
+
+
+async def test_a_vote_streams_what_is_agreed_and_the_verdict_on_the_last_chunk(
+    start_node: StartNode,
+) -> None:
+    engine = Voters("The sum |is |12", "The sum |is |13", "The sum |is |12", step_s=0.02)
+    async with start_node(engine, usual_workers=3) as node:
+        stream = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8, stream=True,
+            stream_options={"include_usage": True},
+        )  # fmt: skip
+        chunks = [chunk async for chunk in stream]
+    choices = [chunk.choices[0] for chunk in chunks if chunk.choices]
+    assert choices[0].delta.role == "assistant"
+    texts = [choice.delta.content for choice in choices if choice.delta.content]
+    assert texts[0] == "The sum "
+    assert "".join(texts) == "The sum is 12"
+    ends = [chunk for chunk in chunks if chunk.choices and chunk.choices[0].finish_reason]
+    assert len(ends) == 1
+    assert ends[0].swarm["support"] > 0.6  # type: ignore[attr-defined]
+    assert chunks[-1].usage.swarm["asked"] == 3  # type: ignore[union-attr]
+
+
+async def test_voted_calls_go_out_whole_and_once(start_node: StartNode) -> None:
+    call = '<tool_call>{"name": "read", "arguments": {"path": "%s"}}|</tool_call>'
+    engine = Voters(call % "a", call % "a", "I will not|.", step_s=0.01)
+    async with start_node(engine, usual_workers=3) as node:
+        stream = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8, tools=[READ], stream=True
+        )
+        deltas = [chunk.choices[0] async for chunk in stream]
+    calls = [call for choice in deltas for call in choice.delta.tool_calls or ()]
+    assert [json.loads(call.function.arguments) for call in calls] == [{"path": "a"}]
+    assert deltas[-1].finish_reason == "tool_calls"
+
+
+async def test_progress_shows_the_course_of_the_vote(start_node: StartNode) -> None:
+    engine = Voters("a|b", "a|b|c", "a", step_s=0.01)
+    async with start_node(engine, usual_workers=3) as node:
+        stream = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8, stream=True,
+            extra_body={"progress": True},
+        )  # fmt: skip
+        told = [getattr(chunk.choices[0].delta, "reasoning_content", "") async for chunk in stream]
+    assert any("0 of 3 workers" in (line or "") for line in told)
+
+
+async def test_the_winners_log_probabilities_are_told(start_node: StartNode) -> None:
+    async with start_node(FakeEngine(), usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8, logprobs=True, top_logprobs=1
+        )
+    assert said.choices[0].logprobs is not None
+    assert [token.token for token in said.choices[0].logprobs.content or ()] == [
+        "Hello", " there", "."
+    ]  # fmt: skip
+
+
+async def test_n_best_distinct_answers(start_node: StartNode) -> None:
+    engine = Voters("Answer: 1", "Answer: 2", "Answer: 1")
+    async with start_node(engine, usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm",
+            messages=HELLO,
+            temperature=0.8,
+            n=2,
+            extra_body={"swarm": {"decide": "all"}},
+        )
+    assert [choice.message.content for choice in said.choices] == ["Answer: 1", "Answer: 2"]
+
+
+@pytest.mark.parametrize("model", ["swarm-fast", "fake-fast"])
+async def test_a_fast_id_is_one_worker(start_node: StartNode, model: str) -> None:
+    engine = Voters("one", "two", "three")
+    async with start_node(engine, usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(model=model, messages=HELLO)
+    assert engine.prompts[0].n == 1
+    assert said.usage.swarm["decided_by"] == "only one"  # type: ignore[union-attr]
+
+
+async def test_at_temperature_0_one_worker_answers_and_it_is_said(start_node: StartNode) -> None:
+    engine = Voters("one", "two", "three")
+    async with start_node(engine, usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(model="swarm", messages=HELLO, temperature=0)
+    assert engine.prompts[0].n == 1
+    assert "temperature 0" in said.usage.swarm["note"]  # type: ignore[union-attr]
+
+
+async def test_headers_say_what_the_body_does_not(start_node: StartNode) -> None:
+    engine = Voters("a", "b", "c", "d")
+    async with start_node(engine, usual_workers=3) as node:
+        await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8,
+            extra_headers={"x-swarm-voters": "2", "x-swarm-decide": "all"},
+        )  # fmt: skip
+    assert engine.prompts[0].n == 2
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"strategy": "guess"}, "swarm.strategy"),
+        ({"voters": 0}, "swarm.voters"),
+        ({"voters": 99}, "at most 8"),
+        ({"deadline_s": -1}, "swarm.deadline_s"),
+    ],
+)
+async def test_wrong_wishes_are_refused(start_node: StartNode, wish: Any, said: str) -> None:
+    async with start_node(Voters("a"), usual_workers=3) as node:
+        with pytest.raises(openai.BadRequestError, match=said):
+            await node.sdk.chat.completions.create(
+                model="swarm", messages=HELLO, extra_body={"swarm": wish}
+            )
+
+
+async def test_a_client_that_leaves_in_the_middle_of_a_vote_frees_all(
+    start_node: StartNode,
+) -> None:
+    engine = Voters("a|" * 500, "b|" * 500, "c|" * 500, step_s=0.01)
+    async with start_node(engine, usual_workers=3) as node:
+        stream = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8, stream=True
+        )
+        await anext(aiter(stream))
+        assert engine.running == 1
+        await stream.close()
+        async with asyncio.timeout(1):
+            while engine.running:  # noqa: ASYNC110 - the fake has no event for it
+                await asyncio.sleep(0.01)
