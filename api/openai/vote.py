@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from api.openai.schema import VoteBody
 from swarm.answer import Part, voted
+from swarm.chat.arguments import checks_of
 from swarm.chat.completion import CompletionParser
 from swarm.collect import Poll, Rules, as_heard, collect
 from swarm.consensus.canonical import Reading
@@ -47,14 +48,9 @@ def rules_of(wishes: VoteBody, prompt: Prompt, tools: Sequence[ToolSpec]) -> Rul
         reading=reading,
         decide=decide,
         deadline_s=wishes.deadline_s or _DEADLINE_S,
-        checks={tool.name: _known for tool in tools},
+        checks=checks_of(tools),
         schemas={tool.name: tool.parameters for tool in tools},
     )
-
-
-def _known(_arguments: str) -> str | None:
-    """The name is known and the arguments are an object, or they were no call."""
-    return None
 
 
 def by_vote(
