@@ -8,10 +8,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from swarm.chat.completion import Piece, Reasoning, Text
-from swarm.collect import Draft, Poll
+from swarm.chat.completion import Reasoning, Text
+from swarm.collect import Draft, Piece, Poll
 from swarm.consensus.tally import Standing, Tally, Vote, count
-from swarm.types import DecidedBy, FinishReason, ToolCall, Verdict, WorkerReport
+from swarm.types import DecidedBy, FinishReason, Verdict, WorkerReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Say:
     """A piece of choice `index`; what was said is never taken back."""
 
     index: int
-    piece: Piece | ToolCall
+    piece: Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +152,12 @@ def verdict(
         margin=round(tally.margin, 4),
         tokens_per_s=round(tally.winner.tokens / seconds, 2) if seconds > 0 else 0.0,
         generated_tokens=sum(draft.tokens for draft in drafts),
-        workers=tuple(
-            WorkerReport(d.voter.id, d.state, d.tokens, round(d.tokens_per_s, 2), d.why)
-            for d in drafts
-        ),
+        workers=tuple(map(report_of, drafts)),
         note=note,
     )
+
+
+def report_of(draft: Draft) -> WorkerReport:
+    """What became of one voter."""
+    speed = round(draft.tokens_per_s, 2)
+    return WorkerReport(draft.voter.id, draft.state, draft.tokens, speed, draft.why)

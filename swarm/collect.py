@@ -20,6 +20,9 @@ from swarm.errors import GenerationFailed, SwarmError
 from swarm.types import Candidate, DecidedBy, TokenLogprob, ToolCall
 
 State: TypeAlias = Literal["waiting", "generating", "valid", "abstained", "failed", "cancelled"]
+Piece: TypeAlias = Text | Reasoning | ToolCall
+"""A piece of an answer; a call has its id."""
+
 Heard: TypeAlias = tuple[str, Event]
 """A voter's id and what happened to its answer."""
 
@@ -56,6 +59,7 @@ class Draft:
     cached_tokens: int = 0
     tokens: int = 0
     reasoning_tokens: int = 0
+    pieces: list[Piece] = field(default_factory=list[Piece])
     logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
     began_s: float = 0.0
     ended_s: float = 0.0
@@ -152,10 +156,13 @@ class Poll:
             match piece:
                 case Text(text):
                     draft.text += text
+                    draft.pieces.append(piece)
                 case Reasoning(text):
                     draft.reasoning += text
+                    draft.pieces.append(piece)
                 case Call(name, arguments):
-                    draft.calls.append(ToolCall(self._call_id(), name, arguments))
+                    draft.calls.append(call := ToolCall(self._call_id(), name, arguments))
+                    draft.pieces.append(call)
 
     def _finish(self, draft: Draft, event: Finished, now_s: float) -> None:
         called = event.reason == "stop" and draft.calls
@@ -193,7 +200,7 @@ async def collect(
     """
     began = clock()
     error: SwarmError = GenerationFailed("no worker gave a valid answer")
-    async with _at_once(proposals) as queue:
+    async with at_once(proposals) as (queue, _):
         while True:
             now_s = clock() - began
             course = poll.course(now_s)
@@ -202,7 +209,7 @@ async def collect(
             reason = decided(course, poll.rules.decide)
             if reason is not None:
                 break
-            news = await _next(queue, wake_s(course) - now_s)
+            news = await next_news(queue, wake_s(course) - now_s)
             if news is None:
                 continue
             at, heard = news
@@ -217,15 +224,19 @@ async def collect(
     yield reason
 
 
-_News: TypeAlias = tuple[int, list[Heard] | SwarmError]
+News: TypeAlias = tuple[int, list[Heard] | SwarmError]
+"""What the proposer at this place says, or the error that it ended with."""
 
 
 @asynccontextmanager
-async def _at_once(
+async def at_once(
     proposals: Sequence[AsyncGenerator[list[Heard]]],
-) -> AsyncGenerator[asyncio.Queue[_News]]:
-    """All proposers running; what they say in one queue. Leaving ends them."""
-    queue: asyncio.Queue[_News] = asyncio.Queue()
+) -> AsyncGenerator[tuple[asyncio.Queue[News], list[asyncio.Task[None]]]]:
+    """All proposers running; what they say in one queue, and the task of each.
+
+    Cancelling a task ends its proposer, leaving ends all.
+    """
+    queue: asyncio.Queue[News] = asyncio.Queue()
 
     async def pump(at: int, proposal: AsyncGenerator[list[Heard]]) -> None:
         try:
@@ -238,14 +249,15 @@ async def _at_once(
 
     tasks = [asyncio.create_task(pump(at, proposal)) for at, proposal in enumerate(proposals)]
     try:
-        yield queue
+        yield queue, tasks
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _next(queue: asyncio.Queue[_News], timeout_s: float) -> _News | None:
+async def next_news(queue: asyncio.Queue[News], timeout_s: float) -> News | None:
+    """The next news, None if there are none for so many seconds."""
     try:
         async with asyncio.timeout(max(0.0, timeout_s)):
             return await queue.get()

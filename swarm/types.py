@@ -6,7 +6,16 @@ from typing import Any, Literal, TypeAlias
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls"]
 DecidedBy: TypeAlias = Literal[
-    "only one", "unanimous", "majority", "statistical", "quorum", "all", "first", "best", "deadline"
+    "only one",
+    "unanimous",
+    "majority",
+    "statistical",
+    "quorum",
+    "all",
+    "first",
+    "best",
+    "leader",
+    "deadline",
 ]
 
 

@@ -78,6 +78,7 @@ async def _answer_by_vote(
         parser=lambda: _parser(ask, str(prompt.text)),
         model=model.id,
         base_temperature=pool.temperature(model, ask.sampling.temperature),
+        leader="leader" in (ask.vote.strategy, ask.vote.stream),
     )
     if ask.stream:
         progress = bool(ask.vote.progress)

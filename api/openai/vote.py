@@ -17,7 +17,7 @@ from swarm.consensus.canonical import Reading
 from swarm.consensus.stopping import Decide
 from swarm.consensus.tally import Voter
 from swarm.engines.base import Event
-from swarm.errors import InvalidRequest
+from swarm.lead import led
 from swarm.types import Prompt, ToolSpec, Verdict
 from swarm.workers import Crew, temperatures
 
@@ -39,8 +39,6 @@ def rules_of(wishes: VoteBody, prompt: Prompt, tools: Sequence[ToolSpec]) -> Rul
             decide = strategy
         case "exact" | "json" | "code" | "medoid":
             reading = strategy
-        case "leader":
-            raise InvalidRequest("swarm.strategy: leader is not served yet", param="swarm.strategy")
         case _:
             pass
     return Rules(
@@ -62,6 +60,7 @@ def by_vote(
     parser: Callable[[], CompletionParser],
     model: str,
     base_temperature: float,
+    leader: bool = False,
 ) -> AsyncGenerator[list[Part]]:
     """The parts of an answer that this node's workers vote on; `prompt.n` best are given."""
     clock = asyncio.get_running_loop().time
@@ -75,9 +74,25 @@ def by_vote(
         call_id=lambda: f"call_{secrets.token_hex(11)}{next(numbers):02x}",
     )
     spread = temperatures(base_temperature, crew.size)
+    if leader:
+        # The leader goes on alone, so each worker is a request that can be cancelled by itself.
+        alone = [replace(prompt, n=1, temperatures=(warmth,)) for warmth in spread]
+        proposals = {
+            name: as_heard(generate(_seeded(draws, at)), [name])
+            for at, (name, draws) in enumerate(zip(ids, alone, strict=True))
+        }
+        return led(poll, proposals, clock=clock, note=crew.note)
     draws = replace(prompt, n=crew.size, temperatures=spread)
     course = collect(poll, [as_heard(generate(draws), ids)], [ids], clock=clock)
     return voted(poll, course, n=prompt.n, clock=clock, note=crew.note)
+
+
+def _seeded(prompt: Prompt, at: int) -> Prompt:
+    """The same prompt with the seed that the engine would give its `at`-th sequence."""
+    seed = prompt.sampling.seed
+    if seed is None:
+        return prompt
+    return replace(prompt, sampling=replace(prompt.sampling, seed=seed + at))
 
 
 def log_verdict(label: str, verdict: Verdict) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from api.openai.reply import Envelope, logprobs_object
 from api.sse import DONE, data
 from swarm.answer import Course, End, Part, Say
-from swarm.chat.completion import Piece, Reasoning, Text
+from swarm.chat.completion import Reasoning, Text
+from swarm.collect import Piece
 from swarm.engines.base import Finished
 from swarm.errors import GenerationFailed
 from swarm.types import ToolCall, Verdict, WorkerReport
@@ -82,12 +83,12 @@ class _Choice:
     reason: str | None = None
     logprobs: dict[str, Any] | None = None
 
-    def add(self, piece: Piece | ToolCall) -> None:
+    def add(self, piece: Piece) -> None:
         if isinstance(piece, Text):
             self.text += piece.text
         elif isinstance(piece, Reasoning):
             self.reasoning += piece.text
-        elif isinstance(piece, ToolCall):
+        else:
             self.calls.append(call_object(piece))
 
     def body(self, index: int) -> dict[str, Any]:
@@ -194,13 +195,11 @@ class VotedStream:
                 self._verdict = part
                 return b"".join(self._last(end, part) for end in self._ends)
 
-    def _delta(self, index: int, piece: Piece | ToolCall) -> dict[str, Any]:
+    def _delta(self, index: int, piece: Piece) -> dict[str, Any]:
         if isinstance(piece, Text):
             return {"content": piece.text}
         if isinstance(piece, Reasoning):
             return {"reasoning_content": piece.text}
-        if not isinstance(piece, ToolCall):
-            raise TypeError("a voted call has an id")
         at = self._calls[index] = self._calls.get(index, -1) + 1
         return {"tool_calls": [{"index": at, **call_object(piece)}]}
 

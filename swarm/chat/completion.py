@@ -43,6 +43,11 @@ class CompletionParser:
         """Whether the next text will belong to the reasoning."""
         return self._splitter.in_reasoning
 
+    @property
+    def calls_begun(self) -> bool:
+        """Whether a call is being written, or was."""
+        return self.calls_seen > 0 or (self._calls is not None and self._calls.inside)
+
     def feed(self, text: str) -> list[Piece]:
         """The pieces that `text` completes, in order."""
         pieces: list[Piece] = []

@@ -63,6 +63,11 @@ class CallParser:
         self._in_string = False
         self._after_call = False
 
+    @property
+    def inside(self) -> bool:
+        """Whether the text so far ends within a call."""
+        return self._inside
+
     def feed(self, text: str) -> list[Piece]:
         """The pieces that `text` completes, in order."""
         if not self._inside and not self._held and not self._after_call and _is_plain(text):

@@ -12,6 +12,7 @@ from swarm.collect import Heard, Poll, Rules, collect
 from swarm.consensus.tally import Voter
 from swarm.engines.base import Delta, Finished, Started
 from swarm.errors import EngineLost, GenerationFailed, SwarmError
+from swarm.lead import led
 from swarm.types import ToolCall, Verdict
 
 Script = list[str] | SwarmError
@@ -156,3 +157,51 @@ async def test_at_the_deadline_those_who_have_answered_decide():
     parts = [part async for step in voted(poll, course, clock=clock) for part in step]
     assert verdict_of(parts).decided_by == "deadline"
     assert text_of(parts) == "yes"
+
+
+async def lead(*scripts: Script) -> list[Part]:
+    """All parts of an answer by a leader."""
+    clock = Clock()
+    names = [f"v{at}" for at in range(len(scripts))]
+    poll = Poll(
+        [Voter(name) for name in names],
+        Rules(seed="s"),
+        parser=lambda: CompletionParser(calls_offered=True, reasoning_opened=False),
+        call_id=lambda: "call_1",
+    )
+    proposals = {n: speak([n], [s], []) for n, s in zip(names, scripts, strict=True)}
+    return [part async for step in led(poll, proposals, clock=clock) for part in step]
+
+
+async def test_the_first_of_the_most_frequent_kind_leads():
+    call = '<tool_call>{"name": "read", "arguments": {}}</tool_call>'
+    parts = await lead(["no ", "call"], [call], [call])
+    assert verdict_of(parts).winner == "v1"
+    assert verdict_of(parts).support == pytest.approx(2 / 3, abs=1e-3)
+    assert [p.reason for p in parts if isinstance(p, End)] == ["tool_calls"]
+
+
+async def test_who_fails_before_it_begins_does_not_lead():
+    parts = await lead(EngineLost("gone"), ["yes ", "it is"])
+    assert text_of(parts) == "yes it is"
+    assert verdict_of(parts).winner == "v1"
+
+
+async def test_a_leader_that_fails_in_the_middle_is_an_error():
+    async def broken() -> AsyncGenerator[list[Heard]]:
+        yield [("v0", Started(5, 0)), ("v0", Delta(0, "yes ", 1))]
+        raise EngineLost("gone")
+
+    poll = Poll(
+        [Voter("v0")],
+        Rules(seed="s"),
+        parser=lambda: CompletionParser(calls_offered=False, reasoning_opened=False),
+        call_id=str,
+    )
+    with pytest.raises(EngineLost, match="gone"):
+        [part async for part in led(poll, {"v0": broken()}, clock=Clock())]
+
+
+async def test_when_nobody_can_lead_the_last_error_is_raised():
+    with pytest.raises(EngineLost, match="gone"):
+        await lead(EngineLost("gone"), EngineLost("gone"))

@@ -1,0 +1,127 @@
+"""One worker's answer as it is generated; the others only say which kind of answer is due.
+
+For low latency: all begin, the kinds of their openings are counted, the first worker of the
+winning kind goes on alone.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Mapping
+
+from swarm.answer import Course, End, Part, Say, report_of
+from swarm.collect import Draft, Heard, News, Poll, at_once, next_news
+from swarm.errors import GenerationFailed, SwarmError
+from swarm.types import Verdict
+
+
+async def led(
+    poll: Poll,
+    proposals: Mapping[str, AsyncGenerator[list[Heard]]],
+    *,
+    clock: Callable[[], float],
+    note: str | None = None,
+) -> AsyncGenerator[list[Part]]:
+    """The parts of an answer by a leader; each voter has a proposal of its own.
+
+    Raises the leader's error, or that of the last to fail where no leader can be found.
+    """
+    began, sent = clock(), 0
+    async with at_once(list(proposals.values())) as (queue, tasks):
+        yield [Course(f"{len(proposals)} workers begin")]
+        race = _Race(poll, list(proposals), queue, lambda: clock() - began)
+        leader = await race.leader()
+        for task, name in zip(tasks, proposals, strict=True):
+            if name != leader.voter.id:
+                task.cancel()
+        while leader.open or len(leader.pieces) > sent:
+            fresh, sent = leader.pieces[sent:], len(leader.pieces)
+            if fresh:
+                yield [Say(0, piece) for piece in fresh]
+            if leader.open:
+                await race.hear()
+    if leader.candidate is None:
+        raise race.error
+    poll.close()
+    yield [End(0, leader.candidate.finish, leader), _verdict(poll, leader, clock() - began, note)]
+
+
+class _Race:
+    """The voters until one of them leads, and the leader after that."""
+
+    def __init__(
+        self,
+        poll: Poll,
+        names: list[str],
+        queue: asyncio.Queue[News],
+        elapsed: Callable[[], float],
+    ) -> None:
+        self._poll = poll
+        self._names = names
+        self._queue = queue
+        self._elapsed = elapsed
+        self.error: SwarmError = GenerationFailed("no worker has begun an answer")
+
+    async def leader(self) -> Draft:
+        """The leader, as soon as there is one. Raises the last error if all have failed."""
+        while any(map(_in_play, self._poll.drafts.values())):
+            leader = chosen(self._poll)
+            if leader is not None:
+                return leader
+            await self.hear()
+        raise self.error
+
+    async def hear(self) -> None:
+        """Take the next news. Raises GenerationFailed at the deadline."""
+        limit_s = self._poll.rules.deadline_s
+        news = await next_news(self._queue, limit_s - self._elapsed())
+        if news is None:
+            raise GenerationFailed(f"the answer is not complete after {limit_s:.0f} s")
+        at, heard = news
+        if isinstance(heard, SwarmError):
+            if self._poll.lose([self._names[at]], str(heard)):
+                self.error = heard
+            return
+        for voter, event in heard:
+            self._poll.hear(voter, event, self._elapsed())
+
+
+def opening(draft: Draft) -> str | None:
+    """The kind of answer that has begun, or None while that cannot be said."""
+    if draft.calls or draft.parser.calls_begun:
+        return "tools"
+    return "text" if draft.text.strip() else None
+
+
+def chosen(poll: Poll) -> Draft | None:
+    """The leader, once every voter has begun: the first of the most frequent kind."""
+    drafts = [draft for draft in poll.drafts.values() if _in_play(draft)]
+    kinds = [opening(draft) for draft in drafts]
+    if not drafts or None in kinds:
+        return None
+    kind = Counter(kinds).most_common(1)[0][0]
+    return next(draft for draft, own in zip(drafts, kinds, strict=True) if own == kind)
+
+
+def _in_play(draft: Draft) -> bool:
+    return draft.open or draft.state == "valid"
+
+
+def _verdict(poll: Poll, leader: Draft, seconds: float, note: str | None) -> Verdict:
+    drafts = list(poll.drafts.values())
+    states = [draft.state for draft in drafts]
+    alike = sum(opening(draft) == opening(leader) for draft in drafts) / len(drafts)
+    return Verdict(
+        strategy="leader",
+        decided_by="leader",
+        winner=leader.voter.id,
+        asked=len(drafts),
+        valid=states.count("valid"),
+        abstained=states.count("abstained") + states.count("failed"),
+        cancelled=states.count("cancelled"),
+        support=round(alike, 4),
+        margin=round(2 * alike - 1, 4),
+        tokens_per_s=round(leader.tokens / seconds, 2) if seconds > 0 else 0.0,
+        generated_tokens=sum(draft.tokens for draft in drafts),
+        workers=tuple(map(report_of, drafts)),
+        note=note,
+    )
