@@ -199,3 +199,31 @@ def test_a_port_in_use_names_the_holder(nano: RunningNode, tmp_path: Path) -> No
 @pytest.mark.parametrize("path", ["/health", "/metrics", "/v1/models", "/v1/models/swarm-nano"])
 def test_what_can_be_read_is_there(nano: RunningNode, path: str) -> None:
     assert nano.get(path)[0] == 200
+
+
+def test_workers_vote_and_the_verdict_is_told(nano: RunningNode) -> None:
+    raw = nano.sdk().chat.completions.with_raw_response.create(
+        model="swarm",
+        messages=WHO,
+        temperature=0.8,
+        extra_body={"swarm": {"voters": 5, "decide": "all"}},
+    )
+    verdict: Any = raw.parse().usage.swarm  # type: ignore[union-attr]
+    assert verdict["asked"] == verdict["valid"] + verdict["abstained"] == 5
+    assert raw.headers["x-swarm-voters"] == "5"
+    assert sum(worker["tokens"] for worker in verdict["workers"]) == verdict["generated_tokens"]
+
+
+def test_a_leader_streams_what_it_generates(nano: RunningNode) -> None:
+    stream = nano.sdk().chat.completions.create(
+        model="swarm",
+        messages=WHO,
+        temperature=0.8,
+        stream=True,
+        extra_body={"swarm": {"strategy": "leader", "voters": 3}},
+    )
+    chunks = list(stream)
+    texts = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices[0].delta.content]
+    verdict: Any = chunks[-1].swarm  # type: ignore[attr-defined]
+    assert len(texts) > 3
+    assert (verdict["strategy"], verdict["asked"]) == ("leader", 3)

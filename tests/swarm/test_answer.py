@@ -165,7 +165,7 @@ async def lead(*scripts: Script) -> list[Part]:
     names = [f"v{at}" for at in range(len(scripts))]
     poll = Poll(
         [Voter(name) for name in names],
-        Rules(seed="s"),
+        Rules(seed="s", checks={"read": lambda _: None}),
         parser=lambda: CompletionParser(calls_offered=True, reasoning_opened=False),
         call_id=lambda: "call_1",
     )
