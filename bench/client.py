@@ -59,10 +59,17 @@ async def streamed(server: Server, prompt: str, *, max_tokens: int) -> Timing:
     return await _stream(_completions(server), _body(prompt, max_tokens))
 
 
-async def chat(server: Server, messages: Sequence[dict[str, str]], *, max_tokens: int) -> Timing:
-    """One answer in a conversation, streamed."""
-    body = {"model": "swarm", "messages": list(messages), "max_tokens": max_tokens, **SAMPLING}
-    return await _stream(f"{server.url}/v1/chat/completions", body)
+async def chat(
+    server: Server,
+    messages: Sequence[dict[str, str]],
+    *,
+    max_tokens: int,
+    model: str = "swarm-fast",
+    **fields: object,
+) -> Timing:
+    """One answer in a conversation, streamed; of one worker unless another model id is named."""
+    body = {"model": model, "messages": list(messages), "max_tokens": max_tokens, **SAMPLING}
+    return await _stream(f"{server.url}/v1/chat/completions", {**body, **fields})
 
 
 async def at_once(server: Server, prompts: Sequence[str], *, max_tokens: int) -> list[Timing]:
@@ -109,7 +116,8 @@ def _text(chunk: dict[str, Any]) -> str:
     if not chunk.get("choices"):
         return ""
     choice = chunk["choices"][0]
-    return choice.get("text") or choice.get("delta", {}).get("content") or ""
+    delta = choice.get("delta", {})
+    return choice.get("text") or delta.get("content") or delta.get("reasoning_content") or ""
 
 
 def _count(timing: Timing, usage: dict[str, Any]) -> None:
