@@ -152,3 +152,17 @@ async def test_closing_ends_every_engine() -> None:
     engines = FakeEngine(), FakeEngine()
     await pool_of(*engines).aclose()
     assert all(engine.closed for engine in engines)
+
+
+async def test_the_crew_shrinks_while_others_generate() -> None:
+    pool = pool_of(FakeEngine(step_s=0.05))
+    model = pool.resolve("swarm")
+    assert pool.crew(model, 8, temperature=0.8, n=1).size == 8
+    running = pool.generate(model, replace(PROMPT, n=6))
+    await anext(running)
+    assert pool.crew(model, 2, temperature=0.8, n=1).size == 2
+    with pytest.raises(Overloaded, match="2 are free"):
+        pool.crew(model, 3, temperature=0.8, n=1)
+    assert pool.crew(model, None, temperature=0.8, n=5).note == "2 of 5 workers: the node is busy"
+    await running.aclose()
+    assert pool.crew(model, 8, temperature=0.8, n=1).size == 8
