@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 import urllib.request
 from pathlib import Path
@@ -227,3 +228,12 @@ def test_a_leader_streams_what_it_generates(nano: RunningNode) -> None:
     verdict: Any = chunks[-1].swarm  # type: ignore[attr-defined]
     assert len(texts) > 3
     assert (verdict["strategy"], verdict["asked"]) == ("leader", 3)
+
+
+def test_a_model_in_the_folder_models_is_served(endless_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    shutil.copy(endless_model, tmp_path / "models" / "mine.gguf")
+    with running_node(tmp_path) as node:
+        said = node.sdk().completions.create(model="mine", prompt="hello", max_tokens=2)
+        assert said.model == "mine"
+        assert "the largest in models" in node.said()
