@@ -3,7 +3,7 @@
 The way of a voted request, top to bottom: collect, count, say the winner, report the verdict.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,7 +11,7 @@ from typing import TypeAlias
 from swarm.chat.completion import Reasoning, Text
 from swarm.collect import Draft, Piece, Poll
 from swarm.consensus.tally import Standing, Tally, Vote, count
-from swarm.types import DecidedBy, FinishReason, Verdict, WorkerReport
+from swarm.types import Candidate, DecidedBy, FinishReason, Verdict, WorkerReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,9 @@ class End:
     draft: Draft
 
 
+Judge: TypeAlias = Callable[[list[Candidate]], Awaitable[int | None]]
+"""Picks one of several candidates by its place, or none."""
+
 Part: TypeAlias = Say | Course | End | Verdict
 
 
@@ -47,12 +50,14 @@ async def voted(
     *,
     n: int = 1,
     clock: Callable[[], float],
+    judge: Judge | None = None,
     note: str | None = None,
 ) -> AsyncGenerator[list[Part]]:
     """The parts of an answer by vote, the verdict last.
 
     Text that every candidate shares that can still win goes out early, if there is one choice;
-    the `n` best distinct candidates follow when it is decided, each whole and real.
+    the `n` best distinct candidates follow when it is decided, each whole and real. A judge is
+    asked where there is more than one class; one that picks none leaves it to the count.
     """
     began = clock()
     said, told, reason = "", -1, None
@@ -74,6 +79,10 @@ async def voted(
     if reason is None:
         raise RuntimeError("a vote ends with a reason")
     tally = count(poll.votes, seed=poll.rules.seed)
+    if judge is not None and len(tally.standings) > 1:
+        picked = await judge([standing.best.candidate for standing in tally.standings])
+        if picked is not None:
+            tally, reason = tally.led_by(picked), "judge"
     yield _winners(poll, tally.best(n), said)
     yield [verdict(poll, tally, reason, seconds=clock() - began, note=note)]
 

@@ -15,6 +15,7 @@ DecidedBy: TypeAlias = Literal[
     "first",
     "best",
     "leader",
+    "judge",
     "deadline",
 ]
 

@@ -3,7 +3,10 @@
 import asyncio
 import json
 import secrets
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -21,7 +24,7 @@ from api.openai.reply import (
 )
 from api.openai.schema import ChatBody
 from api.openai.translate import ChatAsk, chat_ask
-from api.openai.vote import by_vote, log_verdict, rules_of
+from api.openai.vote import by_vote, judged, log_verdict, rules_of
 from api.openai.voted import VotedStream, verdict_headers, verdict_of_one, whole
 from api.sse import DONE, data, stream_answer
 from swarm.chat.completion import CompletionParser, Piece, Reasoning, Text
@@ -29,7 +32,14 @@ from swarm.chat.reasoning import OPEN as REASONING_MARK
 from swarm.chat.tool_calls import Call
 from swarm.engines.base import Delta, Event, Finished
 from swarm.pool import ServedModel
-from swarm.types import FinishReason, Prompt, TokenLogprob, Verdict
+from swarm.types import (
+    FinishReason,
+    Message,
+    Prompt,
+    SamplingParams,
+    TokenLogprob,
+    Verdict,
+)
 from swarm.workers import ONE_WORKER, Crew
 
 
@@ -70,15 +80,32 @@ async def _answer_by_vote(
     label = request_label(request)
     metrics = request.app[METRICS]
     pool = request.app[POOL]
+    rules = rules_of(ask.vote, prompt, ask.tools)
+
+    def generate(draws: Prompt) -> AsyncGenerator[list[Event]]:
+        return metrics.watch(pool.generate(model, draws), label=label)
+
+    async def ask_judge(question: str) -> AsyncGenerator[list[Event]]:
+        messages = (*ask.messages, Message("user", question))
+        render = pool.template(model).render
+        text = await asyncio.to_thread(render, messages, (), ask.template_options)
+        sampling = SamplingParams(temperature=0, max_tokens=16)
+        async with aclosing(generate(Prompt(text, sampling))) as events:
+            async for step in events:
+                yield step
+
     parts = by_vote(
         prompt,
-        lambda draws: metrics.watch(pool.generate(model, draws), label=label),
-        rules_of(ask.vote, prompt, ask.tools),
+        generate,
+        rules,
         workers,
         parser=lambda: _parser(ask, str(prompt.text)),
         model=model.id,
         base_temperature=pool.temperature(model, ask.sampling.temperature),
         leader="leader" in (ask.vote.strategy, ask.vote.stream),
+        judge=partial(judged, ask=ask_judge, seed=rules.seed)
+        if ask.vote.strategy == "judge"
+        else None,
     )
     if ask.stream:
         progress = bool(ask.vote.progress)

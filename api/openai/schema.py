@@ -168,7 +168,9 @@ class VoteBody(_Body):
     """How the swarm shall answer; every field is also a header, such as `x-swarm-voters`."""
 
     strategy: (
-        Literal["auto", "exact", "tools", "json", "code", "medoid", "first", "best", "leader"]
+        Literal[
+            "auto", "exact", "tools", "json", "code", "medoid", "first", "best", "leader", "judge"
+        ]
         | None
     ) = None
     voters: int | None = Field(None, ge=1, le=256)

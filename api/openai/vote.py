@@ -6,19 +6,21 @@ import itertools
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 
 from api.openai.schema import VoteBody
-from swarm.answer import Part, voted
+from swarm.answer import Judge, Part, voted
 from swarm.chat.arguments import checks_of
 from swarm.chat.completion import CompletionParser
 from swarm.collect import Poll, Rules, as_heard, collect
 from swarm.consensus.canonical import Reading
+from swarm.consensus.judge import order_of, picked, question
 from swarm.consensus.stopping import Decide
 from swarm.consensus.tally import Voter
-from swarm.engines.base import Event
+from swarm.engines.base import Delta, Event
 from swarm.lead import led
-from swarm.types import Prompt, ToolSpec, Verdict
+from swarm.types import Candidate, Prompt, ToolSpec, Verdict
 from swarm.workers import Crew, temperatures
 
 logger = logging.getLogger(__name__)
@@ -37,6 +39,8 @@ def rules_of(wishes: VoteBody, prompt: Prompt, tools: Sequence[ToolSpec]) -> Rul
     match strategy:
         case "first" | "best":
             decide = strategy
+        case "judge":
+            decide = "all"
         case "exact" | "json" | "code" | "medoid":
             reading = strategy
         case _:
@@ -61,6 +65,7 @@ def by_vote(
     model: str,
     base_temperature: float,
     leader: bool = False,
+    judge: Judge | None = None,
 ) -> AsyncGenerator[list[Part]]:
     """The parts of an answer that this node's workers vote on; `prompt.n` best are given."""
     clock = asyncio.get_running_loop().time
@@ -84,7 +89,23 @@ def by_vote(
         return led(poll, proposals, clock=clock, note=crew.note)
     draws = replace(prompt, n=crew.size, temperatures=spread)
     course = collect(poll, [as_heard(generate(draws), ids)], [ids], clock=clock)
-    return voted(poll, course, n=prompt.n, clock=clock, note=crew.note)
+    return voted(poll, course, n=prompt.n, clock=clock, judge=judge, note=crew.note)
+
+
+async def judged(
+    candidates: list[Candidate],
+    ask: Callable[[str], AsyncGenerator[list[Event]]],
+    *,
+    seed: str,
+) -> int | None:
+    """Which candidate one worker prefers, by its place; `ask` puts a question to it."""
+    order = order_of(len(candidates), seed)
+    reply = ""
+    async with aclosing(ask(question([candidates[at] for at in order]))) as events:
+        async for step in events:
+            reply += "".join(event.text for event in step if isinstance(event, Delta))
+    place = picked(reply, len(order))
+    return None if place is None else order[place]
 
 
 def _seeded(prompt: Prompt, at: int) -> Prompt:

@@ -70,6 +70,12 @@ class Tally:
     def winner(self) -> Candidate:
         return self.standings[0].best.candidate
 
+    def led_by(self, place: int) -> "Tally":
+        """The same classes with the one at this place first."""
+        chosen = self.standings[place]
+        others = [standing for standing in self.standings if standing is not chosen]
+        return Tally((chosen, *others), self.weight)
+
     def best(self, n: int) -> list[Vote]:
         """The `n` best candidates: one of each class first, then others of the best classes."""
         first = [standing.best for standing in self.standings]

@@ -159,6 +159,37 @@ async def test_a_leader_is_of_the_kind_that_most_have_begun(start_node: StartNod
     assert said.usage.swarm["winner"] == "1"  # type: ignore[union-attr]
 
 
+async def test_a_judge_picks_and_the_count_decides_where_it_picks_none(
+    start_node: StartNode,
+) -> None:
+    class Judged(Voters):
+        reply = "2"
+
+        async def generate(self, prompt: Prompt) -> AsyncGenerator[list[Event]]:
+            if prompt.n == 1:
+                self.scripts = (self.reply,)
+            async for step in super().generate(prompt):
+                yield step
+
+    async def ask(engine: Judged) -> Any:
+        async with start_node(engine, usual_workers=3) as node:
+            return await node.sdk.chat.completions.create(
+                model="swarm", messages=HELLO, temperature=0.8,
+                extra_body={"swarm": {"strategy": "judge"}},
+            )  # fmt: skip
+
+    engine = Judged("Answer: 1", "Answer: 1", "Answer: 2")
+    said = await ask(engine)
+    shown = str(engine.prompts[1].text)
+    assert said.usage.swarm["decided_by"] == "judge"
+    assert shown.index(said.choices[0].message.content) > shown.index("Answer 2:")
+    none = Judged("Answer: 1", "Answer: 1", "Answer: 2")
+    none.reply = "I cannot say"
+    said = await ask(none)
+    assert said.choices[0].message.content == "Answer: 1"
+    assert said.usage.swarm["decided_by"] == "all"
+
+
 async def test_n_best_distinct_answers(start_node: StartNode) -> None:
     engine = Voters("Answer: 1", "Answer: 2", "Answer: 1")
     async with start_node(engine, usual_workers=3) as node:
