@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from swarm.chat.completion import CompletionParser, Reasoning, Text
@@ -132,6 +133,22 @@ class Poll:
                 draft.tokens = event.completion_tokens
                 self._finish(draft, event, now_s)
 
+    def take(
+        self, news: "News", voters: Sequence[Sequence[str]], now_s: float
+    ) -> SwarmError | None:
+        """Take what a proposer says; the error that it ended with, if that cost answers.
+
+        `voters` are those of each proposer. An error that is not ours is raised.
+        """
+        at, said = news
+        if isinstance(said, SwarmError):
+            return said if self.lose(voters[at], str(said)) else None
+        if isinstance(said, BaseException):
+            raise said
+        for voter, event in said:
+            self.hear(voter, event, now_s)
+        return None
+
     def lose(self, voters: Sequence[str], why: str) -> bool:
         """Those of these voters that have not answered have failed: they abstain. Any of them?"""
         lost = [draft for voter in voters if (draft := self.drafts[voter]).open]
@@ -212,11 +229,8 @@ async def collect(
             news = await next_news(queue, wake_s(course) - now_s)
             if news is None:
                 continue
-            at, heard = news
-            if isinstance(heard, SwarmError) and poll.lose(voters[at], str(heard)):
-                error = heard
-            for voter, event in [] if isinstance(heard, SwarmError) else heard:
-                poll.hear(voter, event, clock() - began)
+            failure = poll.take(news, voters, clock() - began)
+            error = failure or error
             yield None
     poll.close()
     if not poll.votes:
@@ -224,7 +238,7 @@ async def collect(
     yield reason
 
 
-News: TypeAlias = tuple[int, list[Heard] | SwarmError]
+News: TypeAlias = tuple[int, list[Heard] | BaseException]
 """What the proposer at this place says, or the error that it ended with."""
 
 
@@ -239,15 +253,18 @@ async def at_once(
     queue: asyncio.Queue[News] = asyncio.Queue()
 
     async def pump(at: int, proposal: AsyncGenerator[list[Heard]]) -> None:
-        try:
-            async with aclosing(proposal):
-                async for heard in proposal:
-                    queue.put_nowait((at, heard))
-            queue.put_nowait((at, GenerationFailed("it ended without an answer")))
-        except SwarmError as error:
+        async with aclosing(proposal):
+            async for heard in proposal:
+                queue.put_nowait((at, heard))
+        raise GenerationFailed("it ended without an answer")
+
+    def ended(at: int, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
             queue.put_nowait((at, error))
 
     tasks = [asyncio.create_task(pump(at, proposal)) for at, proposal in enumerate(proposals)]
+    for at, task in enumerate(tasks):
+        task.add_done_callback(partial(ended, at))
     try:
         yield queue, tasks
     finally:

@@ -56,7 +56,7 @@ class _Race:
         elapsed: Callable[[], float],
     ) -> None:
         self._poll = poll
-        self._names = names
+        self._voters = [[name] for name in names]
         self._queue = queue
         self._elapsed = elapsed
         self.error: SwarmError = GenerationFailed("no worker has begun an answer")
@@ -76,13 +76,8 @@ class _Race:
         news = await next_news(self._queue, limit_s - self._elapsed())
         if news is None:
             raise GenerationFailed(f"the answer is not complete after {limit_s:.0f} s")
-        at, heard = news
-        if isinstance(heard, SwarmError):
-            if self._poll.lose([self._names[at]], str(heard)):
-                self.error = heard
-            return
-        for voter, event in heard:
-            self._poll.hear(voter, event, self._elapsed())
+        failure = self._poll.take(news, self._voters, self._elapsed())
+        self.error = failure or self.error
 
 
 def opening(draft: Draft) -> str | None:

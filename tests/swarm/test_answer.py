@@ -205,3 +205,23 @@ async def test_a_leader_that_fails_in_the_middle_is_an_error():
 async def test_when_nobody_can_lead_the_last_error_is_raised():
     with pytest.raises(EngineLost, match="gone"):
         await lead(EngineLost("gone"), EngineLost("gone"))
+
+
+async def test_a_bug_in_a_proposer_is_seen_at_once():
+    async def broken() -> AsyncGenerator[list[Heard]]:
+        yield [("v0", Started(5, 0))]
+        raise ZeroDivisionError
+
+    def poll() -> Poll:
+        return Poll(
+            [Voter("v0")],
+            Rules(seed="s"),
+            parser=lambda: CompletionParser(calls_offered=False, reasoning_opened=False),
+            call_id=str,
+        )
+
+    course = collect(box := poll(), [broken()], [["v0"]], clock=Clock())
+    with pytest.raises(ZeroDivisionError):
+        [part async for part in voted(box, course, clock=Clock())]
+    with pytest.raises(ZeroDivisionError):
+        [part async for part in led(poll(), {"v0": broken()}, clock=Clock())]
