@@ -146,20 +146,35 @@ def _winners(poll: Poll, votes: list[Vote], said: str) -> list[Part]:
 def verdict(
     poll: Poll, tally: Tally, reason: DecidedBy, *, seconds: float, note: str | None = None
 ) -> Verdict:
-    """The numbers behind the answer."""
+    """The numbers behind an answer that was counted out."""
+    winner = poll.drafts[tally.winner.voter]
+    return verdict_on(poll, winner, reason, tally.support, tally.margin, seconds=seconds, note=note)
+
+
+def verdict_on(
+    poll: Poll,
+    winner: Draft,
+    reason: DecidedBy,
+    support: float,
+    margin: float,
+    *,
+    seconds: float,
+    note: str | None = None,
+) -> Verdict:
+    """The numbers of all voters beside those of the winner."""
     drafts = list(poll.drafts.values())
     states = [draft.state for draft in drafts]
     return Verdict(
-        strategy=poll.rules.reading,
+        strategy=poll.rules.strategy,
         decided_by=reason,
-        winner=tally.winner.voter,
+        winner=winner.voter.id,
         asked=len(drafts),
         valid=states.count("valid"),
         abstained=states.count("abstained") + states.count("failed"),
         cancelled=states.count("cancelled"),
-        support=round(tally.support, 4),
-        margin=round(tally.margin, 4),
-        tokens_per_s=round(tally.winner.tokens / seconds, 2) if seconds > 0 else 0.0,
+        support=round(support, 4),
+        margin=round(margin, 4),
+        tokens_per_s=round(winner.tokens / seconds, 2) if seconds > 0 else 0.0,
         generated_tokens=sum(draft.tokens for draft in drafts),
         workers=tuple(map(report_of, drafts)),
         note=note,

@@ -32,11 +32,13 @@ Heard: TypeAlias = tuple[str, Event]
 class Rules:
     """How the candidates of one request are read, judged and counted.
 
+    `strategy` is the asker's word for the rest, told in the verdict.
     `checks` say what is wrong with a call's arguments, by the tool's name; `schemas` are the
     tools' own, for their defaults. `wanted` is what a response format asks of a text.
     """
 
     seed: str
+    strategy: str = "auto"
     reading: Reading = "auto"
     decide: Decide = "exact"
     deadline_s: float = 300.0

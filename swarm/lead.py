@@ -8,10 +8,9 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 
-from swarm.answer import Course, End, Part, Say, report_of
+from swarm.answer import Course, End, Part, Say, may_win, verdict_on
 from swarm.collect import Draft, Heard, News, Poll, at_once, next_news
 from swarm.errors import GenerationFailed, SwarmError
-from swarm.types import Verdict
 
 
 async def led(
@@ -42,7 +41,11 @@ async def led(
     if leader.candidate is None:
         raise race.error
     poll.close()
-    yield [End(0, leader.candidate.finish, leader), _verdict(poll, leader, clock() - began, note)]
+    kinds = [opening(draft) for draft in poll.drafts.values()]
+    alike = kinds.count(opening(leader)) / len(kinds)
+    seconds = clock() - began
+    told = verdict_on(poll, leader, "leader", alike, 2 * alike - 1, seconds=seconds, note=note)
+    yield [End(0, leader.candidate.finish, leader), told]
 
 
 class _Race:
@@ -63,7 +66,7 @@ class _Race:
 
     async def leader(self) -> Draft:
         """The leader, as soon as there is one. Raises the last error if all have failed."""
-        while any(map(_in_play, self._poll.drafts.values())):
+        while any(map(may_win, self._poll.drafts.values())):
             leader = chosen(self._poll)
             if leader is not None:
                 return leader
@@ -89,34 +92,9 @@ def opening(draft: Draft) -> str | None:
 
 def chosen(poll: Poll) -> Draft | None:
     """The leader, once every voter has begun: the first of the most frequent kind."""
-    drafts = [draft for draft in poll.drafts.values() if _in_play(draft)]
+    drafts = [draft for draft in poll.drafts.values() if may_win(draft)]
     kinds = [opening(draft) for draft in drafts]
     if not drafts or None in kinds:
         return None
     kind = Counter(kinds).most_common(1)[0][0]
     return next(draft for draft, own in zip(drafts, kinds, strict=True) if own == kind)
-
-
-def _in_play(draft: Draft) -> bool:
-    return draft.open or draft.state == "valid"
-
-
-def _verdict(poll: Poll, leader: Draft, seconds: float, note: str | None) -> Verdict:
-    drafts = list(poll.drafts.values())
-    states = [draft.state for draft in drafts]
-    alike = sum(opening(draft) == opening(leader) for draft in drafts) / len(drafts)
-    return Verdict(
-        strategy="leader",
-        decided_by="leader",
-        winner=leader.voter.id,
-        asked=len(drafts),
-        valid=states.count("valid"),
-        abstained=states.count("abstained") + states.count("failed"),
-        cancelled=states.count("cancelled"),
-        support=round(alike, 4),
-        margin=round(2 * alike - 1, 4),
-        tokens_per_s=round(leader.tokens / seconds, 2) if seconds > 0 else 0.0,
-        generated_tokens=sum(draft.tokens for draft in drafts),
-        workers=tuple(map(report_of, drafts)),
-        note=note,
-    )

@@ -31,6 +31,7 @@ from swarm.chat.completion import CompletionParser, Piece, Reasoning, Text
 from swarm.chat.reasoning import OPEN as REASONING_MARK
 from swarm.chat.tool_calls import Call
 from swarm.engines.base import Delta, Event, Finished
+from swarm.errors import InvalidRequest
 from swarm.pool import ServedModel
 from swarm.types import (
     FinishReason,
@@ -81,6 +82,9 @@ async def _answer_by_vote(
     metrics = request.app[METRICS]
     pool = request.app[POOL]
     rules = rules_of(ask.vote, prompt, ask.tools)
+    leader = "leader" in (ask.vote.strategy, ask.vote.stream)
+    if leader and ask.n > 1:
+        raise InvalidRequest(f"a leader gives one answer, not {ask.n}", param="n")
 
     def generate(draws: Prompt) -> AsyncGenerator[list[Event]]:
         return metrics.watch(pool.generate(model, draws), label=label)
@@ -102,7 +106,7 @@ async def _answer_by_vote(
         parser=lambda: _parser(ask, str(prompt.text)),
         model=model.id,
         base_temperature=pool.temperature(model, ask.sampling.temperature),
-        leader="leader" in (ask.vote.strategy, ask.vote.stream),
+        leader=leader,
         judge=partial(judged, ask=ask_judge, seed=rules.seed)
         if ask.vote.strategy == "judge"
         else None,

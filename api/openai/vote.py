@@ -47,6 +47,7 @@ def rules_of(wishes: VoteBody, prompt: Prompt, tools: Sequence[ToolSpec]) -> Rul
             pass
     return Rules(
         seed=hashlib.sha256(f"{prompt.sampling.seed} {prompt.text}".encode()).hexdigest(),
+        strategy=strategy,
         reading=reading,
         decide=decide,
         deadline_s=wishes.deadline_s or _DEADLINE_S,

@@ -182,6 +182,7 @@ async def test_a_judge_picks_and_the_count_decides_where_it_picks_none(
     said = await ask(engine)
     shown = str(engine.prompts[1].text)
     assert said.usage.swarm["decided_by"] == "judge"
+    assert said.usage.swarm["strategy"] == "judge"
     assert shown.index(said.choices[0].message.content) > shown.index("Answer 2:")
     none = Judged("Answer: 1", "Answer: 1", "Answer: 2")
     none.reply = "I cannot say"
@@ -237,13 +238,14 @@ async def test_headers_say_what_the_body_does_not(start_node: StartNode) -> None
         ({"voters": 0}, "swarm.voters"),
         ({"voters": 99}, "at most 8"),
         ({"deadline_s": -1}, "swarm.deadline_s"),
+        ({"strategy": "leader"}, "a leader gives one answer"),
     ],
 )
 async def test_wrong_wishes_are_refused(start_node: StartNode, wish: Any, said: str) -> None:
     async with start_node(Voters("a"), usual_workers=3) as node:
         with pytest.raises(openai.BadRequestError, match=said):
             await node.sdk.chat.completions.create(
-                model="swarm", messages=HELLO, extra_body={"swarm": wish}
+                model="swarm", messages=HELLO, n=2, extra_body={"swarm": wish}
             )
 
 
