@@ -11,6 +11,12 @@ SwarmError
 │   ├── GenerationFailed    the engine refused or broke off in the middle of its work
 │   │   └── EngineLost      its process died or was ended; another one comes
 │   └── EngineNotReady      the first model is still being loaded
+├── PeerError               another node is at fault, or the way to it
+│   ├── PeerUnreachable     no connection
+│   ├── PeerTimedOut        connected, but silent for too long
+│   ├── PeerRefused         it answered with an error
+│   ├── ProtocolMismatch    it speaks another version, or nonsense
+│   └── UntrustedPeer       it could not prove that it belongs to this federation
 └── Overloaded              too much at once; `retry_after_s` says when to come back
 """
 
@@ -94,3 +100,31 @@ class Overloaded(SwarmError):
     def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class PeerError(SwarmError):
+    """Another node could not do its part; the request goes on without it."""
+
+
+class PeerUnreachable(PeerError):
+    """No connection to the peer, or it broke off."""
+
+
+class PeerTimedOut(PeerError):
+    """The peer did not answer in time."""
+
+
+class PeerRefused(PeerError):
+    """The peer answered with an error; `status` is HTTP's."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ProtocolMismatch(PeerError):
+    """The peer speaks another version of the protocol, or what it says is not of it."""
+
+
+class UntrustedPeer(PeerError):
+    """TLS failed: the other side is not of this federation, or not who it should be."""

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from blockbuster import blockbuster_ctx
 
-OUR_MODULES = ["api", "hardware", "swarm"]
+OUR_MODULES = ["api", "federation", "hardware", "swarm"]
 
 # What a test may need beyond the lock: name -> whether it is here.
 NEEDS = {

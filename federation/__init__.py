@@ -1,0 +1,1 @@
+"""Other machines: found, proved, and seen as proposers like this one."""
