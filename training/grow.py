@@ -2,9 +2,9 @@
 
     python -m training.grow run/e.pt --layers 9 --out run/wide.pt
 
-A new layer is a copy of the one before it whose two outputs are zero (as in bert2BERT, Chen et al.,
-2022, and LLaMA Pro, Wu et al., 2024): it adds nothing to the stream until training moves it, and its
-queries, keys and gates begin with something useful.
+A new layer is a copy of the one before it whose two outputs are zero (as in LLaMA Pro, Wu et al.,
+2024): it adds nothing to the stream until training moves it, and its queries, keys and gates
+begin with something useful.
 """
 
 from __future__ import annotations
