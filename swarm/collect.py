@@ -6,12 +6,12 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from swarm.chat.completion import CompletionParser, Reasoning, Text
-from swarm.chat.tool_calls import Call
+from swarm.chat.tool_calls import Arguments, Call
 from swarm.consensus.canonical import Reading, form_of
 from swarm.consensus.stopping import Course, Decide, decided, wake_s
 from swarm.consensus.tally import Vote, Voter
@@ -21,8 +21,8 @@ from swarm.errors import GenerationFailed, SwarmError
 from swarm.types import Candidate, DecidedBy, TokenLogprob, ToolCall
 
 State: TypeAlias = Literal["waiting", "generating", "valid", "abstained", "failed", "cancelled"]
-Piece: TypeAlias = Text | Reasoning | ToolCall
-"""A piece of an answer; a call has its id."""
+Piece: TypeAlias = Text | Reasoning | ToolCall | Arguments
+"""A piece of an answer; arguments go on those of the last call."""
 
 Heard: TypeAlias = tuple[str, Event]
 """A voter's id and what happened to its answer."""
@@ -58,6 +58,7 @@ class Draft:
     text: str = ""
     reasoning: str = ""
     calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    arguments: list[str] = field(default_factory=list[str])
     prompt_tokens: int = 0
     cached_tokens: int = 0
     tokens: int = 0
@@ -77,6 +78,27 @@ class Draft:
     def tokens_per_s(self) -> float:
         seconds = self.ended_s - self.began_s
         return self.tokens / seconds if seconds > 0 else 0.0
+
+    def write(self, piece: Piece) -> None:
+        """Add what it says next. A call's arguments are put together when it is over."""
+        self.pieces.append(piece)
+        match piece:
+            case Text(text):
+                self.text += text
+            case Reasoning(text):
+                self.reasoning += text
+            case ToolCall():
+                self.end_call()
+                self.calls.append(piece)
+            case Arguments(text):
+                self.arguments.append(text)
+
+    def end_call(self) -> None:
+        """The last call is whole."""
+        if self.arguments:
+            last = self.calls[-1]
+            self.calls[-1] = replace(last, arguments=last.arguments + "".join(self.arguments))
+            self.arguments = []
 
 
 async def as_heard(
@@ -170,20 +192,15 @@ class Poll:
         deadline_s = self.rules.deadline_s
         return Course(self.votes, self._arrived_s, outstanding, now_s, deadline_s)
 
-    def _read(self, draft: Draft, pieces: Sequence[Text | Reasoning | Call]) -> None:
+    def _read(self, draft: Draft, pieces: Sequence[Text | Reasoning | Call | Arguments]) -> None:
         for piece in pieces:
-            match piece:
-                case Text(text):
-                    draft.text += text
-                    draft.pieces.append(piece)
-                case Reasoning(text):
-                    draft.reasoning += text
-                    draft.pieces.append(piece)
-                case Call(name, arguments):
-                    draft.calls.append(call := ToolCall(self._call_id(), name, arguments))
-                    draft.pieces.append(call)
+            if isinstance(piece, Call):
+                draft.write(ToolCall(self._call_id(), piece.name, piece.arguments))
+            else:
+                draft.write(piece)
 
     def _finish(self, draft: Draft, event: Finished, now_s: float) -> None:
+        draft.end_call()
         called = event.reason == "stop" and draft.calls
         draft.candidate = candidate = Candidate(
             draft.voter.id,

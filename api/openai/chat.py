@@ -5,7 +5,7 @@ import json
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from aiohttp import web
 from api.context import METRICS, POOL, PULSE_S, request_label
 from api.errors import json_response
 from api.openai.body import parse_body, read_body
+from api.openai.choice import ChoiceBody, Deltas
 from api.openai.reply import (
     Counts,
     Envelope,
@@ -27,9 +28,11 @@ from api.openai.translate import ChatAsk, chat_ask
 from api.openai.vote import by_vote, judged, log_verdict, rules_of
 from api.openai.voted import VotedStream, verdict_headers, verdict_of_one, whole
 from api.sse import DONE, data, stream_answer
-from swarm.chat.completion import CompletionParser, Piece, Reasoning, Text
+from swarm.chat.completion import CompletionParser
+from swarm.chat.completion import Piece as Parsed
 from swarm.chat.reasoning import OPEN as REASONING_MARK
 from swarm.chat.tool_calls import Call
+from swarm.collect import Piece
 from swarm.engines.base import Delta, Event, Finished
 from swarm.errors import InvalidRequest
 from swarm.pool import ServedModel
@@ -39,6 +42,7 @@ from swarm.types import (
     Prompt,
     SamplingParams,
     TokenLogprob,
+    ToolCall,
     Verdict,
 )
 from swarm.workers import ONE_WORKER, Crew
@@ -65,8 +69,13 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     choices = [_choice(ask, text) for _ in range(ask.n)]
     if ask.stream:
         encoder = ChatStream(head, choices, include_usage=ask.include_usage, note=workers.note)
-        return await stream_answer(request, watched, encoder, pulse_s=request.app[PULSE_S])
-    return json_response(await gather(watched, ChatWhole(head, choices, note=workers.note)))
+        response = await stream_answer(request, watched, encoder, pulse_s=request.app[PULSE_S])
+        log_verdict(request_label(request), encoder.verdict)
+        return response
+    gatherer = ChatWhole(head, choices, note=workers.note)
+    body = await gather(watched, gatherer)
+    log_verdict(request_label(request), gatherer.verdict)
+    return json_response(body, headers=verdict_headers(gatherer.verdict))
 
 
 async def _answer_by_vote(
@@ -136,11 +145,11 @@ class Choice:
             counts.reasoning += event.tokens
         if self.logprobs is not None:
             self.logprobs += event.logprobs
-        return self.parser.feed(event.text)
+        return _with_ids(self.parser.feed(event.text))
 
     def finish(self, event: Finished) -> list[Piece]:
         """The pieces that were held back; sets the reason."""
-        pieces = self.parser.finish()
+        pieces = _with_ids(self.parser.finish())
         called = event.reason == "stop" and self.parser.calls_seen > 0
         self.reason = "tool_calls" if called else event.reason
         return pieces
@@ -158,38 +167,14 @@ def _parser(ask: ChatAsk, prompt: str) -> CompletionParser:
     )
 
 
-def _call_object(call: Call) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": call.arguments}
-    return {"id": f"call_{secrets.token_hex(12)}", "type": "function", "function": function}
-
-
-@dataclass(slots=True)
-class _Message:
-    text: list[str] = field(default_factory=list[str])
-    reasoning: list[str] = field(default_factory=list[str])
-    calls: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-
-    def add(self, pieces: list[Piece]) -> None:
-        for piece in pieces:
-            if isinstance(piece, Text):
-                self.text.append(piece.text)
-            elif isinstance(piece, Reasoning):
-                self.reasoning.append(piece.text)
-            else:
-                self.calls.append(_call_object(piece))
-
-    def body(self) -> dict[str, Any]:
-        text = "".join(self.text)
-        body: dict[str, Any] = {
-            "role": "assistant",
-            "content": None if self.calls and not text else text,
-            "refusal": None,
-        }
-        if self.reasoning:
-            body["reasoning_content"] = "".join(self.reasoning)
-        if self.calls:
-            body["tool_calls"] = self.calls
-        return body
+def _with_ids(pieces: list[Parsed]) -> list[Piece]:
+    """The same pieces, their calls with ids of their own."""
+    return [
+        ToolCall(f"call_{secrets.token_hex(12)}", piece.name, piece.arguments)
+        if isinstance(piece, Call)
+        else piece
+        for piece in pieces
+    ]
 
 
 class ChatWhole:
@@ -198,43 +183,40 @@ class ChatWhole:
     def __init__(self, head: Envelope, choices: list[Choice], *, note: str | None = None) -> None:
         self._head = head
         self._note = note
-        self._verdict: Verdict | None = None
         self._choices = choices
-        self._messages = [_Message() for _ in choices]
+        self._bodies = [ChoiceBody() for _ in choices]
+        self._finished: list[Finished] = []
         self._counts = Counts()
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of a complete answer."""
+        return verdict_of_one(self._finished, self._note)
 
     def add(self, events: list[Event]) -> None:
         """Take one step's events."""
         for event in events:
             self._counts.add(event)
             if isinstance(event, Delta):
-                self._messages[event.index].add(
-                    self._choices[event.index].read(event, self._counts)
-                )
+                self._add(event.index, self._choices[event.index].read(event, self._counts))
             elif isinstance(event, Finished):
-                self._messages[event.index].add(self._choices[event.index].finish(event))
-                self._verdict = self._verdict or verdict_of_one(event, self._note)
+                self._add(event.index, self._choices[event.index].finish(event))
+                self._finished.append(event)
 
     def body(self) -> dict[str, Any]:
         """The chat.completion object."""
         must_be_finished(choice.reason for choice in self._choices)
-        choices = [
-            {
-                "index": index,
-                "message": message.body(),
-                "logprobs": logprobs_object(choice.logprobs),
-                "finish_reason": choice.reason,
-            }
-            for index, (choice, message) in enumerate(
-                zip(self._choices, self._messages, strict=True)
-            )
-        ]
+        for choice, body in zip(self._choices, self._bodies, strict=True):
+            body.reason, body.logprobs = choice.reason, logprobs_object(choice.logprobs)
         return {
             **self._head.fields("chat.completion"),
-            "choices": choices,
-            "usage": self._counts.usage()
-            | ({"swarm": asdict(self._verdict)} if self._verdict else {}),
+            "choices": [body.body(index) for index, body in enumerate(self._bodies)],
+            "usage": self._counts.usage() | {"swarm": asdict(self.verdict)},
         }
+
+    def _add(self, index: int, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            self._bodies[index].add(piece)
 
 
 _END = "}\n\n"
@@ -254,12 +236,19 @@ class ChatStream:
         self._head = head
         self._note = note
         self._choices = choices
-        self._calls_sent = [0] * len(choices)
+        self._deltas = [Deltas() for _ in choices]
+        self._finished: list[Finished] = []
         self._counts = Counts()
         self._include_usage = include_usage
         fields = json.dumps(head.fields("chat.completion.chunk"))
         self._prefix = f'data: {fields[:-1]}, "choices": [{{"index": '
         self._suffix = '}], "usage": null}\n\n' if include_usage else "}]}\n\n"
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Once all choices have ended."""
+        whole = len(self._finished) == len(self._choices)
+        return verdict_of_one(self._finished, self._note) if whole else None
 
     def begin(self) -> bytes:
         """The role of every choice."""
@@ -278,7 +267,8 @@ class ChatStream:
             self._counts.add(event)
             if isinstance(event, Finished):
                 self._say(event.index, self._choices[event.index].finish(event), chunks)
-                chunks.append(self._last(event))
+                self._finished.append(event)
+                chunks.append(self._last(event.index))
         return "".join(chunks).encode()
 
     def end(self) -> bytes:
@@ -287,27 +277,20 @@ class ChatStream:
         if not self._include_usage:
             return DONE
         fields = self._head.fields("chat.completion.chunk")
-        return data(json.dumps({**fields, "choices": [], "usage": self._counts.usage()})) + DONE
+        usage = self._counts.usage() | {"swarm": asdict(verdict_of_one(self._finished, self._note))}
+        return data(json.dumps({**fields, "choices": [], "usage": usage})) + DONE
 
     def _say(self, index: int, pieces: list[Piece], chunks: list[str]) -> None:
-        chunks += [self._chunk(index, self._delta(index, piece)) for piece in pieces]
+        deltas = self._deltas[index]
+        chunks += [self._chunk(index, json.dumps(deltas.of(piece))) for piece in pieces]
 
-    def _last(self, event: Finished) -> str:
-        """The chunk that ends a choice; the first one's carries the verdict."""
-        chunk = self._chunk(event.index, "{}", json.dumps(self._choices[event.index].reason))
-        if event.index:
+    def _last(self, index: int) -> str:
+        """The chunk that ends a choice; that of the last one carries the verdict."""
+        chunk = self._chunk(index, "{}", json.dumps(self._choices[index].reason))
+        verdict = self.verdict
+        if verdict is None:
             return chunk
-        verdict = json.dumps(asdict(verdict_of_one(event, self._note)))
-        return f'{chunk.removesuffix(_END)}, "swarm": {verdict}{_END}'
-
-    def _delta(self, index: int, piece: Piece) -> str:
-        if isinstance(piece, Text):
-            return f'{{"content": {json.dumps(piece.text)}}}'
-        if isinstance(piece, Reasoning):
-            return f'{{"reasoning_content": {json.dumps(piece.text)}}}'
-        call = {"index": self._calls_sent[index], **_call_object(piece)}
-        self._calls_sent[index] += 1
-        return json.dumps({"tool_calls": [call]})
+        return f'{chunk.removesuffix(_END)}, "swarm": {json.dumps(asdict(verdict))}{_END}'
 
     def _chunk(self, index: int, delta: str, reason: str = "null") -> str:
         logprobs = self._logprobs(self._choices[index])

@@ -33,7 +33,7 @@ def rules_of(wishes: VoteBody, prompt: Prompt, tools: Sequence[ToolSpec]) -> Rul
 
     Ties are broken by the request itself: the same request breaks them alike.
     """
-    strategy = wishes.strategy or "auto"
+    strategy = "leader" if wishes.stream == "leader" else wishes.strategy or "auto"
     reading: Reading = "auto"
     decide: Decide = wishes.decide or "exact"
     match strategy:
@@ -117,11 +117,14 @@ def _seeded(prompt: Prompt, at: int) -> Prompt:
     return replace(prompt, sampling=replace(prompt.sampling, seed=seed + at))
 
 
-def log_verdict(label: str, verdict: Verdict) -> None:
-    """One line for each verdict."""
+def log_verdict(label: str, verdict: Verdict | None) -> None:
+    """One line for each verdict; an answer that failed has none."""
+    if verdict is None:
+        return
     logger.info(
-        "%s: %s of %d workers by %s, support %.0f %%, %d abstained, %d cancelled, %.1f tokens/s%s",
+        "%s: %s, worker %s of %d, %s, support %.0f %%, %d abstained, %d cancelled, %.1f tokens/s%s",
         label,
+        verdict.strategy,
         verdict.winner,
         verdict.asked,
         verdict.decided_by,

@@ -3,17 +3,16 @@
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
+from api.openai.choice import ChoiceBody, Deltas
 from api.openai.reply import Envelope, logprobs_object
 from api.sse import DONE, data
 from swarm.answer import Course, End, Part, Say
-from swarm.chat.completion import Reasoning, Text
-from swarm.collect import Piece
 from swarm.engines.base import Finished
 from swarm.errors import GenerationFailed
-from swarm.types import ToolCall, Verdict, WorkerReport
+from swarm.types import Verdict, WorkerReport
 
 
 def usage(ends: Sequence[End], verdict: Verdict) -> dict[str, Any]:
@@ -44,14 +43,18 @@ def verdict_headers(verdict: Verdict) -> dict[str, str]:
         "x-swarm-valid": str(verdict.valid),
         "x-swarm-support": f"{verdict.support:.4f}",
         "x-swarm-margin": f"{verdict.margin:.4f}",
+        "x-swarm-tokens-per-s": f"{verdict.tokens_per_s:.2f}",
+        **({"x-swarm-note": verdict.note} if verdict.note else {}),
     }
 
 
-def verdict_of_one(finished: Finished, note: str | None) -> Verdict:
-    """The verdict of an answer that nobody voted on."""
-    seconds = finished.prefill_s + finished.decode_s
-    speed = round(finished.completion_tokens / seconds, 2) if seconds > 0 else 0.0
-    worker = WorkerReport("0", "valid", finished.completion_tokens, speed)
+def verdict_of_one(finished: Sequence[Finished], note: str | None) -> Verdict:
+    """The verdict of an answer that nobody voted on: one worker, maybe of several samples."""
+    first = min(finished, key=lambda event: event.index)
+    workers = tuple(
+        WorkerReport("0", "valid", event.completion_tokens, _speed(event))
+        for event in sorted(finished, key=lambda event: event.index)
+    )
     return Verdict(
         strategy="one worker",
         decided_by="only one",
@@ -62,58 +65,23 @@ def verdict_of_one(finished: Finished, note: str | None) -> Verdict:
         cancelled=0,
         support=1.0,
         margin=1.0,
-        tokens_per_s=speed,
-        generated_tokens=finished.completion_tokens,
-        workers=(worker,),
+        tokens_per_s=_speed(first),
+        generated_tokens=sum(event.completion_tokens for event in finished),
+        workers=workers,
         note=note,
     )
 
 
-def call_object(call: ToolCall) -> dict[str, Any]:
-    """A tool call in an answer."""
-    function = {"name": call.name, "arguments": call.arguments}
-    return {"id": call.id, "type": "function", "function": function}
-
-
-@dataclass(slots=True)
-class _Choice:
-    text: str = ""
-    reasoning: str = ""
-    calls: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    reason: str | None = None
-    logprobs: dict[str, Any] | None = None
-
-    def add(self, piece: Piece) -> None:
-        if isinstance(piece, Text):
-            self.text += piece.text
-        elif isinstance(piece, Reasoning):
-            self.reasoning += piece.text
-        else:
-            self.calls.append(call_object(piece))
-
-    def body(self, index: int) -> dict[str, Any]:
-        message: dict[str, Any] = {
-            "role": "assistant",
-            "content": None if self.calls and not self.text else self.text,
-            "refusal": None,
-        }
-        if self.reasoning:
-            message["reasoning_content"] = self.reasoning
-        if self.calls:
-            message["tool_calls"] = self.calls
-        return {
-            "index": index,
-            "message": message,
-            "logprobs": self.logprobs,
-            "finish_reason": self.reason,
-        }
+def _speed(event: Finished) -> float:
+    seconds = event.prefill_s + event.decode_s
+    return round(event.completion_tokens / seconds, 2) if seconds > 0 else 0.0
 
 
 async def whole(
     parts: AsyncGenerator[list[Part]], head: Envelope
 ) -> tuple[dict[str, Any], Verdict]:
     """The chat.completion object of an answer by vote, and its verdict."""
-    choices: dict[int, _Choice] = {}
+    choices: dict[int, ChoiceBody] = {}
     ends: list[End] = []
     verdict = None
     async with aclosing(parts):
@@ -121,9 +89,9 @@ async def whole(
             for part in step:
                 match part:
                     case Say(index, piece):
-                        choices.setdefault(index, _Choice()).add(piece)
+                        choices.setdefault(index, ChoiceBody()).add(piece)
                     case End(index, reason, draft):
-                        choice = choices.setdefault(index, _Choice())
+                        choice = choices.setdefault(index, ChoiceBody())
                         choice.reason = reason
                         choice.logprobs = logprobs_object(draft.logprobs or None)
                         ends.append(part)
@@ -154,15 +122,8 @@ class VotedStream:
         self._include_usage = include_usage
         self._progress = progress
         self._ends: list[End] = []
-        self._calls: dict[int, int] = {}
-        self._verdict: Verdict | None = None
-
-    @property
-    def verdict(self) -> Verdict:
-        """Raises GenerationFailed before the vote is decided."""
-        if self._verdict is None:
-            raise GenerationFailed("the vote ended without a verdict")
-        return self._verdict
+        self._deltas = [Deltas() for _ in range(n)]
+        self.verdict: Verdict | None = None
 
     def begin(self) -> bytes:
         """The role of every choice, before anything is read."""
@@ -175,16 +136,17 @@ class VotedStream:
 
     def end(self) -> bytes:
         """The usage, if asked for, and the end mark."""
-        verdict = self.verdict
+        if self.verdict is None:
+            raise GenerationFailed("the vote ended without a verdict")
         if not self._include_usage:
             return DONE
-        counted = usage(self._ends, verdict)
+        counted = usage(self._ends, self.verdict)
         return data(json.dumps({**self._head, "choices": [], "usage": counted})) + DONE
 
     def _part(self, part: Part) -> bytes:
         match part:
             case Say(index, piece):
-                return self._chunk(index, self._delta(index, piece))
+                return self._chunk(index, self._deltas[index].of(piece))
             case Course(line):
                 said = {"reasoning_content": line + "\n"}
                 return self._chunk(0, said) if self._progress else b""
@@ -192,16 +154,8 @@ class VotedStream:
                 self._ends.append(part)
                 return b""
             case Verdict():
-                self._verdict = part
+                self.verdict = part
                 return b"".join(self._last(end, part) for end in self._ends)
-
-    def _delta(self, index: int, piece: Piece) -> dict[str, Any]:
-        if isinstance(piece, Text):
-            return {"content": piece.text}
-        if isinstance(piece, Reasoning):
-            return {"reasoning_content": piece.text}
-        at = self._calls[index] = self._calls.get(index, -1) + 1
-        return {"tool_calls": [{"index": at, **call_object(piece)}]}
 
     def _last(self, end: End, verdict: Verdict) -> bytes:
         extra = {"swarm": asdict(verdict)} if end.index == 0 else {}

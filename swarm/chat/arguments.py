@@ -1,6 +1,5 @@
 """Whether a call's arguments are what its tool asks for, by the tool's own JSON schema."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
@@ -9,6 +8,7 @@ from jsonschema.validators import validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from swarm.chat.tool_calls import strict_json
 from swarm.consensus.validity import Check
 from swarm.errors import InvalidRequest
 from swarm.types import ToolSpec
@@ -39,7 +39,7 @@ def _check(tool: ToolSpec, at: int) -> Check:
 
     def wrong(arguments: str) -> str | None:
         try:
-            found = next(iter(validator.iter_errors(json.loads(arguments))), None)
+            found = next(iter(validator.iter_errors(strict_json(arguments))), None)
         except (ValueError, RecursionError):
             return "the arguments are not JSON"
         except Unresolvable as error:

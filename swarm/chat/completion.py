@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from swarm.chat.reasoning import ReasoningSplitter
-from swarm.chat.tool_calls import Call, CallParser
+from swarm.chat.tool_calls import Arguments, Call, CallParser
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,15 @@ class Reasoning:
     text: str
 
 
-Piece: TypeAlias = Text | Reasoning | Call
+Piece: TypeAlias = Text | Reasoning | Call | Arguments
+"""Arguments belong to the last call."""
 
 
 class CompletionParser:
     """Turns text of one sequence into pieces. `calls_offered`: the prompt holds tools.
 
-    `reasoning_opened`: the prompt ends inside reasoning. `one_call`: later calls are dropped.
+    `reasoning_opened`: the prompt ends inside reasoning. `one_call`: what follows the first call
+    is dropped.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class CompletionParser:
         self._splitter = ReasoningSplitter(opened=reasoning_opened)
         self._calls = CallParser() if calls_offered else None
         self._one_call = one_call
+        self._through = False
         self.calls_seen = 0
 
     @property
@@ -69,14 +72,16 @@ class CompletionParser:
             return [Text(text)]
         return self._kept(self._calls.feed(text))
 
-    def _kept(self, pieces: list[str | Call]) -> list[Piece]:
+    def _kept(self, pieces: list[str | Call | Arguments]) -> list[Piece]:
         kept: list[Piece] = []
         for piece in pieces:
-            if self._one_call and self.calls_seen:
+            if self._one_call and self.calls_seen and not isinstance(piece, Arguments):
+                self._through = True
+            if self._through:
                 break
-            if isinstance(piece, Call):
-                self.calls_seen += 1
-                kept.append(piece)
-            else:
+            if isinstance(piece, str):
                 kept.append(Text(piece))
+                continue
+            self.calls_seen += isinstance(piece, Call)
+            kept.append(piece)
         return kept

@@ -23,18 +23,20 @@ def flaw(
     """Why this candidate abstains, or None if it is valid.
 
     `tools` are the offered tools with a check of their arguments; `wanted` checks the text, as a
-    response format asks. A truncated answer is no flaw here: it counts where all are truncated.
+    response format asks. A truncated answer is no flaw here, nor is the call that it ends in: it
+    counts where all are truncated.
     """
     if not candidate.text.strip() and not candidate.tool_calls:
         return "empty"
-    for call in candidate.tool_calls:
+    for at, call in enumerate(candidate.tool_calls, 1):
         check = (tools or {}).get(call.name)
         if check is None:
             return f"there is no tool {call.name!r}"
-        problem = check(call.arguments)
+        cut = candidate.finish == "length" and at == len(candidate.tool_calls)
+        problem = None if cut else check(call.arguments)
         if problem is not None:
             return f"{call.name}: {problem}"
-    if wanted and not candidate.tool_calls:
+    if wanted and not candidate.tool_calls and candidate.finish != "length":
         problem = wanted(candidate.text)
         if problem is not None:
             return problem

@@ -15,9 +15,8 @@ CALL = '<tool_call>{"name": "read", "arguments": {"path": "a.txt"}}</tool_call>'
 
 
 async def chunks(node: Node, **fields: Any) -> list[Any]:
-    stream = await node.sdk.chat.completions.create(
-        model="swarm", messages=HELLO, stream=True, **fields
-    )
+    asked: Any = {"model": "swarm", "messages": HELLO, "stream": True, **fields}
+    stream: Any = await node.sdk.chat.completions.create(**asked)
     return [chunk async for chunk in stream]
 
 
@@ -200,12 +199,69 @@ async def test_tool_calls_are_found(start_node: StartNode) -> None:
     assert len({call.id for call in choice.message.tool_calls}) == 2
     deltas = [chunk.choices[0].delta for chunk in streamed]
     calls = [call for delta in deltas for call in delta.tool_calls or ()]
-    assert [(call.index, call.type, call.function.name) for call in calls] == [
-        (0, "function", "read"),
-        (1, "function", "read"),
+    assert [(call.index, call.function.name) for call in calls if call.id] == [
+        (0, "read"),
+        (1, "read"),
     ]
-    assert all(call.id for call in calls)
+    assert len(calls) > 10
+    for index in (0, 1):
+        arguments = [call.function.arguments for call in calls if call.index == index]
+        assert "".join(arguments) == '{"path": "a.txt"}'
     assert streamed[-1].choices[0].finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        CALL,
+        "I look. " + CALL + CALL,
+        CALL.replace('"a.txt"', "[1"),
+        CALL[:-20],
+        CALL[:20],
+        '<tool_call>{"arguments": {}, "name": "read"}</tool_call> so',
+    ],
+)
+async def test_a_streamed_answer_is_the_whole_one_piece_by_piece(
+    start_node: StartNode, said: str
+) -> None:
+    async with start_node(FakeEngine(words=list(said))) as node:
+        whole = await node.sdk.chat.completions.create(
+            model="swarm-fast", messages=HELLO, tools=TOOLS
+        )
+        streamed = [chunk.choices[0] for chunk in await chunks(node, tools=TOOLS)]
+    (choice,) = whole.choices
+    assert "".join(part.delta.content or "" for part in streamed) == (choice.message.content or "")
+    assert streamed[-1].finish_reason == choice.finish_reason
+    deltas = [call for part in streamed for call in part.delta.tool_calls or ()]
+    assert [delta.function.name for delta in deltas if delta.id] == [
+        call.function.name  # type: ignore[union-attr]
+        for call in choice.message.tool_calls or ()
+    ]
+    for index, call in enumerate(choice.message.tool_calls or ()):
+        arguments = [delta.function.arguments for delta in deltas if delta.index == index]
+        assert "".join(arguments) == call.function.arguments  # type: ignore[union-attr]
+
+
+async def test_one_workers_verdict_is_told_like_a_votes(
+    start_node: StartNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with start_node(FakeEngine()) as node:
+        with caplog.at_level("INFO"):
+            raw = await node.sdk.chat.completions.with_raw_response.create(
+                model="swarm-fast", messages=HELLO
+            )
+            streamed = await chunks(
+                node, model="swarm-fast", n=2, stream_options={"include_usage": True}
+            )
+    verdict: Any = raw.parse().usage.swarm  # type: ignore[union-attr]
+    assert (verdict["strategy"], verdict["asked"], verdict["valid"]) == ("one worker", 1, 1)
+    assert verdict["tokens_per_s"] == verdict["workers"][0]["tokens_per_s"] == 100.0
+    assert raw.headers["x-swarm-strategy"] == "one worker"
+    assert raw.headers["x-swarm-tokens-per-s"] == "100.00"
+    told = [chunk.swarm for chunk in streamed if hasattr(chunk, "swarm")]
+    assert [(one["generated_tokens"], len(one["workers"])) for one in told] == [(6, 2)]
+    assert streamed[-1].usage.swarm == told[0]
+    assert caplog.text.count("one worker, worker 0 of 1, only one") == 2
 
 
 async def test_a_call_alone_has_no_content(start_node: StartNode) -> None:

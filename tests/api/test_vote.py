@@ -115,6 +115,17 @@ async def test_progress_shows_the_course_of_the_vote(start_node: StartNode) -> N
     assert any("0 of 3 workers" in (line or "") for line in told)
 
 
+async def test_calls_that_were_all_cut_are_an_answer_all_the_same(start_node: StartNode) -> None:
+    engine = FakeEngine(words=['<tool_call>{"name": "read", "arguments": ', '{"path": "', 'a"}}'])
+    async with start_node(engine, usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8, tools=[READ], max_tokens=2
+        )
+    (choice,) = said.choices
+    assert choice.finish_reason == "length"
+    assert choice.message.tool_calls[0].function.arguments == '{"path": "'  # type: ignore
+
+
 async def test_the_winners_log_probabilities_are_told(start_node: StartNode) -> None:
     async with start_node(FakeEngine(), usual_workers=3) as node:
         said = await node.sdk.chat.completions.create(
@@ -139,6 +150,24 @@ async def test_a_leader_streams_and_the_others_are_cancelled(start_node: StartNo
     assert engine.cancelled == 2
     told = chunks[-1].swarm  # type: ignore[attr-defined]
     assert (told["decided_by"], told["winner"], told["support"]) == ("leader", "0", 1.0)
+
+
+async def test_a_leader_streams_its_calls_as_it_writes_them(start_node: StartNode) -> None:
+    call = '<tool_call>{"name": "read", |"arguments": {"path": |"a"}}|</tool_call>'
+    engine = Voters(call, step_s=0.01)
+    async with start_node(engine, usual_workers=3) as node:
+        stream = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8, tools=[READ], stream=True,
+            extra_body={"swarm": {"stream": "leader"}},
+        )  # fmt: skip
+        said = [chunk async for chunk in stream]
+    calls = [call for chunk in said for call in chunk.choices[0].delta.tool_calls or ()]
+    assert [call.function.name for call in calls if call.function] == ["read", None, None]
+    assert "".join(call.function.arguments or "" for call in calls if call.function) == (
+        '{"path": "a"}'
+    )
+    assert said[-1].swarm["strategy"] == "leader"  # type: ignore[attr-defined]
+    assert said[-1].choices[0].finish_reason == "tool_calls"
 
 
 async def test_a_leader_is_of_the_kind_that_most_have_begun(start_node: StartNode) -> None:

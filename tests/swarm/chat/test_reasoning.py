@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from swarm.chat.completion import CompletionParser, Reasoning, Text
 from swarm.chat.reasoning import Part, ReasoningSplitter
-from swarm.chat.tool_calls import Call
+from swarm.chat.tool_calls import Arguments, Call
 
 
 def split(*chunks: str, opened: bool = False) -> tuple[str, str]:
@@ -56,7 +56,8 @@ def test_a_completion_has_reasoning_text_and_calls() -> None:
     assert completion(f"<think>hm</think>I look.{CALL}") == [
         Reasoning("hm"),
         Text("I look."),
-        Call("a", "{}"),
+        Call("a"),
+        Arguments("{}"),
     ]
 
 
@@ -69,4 +70,8 @@ def test_without_tools_a_call_is_text() -> None:
 
 
 def test_one_call_keeps_the_first_and_drops_what_follows() -> None:
-    assert completion(f"x{CALL}{CALL} y", one_call=True) == [Text("x"), Call("a", "{}")]
+    assert completion(f"x{CALL}{CALL} y", one_call=True) == [
+        Text("x"),
+        Call("a"),
+        Arguments("{}"),
+    ]

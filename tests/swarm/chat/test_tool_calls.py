@@ -1,12 +1,21 @@
 """Calls found in a stream: exactly the format, whatever the chunking."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.chat.tool_calls import CLOSE, OPEN, Call, CallParser, Piece
+from swarm.chat.tool_calls import (
+    CLOSE,
+    HEAD_CHARACTERS,
+    OPEN,
+    Arguments,
+    Call,
+    CallParser,
+    Piece,
+)
 
 LISTING = OPEN + '{"name": "list", "arguments": {"path": "/tmp"}}' + CLOSE
 
@@ -18,11 +27,15 @@ def parse(*chunks: str) -> list[Piece]:
 
 
 def joined(pieces: list[Piece]) -> list[Piece]:
-    """Neighbouring texts as one."""
+    """Neighbouring texts as one, and every call with its arguments."""
     result: list[Piece] = []
     for piece in pieces:
-        if isinstance(piece, str) and result and isinstance(result[-1], str):
-            result[-1] += piece
+        last = result[-1] if result else None
+        if isinstance(piece, str) and isinstance(last, str):
+            result[-1] = last + piece
+        elif isinstance(piece, Arguments):
+            assert isinstance(last, Call)
+            result[-1] = replace(last, arguments=last.arguments + piece.text)
         else:
             result.append(piece)
     return result
@@ -69,15 +82,53 @@ def test_what_does_not_parse_stays_text_to_the_letter() -> None:
         assert parse(text) == [text]
 
 
-def test_numbers_that_are_not_json_are_refused() -> None:
-    for number in ("NaN", "Infinity", "1e999", "1" * 5000):
-        text = OPEN + '{"name": "a", "arguments": {"x": ' + number + "}}" + CLOSE
-        assert parse(text) == [text]
+def test_arguments_are_what_the_model_wrote() -> None:
+    for arguments in ('{"x": NaN}', '{ "x" :1e5,"x": "\\u00e9" }', '{"x": [)]}', "{x}"):
+        text = OPEN + '{"name": "a", "arguments": ' + arguments + "}" + CLOSE
+        assert parse(text + "!") == [Call("a", arguments), "!"]
 
 
-def test_deep_nesting_is_refused_and_does_not_crash() -> None:
-    text = OPEN + '{"name": "a", "arguments": {"x": ' + "[" * 100_000
-    assert parse(text) == [text]
+def test_a_call_in_another_order_waits_for_its_end() -> None:
+    body = '{"arguments": {"x":1}, "name": "a"}'
+    assert parse(OPEN + body + CLOSE) == [Call("a", '{"x": 1}')]
+    refused = OPEN + '{"arguments": {"x": NaN}, "name": "a"}' + CLOSE
+    assert parse(refused) == [refused]
+
+
+def test_a_head_that_never_ends_is_no_head() -> None:
+    body = '{"name":' + " " * HEAD_CHARACTERS + '"a", "arguments": {"x":1}}'
+    assert parse(OPEN + body + CLOSE) == [Call("a", '{"x": 1}')]
+
+
+def test_arguments_go_out_as_they_are_written() -> None:
+    parser = CallParser()
+    assert parser.feed(OPEN + '{"name": "a", "argu') == []
+    assert parser.feed('ments": {"x": ') == [Call("a"), Arguments('{"x": ')]
+    assert parser.feed('"<') == [Arguments('"<')]
+    assert parser.feed('/tool_call>"') == [Arguments('/tool_call>"')]
+    assert parser.feed("}") == [Arguments("}")]
+    assert parser.feed("}" + CLOSE) == parser.finish() == []
+
+
+def test_what_is_wrong_behind_the_head_stays_a_call() -> None:
+    for broken in ('{"x": 1', '{"x": [1}', '{"x": "1'):
+        text = OPEN + '{"name": "a", "arguments": ' + broken
+        assert parse(text) == [Call("a", broken)]
+    closed = OPEN + '{"name": "a", "arguments": {"x": 1' + CLOSE + "so"
+    assert parse(closed) == [Call("a", '{"x": 1'), "so"]
+
+
+def test_a_missing_mark_does_not_hide_the_next_call() -> None:
+    assert parse(LISTING.removesuffix(CLOSE) + "\n" + LISTING) == [
+        Call("list", '{"path": "/tmp"}'),
+        Call("list", '{"path": "/tmp"}'),
+    ]
+
+
+def test_deep_nesting_does_not_crash() -> None:
+    for order in ('{"name": "a", "arguments": {"x": ', '{"arguments": {"x": '):
+        text = OPEN + order + "[" * 100_000
+        assert parse(text) in ([text], [Call("a", '{"x": ' + "[" * 100_000)])
 
 
 def test_a_call_that_lacks_only_its_end_is_a_call() -> None:
@@ -111,6 +162,8 @@ SCRAPS = st.sampled_from(
         "\n",
         "text",
         '{"name": ',
+        '{"name": "a", "arguments": {',
+        '"x": [',
     ]
 )
 TEXTS = st.lists(SCRAPS | st.text(max_size=5), max_size=12).map("".join)
@@ -146,7 +199,4 @@ def test_every_call_of_the_format_comes_back(
 ) -> None:
     text = OPEN + json.dumps({"name": name, "arguments": arguments}) + CLOSE
     chunks = [text[at : at + size] for at in range(0, len(text), size)]
-    (call,) = parse(*chunks)
-    assert isinstance(call, Call)
-    assert call.name == name
-    assert json.loads(call.arguments) == arguments
+    assert parse(*chunks) == [Call(name, json.dumps(arguments))]
