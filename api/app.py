@@ -4,11 +4,12 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from api.context import METRICS, POOL, PULSE_S, REQUEST_ID
+from api.context import METRICS, PEERS, POOL, PULSE_S, REQUEST_ID
 from api.errors import error_response, json_response, plain_error
 from api.metrics import Metrics
 from api.openai.chat import chat_completions
@@ -19,6 +20,7 @@ from guard import Door, refusal
 from swarm.engines.base import Engine, EngineLoad
 from swarm.errors import EngineError, EngineNotReady, SwarmError
 from swarm.pool import Pool
+from swarm.proposer import Proposer
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +28,20 @@ _DOOR = web.AppKey("door", Door)
 _LOAD_SECONDS = 1.0
 
 
-def make_app(pool: Pool, door: Door, *, pulse_s: float = 2.0) -> web.Application:
-    """The application that serves `pool` behind `door`. Start and stop the pool yourself."""
+def make_app(
+    pool: Pool,
+    door: Door,
+    *,
+    peers: Callable[[], Sequence[Proposer]] = tuple,
+    pulse_s: float = 2.0,
+) -> web.Application:
+    """The application that serves `pool`, and the peers that are ready, behind `door`.
+
+    Start and stop the pool yourself.
+    """
     app = web.Application(middlewares=[_observe, _report, _guard])
     app[POOL] = pool
+    app[PEERS] = peers
     app[METRICS] = Metrics()
     app[PULSE_S] = pulse_s
     app[_DOOR] = door

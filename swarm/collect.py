@@ -10,22 +10,22 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
-from swarm.chat.completion import CompletionParser, Reasoning, Text
+from swarm.chat.completion import Reasoning, Text
 from swarm.chat.tool_calls import Arguments, Call
 from swarm.consensus.canonical import Reading, form_of
 from swarm.consensus.stopping import Course, Decide, decided, wake_s
 from swarm.consensus.tally import Vote, Voter
 from swarm.consensus.validity import Check, flaw
-from swarm.engines.base import Accepted, Delta, Event, Finished, Started
 from swarm.errors import GenerationFailed, SwarmError
+from swarm.proposer import Began, Ended, News, Said, Told
 from swarm.types import Candidate, DecidedBy, TokenLogprob, ToolCall
 
 State: TypeAlias = Literal["waiting", "generating", "valid", "abstained", "failed", "cancelled"]
 Piece: TypeAlias = Text | Reasoning | ToolCall | Arguments
 """A piece of an answer; arguments go on those of the last call."""
 
-Heard: TypeAlias = tuple[str, Event]
-"""A voter's id and what happened to its answer."""
+Heard: TypeAlias = tuple[str, News]
+"""A voter's id and what there is of its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,6 @@ class Draft:
     """What one voter has said so far, and what became of it."""
 
     voter: Voter
-    parser: CompletionParser
     state: State = "waiting"
     why: str | None = None
     text: str = ""
@@ -63,6 +62,7 @@ class Draft:
     cached_tokens: int = 0
     tokens: int = 0
     reasoning_tokens: int = 0
+    calling: bool = False
     pieces: list[Piece] = field(default_factory=list[Piece])
     logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
     began_s: float = 0.0
@@ -102,19 +102,12 @@ class Draft:
 
 
 async def as_heard(
-    events: AsyncGenerator[list[Event]], voters: Sequence[str]
+    told: AsyncGenerator[list[Told]], voters: Sequence[str]
 ) -> AsyncGenerator[list[Heard]]:
-    """One prompt's events by voter: the i-th sequence is the i-th voter's answer.
-
-    What concerns the whole prompt concerns all of them.
-    """
-    async with aclosing(events):
-        async for step in events:
-            heard: list[Heard] = []
-            for event in step:
-                whose = [voters[event.index]] if isinstance(event, Delta | Finished) else voters
-                heard += [(voter, event) for voter in whose]
-            yield heard
+    """What a proposer tells of its workers: the i-th is the i-th of these voters."""
+    async with aclosing(told):
+        async for step in told:
+            yield [(voters[at], news) for at, news in step]
 
 
 class Poll:
@@ -125,52 +118,48 @@ class Poll:
         voters: Sequence[Voter],
         rules: Rules,
         *,
-        parser: Callable[[], CompletionParser],
         call_id: Callable[[], str],
     ) -> None:
         self.rules = rules
-        self.drafts = {voter.id: Draft(voter, parser()) for voter in voters}
+        self.drafts = {voter.id: Draft(voter) for voter in voters}
         self.votes: list[Vote] = []
         self._arrived_s: list[float] = []
         self._call_id = call_id
 
-    def hear(self, voter: str, event: Event, now_s: float) -> None:
+    def hear(self, voter: str, news: News, now_s: float) -> None:
         """Take what happened to one voter's answer, unless it no longer matters."""
         draft = self.drafts[voter]
         if not draft.open:
             return
         draft.ended_s = now_s
-        match event:
-            case Accepted():
-                draft.prompt_tokens = event.prompt_tokens
-            case Started():
+        match news:
+            case Began():
                 draft.state, draft.began_s = "generating", now_s
-                draft.prompt_tokens, draft.cached_tokens = event.prompt_tokens, event.cached_tokens
-            case Delta():
-                draft.tokens += event.tokens
-                draft.logprobs += event.logprobs
-                if draft.parser.in_reasoning:
-                    draft.reasoning_tokens += event.tokens
-                self._read(draft, draft.parser.feed(event.text))
-            case Finished():
-                self._read(draft, draft.parser.finish())
-                draft.tokens = event.completion_tokens
-                self._finish(draft, event, now_s)
+                draft.prompt_tokens, draft.cached_tokens = news.prompt_tokens, news.cached_tokens
+            case Said():
+                draft.tokens += news.tokens
+                draft.reasoning_tokens += news.reasoning_tokens
+                draft.logprobs += news.logprobs
+                draft.calling = news.calling
+                self._read(draft, news.pieces)
+            case Ended():
+                draft.tokens = news.tokens
+                self._finish(draft, news, now_s)
 
     def take(
-        self, news: "News", voters: Sequence[Sequence[str]], now_s: float
+        self, arrival: "Arrival", voters: Sequence[Sequence[str]], now_s: float
     ) -> SwarmError | None:
         """Take what a proposer says; the error that it ended with, if that cost answers.
 
         `voters` are those of each proposer. An error that is not ours is raised.
         """
-        at, said = news
+        at, said = arrival
         if isinstance(said, SwarmError):
             return said if self.lose(voters[at], str(said)) else None
         if isinstance(said, BaseException):
             raise said
-        for voter, event in said:
-            self.hear(voter, event, now_s)
+        for voter, news in said:
+            self.hear(voter, news, now_s)
         return None
 
     def lose(self, voters: Sequence[str], why: str) -> bool:
@@ -199,16 +188,15 @@ class Poll:
             else:
                 draft.write(piece)
 
-    def _finish(self, draft: Draft, event: Finished, now_s: float) -> None:
+    def _finish(self, draft: Draft, end: Ended, now_s: float) -> None:
         draft.end_call()
-        called = event.reason == "stop" and draft.calls
         draft.candidate = candidate = Candidate(
             draft.voter.id,
             draft.text,
             tuple(draft.calls),
             draft.reasoning,
-            "tool_calls" if called else event.reason,
-            event.completion_tokens,
+            end.finish,
+            end.tokens,
             now_s - draft.began_s,
         )
         rules = self.rules
@@ -245,10 +233,10 @@ async def collect(
             reason = decided(course, poll.rules.decide)
             if reason is not None:
                 break
-            news = await next_news(queue, wake_s(course) - now_s)
-            if news is None:
+            arrival = await next_arrival(queue, wake_s(course) - now_s)
+            if arrival is None:
                 continue
-            failure = poll.take(news, voters, clock() - began)
+            failure = poll.take(arrival, voters, clock() - began)
             error = failure or error
             yield None
     poll.close()
@@ -257,19 +245,19 @@ async def collect(
     yield reason
 
 
-News: TypeAlias = tuple[int, list[Heard] | BaseException]
+Arrival: TypeAlias = tuple[int, list[Heard] | BaseException]
 """What the proposer at this place says, or the error that it ended with."""
 
 
 @asynccontextmanager
 async def at_once(
     proposals: Sequence[AsyncGenerator[list[Heard]]],
-) -> AsyncGenerator[tuple[asyncio.Queue[News], list[asyncio.Task[None]]]]:
+) -> AsyncGenerator[tuple[asyncio.Queue[Arrival], list[asyncio.Task[None]]]]:
     """All proposers running; what they say in one queue, and the task of each.
 
     Cancelling a task ends its proposer, leaving ends all.
     """
-    queue: asyncio.Queue[News] = asyncio.Queue()
+    queue: asyncio.Queue[Arrival] = asyncio.Queue()
 
     async def pump(at: int, proposal: AsyncGenerator[list[Heard]]) -> None:
         async with aclosing(proposal):
@@ -292,8 +280,8 @@ async def at_once(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def next_news(queue: asyncio.Queue[News], timeout_s: float) -> News | None:
-    """The next news, None if there are none for so many seconds."""
+async def next_arrival(queue: asyncio.Queue[Arrival], timeout_s: float) -> Arrival | None:
+    """What arrives next, None if there is nothing for so many seconds."""
     try:
         async with asyncio.timeout(max(0.0, timeout_s)):
             return await queue.get()

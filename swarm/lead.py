@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 
 from swarm.answer import Course, End, Part, Say, may_win, verdict_on
-from swarm.collect import Draft, Heard, News, Poll, at_once, next_news
+from swarm.collect import Arrival, Draft, Heard, Poll, at_once, next_arrival
 from swarm.errors import GenerationFailed, SwarmError
 
 
@@ -55,7 +55,7 @@ class _Race:
         self,
         poll: Poll,
         names: list[str],
-        queue: asyncio.Queue[News],
+        queue: asyncio.Queue[Arrival],
         elapsed: Callable[[], float],
     ) -> None:
         self._poll = poll
@@ -74,18 +74,18 @@ class _Race:
         raise self.error
 
     async def hear(self) -> None:
-        """Take the next news. Raises GenerationFailed at the deadline."""
+        """Take what arrives next. Raises GenerationFailed at the deadline."""
         limit_s = self._poll.rules.deadline_s
-        news = await next_news(self._queue, limit_s - self._elapsed())
-        if news is None:
+        arrival = await next_arrival(self._queue, limit_s - self._elapsed())
+        if arrival is None:
             raise GenerationFailed(f"the answer is not complete after {limit_s:.0f} s")
-        failure = self._poll.take(news, self._voters, self._elapsed())
+        failure = self._poll.take(arrival, self._voters, self._elapsed())
         self.error = failure or self.error
 
 
 def opening(draft: Draft) -> str | None:
     """The kind of answer that has begun, or None while that cannot be said."""
-    if draft.calls or draft.parser.calls_begun:
+    if draft.calls or draft.calling:
         return "tools"
     return "text" if draft.text.strip() else None
 

@@ -15,8 +15,8 @@ from typing import cast
 from swarm.chat.template import ChatTemplate
 from swarm.engines.base import Engine, Event, ModelInfo
 from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
+from swarm.proposer import Offer
 from swarm.types import Prompt
-from swarm.workers import Crew, crew
 
 ONE_WORKER = "-fast"
 """Ending of a model id that asks for one worker and no vote."""
@@ -25,6 +25,8 @@ SWARM_IDS = ("swarm", "auto")
 """Ids of the default model, whichever it is."""
 
 _RECENT = 32
+_USUAL_ANSWER = 256
+"""Tokens of an answer whose length nobody knows yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Pool:
         self._clock = clock
         self._in_flight = 0
         self._sequences: Counter[str] = Counter()
+        self._waiting_tokens: Counter[str] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing = False
@@ -101,30 +104,33 @@ class Pool:
         """The temperature that the request or the model's own file names."""
         return model.engine.info.sampling.get("temperature", 0.8) if asked is None else asked
 
-    def crew(
-        self, model: ServedModel, asked: int | None, *, temperature: float | None, n: int
-    ) -> Crew:
-        """How many workers answer a request now. Raises InvalidRequest or Overloaded."""
-        _check_choices(n, model.engine.info)
-        return crew(
-            asked,
-            usual=max(self._usual_workers, n),
-            temperature=self.temperature(model, temperature),
+    def offer(self, model: ServedModel) -> Offer:
+        """What a question for this model meets here now. Raises EngineNotReady."""
+        info = model.engine.info
+        return Offer(
+            model.id,
+            usual=self._usual_workers,
             free=self.free_sequences(model),
-            most=model.engine.info.max_sequences,
+            most=info.max_sequences,
+            waiting_tokens=self._waiting_tokens[model.id],
+            context_tokens=info.context_tokens,
+            default=model is self.models[0],
         )
 
     async def generate(self, model: ServedModel, prompt: Prompt) -> AsyncGenerator[list[Event]]:
         """The engine's events, or Overloaded at once. Close it to cancel the generation."""
         _check(prompt, model.engine.info)
         self._admit()
+        work = _work_tokens(prompt)
         self._sequences[model.id] += prompt.n
+        self._waiting_tokens[model.id] += work
         try:
             async with aclosing(_closable(model.engine.generate(prompt))) as events:
                 async for step in events:
                     yield step
         finally:
             self._sequences[model.id] -= prompt.n
+            self._waiting_tokens[model.id] -= work
             self._release()
 
     @property
@@ -169,6 +175,12 @@ class Pool:
             return 5
         pace = (self._clock() - self._ended[0]) / len(self._ended)
         return min(60, max(1, math.ceil(pace * self._max_requests / 10)))
+
+
+def _work_tokens(prompt: Prompt) -> int:
+    """About how many tokens a prompt costs, read and answered: known before it is tokenised."""
+    read = len(prompt.text) // 4 if isinstance(prompt.text, str) else len(prompt.text)
+    return read + prompt.n * min(prompt.sampling.max_tokens or _USUAL_ANSWER, _USUAL_ANSWER)
 
 
 def _known_info(model: ServedModel) -> ModelInfo | None:

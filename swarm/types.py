@@ -77,6 +77,21 @@ class SamplingParams:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """A conversation put to the swarm, before any model's template has made a prompt of it.
+
+    `model` is the id as the client wrote it. `one_call`: calls after the first are dropped.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    sampling: SamplingParams
+    tools: tuple[ToolSpec, ...] = ()
+    template_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    one_call: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """What a model is asked, ready for an engine: text with special tokens, or token ids.
 

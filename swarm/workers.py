@@ -1,8 +1,4 @@
-"""How many workers answer a request, how they differ, and what to say when they are fewer. Pure."""
-
-from dataclasses import dataclass
-
-from swarm.errors import InvalidRequest, Overloaded
+"""How many workers a machine affords, and how the workers of one answer differ. Pure."""
 
 SPREAD = 0.15
 """Workers differ by seed, and by temperature up to so much of it in both directions."""
@@ -10,38 +6,9 @@ SPREAD = 0.15
 FEWEST_CORES_FOR_FIVE = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Crew:
-    """The number of workers of one request, and a note where that is not what one would expect."""
-
-    size: int
-    note: str | None = None
-
-
-ONE_WORKER = Crew(1)
-
-
 def usual_workers(cores: int, *, accelerated: bool) -> int:
     """Workers of a request that names no number: a machine that batches well affords five."""
     return 5 if accelerated or cores >= FEWEST_CORES_FOR_FIVE else 3
-
-
-def crew(asked: int | None, *, usual: int, temperature: float, free: int, most: int) -> Crew:
-    """How many workers answer. `free` places are left in the engine, `most` it has at all.
-
-    Raises InvalidRequest or Overloaded: a number that was asked for is kept or refused.
-    """
-    if asked is not None:
-        if asked > most:
-            message = f"voters is {asked}; this node has at most {most} workers at once"
-            raise InvalidRequest(message, param="swarm.voters")
-        if asked > free:
-            raise Overloaded(f"{asked} workers were asked for, {free} are free", retry_after_s=2)
-        return Crew(asked)
-    if temperature == 0:
-        return Crew(1, "at temperature 0 all workers say the same: one is enough")
-    size = max(1, min(usual, free))
-    return Crew(size, None if size == usual else f"{size} of {usual} workers: the node is busy")
 
 
 def temperatures(base: float, size: int) -> tuple[float, ...]:

@@ -4,14 +4,13 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-from api.context import METRICS, POOL, PULSE_S, request_label
+from api.context import METRICS, PEERS, POOL, PULSE_S, request_label
 from api.errors import json_response
 from api.openai.body import parse_body, read_body
 from api.openai.choice import ChoiceBody, Deltas
@@ -22,8 +21,10 @@ from api.openai.reply import (
     gather,
     logprobs_object,
     must_be_finished,
+    named_envelope,
 )
 from api.openai.schema import ChatBody
+from api.openai.seats import Seats
 from api.openai.translate import ChatAsk, chat_ask
 from api.openai.vote import by_vote, judged, log_verdict, rules_of
 from api.openai.voted import VotedStream, verdict_headers, verdict_of_one, whole
@@ -35,91 +36,97 @@ from swarm.chat.tool_calls import Call
 from swarm.collect import Piece
 from swarm.engines.base import Delta, Event, Finished
 from swarm.errors import InvalidRequest
-from swarm.pool import ServedModel
+from swarm.propose import OwnProposer
+from swarm.proposer import Proposer, Told
+from swarm.team import Team, one, team
 from swarm.types import (
     FinishReason,
     Message,
     Prompt,
+    Question,
     SamplingParams,
     TokenLogprob,
     ToolCall,
     Verdict,
 )
-from swarm.workers import ONE_WORKER, Crew
+
+_JUDGE_S = 60.0
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
-    """Answer a chat request."""
+    """Answer a chat request: by one worker here, or by a vote of all that can answer."""
     pool = request.app[POOL]
     raw = await read_body(request, context_tokens=pool.context_tokens)
     ask = chat_ask(parse_body(ChatBody, raw), request.headers)
+    seats = Seats.of(ask.model, _own(request), request.app[PEERS]())
+    if not pool.votes(ask.model):
+        place = one(seats.all)
+        workers = Team(tuple(int(at == place) for at in range(len(seats.all))))
+    else:
+        own = seats.all[0].own
+        temperature = ask.sampling.temperature
+        base = pool.temperature(pool.resolve(ask.model), temperature) if own else temperature
+        workers = team(seats.all, ask.vote.voters, temperature_0=base == 0, n=ask.n)
+    if workers.size == 1 and workers.workers[0] and seats.all[0].own:
+        return await _answer_by_one(request, ask, workers.note)
+    return await _answer_by_vote(request, ask, seats, workers)
+
+
+def _own(request: web.Request) -> OwnProposer:
+    """This node's workers, counted and timed under the request's name."""
+    label = request_label(request)
+    metrics = request.app[METRICS]
+    return OwnProposer(request.app[POOL], watch=lambda events: metrics.watch(events, label=label))
+
+
+async def _answer_by_one(
+    request: web.Request, ask: ChatAsk, note: str | None
+) -> web.StreamResponse:
+    """One worker of this node, or `n` plain samples of it."""
+    pool = request.app[POOL]
     model = pool.resolve(ask.model)
     template = pool.template(model)
     text = await asyncio.to_thread(template.render, ask.messages, ask.tools, ask.template_options)
-    prompt = Prompt(text, ask.sampling, ask.n)
     head = envelope("chatcmpl", model.id, model.engine.info)
-    workers = ONE_WORKER
-    if pool.votes(ask.model):
-        temperature = ask.sampling.temperature
-        workers = pool.crew(model, ask.vote.voters, temperature=temperature, n=ask.n)
-    if workers.size > 1:
-        return await _answer_by_vote(request, ask, prompt, head, model, workers)
-    events = pool.generate(model, prompt)
-    watched = request.app[METRICS].watch(events, label=request_label(request))
+    label = request_label(request)
+    events = pool.generate(model, Prompt(text, ask.sampling, ask.n))
+    watched = request.app[METRICS].watch(events, label=label)
     choices = [_choice(ask, text) for _ in range(ask.n)]
     if ask.stream:
-        encoder = ChatStream(head, choices, include_usage=ask.include_usage, note=workers.note)
+        encoder = ChatStream(head, choices, include_usage=ask.include_usage, note=note)
         response = await stream_answer(request, watched, encoder, pulse_s=request.app[PULSE_S])
-        log_verdict(request_label(request), encoder.verdict)
+        log_verdict(label, encoder.verdict)
         return response
-    gatherer = ChatWhole(head, choices, note=workers.note)
+    gatherer = ChatWhole(head, choices, note=note)
     body = await gather(watched, gatherer)
-    log_verdict(request_label(request), gatherer.verdict)
+    log_verdict(label, gatherer.verdict)
     return json_response(body, headers=verdict_headers(gatherer.verdict))
 
 
 async def _answer_by_vote(
-    request: web.Request,
-    ask: ChatAsk,
-    prompt: Prompt,
-    head: Envelope,
-    model: ServedModel,
-    workers: Crew,
+    request: web.Request, ask: ChatAsk, seats: Seats, workers: Team
 ) -> web.StreamResponse:
     """Let the workers vote; several choices are the best distinct answers."""
     label = request_label(request)
-    metrics = request.app[METRICS]
-    pool = request.app[POOL]
-    rules = rules_of(ask.vote, prompt, ask.tools)
-    leader = "leader" in (ask.vote.strategy, ask.vote.stream)
+    question = ask.question
+    rules = rules_of(ask.vote, question)
+    leader = workers.size == 1 or "leader" in (ask.vote.strategy, ask.vote.stream)
     if leader and ask.n > 1:
         raise InvalidRequest(f"a leader gives one answer, not {ask.n}", param="n")
-
-    def generate(draws: Prompt) -> AsyncGenerator[list[Event]]:
-        return metrics.watch(pool.generate(model, draws), label=label)
-
-    async def ask_judge(question: str) -> AsyncGenerator[list[Event]]:
-        messages = (*ask.messages, Message("user", question))
-        render = pool.template(model).render
-        text = await asyncio.to_thread(render, messages, (), ask.template_options)
-        sampling = SamplingParams(temperature=0, max_tokens=16)
-        async with aclosing(generate(Prompt(text, sampling))) as events:
-            async for step in events:
-                yield step
-
+    parties = seats.parties(workers, {})
+    ask_judge = partial(_ask_judge, parties[0].proposer, question)
     parts = by_vote(
-        prompt,
-        generate,
+        question,
+        parties,
         rules,
-        workers,
-        parser=lambda: _parser(ask, str(prompt.text)),
-        model=model.id,
-        base_temperature=pool.temperature(model, ask.sampling.temperature),
+        n=ask.n,
+        note=workers.note,
         leader=leader,
         judge=partial(judged, ask=ask_judge, seed=rules.seed)
         if ask.vote.strategy == "judge"
         else None,
     )
+    head = named_envelope("chatcmpl", parties[0].voters[0].model)
     if ask.stream:
         progress = bool(ask.vote.progress)
         encoder = VotedStream(head, ask.n, include_usage=ask.include_usage, progress=progress)
@@ -129,6 +136,17 @@ async def _answer_by_vote(
     body, verdict = await whole(parts, head)
     log_verdict(label, verdict)
     return json_response(body, headers=verdict_headers(verdict))
+
+
+def _ask_judge(judge: Proposer, question: Question, about: str) -> AsyncGenerator[list[Told]]:
+    """One worker's opinion on the candidates."""
+    asked = replace(
+        question,
+        messages=(*question.messages, Message("user", about)),
+        tools=(),
+        sampling=SamplingParams(temperature=0, max_tokens=16),
+    )
+    return judge.propose(asked, 1, remaining_s=_JUDGE_S, live=False)
 
 
 @dataclass(slots=True)

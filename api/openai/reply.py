@@ -36,7 +36,12 @@ class Envelope:
 def envelope(prefix: str, model_id: str, info: ModelInfo) -> Envelope:
     """A fresh envelope. The fingerprint changes when another model file is behind the id."""
     identity = f"{info.name} {info.architecture} {info.parameters} {info.size_bytes}"
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
+    return named_envelope(prefix, model_id, identity)
+
+
+def named_envelope(prefix: str, model_id: str, identity: str = "") -> Envelope:
+    """A fresh envelope of an answer in which models may differ: the fingerprint is the name's."""
+    digest = hashlib.sha256((identity or model_id).encode()).hexdigest()[:10]
     return Envelope(f"{prefix}-{secrets.token_hex(12)}", int(time.time()), model_id, f"fp_{digest}")
 
 

@@ -18,7 +18,7 @@ from api.openai.schema import (
 )
 from swarm.chat.template import RESERVED
 from swarm.errors import InvalidRequest
-from swarm.types import Message, SamplingParams, ToolCall, ToolSpec
+from swarm.types import Message, Question, SamplingParams, ToolCall, ToolSpec
 
 VOTE_HEADER = "x-swarm-"
 
@@ -40,6 +40,18 @@ class ChatAsk:
     stream: bool = False
     include_usage: bool = False
     one_call: bool = False
+
+    @property
+    def question(self) -> Question:
+        """What the swarm is asked."""
+        return Question(
+            self.model,
+            self.messages,
+            self.sampling,
+            self.tools,
+            self.template_options,
+            self.one_call,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A chat request put to the vote of this node's workers."""
+"""A chat request put to the vote of all workers that can answer it."""
 
 import asyncio
 import hashlib
@@ -7,28 +7,27 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from api.openai.schema import VoteBody
 from swarm.answer import Judge, Part, voted
 from swarm.chat.arguments import checks_of
-from swarm.chat.completion import CompletionParser
-from swarm.collect import Poll, Rules, as_heard, collect
+from swarm.chat.completion import Text
+from swarm.collect import Heard, Poll, Rules, as_heard, collect
 from swarm.consensus.canonical import Reading
 from swarm.consensus.judge import order_of, picked, question
 from swarm.consensus.stopping import Decide
 from swarm.consensus.tally import Voter
-from swarm.engines.base import Delta, Event
 from swarm.lead import led
-from swarm.types import Candidate, Prompt, ToolSpec, Verdict
-from swarm.workers import Crew, temperatures
+from swarm.proposer import Proposer, Said, Told
+from swarm.types import Candidate, Question, Verdict
 
 logger = logging.getLogger(__name__)
 
 _DEADLINE_S = 300.0
 
 
-def rules_of(wishes: VoteBody, prompt: Prompt, tools: Sequence[ToolSpec]) -> Rules:
+def rules_of(wishes: VoteBody, question: Question) -> Rules:
     """The rules of a vote. Strategies that only choose when to stop read texts as `auto` does.
 
     Ties are broken by the request itself: the same request breaks them alike.
@@ -46,75 +45,95 @@ def rules_of(wishes: VoteBody, prompt: Prompt, tools: Sequence[ToolSpec]) -> Rul
         case _:
             pass
     return Rules(
-        seed=hashlib.sha256(f"{prompt.sampling.seed} {prompt.text}".encode()).hexdigest(),
+        seed=hashlib.sha256(repr((question.sampling.seed, question.messages)).encode()).hexdigest(),
         strategy=strategy,
         reading=reading,
         decide=decide,
         deadline_s=wishes.deadline_s or _DEADLINE_S,
-        checks=checks_of(tools),
-        schemas={tool.name: tool.parameters for tool in tools},
+        checks=checks_of(question.tools),
+        schemas={tool.name: tool.parameters for tool in question.tools},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A proposer and the voters that it answers for."""
+
+    proposer: Proposer
+    voters: Sequence[Voter]
 
 
 def by_vote(
-    prompt: Prompt,
-    generate: Callable[[Prompt], AsyncGenerator[list[Event]]],
+    question: Question,
+    parties: Sequence[Party],
     rules: Rules,
-    crew: Crew,
     *,
-    parser: Callable[[], CompletionParser],
-    model: str,
-    base_temperature: float,
+    n: int = 1,
+    note: str | None = None,
     leader: bool = False,
     judge: Judge | None = None,
 ) -> AsyncGenerator[list[Part]]:
-    """The parts of an answer that this node's workers vote on; `prompt.n` best are given."""
+    """The parts of an answer on which all workers of all parties vote; the `n` best are given.
+
+    A leader goes on alone, so there each worker is a proposal that can be cancelled by itself.
+    """
     clock = asyncio.get_running_loop().time
-    ids = [f"{at}" for at in range(crew.size)]
-    voters = [Voter(name, model=model) for name in ids]
     numbers = itertools.count()
     poll = Poll(
-        voters,
+        [voter for party in parties for voter in party.voters],
         rules,
-        parser=parser,
         call_id=lambda: f"call_{secrets.token_hex(11)}{next(numbers):02x}",
     )
-    spread = temperatures(base_temperature, crew.size)
     if leader:
-        # The leader goes on alone, so each worker is a request that can be cancelled by itself.
-        alone = [replace(prompt, n=1, temperatures=(warmth,)) for warmth in spread]
-        proposals = {
-            name: as_heard(generate(_seeded(draws, at)), [name])
-            for at, (name, draws) in enumerate(zip(ids, alone, strict=True))
-        }
-        return led(poll, proposals, clock=clock, note=crew.note)
-    draws = replace(prompt, n=crew.size, temperatures=spread)
-    course = collect(poll, [as_heard(generate(draws), ids)], [ids], clock=clock)
-    return voted(poll, course, n=prompt.n, clock=clock, judge=judge, note=crew.note)
+        alone = [Party(party.proposer, [voter]) for party in parties for voter in party.voters]
+        proposals = _proposals(question, alone, rules.deadline_s, live=True)
+        names = [party.voters[0].id for party in alone]
+        return led(poll, dict(zip(names, proposals, strict=True)), clock=clock, note=note)
+    ids = [[voter.id for voter in party.voters] for party in parties]
+    proposals = _proposals(question, parties, rules.deadline_s, live=False)
+    course = collect(poll, proposals, ids, clock=clock)
+    return voted(poll, course, n=n, clock=clock, judge=judge, note=note)
+
+
+def _proposals(
+    question: Question, parties: Sequence[Party], remaining_s: float, *, live: bool
+) -> list[AsyncGenerator[list[Heard]]]:
+    """Every party asked for its voters' answers, each voter with a seed of its own."""
+    proposals: list[AsyncGenerator[list[Heard]]] = []
+    before = 0
+    for party in parties:
+        ids = [voter.id for voter in party.voters]
+        told = party.proposer.propose(
+            _seeded(question, before), len(ids), remaining_s=remaining_s, live=live
+        )
+        proposals.append(as_heard(told, ids))
+        before += len(ids)
+    return proposals
 
 
 async def judged(
     candidates: list[Candidate],
-    ask: Callable[[str], AsyncGenerator[list[Event]]],
+    ask: Callable[[str], AsyncGenerator[list[Told]]],
     *,
     seed: str,
 ) -> int | None:
     """Which candidate one worker prefers, by its place; `ask` puts a question to it."""
     order = order_of(len(candidates), seed)
     reply = ""
-    async with aclosing(ask(question([candidates[at] for at in order]))) as events:
-        async for step in events:
-            reply += "".join(event.text for event in step if isinstance(event, Delta))
+    async with aclosing(ask(question([candidates[at] for at in order]))) as told:
+        async for step in told:
+            said = [news.pieces for _, news in step if isinstance(news, Said)]
+            reply += "".join(p.text for pieces in said for p in pieces if isinstance(p, Text))
     place = picked(reply, len(order))
     return None if place is None else order[place]
 
 
-def _seeded(prompt: Prompt, at: int) -> Prompt:
-    """The same prompt with the seed that the engine would give its `at`-th sequence."""
-    seed = prompt.sampling.seed
-    if seed is None:
-        return prompt
-    return replace(prompt, sampling=replace(prompt.sampling, seed=seed + at))
+def _seeded(question: Question, at: int) -> Question:
+    """The same question with the seed of the `at`-th voter, from which an engine counts on."""
+    seed = question.sampling.seed
+    if seed is None or not at:
+        return question
+    return replace(question, sampling=replace(question.sampling, seed=seed + at))
 
 
 def log_verdict(label: str, verdict: Verdict | None) -> None:

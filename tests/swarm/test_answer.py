@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 
 from swarm.answer import Course, End, Part, Say, voted
-from swarm.chat.completion import CompletionParser, Text
+from swarm.chat.completion import Text
 from swarm.collect import Heard, Poll, Rules, collect
 from swarm.consensus.tally import Voter
-from swarm.engines.base import Delta, Finished, Started
+from swarm.engines.base import Delta, Finished
 from swarm.errors import EngineLost, GenerationFailed, SwarmError
 from swarm.lead import led
-from swarm.types import ToolCall, Verdict
+from swarm.propose import Reader
+from swarm.proposer import Began, Ended, Said
+from swarm.types import Question, SamplingParams, ToolCall, ToolSpec, Verdict
 
 Script = list[str] | SwarmError
+ASKED = Question("swarm", (), SamplingParams(), (ToolSpec("read", "", {}),))
 
 
 class Clock:
@@ -32,14 +35,16 @@ async def speak(
 ) -> AsyncGenerator[list[Heard]]:
     """One proposer: its voters speak in turn, word by word; an error ends it."""
     try:
-        yield [(voter, Started(5, 0)) for voter in ids]
+        yield [(voter, Began(5, 0)) for voter in ids]
         for voter, script in zip(ids, scripts, strict=True):
             if isinstance(script, SwarmError):
                 raise script
+            reader = Reader(ASKED, "")
             for word in script:
                 await asyncio.sleep(0)
-                yield [(voter, Delta(0, word, 1))]
-            yield [(voter, Finished(0, "stop", len(script), 0.1, 0.2))]
+                yield [(voter, news) for news in reader.read(Delta(0, word, 1))]
+            end = Finished(0, "stop", len(script), 0.1, 0.2)
+            yield [(voter, news) for news in reader.read(end)]
         ids = []
     finally:
         closed += ids
@@ -53,7 +58,6 @@ async def vote(*scripts: Script, n: int = 1, **rules: Any) -> tuple[list[Part], 
     poll = Poll(
         voters,
         Rules(seed="s", **rules),
-        parser=lambda: CompletionParser(calls_offered=True, reasoning_opened=False),
         call_id=lambda: "call_1",
     )
     proposals = [speak([v.id], [s], closed) for v, s in zip(voters, scripts, strict=True)]
@@ -134,23 +138,18 @@ async def test_the_course_of_the_vote_is_told_when_it_changes():
 
 async def test_at_the_deadline_those_who_have_answered_decide():
     clock = Clock()
-    poll = Poll(
-        [Voter("quick"), Voter("slow")],
-        Rules(seed="s", deadline_s=5),
-        parser=lambda: CompletionParser(calls_offered=False, reasoning_opened=False),
-        call_id=str,
-    )
+    poll = Poll([Voter("quick"), Voter("slow")], Rules(seed="s", deadline_s=5), call_id=str)
 
     async def quick() -> AsyncGenerator[list[Heard]]:
-        yield [("quick", Started(1, 0)), ("quick", Delta(0, "yes", 1))]
-        yield [("quick", Finished(0, "stop", 1, 0.1, 0.1))]
+        yield [("quick", Began(1, 0)), ("quick", Said((Text("yes"),), 1))]
+        yield [("quick", Ended("stop", 1))]
 
     async def slow() -> AsyncGenerator[list[Heard]]:
-        yield [("slow", Started(1, 0))]
+        yield [("slow", Began(1, 0))]
         while not poll.votes:  # noqa: ASYNC110 - the poll has no event for it
             await asyncio.sleep(0)
         clock.now = 6.0
-        yield [("slow", Delta(0, "no", 1))]
+        yield [("slow", Said((Text("no"),), 1))]
         await asyncio.Event().wait()
 
     course = collect(poll, [quick(), slow()], [["quick"], ["slow"]], clock=clock)
@@ -166,7 +165,6 @@ async def lead(*scripts: Script) -> list[Part]:
     poll = Poll(
         [Voter(name) for name in names],
         Rules(seed="s", checks={"read": lambda _: None}),
-        parser=lambda: CompletionParser(calls_offered=True, reasoning_opened=False),
         call_id=lambda: "call_1",
     )
     proposals = {n: speak([n], [s], []) for n, s in zip(names, scripts, strict=True)}
@@ -189,15 +187,10 @@ async def test_who_fails_before_it_begins_does_not_lead():
 
 async def test_a_leader_that_fails_in_the_middle_is_an_error():
     async def broken() -> AsyncGenerator[list[Heard]]:
-        yield [("v0", Started(5, 0)), ("v0", Delta(0, "yes ", 1))]
+        yield [("v0", Began(5, 0)), ("v0", Said((Text("yes "),), 1))]
         raise EngineLost("gone")
 
-    poll = Poll(
-        [Voter("v0")],
-        Rules(seed="s"),
-        parser=lambda: CompletionParser(calls_offered=False, reasoning_opened=False),
-        call_id=str,
-    )
+    poll = Poll([Voter("v0")], Rules(seed="s"), call_id=str)
     with pytest.raises(EngineLost, match="gone"):
         [part async for part in led(poll, {"v0": broken()}, clock=Clock())]
 
@@ -209,16 +202,11 @@ async def test_when_nobody_can_lead_the_last_error_is_raised():
 
 async def test_a_bug_in_a_proposer_is_seen_at_once():
     async def broken() -> AsyncGenerator[list[Heard]]:
-        yield [("v0", Started(5, 0))]
+        yield [("v0", Began(5, 0))]
         raise ZeroDivisionError
 
     def poll() -> Poll:
-        return Poll(
-            [Voter("v0")],
-            Rules(seed="s"),
-            parser=lambda: CompletionParser(calls_offered=False, reasoning_opened=False),
-            call_id=str,
-        )
+        return Poll([Voter("v0")], Rules(seed="s"), call_id=str)
 
     course = collect(box := poll(), [broken()], [["v0"]], clock=Clock())
     with pytest.raises(ZeroDivisionError):

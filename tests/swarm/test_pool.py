@@ -154,15 +154,15 @@ async def test_closing_ends_every_engine() -> None:
     assert all(engine.closed for engine in engines)
 
 
-async def test_the_crew_shrinks_while_others_generate() -> None:
+async def test_an_offer_tells_what_is_free_and_what_waits() -> None:
     pool = pool_of(FakeEngine(step_s=0.05))
     model = pool.resolve("swarm")
-    assert pool.crew(model, 8, temperature=0.8, n=1).size == 8
+    idle = pool.offer(model)
+    assert (idle.free, idle.most, idle.waiting_tokens, idle.default) == (8, 8, 0, True)
     running = pool.generate(model, replace(PROMPT, n=6))
     await anext(running)
-    assert pool.crew(model, 2, temperature=0.8, n=1).size == 2
-    with pytest.raises(Overloaded, match="2 are free"):
-        pool.crew(model, 3, temperature=0.8, n=1)
-    assert pool.crew(model, None, temperature=0.8, n=5).note == "2 of 5 workers: the node is busy"
+    busy = pool.offer(model)
+    assert busy.free == 2
+    assert busy.waiting_tokens > 0
     await running.aclose()
-    assert pool.crew(model, 8, temperature=0.8, n=1).size == 8
+    assert pool.offer(model) == idle

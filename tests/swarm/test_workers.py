@@ -1,36 +1,12 @@
-"""How many workers answer."""
+"""How many workers a machine affords, and how they differ."""
 
-import pytest
-
-from swarm.errors import InvalidRequest, Overloaded
-from swarm.workers import crew, temperatures, usual_workers
+from swarm.workers import temperatures, usual_workers
 
 
 def test_the_machine_says_how_many_are_usual():
     assert usual_workers(2, accelerated=False) == 3
     assert usual_workers(8, accelerated=False) == 5
     assert usual_workers(2, accelerated=True) == 5
-
-
-def test_under_load_there_are_fewer_down_to_one_and_it_is_said():
-    assert crew(None, usual=5, temperature=0.8, free=40, most=64).note is None
-    few = crew(None, usual=5, temperature=0.8, free=2, most=64)
-    assert (few.size, few.note) == (2, "2 of 5 workers: the node is busy")
-    assert crew(None, usual=5, temperature=0.8, free=0, most=64).size == 1
-
-
-def test_at_temperature_0_one_is_enough():
-    one = crew(None, usual=5, temperature=0.0, free=40, most=64)
-    assert one.size == 1
-    assert "temperature 0" in (one.note or "")
-
-
-def test_a_number_that_was_asked_for_is_kept_or_refused():
-    assert crew(9, usual=5, temperature=0.0, free=9, most=64).size == 9
-    with pytest.raises(Overloaded):
-        crew(9, usual=5, temperature=0.8, free=8, most=64)
-    with pytest.raises(InvalidRequest, match="at most 64"):
-        crew(65, usual=5, temperature=0.8, free=8, most=64)
 
 
 def test_workers_differ_a_little_in_temperature():

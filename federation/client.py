@@ -1,0 +1,215 @@
+"""What a node asks of its peers, over mutual TLS: how they are, and their answers.
+
+A peer is its node id: the name in the certificate that TLS itself checks before a byte is sent.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from federation.wire import (
+    ANSWER_BYTES,
+    STATUS_BYTES,
+    DoneLine,
+    FailedLine,
+    NewSecret,
+    ProposeBody,
+    Status,
+    decode_line,
+    decode_status,
+    encode_body,
+)
+from swarm.errors import (
+    PeerError,
+    PeerRefused,
+    PeerTimedOut,
+    PeerUnreachable,
+    ProtocolMismatch,
+    UntrustedPeer,
+)
+from swarm.proposer import Told
+
+HEARTBEAT_S = 1.0
+"""A peer has so long to answer a heartbeat."""
+
+CONNECT_S = 2.0
+SILENCE_S = 5.0
+"""A peer that generates writes at least an empty line in a fraction of this."""
+
+_ERROR_BYTES = 4096
+_LINE_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where a peer listens. `name` is what its certificate must carry, None before it is known."""
+
+    host: str
+    port: int
+    name: str | None = None
+
+    def url(self, path: str) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"https://{host}:{self.port}{path}"
+
+
+class PeerClient:
+    """Calls to the peer doors of one federation, on connections that are kept alive."""
+
+    def __init__(self, context: ssl.SSLContext, named_context: ssl.SSLContext) -> None:
+        """`named_context` checks the name of the certificate, `context` only whose it is."""
+        self._context = context
+        self._named = named_context
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=10)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=timeout, auto_decompress=False
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def heartbeat(self, door: Door, own: Status) -> Status:
+        """Tell a peer how this node is; learn how it is. Raises PeerError."""
+        with _timed("a heartbeat", HEARTBEAT_S):
+            async with (
+                asyncio.timeout(HEARTBEAT_S),
+                self._post(door, "/peer/heartbeat", encode_body(own)) as response,
+            ):
+                return decode_status(await _bounded(response, STATUS_BYTES))
+
+    async def hand_secret(self, door: Door, secret: NewSecret) -> None:
+        """Give a member the federation's next secret. Raises PeerError."""
+        with _timed("the new secret", SILENCE_S):
+            async with (
+                asyncio.timeout(SILENCE_S),
+                self._post(door, "/peer/secret", encode_body(secret)) as response,
+            ):
+                await _bounded(response, STATUS_BYTES)
+
+    async def propose(
+        self, door: Door, body: ProposeBody, *, count: Callable[[int], None]
+    ) -> AsyncGenerator[list[Told]]:
+        """A peer's answer as it comes. `count` is told the bytes. Raises PeerError."""
+        async with self._post(door, "/peer/propose", encode_body(body)) as response:
+            async with aclosing(_lines(response, count)) as lines:
+                async for raw in lines:
+                    line = decode_line(raw)
+                    match line:
+                        case DoneLine():
+                            return
+                        case FailedLine(why=why):
+                            raise PeerRefused(why)
+                        case _:
+                            if not 0 <= line.at < body.workers:
+                                raise ProtocolMismatch(f"it has no worker {line.at}")
+                            yield [(line.at, line.news)]
+            raise PeerUnreachable("its answer broke off")
+
+    @asynccontextmanager
+    async def _post(
+        self, door: Door, path: str, body: bytes
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """A response with status 200. Raises PeerError for everything else."""
+        if self._session is None:
+            raise RuntimeError("a client is entered before it is used")
+        try:
+            async with self._session.post(
+                door.url(path),
+                data=body,
+                headers={"Content-Type": "application/json"},
+                ssl=self._named if door.name else self._context,
+                server_hostname=door.name,
+                allow_redirects=False,
+            ) as response:
+                if response.status != 200:
+                    raise await _refusal(response)
+                yield response
+        except aiohttp.ClientError as error:
+            raise _as_peer_error(error) from error
+        except TimeoutError as error:
+            raise PeerTimedOut(f"it said nothing for {SILENCE_S:.0f} s") from error
+
+
+class _timed:  # noqa: N801 - reads as a word of the with statement
+    """A timeout of ours as a PeerTimedOut that says what was waited for."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self._told = f"{what} was not answered within {seconds:.0f} s"
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is TimeoutError:
+            raise PeerTimedOut(self._told) from error
+
+
+async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The whole body. Raises ProtocolMismatch when it is longer than `limit` bytes."""
+    raw = bytearray()
+    async for piece in response.content.iter_any():
+        raw += piece
+        if len(raw) > limit:
+            raise ProtocolMismatch(f"its answer is longer than {limit} bytes")
+    return bytes(raw)
+
+
+async def _lines(
+    response: aiohttp.ClientResponse, count: Callable[[int], None]
+) -> AsyncGenerator[bytes]:
+    """Lines that are not empty, before they are parsed; bounded one by one and together."""
+    held = bytearray()
+    total = 0
+    async for piece in response.content.iter_any():
+        total += len(piece)
+        count(len(piece))
+        held += piece
+        if total > ANSWER_BYTES or len(held) > _LINE_BYTES:
+            raise ProtocolMismatch("its answer is too long")
+        *whole, rest = held.split(b"\n")
+        held = bytearray(rest)
+        for line in whole:
+            if line.strip():
+                yield bytes(line)
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> PeerError:
+    """The error of a response that is not 200, in the peer's own words, shortened."""
+    raw = await _bounded(response, _ERROR_BYTES)
+    told = " ".join(raw.decode(errors="replace").split())[:200]
+    return PeerRefused(told or f"it answered {response.status}", status=response.status)
+
+
+def _as_peer_error(error: aiohttp.ClientError) -> PeerError:
+    """What went wrong on the way, told apart as far as it can be."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return UntrustedPeer(f"TLS failed: {cause.reason or cause}")
+        cause = cause.__cause__ or cause.__context__ or getattr(cause, "os_error", None)
+    if isinstance(error, aiohttp.ClientSSLError):
+        return UntrustedPeer(f"TLS failed: {error}")
+    if isinstance(error, aiohttp.ServerTimeoutError):
+        return PeerTimedOut(str(error))
+    return PeerUnreachable(str(error) or type(error).__name__)

@@ -1,0 +1,278 @@
+"""The peer door: what members of the federation may ask of this node, over mutual TLS.
+
+TLS has proved that the caller is a member; what it may use up here is bounded all the same.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from federation.trust import node_id_of
+from federation.wire import (
+    DoneLine,
+    FailedLine,
+    Status,
+    decode_propose,
+    decode_secret,
+    decode_status,
+    encode_body,
+    encode_line,
+    encode_lines,
+)
+from swarm.errors import Overloaded, PeerError, ProtocolMismatch, RequestError, SwarmError
+from swarm.proposer import Said, Told
+from swarm.types import Question
+
+logger = logging.getLogger(__name__)
+
+MOST_QUESTIONS = 16
+"""So many questions of one node run here at once."""
+
+MOST_WAITING_BYTES = 64 << 20
+"""So many bytes of questions of one node are held here at once."""
+
+PULSE_S = 1.0
+_HANDSHAKE_S = 5.0
+_KEEP_ALIVE_S = 60.0
+_BODY_BYTES = 16 << 20
+
+
+class Answers(Protocol):
+    """This node's workers."""
+
+    def propose(
+        self, question: Question, workers: int, *, remaining_s: float, live: bool
+    ) -> AsyncGenerator[list[Told]]:
+        """Let `workers` workers answer. Raises Overloaded and other SwarmErrors."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What the door needs of the node: its status, who called, a new secret, its workers."""
+
+    status: Callable[[], Status]
+    heard: Callable[[str, str, Status], None]
+    renewed: Callable[[bytes], Awaitable[None]]
+    answers: Answers
+
+
+class PeerDoor:
+    """Listens on the addresses of the LAN, from entering the context until leaving it."""
+
+    def __init__(
+        self, callbacks: Callbacks, context: ssl.SSLContext, *, hosts: Sequence[str], port: int
+    ) -> None:
+        self._node = callbacks
+        self._context = context
+        self._hosts = tuple(hosts)
+        self._asked_port = port
+        self._listeners: list[asyncio.Server] = []
+        self._running: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(middlewares=[_report], client_max_size=_BODY_BYTES)
+        app.router.add_post("/peer/heartbeat", self._heartbeat)
+        app.router.add_post("/peer/propose", self._propose)
+        app.router.add_post("/peer/secret", self._secret)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            keepalive_timeout=_KEEP_ALIVE_S,
+            shutdown_timeout=1.0,
+        )
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        server = runner.server
+        if server is None:
+            raise RuntimeError("an aiohttp runner that was set up has a server")
+        loop = asyncio.get_running_loop()
+        try:
+            for host in self._hosts:
+                listener = await loop.create_server(
+                    server,
+                    host,
+                    self.port or self._asked_port,
+                    ssl=self._context,
+                    ssl_handshake_timeout=_HANDSHAKE_S,
+                )
+                self._listeners.append(listener)
+                self._stack.callback(listener.close)
+        except OSError:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; 0 before."""
+        sockets = self._listeners[0].sockets if self._listeners else ()
+        return int(sockets[0].getsockname()[1]) if sockets else 0
+
+    async def _heartbeat(self, request: web.Request) -> web.Response:
+        status = decode_status(await request.read())
+        node = _caller(request)
+        if status.node != node:
+            raise ProtocolMismatch("the status names another node than the certificate")
+        self._node.heard(node, request.remote or "", status)
+        return _json(encode_body(self._node.status()))
+
+    async def _secret(self, request: web.Request) -> web.Response:
+        secret = decode_secret(await request.read()).secret
+        logger.info("the federation has a new code, from node %s", _caller(request)[:8])
+        await self._node.renewed(secret)
+        return _json(b"{}")
+
+    async def _propose(self, request: web.Request) -> web.StreamResponse:
+        node = _caller(request)
+        size = request.content_length or _BODY_BYTES
+        with self._room_for(node, size):
+            body = decode_propose(await request.read())
+            told = self._node.answers.propose(
+                body.question, body.workers, remaining_s=body.remaining_s, live=body.live
+            )
+            news = told if body.live else gathered(told)
+            async with aclosing(news):
+                # What is refused is refused with a status, before the first line.
+                first = await anext(news, None)
+                response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+                await response.prepare(request)
+                async with _pulse(response):
+                    await self._lines(response, first, news, body.remaining_s)
+        return response
+
+    async def _lines(
+        self,
+        response: web.StreamResponse,
+        first: list[Told] | None,
+        news: AsyncGenerator[list[Told]],
+        remaining_s: float,
+    ) -> None:
+        try:
+            async with asyncio.timeout(remaining_s):
+                await response.write(encode_lines(first or []))
+                async for told in news:
+                    await response.write(encode_lines(told))
+            await response.write(encode_line(DoneLine()))
+        except TimeoutError:
+            await response.write(encode_line(FailedLine(why="its time was over")))
+        except SwarmError as error:
+            await response.write(encode_line(FailedLine(why=str(error)[:1024])))
+
+    def _room_for(self, node: str, size: int) -> "_Room":
+        """A place for one more question of a node. Raises Overloaded."""
+        if self._running[node] >= MOST_QUESTIONS:
+            raise Overloaded(f"{MOST_QUESTIONS} questions of this node run here", retry_after_s=2)
+        if self._bytes[node] + size > MOST_WAITING_BYTES:
+            raise Overloaded("too many bytes of this node are held here", retry_after_s=2)
+        return _Room(self._running, self._bytes, node, size)
+
+
+class _Room:
+    """Counts a node's question while it runs."""
+
+    def __init__(self, running: Counter[str], held: Counter[str], node: str, size: int) -> None:
+        self._running, self._held = running, held
+        self._node, self._size = node, size
+
+    def __enter__(self) -> None:
+        self._running[self._node] += 1
+        self._held[self._node] += self._size
+
+    def __exit__(self, *_: object) -> None:
+        self._running[self._node] -= 1
+        self._held[self._node] -= self._size
+        if not self._running[self._node]:
+            del self._running[self._node], self._held[self._node]
+
+
+async def gathered(told: AsyncGenerator[list[Told]]) -> AsyncGenerator[list[Told]]:
+    """The same news with each worker's words in one piece, when it has ended."""
+    kept: dict[int, list[Said]] = {}
+    async with aclosing(told):
+        async for step in told:
+            out: list[Told] = []
+            for at, news in step:
+                if isinstance(news, Said):
+                    kept.setdefault(at, []).append(news)
+                    continue
+                if at in kept:
+                    out.append((at, _joined(kept.pop(at))))
+                out.append((at, news))
+            if out:
+                yield out
+
+
+def _joined(said: Sequence[Said]) -> Said:
+    return Said(
+        tuple(piece for one in said for piece in one.pieces),
+        tokens=sum(one.tokens for one in said),
+        reasoning_tokens=sum(one.reasoning_tokens for one in said),
+        calling=said[-1].calling,
+        logprobs=tuple(token for one in said for token in one.logprobs),
+    )
+
+
+def _caller(request: web.Request) -> str:
+    """The node id of the caller, as TLS has proved it."""
+    transport = request.transport
+    tls = transport.get_extra_info("ssl_object") if transport else None
+    certificate = tls.getpeercert(binary_form=True) if tls else None
+    if certificate is None:
+        raise web.HTTPForbidden
+    return node_id_of(certificate)
+
+
+@asynccontextmanager
+async def _pulse(response: web.StreamResponse) -> AsyncGenerator[None]:
+    """An empty line a second: the asker sees that this node lives."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(PULSE_S)
+            await response.write(b"\n")
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+
+
+def _json(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json")
+
+
+@web.middleware
+async def _report(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors as a status and one line that says why."""
+    try:
+        return await handler(request)
+    except Overloaded as error:
+        headers = {"Retry-After": str(error.retry_after_s)}
+        return web.Response(status=429, text=str(error), headers=headers)
+    except (RequestError, PeerError) as error:
+        return web.Response(status=400, text=str(error))
+    except SwarmError as error:
+        return web.Response(status=503, text=str(error))

@@ -1,0 +1,241 @@
+"""The messages between nodes: versioned, strict JSON; an answer is one line for each news.
+
+Whoever reads a message bounds its bytes first. Knows no sockets.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from swarm.chat.completion import Piece, Reasoning, Text
+from swarm.chat.tool_calls import Arguments, Call
+from swarm.errors import ProtocolMismatch
+from swarm.proposer import Began, Ended, Offer, Said, Told
+from swarm.types import Question, TokenLogprob
+
+PROTOCOL = 1
+
+STATUS_BYTES = 64 << 10
+"""The longest status that is read."""
+
+ANSWER_BYTES = 8 << 20
+"""The longest answer of one peer that is read, all candidates together."""
+
+MAX_WORKERS = 64
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, ser_json_bytes="base64", val_json_bytes="base64"
+    )
+
+
+MessageT = TypeVar("MessageT", bound=_Message)
+Name: TypeAlias = Annotated[str, Field(max_length=128)]
+NodeId: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Status(_Message):
+    """What a node says of itself in every heartbeat.
+
+    `epoch` is when its process began (Unix nanoseconds): it tells a restart from a duplicate.
+    `clock_s` is its clock when it said so. `waiting_tokens` is the work in front of a new prompt.
+    """
+
+    protocol: Literal[1] = PROTOCOL
+    version: Name
+    node: NodeId
+    name: Name
+    epoch: int
+    clock_s: float
+    port: int = Field(ge=1, le=65535)
+    models: tuple[Offer, ...] = Field(max_length=256)
+    hardware: Annotated[str, Field(max_length=512)] = ""
+    engine: Name = ""
+
+
+class ProposeBody(_Message):
+    """A question for some of the peer's workers. `label` names it in logs."""
+
+    protocol: Literal[1] = PROTOCOL
+    label: Name
+    question: Question
+    workers: int = Field(ge=1, le=MAX_WORKERS)
+    remaining_s: float = Field(gt=0, le=3600)
+    live: bool = False
+
+
+class NewSecret(_Message):
+    """The federation's next secret, from one member to the others."""
+
+    protocol: Literal[1] = PROTOCOL
+    secret: bytes = Field(min_length=16, max_length=16)
+
+
+class BeganLine(_Message):
+    """Worker `at` has read its prompt."""
+
+    kind: Literal["began"] = "began"
+    at: int
+    news: Began
+
+
+PieceKind: TypeAlias = Literal["text", "reasoning", "call", "arguments"]
+
+
+class SaidLine(_Message):
+    """Worker `at` said more: pieces in their order, runs of one kind joined."""
+
+    kind: Literal["said"] = "said"
+    at: int
+    pieces: tuple[tuple[PieceKind, str], ...]
+    tokens: int = Field(ge=0)
+    reasoning_tokens: int = Field(ge=0)
+    calling: bool
+    logprobs: tuple[TokenLogprob, ...]
+
+    @property
+    def news(self) -> Said:
+        """What it tells."""
+        return Said(
+            tuple(_PIECES[kind](text) for kind, text in self.pieces),
+            self.tokens,
+            self.reasoning_tokens,
+            self.calling,
+            self.logprobs,
+        )
+
+
+class EndedLine(_Message):
+    """Worker `at` is done."""
+
+    kind: Literal["ended"] = "ended"
+    at: int
+    news: Ended
+
+
+class FailedLine(_Message):
+    """The peer cannot go on; the last line of an answer that is not whole."""
+
+    kind: Literal["failed"] = "failed"
+    why: Annotated[str, Field(max_length=1024)]
+
+
+class DoneLine(_Message):
+    """The last line of an answer that is whole."""
+
+    kind: Literal["done"] = "done"
+
+
+Line: TypeAlias = BeganLine | SaidLine | EndedLine | FailedLine | DoneLine
+_PIECES: dict[PieceKind, Callable[[str], Piece]] = {
+    "text": Text,
+    "reasoning": Reasoning,
+    "call": Call,
+    "arguments": Arguments,
+}
+_LINES: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
+
+
+def encode_lines(told: Sequence[Told]) -> bytes:
+    """News as lines."""
+    return b"".join(encode_line(line_of(*one)) for one in told)
+
+
+def line_of(at: int, news: Began | Said | Ended) -> Line:
+    """The line for a piece of news of worker `at`."""
+    match news:
+        case Began():
+            return BeganLine(at=at, news=news)
+        case Said():
+            return SaidLine(
+                at=at,
+                pieces=_joined(news.pieces),
+                tokens=news.tokens,
+                reasoning_tokens=news.reasoning_tokens,
+                calling=news.calling,
+                logprobs=news.logprobs,
+            )
+        case Ended():
+            return EndedLine(at=at, news=news)
+
+
+def _joined(pieces: Sequence[Piece]) -> tuple[tuple[PieceKind, str], ...]:
+    """Pieces as pairs; a call's own arguments follow it, runs of one kind are one."""
+    pairs: list[tuple[PieceKind, str]] = []
+    for piece in pieces:
+        for kind, text in _pairs(piece):
+            if pairs and pairs[-1][0] == kind != "call":
+                pairs[-1] = (kind, pairs[-1][1] + text)
+            else:
+                pairs.append((kind, text))
+    return tuple(pairs)
+
+
+def _pairs(piece: Piece) -> list[tuple[PieceKind, str]]:
+    match piece:
+        case Text(text):
+            return [("text", text)]
+        case Reasoning(text):
+            return [("reasoning", text)]
+        case Call(name, arguments):
+            return [("call", name), *([("arguments", arguments)] if arguments else ())]
+        case Arguments(text):
+            return [("arguments", text)]
+
+
+def encode_line(line: Line) -> bytes:
+    """One line, its end included."""
+    return line.model_dump_json().encode() + b"\n"
+
+
+def encode_body(message: Status | ProposeBody | NewSecret) -> bytes:
+    """A message as the body of a request or an answer."""
+    return message.model_dump_json().encode()
+
+
+def decode_line(raw: bytes) -> Line:
+    """Raises ProtocolMismatch for what is no line of ours."""
+    try:
+        return _LINES.validate_json(raw)
+    except ValidationError as error:
+        raise ProtocolMismatch(f"a line of its answer is wrong: {_first(error)}") from None
+
+
+def decode_status(raw: bytes) -> Status:
+    """Raises ProtocolMismatch that names the version or the field."""
+    return _decode(Status, raw)
+
+
+def decode_propose(raw: bytes) -> ProposeBody:
+    """Raises ProtocolMismatch that names the version or the field."""
+    return _decode(ProposeBody, raw)
+
+
+def decode_secret(raw: bytes) -> NewSecret:
+    """Raises ProtocolMismatch that names the version or the field."""
+    return _decode(NewSecret, raw)
+
+
+class _Versioned(BaseModel):
+    """The one field that every version of every message has."""
+
+    protocol: int
+
+
+def _decode(kind: type[MessageT], raw: bytes) -> MessageT:
+    try:
+        version = _Versioned.model_validate_json(raw).protocol
+        if version != PROTOCOL:
+            raise ProtocolMismatch(f"it speaks version {version}, this node {PROTOCOL}")
+        return kind.model_validate_json(raw)
+    except ValidationError as error:
+        raise ProtocolMismatch(f"its message is wrong: {_first(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    """Where and why, without what it said."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else first["msg"]

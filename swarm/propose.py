@@ -1,0 +1,118 @@
+"""This node's pool as a proposer: template, generation, and what the workers say, parsed."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+
+from swarm.chat.completion import CompletionParser, Piece
+from swarm.chat.reasoning import OPEN as REASONING_MARK
+from swarm.engines.base import Accepted, Delta, Event, Finished, Started
+from swarm.errors import EngineError, UnknownModel
+from swarm.pool import Pool, ServedModel
+from swarm.proposer import Began, Ended, News, Offer, Said, Told
+from swarm.types import Prompt, Question
+from swarm.workers import temperatures
+
+Watch = Callable[[AsyncGenerator[list[Event]]], AsyncGenerator[list[Event]]]
+"""Counts and times a generation on its way."""
+
+
+class OwnProposer:
+    """The workers of this node."""
+
+    def __init__(
+        self, pool: Pool, *, node: str = "", name: str = "", watch: Watch | None = None
+    ) -> None:
+        self._pool = pool
+        self.node = node
+        self.name = name
+        self.address = ""
+        self._watch = watch
+
+    def models(self) -> tuple[str, ...]:
+        """The ids of the models of this node."""
+        return tuple(model.id for model in self._pool.models)
+
+    def offer(self, model: str) -> Offer | None:
+        """What this node would do for a model id now; None before it is loaded."""
+        try:
+            return self._pool.offer(self._pool.resolve(model))
+        except (UnknownModel, EngineError):
+            return None
+
+    def must_offer(self, model: str, elsewhere: Sequence[str]) -> Offer:
+        """The same. Raises EngineError, or UnknownModel that also names the models `elsewhere`."""
+        try:
+            return self._pool.offer(self._pool.resolve(model))
+        except UnknownModel as error:
+            raise UnknownModel(model, (*error.known, *elsewhere)) from None
+
+    async def propose(
+        self,
+        question: Question,
+        workers: int,
+        *,
+        remaining_s: float,  # noqa: ARG002 - the asker closes this in time
+        live: bool,  # noqa: ARG002 - nothing is held back here
+    ) -> AsyncGenerator[list[Told]]:
+        """Let `workers` workers of this node answer; closing cancels them."""
+        model = self._pool.resolve(question.model)
+        prompt = await prompt_of(self._pool, model, question, workers)
+        readers = [Reader(question, str(prompt.text)) for _ in range(workers)]
+        events = self._pool.generate(model, prompt)
+        async with aclosing(self._watch(events) if self._watch else events) as steps:
+            async for step in steps:
+                yield [told for event in step for told in _told(event, readers)]
+
+
+async def prompt_of(pool: Pool, model: ServedModel, question: Question, workers: int) -> Prompt:
+    """The question as this model reads it; the workers differ a little in temperature."""
+    template = pool.template(model)
+    text = await asyncio.to_thread(
+        template.render, question.messages, question.tools, question.template_options
+    )
+    base = pool.temperature(model, question.sampling.temperature)
+    return Prompt(text, question.sampling, workers, temperatures(base, workers))
+
+
+def _told(event: Event, readers: "list[Reader]") -> list[Told]:
+    match event:
+        case Accepted():
+            return []
+        case Started():
+            began = Began(event.prompt_tokens, event.cached_tokens)
+            return [(at, began) for at in range(len(readers))]
+        case Delta() | Finished():
+            return [(event.index, news) for news in readers[event.index].read(event)]
+
+
+class Reader:
+    """Turns one worker's events into what it says; `prompt` is the text that it goes on from."""
+
+    def __init__(self, question: Question, prompt: str) -> None:
+        self._parser = CompletionParser(
+            calls_offered=bool(question.tools),
+            reasoning_opened=prompt.rstrip().endswith(REASONING_MARK),
+            one_call=question.one_call,
+        )
+
+    def read(self, event: Delta | Finished) -> list[News]:
+        """What the event tells."""
+        if isinstance(event, Finished):
+            said = self._said(self._parser.finish())
+            called = event.reason == "stop" and self._parser.calls_seen > 0
+            return [said, Ended("tool_calls" if called else event.reason, event.completion_tokens)]
+        thinking = self._parser.in_reasoning
+        return [self._said(self._parser.feed(event.text), event, thinking=thinking)]
+
+    def _said(
+        self, pieces: list[Piece], delta: Delta | None = None, *, thinking: bool = False
+    ) -> Said:
+        tokens = delta.tokens if delta else 0
+        return Said(
+            tuple(pieces),
+            tokens,
+            reasoning_tokens=tokens if thinking else 0,
+            calling=self._parser.calls_begun,
+            logprobs=delta.logprobs if delta else (),
+        )

@@ -1,0 +1,96 @@
+"""What answers a question, wherever it is: this node's pool, or a peer. Knows neither."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from swarm.chat.completion import Piece
+from swarm.types import FinishReason, Question, TokenLogprob
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A worker has read its prompt, so many tokens of it from the prefix cache."""
+
+    prompt_tokens: int
+    cached_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """More of a worker's answer; `calling`: a tool call is being written, or was.
+
+    `tokens` is the number of tokens that it took, those of the reasoning among them.
+    """
+
+    pieces: tuple[Piece, ...] = ()
+    tokens: int = 0
+    reasoning_tokens: int = 0
+    calling: bool = False
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A worker's answer is complete, with so many tokens."""
+
+    finish: FinishReason
+    tokens: int
+
+
+News: TypeAlias = Began | Said | Ended
+Told: TypeAlias = tuple[int, News]
+"""Which of the workers that were asked for, counted from 0, and what there is of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a node would do for a model now: workers of a usual answer, free places, all places.
+
+    `waiting_tokens` is the work in front of a new question: prompts to read, answers to write.
+    """
+
+    model: str
+    usual: int
+    free: int
+    most: int
+    waiting_tokens: int = 0
+    context_tokens: int = 0
+    default: bool = False
+
+
+class Proposer(Protocol):
+    """Anything that answers a question with the candidates of some workers."""
+
+    @property
+    def node(self) -> str:
+        """The id of the node; a vote counts once for each."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What people call the node."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """Where the node is; the weight of all that share an address is bounded together."""
+        ...
+
+    def models(self) -> tuple[str, ...]:
+        """The ids of the models that it serves."""
+        ...
+
+    def offer(self, model: str) -> Offer | None:
+        """What it would do for a model id now, None if it cannot."""
+        ...
+
+    def propose(
+        self, question: Question, workers: int, *, remaining_s: float, live: bool
+    ) -> AsyncGenerator[list[Told]]:
+        """Let `workers` workers answer; ends when all have. Closing cancels them.
+
+        `live`: text comes as it is generated, otherwise an answer may come in one piece.
+        Raises a SwarmError when they cannot, or no longer.
+        """
+        ...

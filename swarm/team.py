@@ -1,0 +1,138 @@
+"""Who answers a question: how many workers of which node, and what their votes weigh. Pure."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from statistics import median_high
+
+from swarm.consensus.tally import Voter
+from swarm.errors import InvalidRequest, Overloaded
+from swarm.proposer import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A node that can answer; the first of several is this one, if it can. `own`: this node."""
+
+    node: str
+    name: str
+    address: str
+    offer: Offer
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """Workers of each seat, in the order of the seats; `note` says why they are fewer."""
+
+    workers: tuple[int, ...]
+    note: str | None = None
+
+    @property
+    def size(self) -> int:
+        return sum(self.workers)
+
+
+def team(seats: Sequence[Seat], asked: int | None, *, temperature_0: bool, n: int = 1) -> Team:
+    """How many workers of each node vote. Raises InvalidRequest or Overloaded.
+
+    A number that was asked for is kept or refused. Otherwise every node gives its usual ones as
+    far as they are free; where nobody is free, one answers where the least work waits.
+    """
+    most = sum(seat.offer.most for seat in seats)
+    if n > most:
+        raise InvalidRequest(f"n is at most {most} here, not {n}", param="n")
+    if asked is not None:
+        return Team(dealt(seats, asked))
+    if temperature_0:
+        return _one_of_each_model(seats)
+    usual = [max(seat.offer.usual, n if seat.own else 0) for seat in seats]
+    free = [min(want, seat.offer.free) for want, seat in zip(usual, seats, strict=True)]
+    if not any(free):
+        free = list(_one_at(seats, least_waiting(seats)))
+    if sum(free) == sum(usual):
+        return Team(tuple(free))
+    busy = "the node is busy" if len(seats) == 1 else "nodes are busy"
+    return Team(tuple(free), f"{sum(free)} of {sum(usual)} workers: {busy}")
+
+
+def dealt(seats: Sequence[Seat], asked: int) -> tuple[int, ...]:
+    """`asked` workers dealt out one by one, to this node first. Raises where they are too many."""
+    most, free = (sum(getattr(seat.offer, what) for seat in seats) for what in ("most", "free"))
+    if asked > most:
+        message = f"voters is {asked}; there are at most {most} workers at once"
+        raise InvalidRequest(message, param="swarm.voters")
+    if asked > free:
+        raise Overloaded(f"{asked} workers were asked for, {free} are free", retry_after_s=2)
+    given = [0] * len(seats)
+    while sum(given) < asked:
+        for at, seat in enumerate(seats):
+            if given[at] < seat.offer.free and sum(given) < asked:
+                given[at] += 1
+    return tuple(given)
+
+
+def one(seats: Sequence[Seat]) -> int:
+    """The seat of a question for one worker: this node, unless it is full and another is not."""
+    first = seats[0]
+    if first.own and (first.offer.free or not any(seat.offer.free for seat in seats)):
+        return 0
+    return least_waiting([seat for seat in seats if seat.offer.free] or seats, among=seats)
+
+
+def least_waiting(some: Sequence[Seat], among: Sequence[Seat] | None = None) -> int:
+    """The seat with the least work in front of a new question, by its place in `among`."""
+    places = {id(seat): at for at, seat in enumerate(some if among is None else among)}
+    best = min(some, key=lambda seat: (seat.offer.waiting_tokens, not seat.own, seat.node))
+    return places[id(best)]
+
+
+def voters_of(
+    seats: Sequence[Seat], workers: Sequence[int], weights: Mapping[str, Fraction]
+) -> list[list[Voter]]:
+    """The voters of each seat: their ids, and weights by the node's name, else by the model.
+
+    What all nodes of one address weigh together is at most what the median address weighs, so
+    that no single machine outvotes the others (docs/decisions/0014).
+    """
+    voters = [
+        [
+            Voter(_id(seat, at), seat.node, seat.offer.model, _weight(seat, weights))
+            for at in range(n)
+        ]
+        for seat, n in zip(seats, workers, strict=True)
+    ]
+    totals: dict[str, Fraction] = defaultdict(Fraction)
+    for seat, own in zip(seats, voters, strict=True):
+        totals[seat.address] += sum((voter.weight for voter in own), Fraction(0))
+    present = [total for total in totals.values() if total]
+    cap = median_high(present) if present else Fraction(0)
+    return [
+        [replace(voter, weight=voter.weight * min(1, cap / totals[seat.address])) for voter in own]
+        for seat, own in zip(seats, voters, strict=True)
+    ]
+
+
+def _id(seat: Seat, at: int) -> str:
+    return f"{at}" if seat.own else f"{seat.name}/{at}"
+
+
+def _weight(seat: Seat, weights: Mapping[str, Fraction]) -> Fraction:
+    return weights.get(seat.name, weights.get(seat.offer.model, Fraction(1)))
+
+
+def _one_at(seats: Sequence[Seat], place: int) -> tuple[int, ...]:
+    return tuple(int(at == place) for at in range(len(seats)))
+
+
+def _one_of_each_model(seats: Sequence[Seat]) -> Team:
+    """At temperature 0 the workers of one model all say the same."""
+    seen: set[str] = set()
+    given: list[int] = []
+    for seat in seats:
+        given.append(int(seat.offer.model not in seen))
+        seen.add(seat.offer.model)
+    if sum(given) == 1:
+        return Team(tuple(given), "at temperature 0 all workers say the same: one is enough")
+    return Team(tuple(given), "at temperature 0 one worker of each model is enough")

@@ -1,0 +1,104 @@
+"""Who answers, and what the votes weigh."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm.errors import InvalidRequest, Overloaded
+from swarm.proposer import Offer
+from swarm.team import Seat, Team, one, team, voters_of
+
+
+def seat(at: int, *, model: str = "m", address: str = "", waiting: int = 0, **offer: int) -> Seat:
+    sizes = {"usual": 3, "free": 8, "most": 8} | offer
+    return Seat(
+        node=f"n{at}",
+        name=f"host{at}",
+        address=address or f"10.0.0.{at}",
+        offer=Offer(model, **sizes, waiting_tokens=waiting),
+        own=at == 0,
+    )
+
+
+def test_every_node_gives_its_usual_workers():
+    assert team([seat(0), seat(1, usual=5)], None, temperature_0=False) == Team((3, 5))
+
+
+def test_under_load_there_are_fewer_down_to_one_and_it_is_said():
+    few = team([seat(0, usual=5, free=2)], None, temperature_0=False)
+    assert few == Team((2,), "2 of 5 workers: the node is busy")
+    none = team(
+        [seat(0, free=0, waiting=900), seat(1, free=0, waiting=5)], None, temperature_0=False
+    )
+    assert none == Team((0, 1), "1 of 6 workers: nodes are busy")
+
+
+def test_a_full_node_leaves_the_answer_to_the_others():
+    assert team([seat(0, free=0), seat(1)], None, temperature_0=False).workers == (0, 3)
+
+
+def test_at_temperature_0_one_worker_of_each_model_is_enough():
+    alone = team([seat(0)], None, temperature_0=True)
+    assert alone.size == 1
+    assert "one is enough" in (alone.note or "")
+    assert team([seat(0), seat(1), seat(2, model="o")], None, temperature_0=True).workers == (
+        1,
+        0,
+        1,
+    )
+
+
+def test_a_number_that_was_asked_for_is_kept_or_refused():
+    seats = [seat(0, free=1), seat(1, free=4)]
+    assert team(seats, 4, temperature_0=False).workers == (1, 3)
+    with pytest.raises(Overloaded, match="5 are free"):
+        team(seats, 6, temperature_0=False)
+    with pytest.raises(InvalidRequest, match="at most 16"):
+        team(seats, 17, temperature_0=False)
+
+
+def test_as_many_workers_as_choices_are_asked_for():
+    assert team([seat(0)], None, temperature_0=False, n=5).workers == (5,)
+
+
+def test_one_worker_is_of_this_node_unless_it_is_full_and_another_is_not():
+    assert one([seat(0, waiting=900), seat(1)]) == 0
+    assert one([seat(0, free=0), seat(1, waiting=7), seat(2, waiting=3)]) == 2
+    assert one([seat(0, free=0), seat(1, free=0)]) == 0
+    assert one([seat(1, waiting=7), seat(2, waiting=3)]) == 1
+
+
+def test_weights_are_given_by_node_or_model():
+    voters = voters_of([seat(0), seat(1, model="big")], (1, 1), {"big": Fraction(2)})
+    assert [[v.weight for v in own] for own in voters] == [[1], [2]]
+    assert [[v.id for v in own] for own in voters] == [["0"], ["host1/0"]]
+
+
+def test_no_address_outvotes_the_median_one():
+    seats = [seat(0), seat(1), seat(2, usual=64)]
+    voters = voters_of(seats, (3, 3, 64), {})
+    assert [sum(v.weight for v in own) for own in voters] == [3, 3, 3]
+    minted = [seat(0), seat(1), seat(2, address="10.0.0.9"), seat(3, address="10.0.0.9")]
+    totals = [sum(v.weight for v in own) for own in voters_of(minted, (3, 3, 3, 3), {})]
+    assert totals[2] + totals[3] == 3
+
+
+@given(st.lists(st.integers(1, 64), min_size=3, max_size=9), st.data())
+def test_liars_of_a_minority_of_nodes_never_outweigh_the_honest(
+    sizes: list[int], data: st.DataObject
+):
+    """One liar of three, two of five: whatever number of workers they claim."""
+    liars = (len(sizes) - 1) // 2
+    honest = [3] * (len(sizes) - liars)
+    claims = [*honest, *data.draw(st.lists(st.integers(1, 64), min_size=liars, max_size=liars))]
+    seats = [replace(seat(at), own=False) for at in range(len(claims))]
+    totals = [sum(v.weight for v in own) for own in voters_of(seats, claims, {})]
+    assert sum(totals[: len(honest)]) > sum(totals[len(honest) :])
+
+
+def test_more_choices_than_there_are_workers_are_refused():
+    with pytest.raises(InvalidRequest, match="n is at most 8 here, not 9"):
+        team([seat(0)], None, temperature_0=False, n=9)
