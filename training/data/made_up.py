@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.data import systems
-from training.data.frames import ALIASES, FRAMES, VERB_ALIASES
+from training.data.aliases import ALIASES, NOUN_ALIASES, VERB_ALIASES
+from training.data.frames import FRAMES
 from training.data.opencode import BOTH, plan_text, sentence
 from training.data.source import Conversation, Source
 from training.render import Message, Tool
@@ -176,13 +177,14 @@ def framed(source: Source, style: str) -> tuple[Invented, str, dict[str, Any]]:
     named = {name: name for name in frame.fields}
     if source.chance(0.5):
         verb = source.one([verb, *VERB_ALIASES.get(verb, verb).split()])
+        rest = [source.one([word, word, *NOUN_ALIASES.get(word, word).split()]) for word in rest]
         named = renamed(source, list(frame.fields))
     order = sorted(frame.fields, key=lambda name: name in optional)
     arguments = tuple(Argument(named[name], frame.fields[name][0], values[name]) for name in order)
     called = {named[name]: given[name] for name in order if name in given}
     name = cased(source, [verb, *rest], style)
     tool = Invented(name, frame.description, (ask,), arguments, len(arguments) - len(optional))
-    return tool, ask.format(**given), called
+    return tool, ask.format(**{name: frame.shown(name, value) for name, value in given.items()}), called
 
 
 def renamed(source: Source, fields: list[str]) -> dict[str, str]:
