@@ -3,7 +3,25 @@
 from __future__ import annotations
 
 from training.data.frame import (
-    CLOCK, CODE, COUNT, DATE, DAYS, FLAG, LIST, MINUTES, PERCENT, PERSON, ROOM, SPEECH, WEEKDAY, WORD, WORDS, Frame, choice, number, one_of,
+    CLOCK,
+    CODE,
+    COUNT,
+    DATE,
+    DAYS,
+    FLAG,
+    LIST,
+    MINUTES,
+    PERCENT,
+    PERSON,
+    ROOM,
+    SPEECH,
+    WEEKDAY,
+    WORD,
+    WORDS,
+    Frame,
+    choice,
+    number,
+    one_of,
     whole,
 )
 

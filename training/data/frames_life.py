@@ -3,8 +3,32 @@
 from __future__ import annotations
 
 from training.data.frame import (
-    AMOUNT, CITY, CLOCK, CODE, COUNT, DATE, DAYS, FLAG, LIST, MAIL, MINUTES, MONEY, NUMBER_ID, PEOPLE, PERCENT, PERSON, PHONE, SPEECH, TONGUE, WORD, WORDS,
-    Frame, choice, number, one_of, whole,
+    AMOUNT,
+    CITY,
+    CLOCK,
+    CODE,
+    COUNT,
+    DATE,
+    DAYS,
+    FLAG,
+    LIST,
+    MAIL,
+    MINUTES,
+    MONEY,
+    NUMBER_ID,
+    PEOPLE,
+    PERCENT,
+    PERSON,
+    PHONE,
+    SPEECH,
+    TONGUE,
+    WORD,
+    WORDS,
+    Frame,
+    choice,
+    number,
+    one_of,
+    whole,
 )
 
 LIFE = (

@@ -3,8 +3,30 @@
 from __future__ import annotations
 
 from training.data.frame import (
-    ADDRESS, CLOCK, COUNT, DAYS, FILE, FLAG, FOLDER, HOST, IDENTIFIER, LINK, LIST, MINUTES, NUMBER_ID, PATH, PERCENT, PERSON, RANK, SPEECH, WORD,
-    WORDS, Frame, choice, one_of, whole,
+    ADDRESS,
+    CLOCK,
+    COUNT,
+    DAYS,
+    FILE,
+    FLAG,
+    FOLDER,
+    HOST,
+    IDENTIFIER,
+    LINK,
+    LIST,
+    MINUTES,
+    NUMBER_ID,
+    PATH,
+    PERCENT,
+    PERSON,
+    RANK,
+    SPEECH,
+    WORD,
+    WORDS,
+    Frame,
+    choice,
+    one_of,
+    whole,
 )
 
 SOFTWARE = (

@@ -3,7 +3,25 @@
 from __future__ import annotations
 
 from training.data.frame import (
-    AMOUNT, CITY, CLOCK, CODE, COUNT, DATE, MAIL, MINUTES, MONEY, NUMBER, PERSON, ROOM, SPEECH, TEXT, TONGUE, WHOLE, WORD, WORDS, Frame,
+    AMOUNT,
+    CITY,
+    CLOCK,
+    CODE,
+    COUNT,
+    DATE,
+    MAIL,
+    MINUTES,
+    MONEY,
+    NUMBER,
+    PERSON,
+    ROOM,
+    SPEECH,
+    TEXT,
+    TONGUE,
+    WHOLE,
+    WORD,
+    WORDS,
+    Frame,
     choice,
 )
 from training.data.source import Source
@@ -74,7 +92,7 @@ USUAL = (
     Frame("set temperature", "Set the heating of a room", {"room": ROOM, "degrees": (NUMBER, lambda source: source.between(10, 30))},
           ("set the {room} to {degrees} degrees", "heat the {room} to {degrees} degrees", "make it {degrees} degrees in the {room}",
            "{room} temperature {degrees}", "I want {degrees} degrees in the {room}", "the {room} should have {degrees} degrees")),
-    Frame("get distance", "Distance between two cities", {"from": CITY, "to": CITY},
+    Frame("get distance", "Tell the distance between two cities", {"from": CITY, "to": CITY},
           ("how far is it from {from} to {to}", "distance from {from} to {to}", "how many kilometers from {from} to {to}",
            "what is the distance between {from} and {to}", "how far apart are {from} and {to}", "{from} to {to} distance")),
     Frame("query database", "Run an SQL query", {"sql": (TEXT, lambda source: f"SELECT {source.word()} FROM {source.word()}")},
