@@ -182,9 +182,10 @@ def toolset(source: Source, wishes: int, *, alike: bool = True) -> tuple[list[To
         if not put(tool):
             continue
         found.append(Wish(ask, tool.name, arguments))
-        for other in neighbours(source, style, tool, act, about, alike * source.between(0, 2 if source.brief else 3)):
+        most = 1 if source.brief or len(found) > 1 else 3
+        for other in neighbours(source, style, tool, act, about, alike * source.between(0, most)):
             put(other)
-    for _ in range(source.between(0, 1 if source.brief else 3)):
+    for _ in range(source.chance(0.3) if source.brief else source.between(0, 2)):
         put(framed(source, style)[0] if source.chance(0.5) else composed(source, style, verbs(source), noun(source))[0])
     return source.shuffled([tool.tool for tool in box]), found
 
@@ -215,7 +216,8 @@ def _opening(source: Source) -> list[Message]:
 
 def single(source: Source) -> Conversation:
     """One to four requests to a set of invented tools."""
-    tools, wishes = toolset(source, source.rng.choices((1, 2, 3, 4), (5, 3, 2, 1))[0])
+    weights = (6, 3, 1, 0) if source.brief else (5, 3, 2, 1)
+    tools, wishes = toolset(source, source.rng.choices((1, 2, 3, 4), weights)[0])
     messages = _opening(source)
     for wish in wishes:
         answer, close = result(source)
