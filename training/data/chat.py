@@ -99,7 +99,7 @@ def talk(source: Source) -> Conversation:
 
 def no_tool_fits(source: Source) -> Conversation:
     """A request for a tool that is not in the box."""
-    tools, wishes = made_up.toolset(source, 2)
+    tools, wishes = made_up.toolset(source, 2, alike=False)
     if len(wishes) < 2:
         return talk(source)
     kept = [tool for tool in tools if tool["function"]["name"] != wishes[0].name]

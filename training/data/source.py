@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from training.data import words
+from training.data.nouns import NOUNS
 from training.render import Message, Tool
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class Source:
         self.held_out = held_out
         self.brief = brief
         self.things = self._side(words.THINGS)
+        self.nouns = self._side(NOUNS)
         self.first_names = self._side(words.FIRST_NAMES)
         self.surnames = self._side(words.SURNAMES)
         self.cities = self._side(words.CITIES)
@@ -83,10 +85,14 @@ class Source:
 
     def phrase(self, options: Sequence[T]) -> T:
         """One of a list of phrasings: one of every six belongs to evaluation alone."""
+        return self.one(self.phrases(options))
+
+    def phrases(self, options: Sequence[T]) -> Sequence[T]:
+        """The phrasings that this side may use; all of fewer than six."""
         if len(options) < PHRASE_SHARE:
-            return self.one(options)
+            return options
         withheld = withheld_phrases(tuple(options))
-        return self.one([o for at, o in enumerate(options) if (at in withheld) == self.held_out])
+        return [o for at, o in enumerate(options) if (at in withheld) == self.held_out]
 
     def letters(self, low: int, high: int) -> str:
         return "".join(self.rng.choices(string.ascii_lowercase, k=self.between(low, high)))

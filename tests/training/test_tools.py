@@ -1,0 +1,135 @@
+"""What holds for the tools that training invents: all of them can be found from their lines."""
+
+import itertools
+import re
+
+import pytest
+
+from training.data import made_up
+from training.data.composed import ASKS, SLOTS, composed, noun, verbs
+from training.data.frame import stems, without_fields
+from training.data.frames import FRAMES, NEAR, RIVALS
+from training.data.invented import Style, articled
+from training.data.source import Source
+from training.data.verbs import ALIKE, VERBS, akin, third
+
+KNOWN = pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: frame.name)
+
+
+def named(ask):
+    return set(re.findall(r"{(\w+)}", ask))
+
+
+def inner(conversation_tools):
+    return [tool["function"] for tool in conversation_tools]
+
+
+@KNOWN
+def test_every_ask_gives_all_that_is_required_and_nothing_unknown(frame):
+    needed = set(frame.fields) - set(frame.optional)
+    assert len(frame.asks) >= 6
+    for ask in frame.asks:
+        assert needed <= named(ask) <= set(frame.fields)
+
+
+@KNOWN
+def test_every_field_is_given_by_some_ask_and_booleans_have_words(frame):
+    assert set(frame.fields) == set().union(*(named(ask) for ask in frame.asks))
+    flags = {name for name, (schema, _) in frame.fields.items() if schema["type"] == "boolean"}
+    assert flags == set(frame.spoken)
+
+
+@KNOWN
+def test_some_ask_shares_a_word_with_the_line(frame):
+    assert any(frame.stems & stems(without_fields(ask)) for ask in frame.asks)
+
+
+def test_no_two_frames_have_one_name_or_one_description():
+    assert len({frame.name for frame in FRAMES}) == len(FRAMES)
+    assert len({frame.description for frame in FRAMES}) == len(FRAMES)
+
+
+def test_rivals_are_frames_and_are_never_near():
+    names = {frame.name for frame in FRAMES}
+    for line in RIVALS:
+        assert line <= names
+        assert not any({f.name for f in NEAR[name]} & line for name in line)
+
+
+def test_no_verb_is_in_two_groups_and_alike_ones_are_known():
+    spoken = list(itertools.chain(*VERBS))
+    assert len(set(spoken)) == len(spoken)
+    known = {group[0] for group in VERBS} | {form.removesuffix("_{a}") for form in made_up.NATURAL}
+    assert set().union(*ALIKE) - known <= {"transfer"}
+    assert akin("get", "list")
+    assert not akin("create", "delete")
+
+
+def test_words_are_bent_as_english_does():
+    assert [third("look for"), third("wash"), third("tidy"), third("play")] == [
+        "looks for",
+        "washes",
+        "tidies",
+        "plays",
+    ]
+    assert articled("Add a apple to a user") == "Add an apple to a user"
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_a_call_names_a_tool_of_its_set_with_the_required_arguments_and_no_others(held_out):
+    source = Source(21, held_out=held_out)
+    for _ in range(200):
+        tools, wishes = made_up.toolset(source, 3)
+        found = {tool["name"]: tool["parameters"] for tool in inner(tools)}
+        assert len(found) == len(tools)
+        for wish in wishes:
+            parameters = found[wish.name]
+            assert set(parameters["required"]) <= set(wish.arguments)
+            assert set(wish.arguments) <= set(parameters["properties"])
+
+
+def test_values_of_the_arguments_stand_in_the_request():
+    source = Source(22, held_out=False)
+    for _ in range(300):
+        tool, ask, arguments = composed(source, Style.any(source), verbs(source), noun(source))
+        for value in arguments.values():
+            if not isinstance(value, bool):
+                assert all(str(v) in ask for v in (value if isinstance(value, list) else [value]))
+        assert tool.needed <= len(tool.arguments)
+
+
+def test_enums_hold_the_value_that_is_asked_for():
+    source = Source(23, held_out=False)
+    for slot in SLOTS:
+        schema, value = slot.make(source)
+        assert value in schema.get("enum", [value])
+
+
+def test_tools_that_could_be_meant_for_each_other_never_stand_together():
+    source = Source(24, held_out=False)
+    style = Style("snake")
+    one = composed(source, style, ("get",), "invoice")[0]
+    other = composed(source, style, ("list",), "invoice")[0]
+    apart = composed(source, style, ("delete",), "invoice")[0]
+    assert one.clashes(other)
+    assert not one.clashes(apart)
+
+
+def test_many_sets_have_a_tool_of_the_same_noun_or_verb():
+    source = Source(25, held_out=False)
+    near = 0
+    for _ in range(200):
+        words = [
+            set(re.findall("[a-z]+", tool["name"].lower()))
+            for tool in inner(made_up.toolset(source, 1)[0])
+        ]
+        near += any(a & b for a, b in itertools.combinations(words, 2))
+    assert near > 80
+
+
+def test_nouns_frames_and_asks_of_the_evaluation_are_never_trained_on():
+    trained, held_out = Source(0, held_out=False), Source(0, held_out=True)
+    assert not set(trained.nouns) & set(held_out.nouns)
+    for options in (FRAMES, ASKS):
+        assert not set(trained.phrases(options)) & set(held_out.phrases(options))
+        assert set(trained.phrases(options)) | set(held_out.phrases(options)) == set(options)
