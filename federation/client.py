@@ -13,6 +13,7 @@ from typing import Self
 
 import aiohttp
 
+from federation.certificates import NODE_ID_HEX, certified_name
 from federation.wire import (
     ANSWER_BYTES,
     STATUS_BYTES,
@@ -57,6 +58,11 @@ class Door:
     def url(self, path: str) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"https://{host}:{self.port}{path}"
+
+
+def door_name(node_id: str) -> str | None:
+    """The name in the certificate of a node, None unless its whole id is known."""
+    return certified_name(node_id) if len(node_id) == NODE_ID_HEX else None
 
 
 class PeerClient:

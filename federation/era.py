@@ -1,0 +1,102 @@
+"""One federation's time: client, peer door and heartbeats of one secret, opened and closed together.
+
+A new secret is a new era. Knows nothing of discovery, pairing and files.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from federation.client import PeerClient
+from federation.heartbeats import Heartbeats
+from federation.peer import Change
+from federation.peers import PeerTable
+from federation.server import Callbacks, PeerDoor
+from federation.trust import Credentials
+from federation.wire import Status
+
+
+class Era:
+    """What runs while a node is in one federation; the peer door only once it is opened."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        table: PeerTable[Status],
+        callbacks: Callbacks,
+        *,
+        changed: Callable[[list[Change[Status]]], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._credentials = credentials
+        self._table = table
+        self._callbacks = callbacks
+        self._changed = changed
+        self._clock = clock
+        self._stack = AsyncExitStack()
+        self._door_stack = AsyncExitStack()
+        self._client: PeerClient | None = None
+        self._door: PeerDoor | None = None
+
+    @property
+    def client(self) -> PeerClient:
+        """Raises RuntimeError before the era has begun."""
+        if self._client is None:
+            raise RuntimeError("an era is entered before it is used")
+        return self._client
+
+    @property
+    def port(self) -> int:
+        """The port of the open peer door, 0 while it is closed."""
+        return self._door.port if self._door else 0
+
+    async def __aenter__(self) -> Self:
+        plain, named = await asyncio.gather(
+            asyncio.to_thread(self._credentials.client_context),
+            asyncio.to_thread(self._credentials.client_context, named=True),
+        )
+        async with AsyncExitStack() as stack:
+            self._client = await stack.enter_async_context(PeerClient(plain, named))
+            heartbeats = Heartbeats(
+                self._table,
+                self._client,
+                status=self._callbacks.status,
+                changed=self._changed,
+                clock=self._clock,
+            )
+            beating = asyncio.create_task(heartbeats.run())
+            stack.push_async_callback(_ended, beating)
+            stack.push_async_callback(self.close_door)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    async def open_door(self, hosts: Sequence[str], port: int) -> None:
+        """Listen for peers there, and no longer where it was before. Raises OSError."""
+        await self.close_door()
+        if not hosts:
+            return
+        context = await asyncio.to_thread(self._credentials.server_context)
+        async with AsyncExitStack() as stack:
+            door = PeerDoor(self._callbacks, context, hosts=hosts, port=port)
+            self._door = await stack.enter_async_context(door)
+            self._door_stack = stack.pop_all()
+
+    async def close_door(self) -> None:
+        """Hear peers no longer."""
+        self._door = None
+        await self._door_stack.aclose()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,436 @@
+"""The life of a node among others: found, joined, kept alive, left. The one that owns the parts.
+
+What the owner asked for stands in `Wishes`; what is said to a person goes through `say`.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, instance_name
+from federation.client import Door, door_name
+from federation.discovery import Discovery
+from federation.era import Era
+from federation.interfaces import LanAddress, lan_addresses, read_interfaces
+from federation.lines import line_of
+from federation.pairing import Joined, PairingDoor, approve
+from federation.peer import Address, Change
+from federation.peer_proposer import Lines, PeerProposer
+from federation.peers import PeerTable
+from federation.pin import Pin
+from federation.server import Answers, Callbacks
+from federation.sightings import Sighting
+from federation.store import Membership, Store
+from federation.trust import OPEN_SECRET, Credentials, NodeKey, federation_id, new_secret
+from federation.wire import NewSecret, Status
+from swarm.errors import ConfigurationError, PeerError, PeerRefused
+from swarm.proposer import Offer
+
+logger = logging.getLogger(__name__)
+
+WATCH_S = 3.0
+"""How often the machine's interfaces are looked at."""
+
+_PAIRING_SEEN_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """The owner's words: where the node keeps its key, its name, how it joins, where it listens.
+
+    `join` is the secret of `--join`; `peers` are those of `--peer`; `interfaces` those that the
+    owner named, or none for the LAN's.
+    """
+
+    folder: Path
+    name: str
+    version: str
+    port: int = 17617
+    join: bytes | None = None
+    open: bool = False
+    peers: tuple[Address, ...] = ()
+    interfaces: tuple[str, ...] = ()
+    hardware: str = ""
+    engine: str = ""
+
+
+class Federation:
+    """This node's place among others, from entering the context until leaving it."""
+
+    def __init__(
+        self,
+        wishes: Wishes,
+        *,
+        offers: Callable[[], tuple[Offer, ...]],
+        answers: Answers,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.wishes = wishes
+        self._offers = offers
+        self._answers = answers
+        self._say = say
+        self._clock = clock
+        self._epoch = time.time_ns()
+        self._pin = Pin(secrets.randbelow, clock())
+        self._shown_pin = ""
+        self._met: dict[str, tuple[Sighting, float]] = {}
+        self._changing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stack = AsyncExitStack()
+        self._era_stack = AsyncExitStack()
+        self._era: Era | None = None
+        self._pairing: PairingDoor | None = None
+        self._pairing_stack = AsyncExitStack()
+        self.addresses: tuple[LanAddress, ...] = ()
+        self.discovery: Discovery | None = None
+
+    async def __aenter__(self) -> Self:
+        """Raises ConfigurationError where the wishes contradict what the node remembers."""
+        wishes = self.wishes
+        self._store = await asyncio.to_thread(Store, wishes.folder)
+        self._key: NodeKey = await asyncio.to_thread(self._store.key)
+        self._membership = chosen(await asyncio.to_thread(self._store.load), wishes)
+        await self._remember()
+        self.table = PeerTable[Status](self.node_id, self.federation_id)
+        for host, port in wishes.peers:
+            self.table.add_static(host, port, self._clock())
+        self.addresses = await self._read_addresses()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._end_era)
+            await self._begin_era()
+            name = instance_name(wishes.name, self.node_id)
+            self.discovery = await stack.enter_async_context(
+                Discovery(
+                    name,
+                    self._advertisement(),
+                    self.addresses,
+                    on_sighting=self._sighted,
+                    on_gone=lambda name: self.table.gone(name, self._clock()),
+                )
+            )
+            self._start(self._watch())
+            stack.push_async_callback(self._end_tasks)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def node_id(self) -> str:
+        """SHA-256 of this node's public key, 64 hex digits."""
+        return self._key.node_id
+
+    @property
+    def federation_id(self) -> str:
+        """16 hex digits that say nothing of the secret."""
+        return federation_id(self._membership.secret)
+
+    @property
+    def alone(self) -> bool:
+        """Whether this node may still be joined to another's federation by a PIN."""
+        return not self.wishes.open and (
+            (self._membership.founded_alone and not self._membership.members)
+            or self._left_behind()
+        )
+
+    @property
+    def port(self) -> int:
+        """Of the peer door; 0 while it is closed."""
+        return self._era.port if self._era else 0
+
+    @property
+    def pairing_port(self) -> int:
+        """Of the pairing door; 0 while it is closed."""
+        return self._pairing.port if self._pairing else 0
+
+    def status(self) -> Status:
+        """What this node says of itself to its peers."""
+        return Status(
+            version=self.wishes.version,
+            node=self.node_id,
+            name=self.wishes.name,
+            epoch=self._epoch,
+            clock_s=time.time(),
+            port=self.port or self.wishes.port,
+            models=self._offers(),
+            hardware=self.wishes.hardware,
+            engine=self.wishes.engine,
+        )
+
+    def peers(self) -> tuple[PeerProposer, ...]:
+        """The peers that can be asked now."""
+        if self._era is None:
+            return ()
+        lines = Lines(self.table, self._era.client, self._clock)
+        ready = [(peer, peer.status) for peer in self.table.ready() if peer.status is not None]
+        names = [peer.name for peer, _ in ready]
+        return tuple(
+            PeerProposer(peer, status, unique(peer.name, names, peer.node_id), lines)
+            for peer, status in ready
+        )
+
+    async def approve(self, digits: str) -> str:
+        """Make the machine that shows this PIN a member; its name. Raises PeerError."""
+        waiting = [met for met, _ in self._met.values() if met.advertisement]
+        doors = [met for met in waiting if met.advertisement and met.advertisement.pairing]
+        if not doors:
+            raise PeerRefused("no machine that shows a PIN is seen on this network", status=404)
+        async with self._changing:
+            await self._open_door()
+        wrong: PeerError | None = None
+        for met in doors:
+            assert met.advertisement is not None
+            try:
+                node = await approve(
+                    digits,
+                    met.addresses,
+                    met.advertisement.pairing,
+                    node_id=self.node_id,
+                    secret=self._membership.secret,
+                    door_addresses=[address.host for address in self.addresses],
+                    door_port=self.port,
+                )
+            except PeerError as error:
+                wrong = error
+                continue
+            async with self._changing:
+                await self._add_member(node)
+            return met.name
+        raise wrong or PeerRefused("no machine could be asked", status=404)
+
+    async def renew(self, without: str | None = None) -> bytes:
+        """A new secret for all members that are ready, but for `without` (a node id).
+
+        Those that are off join again by their PIN. Returns the new secret.
+        """
+        if self.wishes.open:
+            raise ConfigurationError("an open federation has no code of its own")
+        secret = new_secret()
+        era = self._era
+        ready = [peer for peer in self.table.ready() if peer.node_id != without]
+        for peer in ready:
+            if era is None or peer.address is None:
+                continue
+            door = Door(*peer.address, door_name(peer.node_id))
+            try:
+                await era.client.hand_secret(door, NewSecret(secret=secret))
+            except PeerError as error:
+                logger.warning("%s did not get the new code: %s", peer.name, error)
+        members = tuple(peer.node_id for peer in ready)
+        await self._become(Membership(secret, members))
+        return secret
+
+    async def leave(self) -> None:
+        """Be alone again, with a federation of its own."""
+        await self._become(Membership(new_secret(), founded_alone=True))
+
+    async def _become(self, membership: Membership) -> None:
+        """Begin a new era with another secret."""
+        async with self._changing:
+            self._membership = membership
+            await self._remember()
+            await self._end_era()
+            self.table.belong_to(self.federation_id)
+            await self._begin_era()
+            await self._advertise()
+
+    async def _begin_era(self) -> None:
+        credentials = Credentials(self._key, self._membership.secret, self._store.folder)
+        callbacks = Callbacks(self.status, self._heard, self._renewed, self._answers)
+        era = Era(
+            credentials, self.table, callbacks, changed=self._tell, clock=self._clock
+        )
+        async with AsyncExitStack() as stack:
+            self._era = await stack.enter_async_context(era)
+            self._era_stack = stack.pop_all()
+        if self.alone:
+            await self._open_pairing()
+        else:
+            await self._open_door()
+
+    async def _end_era(self) -> None:
+        await self._close_pairing()
+        self._era = None
+        await self._era_stack.aclose()
+
+    async def _open_door(self) -> None:
+        """The peer door, where it is not open yet. Raises ConfigurationError."""
+        if self._era is None or self._era.port:
+            return
+        hosts = [address.host for address in self.addresses]
+        try:
+            await self._era.open_door(hosts, self.wishes.port)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the peer door cannot listen on port {self.wishes.port}: {error.strerror}; "
+                "choose another with --peer-port N"
+            ) from error
+
+    async def _open_pairing(self) -> None:
+        hosts = [address.host for address in self.addresses]
+        if self._pairing is not None or not hosts:
+            return
+        door = PairingDoor(self.node_id, self._pin, addresses=hosts, on_joined=self._joined)
+        async with AsyncExitStack() as stack:
+            self._pairing = await stack.enter_async_context(door)
+            self._pairing_stack = stack.pop_all()
+
+    async def _close_pairing(self) -> None:
+        self._pairing = None
+        await self._pairing_stack.aclose()
+
+    async def _joined(self, joined: Joined) -> None:
+        """A member has handed its federation over: remember it, then live in it."""
+        membership = Membership(joined.secret, (joined.node_id,))
+        await asyncio.to_thread(self._store.save, membership)
+        self._say("joined: this machine and the one that approved it are one federation now")
+        self._start(self._enter(membership, joined))
+
+    async def _enter(self, membership: Membership, joined: Joined) -> None:
+        await self._become(membership)
+        for host in joined.addresses:
+            advertisement = Advertisement(
+                PROTOCOL, joined.node_id[:NODE_PREFIX_HEX], self.federation_id, joined.port, 0
+            )
+            name = instance_name("peer", joined.node_id)
+            sighting = Sighting(name, (host,), joined.port, advertisement)
+            self._tell(self.table.sighted(sighting, self._clock()))
+
+    async def _renewed(self, secret: bytes) -> None:
+        """A member handed out a new secret; this answer still goes over the old one."""
+        members = self._membership.members
+        self._start(self._become(Membership(secret, members)))
+
+    async def _add_member(self, node_id: str) -> None:
+        known = self._membership.members
+        if node_id not in known:
+            self._membership = replace(
+                self._membership, members=(*known, node_id), founded_alone=False
+            )
+            await self._remember()
+        if not self.alone:
+            await self._close_pairing()
+            await self._open_door()
+        await self._advertise()
+
+    async def _remember(self) -> None:
+        if not self.wishes.open:
+            await asyncio.to_thread(self._store.save, self._membership)
+
+    def _heard(self, node: str, address: str, status: Status) -> None:
+        """A peer called."""
+        now_s = self._clock()
+        addresses = [(address, status.port)]
+        told = self.table.heard(
+            node, node, status, now_s, name=status.name, addresses=addresses
+        )
+        self._tell(told)
+
+    def _sighted(self, sighting: Sighting) -> None:
+        """Somebody announced itself."""
+        now_s = self._clock()
+        self._tell(self.table.sighted(sighting, now_s))
+        told = sighting.advertisement
+        if told is None or told.federation == self.federation_id:
+            self._met.pop(sighting.name, None)
+        elif not self.node_id.startswith(told.node):
+            self._met = {
+                name: met for name, met in self._met.items() if now_s - met[1] < _PAIRING_SEEN_S
+            }
+            if len(self._met) < 64:
+                self._met[sighting.name] = (sighting, now_s)
+
+    def _tell(self, changes: list[Change[Status]]) -> None:
+        """One line for each change; new members are remembered."""
+        for change in changes:
+            logger.info(line_of(change))
+            peer = change.peer
+            if change.kind == "joined" and peer and peer.node_id not in self._membership.members:
+                self._start(self._learn(peer.node_id))
+
+    async def _learn(self, node_id: str) -> None:
+        async with self._changing:
+            await self._add_member(node_id)
+
+    async def _watch(self) -> None:
+        """Follow the machine's interfaces; show the PIN when another node is there to read it."""
+        looked_s = self._clock()
+        while True:
+            await asyncio.sleep(0.5)
+            if self._clock() - looked_s >= WATCH_S:
+                looked_s = self._clock()
+                addresses = await self._read_addresses()
+                if addresses != self.addresses:
+                    await self._move(addresses)
+            if self.alone and self._pairing is None:
+                async with self._changing:
+                    await self._open_pairing()
+                    await self._advertise()
+            self._show_pin()
+
+    async def _move(self, addresses: tuple[LanAddress, ...]) -> None:
+        """Listen where the machine lives now."""
+        async with self._changing:
+            told = ", ".join(address.address for address in addresses) or "none"
+            logger.info("this machine's addresses on the network: %s", told)
+            self.addresses = addresses
+            if self._era is not None and self._era.port:
+                await self._era.close_door()
+                await self._open_door()
+            if self._pairing is not None:
+                await self._close_pairing()
+                await self._open_pairing()
+            if self.discovery is not None:
+                await self.discovery.move(addresses)
+            await self._advertise()
+
+    def _show_pin(self) -> None:
+        """Say once for each PIN what to type, while there is a machine to type it on."""
+        met = next((met for met, _ in self._met.values() if met.addresses), None)
+        if not self.alone or met is None:
+            return
+        shown = self._pin.shown(self._clock())
+        if shown != self._shown_pin:
+            self._shown_pin = shown
+            self._say(
+                f"found {met.name} ({met.addresses[0]}); to become one, type there: "
+                f"main.py approve {shown}"
+            )
+
+    def _left_behind(self) -> bool:
+        """Whether members of old announce another federation, and none is left in this one."""
+        if self.table.ready():
+            return False
+        old = {member[:NODE_PREFIX_HEX] for member in self._membership.members}
+        return any(met.advertisement and met.advertisement.node in old for met, _ in self._met.values())
+
+    def _advertisement(self) -> Advertisement:
+        return Advertisement(
+            PROTOCOL,
+            self.node_id[:NODE_PREFIX_HEX],
+            self.federation_id,
+            self.port,
+            self.pairing_port,
+        )
+
+    async def _advertise(self) -> None:
+        if self.discovery is not None:
+            await self.discovery.advertise(self._advertisement())
+
+    async def _read_addresses(self) -> tuple[LanAddress, ...]:
+        interfaces = await asyncio.to_thread(read_interfaces)
+        return lan_addresses(interfaces, self.wishes.interfaces)

@@ -1,0 +1,120 @@
+"""A peer as a proposer: what it offers by its last heartbeat, and its workers' answers."""
+
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from federation.client import Door, PeerClient, door_name
+from federation.peer import Peer
+from federation.peers import PeerTable
+from federation.wire import MAX_WORKERS, ProposeBody, Status
+from swarm.errors import PeerError, PeerRefused, PeerUnreachable
+from swarm.pool import ONE_WORKER, SWARM_IDS
+from swarm.proposer import Ended, Offer, Told
+from swarm.types import Question
+
+PEER_TIMEOUT_S = 60.0
+"""A peer has at most so long for one answer, whatever the request's deadline is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What a peer is asked through: the table, the client, and this node's clock."""
+
+    table: PeerTable[Status]
+    client: PeerClient
+    clock: Callable[[], float] = time.monotonic
+    timeout_s: float = PEER_TIMEOUT_S
+
+
+class PeerProposer:
+    """One ready peer, as it was when it was asked for."""
+
+    def __init__(self, peer: Peer[Status], status: Status, name: str, lines: Lines) -> None:
+        self._peer = peer
+        self._status = status
+        self._lines = lines
+        self._name = name
+
+    @property
+    def node(self) -> str:
+        """Its node id."""
+        return self._peer.node_id
+
+    @property
+    def name(self) -> str:
+        """What people call it, unique among the peers."""
+        return self._name
+
+    @property
+    def address(self) -> str:
+        """Where it answers."""
+        address = self._peer.address
+        return address[0] if address else ""
+
+    def models(self) -> tuple[str, ...]:
+        """The models that it votes with."""
+        return tuple(offer.model for offer in self._status.models)
+
+    def offer(self, model: str) -> Offer | None:
+        """By its last heartbeat: its default for the swarm's own ids, else the model of that id."""
+        wanted = model.removesuffix(ONE_WORKER)
+        for offer in self._status.models:
+            if offer.model == wanted or (wanted in SWARM_IDS and offer.default):
+                return replace(offer, usual=min(offer.usual, MAX_WORKERS))
+        return None
+
+    async def propose(
+        self, question: Question, workers: int, *, remaining_s: float, live: bool
+    ) -> AsyncGenerator[list[Told]]:
+        """The answers of `workers` of its workers. Raises PeerError; closing cancels them there."""
+        table, clock = self._lines.table, self._lines.clock
+        door = self._door()
+        if not table.may_ask(self.node, clock()):
+            raise PeerUnreachable(f"{self.name} failed just now; it is left out for a while")
+        body = ProposeBody(
+            label=question.model,
+            question=question,
+            workers=workers,
+            remaining_s=min(remaining_s, self._lines.timeout_s),
+            live=live,
+        )
+        began_s, tokens = clock(), 0
+        done, failure = False, None
+        try:
+            told = self._lines.client.propose(door, body, count=self._count)
+            async with aclosing(told) as steps:
+                async for step in steps:
+                    tokens += sum(news.tokens for _, news in step if isinstance(news, Ended))
+                    yield step
+            done = True
+        except PeerError as error:
+            failure = error
+            raise
+        finally:
+            self._settle(failure, done=done, seconds=clock() - began_s, tokens=tokens)
+
+    def _door(self) -> Door:
+        address = self._peer.address
+        if address is None:
+            raise PeerUnreachable(f"{self.name} has no address")
+        return Door(*address, door_name(self._peer.node_id))
+
+    def _count(self, received: int) -> None:
+        self._peer.metrics.moved(bytes_in=received)
+
+    def _settle(self, error: PeerError | None, *, done: bool, seconds: float, tokens: int) -> None:
+        """Tell table and metrics how a request ended; neither `done` nor an error: cancelled."""
+        table, now_s = self._lines.table, self._lines.clock()
+        if done:
+            table.request_succeeded(self.node)
+            self._peer.metrics.succeeded(latency_s=seconds, tokens=tokens)
+        elif isinstance(error, PeerRefused) and error.status == 429:
+            table.request_dropped(self.node)
+            self._peer.metrics.was_busy()
+        elif error is not None:
+            table.request_failed(self.node, now_s)
+            self._peer.metrics.failed(str(error), at=time.time())
+        else:
+            table.request_dropped(self.node)
