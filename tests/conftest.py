@@ -18,6 +18,7 @@ OUR_MODULES = ["api", "federation", "hardware", "swarm"]
 # What a test may need beyond the lock: name -> whether it is here.
 NEEDS = {
     "curl": lambda: shutil.which("curl") is not None,
+    "openssl": lambda: shutil.which("openssl") is not None,
 }
 
 # multiprocessing keeps these for the whole run once anything used them.

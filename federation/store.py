@@ -1,0 +1,84 @@
+"""What a node remembers of its federation between two starts: its key and its membership.
+
+Blocking: call it outside of the event loop.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from federation.files import make_private_folder, write_private
+from federation.trust import NodeKey
+from swarm.errors import ConfigurationError
+
+_Secret = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+_NodeId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The federation a node is in. `members`: ids of the nodes ever seen in it, but its own."""
+
+    secret: bytes = field(repr=False)
+    members: tuple[str, ...] = ()
+    founded_alone: bool = False
+
+
+class _File(BaseModel):
+    """`federation.json`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    version: Literal[1]
+    secret: _Secret
+    members: list[_NodeId]
+    founded_alone: bool
+
+
+class Store:
+    """A node's folder (0700) with `key.pem` and `federation.json` (0600). Raises OSError."""
+
+    def __init__(self, folder: Path) -> None:
+        make_private_folder(folder)
+        self.folder = folder
+        self._path = folder / "federation.json"
+
+    def key(self) -> NodeKey:
+        """This node's key, made at the first call. Raises ConfigurationError."""
+        return NodeKey.load_or_make(self.folder / "key.pem")
+
+    def load(self) -> Membership | None:
+        """None when the node is in no federation. Raises ConfigurationError for a damaged file."""
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            file = _File.model_validate_json(content)
+        except ValidationError as error:
+            raise self._damaged(error) from None  # its cause could repeat the secret
+        return Membership(bytes.fromhex(file.secret), tuple(file.members), file.founded_alone)
+
+    def save(self, membership: Membership) -> None:
+        """Remember `membership` in the place of any other."""
+        file = _File(
+            version=1,
+            secret=membership.secret.hex(),
+            members=list(membership.members),
+            founded_alone=membership.founded_alone,
+        )
+        write_private(self._path, file.model_dump_json(indent=2).encode() + b"\n")
+
+    def forget(self) -> None:
+        """Be in no federation; the key stays."""
+        self._path.unlink(missing_ok=True)
+
+    def _damaged(self, error: ValidationError) -> ConfigurationError:
+        first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        return ConfigurationError(
+            f"{self._path} is damaged ({where}: {first['msg']}): put it back from a copy, or "
+            "delete it and join again with `--join CODE` or a PIN"
+        )
