@@ -20,6 +20,9 @@ NOT_BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
 NOT_AFTER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
+NODE_ID_HEX = 64
+
+
 @dataclass(frozen=True, slots=True)
 class Authority:
     """What signs for a federation. Whoever has it can make members."""
@@ -56,9 +59,16 @@ def issue(authority: Authority, key: Ed25519PublicKey, name: str) -> x509.Certif
     draft = _draft(_name(name), issuer, key, authority.key.public_key())
     draft = draft.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     draft = draft.add_extension(_usage(signs_certificates=False), critical=True)
+    names = x509.SubjectAlternativeName([x509.DNSName(certified_name(name))])
+    draft = draft.add_extension(names, critical=False)
     ends = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     draft = draft.add_extension(x509.ExtendedKeyUsage(ends), critical=False)
     return draft.sign(authority.key, None)
+
+
+def certified_name(node_id: str) -> str:
+    """The node id as a name that TLS can check: a DNS label has no more than 63 characters."""
+    return f"{node_id[:32]}.{node_id[32:]}.node"
 
 
 def _draft(

@@ -7,29 +7,29 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, instance_name
 from federation.client import Door, door_name
 from federation.discovery import Discovery
 from federation.era import Era
 from federation.interfaces import LanAddress, lan_addresses, read_interfaces
-from federation.lines import line_of
+from federation.lines import line_of, unique
 from federation.pairing import Joined, PairingDoor, approve
-from federation.peer import Address, Change
+from federation.peer import Change
 from federation.peer_proposer import Lines, PeerProposer
 from federation.peers import PeerTable
 from federation.pin import Pin
 from federation.server import Answers, Callbacks
 from federation.sightings import Sighting
 from federation.store import Membership, Store
-from federation.trust import OPEN_SECRET, Credentials, NodeKey, federation_id, new_secret
+from federation.trust import Credentials, NodeKey, federation_id, new_secret
 from federation.wire import NewSecret, Status
+from federation.wishes import Wishes, chosen
 from swarm.errors import ConfigurationError, PeerError, PeerRefused
 from swarm.proposer import Offer
 
@@ -39,26 +39,6 @@ WATCH_S = 3.0
 """How often the machine's interfaces are looked at."""
 
 _PAIRING_SEEN_S = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """The owner's words: where the node keeps its key, its name, how it joins, where it listens.
-
-    `join` is the secret of `--join`; `peers` are those of `--peer`; `interfaces` those that the
-    owner named, or none for the LAN's.
-    """
-
-    folder: Path
-    name: str
-    version: str
-    port: int = 17617
-    join: bytes | None = None
-    open: bool = False
-    peers: tuple[Address, ...] = ()
-    interfaces: tuple[str, ...] = ()
-    hardware: str = ""
-    engine: str = ""
 
 
 class Federation:
@@ -143,8 +123,7 @@ class Federation:
     def alone(self) -> bool:
         """Whether this node may still be joined to another's federation by a PIN."""
         return not self.wishes.open and (
-            (self._membership.founded_alone and not self._membership.members)
-            or self._left_behind()
+            (self._membership.founded_alone and not self._membership.members) or self._left_behind()
         )
 
     @property
@@ -251,9 +230,7 @@ class Federation:
     async def _begin_era(self) -> None:
         credentials = Credentials(self._key, self._membership.secret, self._store.folder)
         callbacks = Callbacks(self.status, self._heard, self._renewed, self._answers)
-        era = Era(
-            credentials, self.table, callbacks, changed=self._tell, clock=self._clock
-        )
+        era = Era(credentials, self.table, callbacks, changed=self._tell, clock=self._clock)
         async with AsyncExitStack() as stack:
             self._era = await stack.enter_async_context(era)
             self._era_stack = stack.pop_all()
@@ -335,9 +312,7 @@ class Federation:
         """A peer called."""
         now_s = self._clock()
         addresses = [(address, status.port)]
-        told = self.table.heard(
-            node, node, status, now_s, name=status.name, addresses=addresses
-        )
+        told = self.table.heard(node, node, status, now_s, name=status.name, addresses=addresses)
         self._tell(told)
 
     def _sighted(self, sighting: Sighting) -> None:
@@ -416,7 +391,9 @@ class Federation:
         if self.table.ready():
             return False
         old = {member[:NODE_PREFIX_HEX] for member in self._membership.members}
-        return any(met.advertisement and met.advertisement.node in old for met, _ in self._met.values())
+        return any(
+            met.advertisement and met.advertisement.node in old for met, _ in self._met.values()
+        )
 
     def _advertisement(self) -> Advertisement:
         return Advertisement(
@@ -431,6 +408,24 @@ class Federation:
         if self.discovery is not None:
             await self.discovery.advertise(self._advertisement())
 
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do it beside the rest; what goes wrong in it is logged, once."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_log_failure)
+
+    async def _end_tasks(self) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _read_addresses(self) -> tuple[LanAddress, ...]:
         interfaces = await asyncio.to_thread(read_interfaces)
         return lan_addresses(interfaces, self.wishes.interfaces)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        logger.error("the federation failed: %s", error, exc_info=error)

@@ -73,9 +73,7 @@ class Heartbeats:
             told = self._table.failed(peer.key, failed_step(error), str(error), self._clock())
             self._changed(told)
             return
-        told = self._table.heard(
-            address, status.node, status, self._clock(), name=status.name
-        )
+        told = self._table.heard(address, status.node, status, self._clock(), name=status.name)
         self._changed(told)
 
     async def _proved(self, peer: Peer[Status], address: Address) -> Status:

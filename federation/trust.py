@@ -160,9 +160,14 @@ class Credentials:
         context.num_tickets = 0  # each connection proves itself anew
         return context
 
-    def client_context(self) -> ssl.SSLContext:
-        """For a call: speaks to members of this federation and nobody else."""
-        return self._context(ssl.PROTOCOL_TLS_CLIENT)
+    def client_context(self, *, named: bool = False) -> ssl.SSLContext:
+        """For a call: speaks to members of this federation and nobody else.
+
+        `named`: and only to the node whose `certified_name` is given as the server's name.
+        """
+        context = self._context(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = named
+        return context
 
     def _context(self, protocol: int) -> ssl.SSLContext:
         authority = make_authority(self.secret, f"local-swarm {federation_id(self.secret)}")

@@ -1,0 +1,47 @@
+"""What is said of peers: a line for each change, and names that tell them apart. Pure."""
+
+from collections.abc import Sequence
+
+from federation.peer import Change
+from federation.wire import Status
+from swarm.proposer import Offer
+
+
+def line_of(change: Change[Status]) -> str:
+    """One line for the log."""
+    peer, told = change.peer, change.sighting
+    where = ""
+    if peer is not None and peer.address is not None:
+        where = f" at {peer.address[0]}"
+    elif told is not None and told.addresses:
+        where = f" at {told.addresses[0]}"
+    name = peer.name if peer is not None else told.name if told is not None else "a node"
+    why = f": {change.reason}" if change.reason else ""
+    match change.kind:
+        case "found":
+            return f"found {name}{where}"
+        case "joined":
+            models = ", ".join(offer.model for offer in _models(change)) or "no model yet"
+            return f"{name}{where} takes part: {models}"
+        case "restarted":
+            return f"{name}{where} was started again"
+        case "lost":
+            return f"lost {name}{where}{why}"
+        case "unreachable":
+            return f"{name}{where} cannot be reached{why}"
+        case "refused":
+            return f"{name}{where} is left out{why}"
+        case "duplicate":
+            return f"{name}{where}{why}"
+        case "stranger":
+            return f"{name}{where} is no peer{why}"
+
+
+def unique(name: str, names: Sequence[str], node_id: str) -> str:
+    """The name, with a part of the node id where another peer has the same one."""
+    return name if names.count(name) < 2 else f"{name}-{node_id[:4]}"
+
+
+def _models(change: Change[Status]) -> Sequence[Offer]:
+    peer = change.peer
+    return peer.status.models if peer is not None and peer.status is not None else ()

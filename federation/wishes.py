@@ -1,0 +1,51 @@
+"""What the owner asks of the federation, and what that makes of what the node remembers. Pure."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from federation.peer import Address
+from federation.store import Membership
+from federation.trust import OPEN_SECRET, new_secret
+from swarm.errors import ConfigurationError
+
+PEER_PORT = 17617
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """The owner's words: where the node keeps its key, its name, how it joins, where it listens.
+
+    `join` is the secret of `--join`; `peers` are those of `--peer`; `interfaces` those that the
+    owner named, or none for the LAN's.
+    """
+
+    folder: Path
+    name: str
+    version: str
+    port: int = PEER_PORT
+    join: bytes | None = field(default=None, repr=False)
+    open: bool = False
+    peers: tuple[Address, ...] = ()
+    interfaces: tuple[str, ...] = ()
+    hardware: str = ""
+    engine: str = ""
+
+
+def chosen(stored: Membership | None, wishes: Wishes) -> Membership:
+    """The federation to live in. Raises ConfigurationError where that would lose another one."""
+    belongs = stored is not None and bool(stored.members)
+    if wishes.open:
+        if belongs:
+            raise ConfigurationError(
+                "--open: this node belongs to a federation; `--leave` ends that first"
+            )
+        return Membership(OPEN_SECRET)
+    if wishes.join is None:
+        return stored or Membership(new_secret(), founded_alone=True)
+    if stored is not None and stored.secret == wishes.join:
+        return stored
+    if belongs:
+        raise ConfigurationError(
+            "--join: this node belongs to another federation; `--leave` ends that first"
+        )
+    return Membership(wishes.join)
