@@ -1,0 +1,28 @@
+"""Sightings and node ids for the tests of this room."""
+
+import hashlib
+
+from federation.advertisement import PROTOCOL, Advertisement, instance_name
+from federation.sightings import Sighting
+
+OURS = "0123456789abcdef"
+THEIRS = "fedcba9876543210"
+
+
+def node_id(number: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()
+
+
+def advertisement(
+    number: int, *, federation: str = OURS, port: int = 17617, pairing: int = 0
+) -> Advertisement:
+    return Advertisement(PROTOCOL, node_id(number)[:16], federation, port, pairing)
+
+
+def sighting(number: int, *addresses: str, federation: str = OURS, port: int = 17617) -> Sighting:
+    return Sighting(
+        name=instance_name("kitchen", node_id(number)),
+        addresses=addresses or (f"10.0.{number // 256 % 256}.{number % 256}",),
+        port=port,
+        advertisement=advertisement(number, federation=federation, port=port),
+    )
