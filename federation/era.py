@@ -1,4 +1,4 @@
-"""One federation's time: client, peer door and heartbeats of one secret, opened and closed together.
+"""One federation's time: client, peer door and heartbeats of one secret, begun and ended at once.
 
 A new secret is a new era. Knows nothing of discovery, pairing and files.
 """

@@ -27,6 +27,7 @@ from federation.pin import Pin
 from federation.server import Answers, Callbacks
 from federation.sightings import Sighting
 from federation.store import Membership, Store
+from federation.strangers import Strangers
 from federation.trust import Credentials, NodeKey, federation_id, new_secret
 from federation.wire import NewSecret, Status
 from federation.wishes import Wishes, chosen
@@ -37,8 +38,6 @@ logger = logging.getLogger(__name__)
 
 WATCH_S = 3.0
 """How often the machine's interfaces are looked at."""
-
-_PAIRING_SEEN_S = 120.0
 
 
 class Federation:
@@ -61,7 +60,7 @@ class Federation:
         self._epoch = time.time_ns()
         self._pin = Pin(secrets.randbelow, clock())
         self._shown_pin = ""
-        self._met: dict[str, tuple[Sighting, float]] = {}
+        self._strangers = Strangers()
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
@@ -93,7 +92,7 @@ class Federation:
                     self._advertisement(),
                     self.addresses,
                     on_sighting=self._sighted,
-                    on_gone=lambda name: self.table.gone(name, self._clock()),
+                    on_gone=self._gone,
                 )
             )
             self._start(self._watch())
@@ -164,15 +163,15 @@ class Federation:
 
     async def approve(self, digits: str) -> str:
         """Make the machine that shows this PIN a member; its name. Raises PeerError."""
-        waiting = [met for met, _ in self._met.values() if met.advertisement]
-        doors = [met for met in waiting if met.advertisement and met.advertisement.pairing]
+        doors = self._strangers.pairing()
         if not doors:
             raise PeerRefused("no machine that shows a PIN is seen on this network", status=404)
         async with self._changing:
             await self._open_door()
         wrong: PeerError | None = None
         for met in doors:
-            assert met.advertisement is not None
+            if met.advertisement is None:
+                continue
             try:
                 node = await approve(
                     digits,
@@ -319,15 +318,13 @@ class Federation:
         """Somebody announced itself."""
         now_s = self._clock()
         self._tell(self.table.sighted(sighting, now_s))
-        told = sighting.advertisement
-        if told is None or told.federation == self.federation_id:
-            self._met.pop(sighting.name, None)
-        elif not self.node_id.startswith(told.node):
-            self._met = {
-                name: met for name, met in self._met.items() if now_s - met[1] < _PAIRING_SEEN_S
-            }
-            if len(self._met) < 64:
-                self._met[sighting.name] = (sighting, now_s)
+        self._strangers.sighted(
+            sighting, federation=self.federation_id, own=self.node_id, now_s=now_s
+        )
+
+    def _gone(self, name: str) -> None:
+        self.table.gone(name, self._clock())
+        self._strangers.gone(name)
 
     def _tell(self, changes: list[Change[Status]]) -> None:
         """One line for each change; new members are remembered."""
@@ -375,25 +372,17 @@ class Federation:
 
     def _show_pin(self) -> None:
         """Say once for each PIN what to type, while there is a machine to type it on."""
-        met = next((met for met, _ in self._met.values() if met.addresses), None)
-        if not self.alone or met is None:
+        if not self.alone:
             return
         shown = self._pin.shown(self._clock())
-        if shown != self._shown_pin:
+        invitation = self._strangers.invitation(shown)
+        if invitation is not None and shown != self._shown_pin:
             self._shown_pin = shown
-            self._say(
-                f"found {met.name} ({met.addresses[0]}); to become one, type there: "
-                f"main.py approve {shown}"
-            )
+            self._say(invitation)
 
     def _left_behind(self) -> bool:
         """Whether members of old announce another federation, and none is left in this one."""
-        if self.table.ready():
-            return False
-        old = {member[:NODE_PREFIX_HEX] for member in self._membership.members}
-        return any(
-            met.advertisement and met.advertisement.node in old for met, _ in self._met.values()
-        )
+        return not self.table.ready() and self._strangers.includes_one_of(self._membership.members)
 
     def _advertisement(self) -> Advertisement:
         return Advertisement(

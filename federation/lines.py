@@ -2,9 +2,20 @@
 
 from collections.abc import Sequence
 
-from federation.peer import Change
+from federation.peer import Change, ChangeKind
 from federation.wire import Status
 from swarm.proposer import Offer
+
+_TOLD: dict[ChangeKind, str] = {
+    "found": "found {name}{where}",
+    "joined": "{name}{where} takes part: {models}",
+    "restarted": "{name}{where} was started again",
+    "lost": "lost {name}{where}{why}",
+    "unreachable": "{name}{where} cannot be reached{why}",
+    "refused": "{name}{where} is left out{why}",
+    "duplicate": "{name}{where}{why}",
+    "stranger": "{name}{where} is no peer{why}",
+}
 
 
 def line_of(change: Change[Status]) -> str:
@@ -17,24 +28,9 @@ def line_of(change: Change[Status]) -> str:
         where = f" at {told.addresses[0]}"
     name = peer.name if peer is not None else told.name if told is not None else "a node"
     why = f": {change.reason}" if change.reason else ""
-    match change.kind:
-        case "found":
-            return f"found {name}{where}"
-        case "joined":
-            models = ", ".join(offer.model for offer in _models(change)) or "no model yet"
-            return f"{name}{where} takes part: {models}"
-        case "restarted":
-            return f"{name}{where} was started again"
-        case "lost":
-            return f"lost {name}{where}{why}"
-        case "unreachable":
-            return f"{name}{where} cannot be reached{why}"
-        case "refused":
-            return f"{name}{where} is left out{why}"
-        case "duplicate":
-            return f"{name}{where}{why}"
-        case "stranger":
-            return f"{name}{where} is no peer{why}"
+    told_by = _TOLD[change.kind]
+    models = ", ".join(offer.model for offer in _models(change)) or "no model yet"
+    return told_by.format(name=name, where=where, why=why, models=models)
 
 
 def unique(name: str, names: Sequence[str], node_id: str) -> str:

@@ -1,0 +1,52 @@
+"""Nodes of other federations that were seen lately: who could be approved, who was a member. Pure."""
+
+from collections.abc import Sequence
+
+from federation.advertisement import NODE_PREFIX_HEX
+from federation.sightings import Sighting
+
+KEPT_S = 120.0
+_MOST = 64
+
+
+class Strangers:
+    """Sightings of the last two minutes, at most 64 of them."""
+
+    def __init__(self) -> None:
+        self._met: dict[str, tuple[Sighting, float]] = {}
+
+    def sighted(self, sighting: Sighting, *, federation: str, own: str, now_s: float) -> None:
+        """Somebody announced itself; members of `federation` and `own` are no strangers."""
+        told = sighting.advertisement
+        self._met = {name: met for name, met in self._met.items() if now_s - met[1] < KEPT_S}
+        self._met.pop(sighting.name, None)
+        foreign = told is not None and told.federation != federation
+        if foreign and told is not None and not own.startswith(told.node):
+            if len(self._met) < _MOST:
+                self._met[sighting.name] = (sighting, now_s)
+
+    def gone(self, name: str) -> None:
+        """It said goodbye."""
+        self._met.pop(name, None)
+
+    def pairing(self) -> list[Sighting]:
+        """Those that show a PIN."""
+        return [met for met in self._all() if met.advertisement and met.advertisement.pairing]
+
+    def includes_one_of(self, members: Sequence[str]) -> bool:
+        """Whether one of these node ids now belongs to another federation."""
+        known = {member[:NODE_PREFIX_HEX] for member in members}
+        return any(met.advertisement and met.advertisement.node in known for met in self._all())
+
+    def invitation(self, shown_pin: str) -> str | None:
+        """What to type, and on which machine; None while nobody is there to type it."""
+        met = next((met for met in self._all() if met.addresses), None)
+        if met is None:
+            return None
+        return (
+            f"found {met.name} ({met.addresses[0]}); to become one, type there: "
+            f"main.py approve {shown_pin}"
+        )
+
+    def _all(self) -> list[Sighting]:
+        return [met for met, _ in self._met.values()]
