@@ -18,6 +18,7 @@ from swarm.consensus.canonical import Reading
 from swarm.consensus.judge import order_of, picked, question
 from swarm.consensus.stopping import Decide
 from swarm.consensus.tally import Voter
+from swarm.consensus.validity import not_json
 from swarm.engines.base import Delta, Event
 from swarm.lead import led
 from swarm.types import Candidate, Prompt, ToolSpec, Verdict
@@ -53,6 +54,7 @@ def rules_of(wishes: VoteBody, prompt: Prompt, tools: Sequence[ToolSpec]) -> Rul
         deadline_s=wishes.deadline_s or _DEADLINE_S,
         checks=checks_of(tools),
         schemas={tool.name: tool.parameters for tool in tools},
+        wanted=not_json if reading == "json" else None,
     )
 
 

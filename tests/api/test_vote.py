@@ -115,6 +115,17 @@ async def test_progress_shows_the_course_of_the_vote(start_node: StartNode) -> N
     assert any("0 of 3 workers" in (line or "") for line in told)
 
 
+async def test_where_json_is_wanted_other_texts_abstain(start_node: StartNode) -> None:
+    engine = Voters("I cannot", "I cannot", '{"a": 1}')
+    async with start_node(engine, usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8,
+            extra_body={"swarm": {"strategy": "json"}},
+        )  # fmt: skip
+    assert said.choices[0].message.content == '{"a": 1}'
+    assert said.usage.swarm["abstained"] == 2  # type: ignore[union-attr]
+
+
 async def test_calls_that_were_all_cut_are_an_answer_all_the_same(start_node: StartNode) -> None:
     engine = FakeEngine(words=['<tool_call>{"name": "read", "arguments": ', '{"path": "', 'a"}}'])
     async with start_node(engine, usual_workers=3) as node:
