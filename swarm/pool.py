@@ -98,8 +98,8 @@ class Pool:
         return not model_id.endswith(ONE_WORKER)
 
     def temperature(self, model: ServedModel, asked: float | None) -> float:
-        """The temperature that the request or the model's own file names."""
-        return model.engine.info.sampling.get("temperature", 0.8) if asked is None else asked
+        """The temperature that the request names, or the model's own."""
+        return model.engine.info.sampling["temperature"] if asked is None else asked
 
     def crew(
         self, model: ServedModel, asked: int | None, *, temperature: float | None, n: int
