@@ -10,13 +10,14 @@ from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import cast
 
 from swarm.chat.template import ChatTemplate
 from swarm.engines.base import Engine, Event, ModelInfo
 from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
 from swarm.types import Prompt
-from swarm.workers import Crew, crew
+from swarm.workers import EQUAL, Crew, Weights, crew, outweighing
 
 ONE_WORKER = "-fast"
 """Ending of a model id that asks for one worker and no vote."""
@@ -36,6 +37,27 @@ class ServedModel:
     created: int
 
 
+@dataclass(frozen=True, slots=True)
+class Seats:
+    """So many workers of one model in a vote, and what each of their votes weighs."""
+
+    model: ServedModel
+    size: int
+    weight: Fraction = EQUAL
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Who answers a request, at least one; and a note where that is not what one would expect."""
+
+    seats: tuple[Seats, ...]
+    note: str | None = None
+
+    @property
+    def size(self) -> int:
+        return sum(seats.size for seats in self.seats)
+
+
 class Pool:
     """The models of one node; the first is the default. At most `max_requests` at once."""
 
@@ -45,11 +67,13 @@ class Pool:
         *,
         max_requests: int = 256,
         usual_workers: int = 1,
+        weights: Weights | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.models = tuple(models)
         self._max_requests = max_requests
         self._usual_workers = usual_workers
+        self.weights = weights or Weights()
         self._clock = clock
         self._in_flight = 0
         self._sequences: Counter[str] = Counter()
@@ -101,11 +125,40 @@ class Pool:
         """The temperature that the request names, or the model's own."""
         return model.engine.info.sampling["temperature"] if asked is None else asked
 
-    def crew(
+    def panel(
+        self,
+        model_id: str,
+        asked: int | None,
+        *,
+        temperature: float | None,
+        n: int = 1,
+        strongest_alone: bool = False,
+    ) -> Panel:
+        """Who answers a request to this id now: `asked` voters, or as many as are usual.
+
+        In a vote of the whole swarm every other model that the owner has weighed takes one of the
+        seats. One voter that weighs more than all others together answers alone, if it may.
+        Raises UnknownModel, InvalidRequest or Overloaded.
+        """
+        model = self.resolve(model_id)
+        _check_choices(n, model.engine.info)
+        if not self.votes(model_id):
+            return Panel((Seats(model, 1),))
+        own = self._crew(model, asked, temperature=temperature, n=n)
+        others = self._others(model)[: own.size - 1] if model_id in SWARM_IDS else []
+        first = Seats(model, own.size - len(others), self.weights.of(model.id))
+        beside = [Seats(other, 1, self.weights.of(other.id)) for other in others]
+        panel = Panel((first, *beside), own.note)
+        return _without_the_weak(panel) if strongest_alone and n == 1 else panel
+
+    def _others(self, default: ServedModel) -> list[ServedModel]:
+        """The other models that vote beside the default one and have room now."""
+        named = [m for m in self.models if m is not default and m.id in self.weights.models]
+        return [m for m in named if _known_info(m) and self.free_sequences(m)]
+
+    def _crew(
         self, model: ServedModel, asked: int | None, *, temperature: float | None, n: int
     ) -> Crew:
-        """How many workers answer a request now. Raises InvalidRequest or Overloaded."""
-        _check_choices(n, model.engine.info)
         return crew(
             asked,
             usual=max(self._usual_workers, n),
@@ -169,6 +222,17 @@ class Pool:
             return 5
         pace = (self._clock() - self._ended[0]) / len(self._ended)
         return min(60, max(1, math.ceil(pace * self._max_requests / 10)))
+
+
+def _without_the_weak(panel: Panel) -> Panel:
+    """Only the one voter that all others together could not outvote, if there is one."""
+    weights = [seats.weight for seats in panel.seats for _ in range(seats.size)]
+    at = outweighing(weights)
+    if at is None:
+        return panel
+    strong = max(panel.seats, key=lambda seats: seats.weight)
+    note = f"{strong.model.id} answers alone: it weighs more than all others together"
+    return Panel((strong,), note)
 
 
 def _known_info(model: ServedModel) -> ModelInfo | None:

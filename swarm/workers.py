@@ -1,6 +1,8 @@
 """How many workers answer a request, how they differ, and what to say when they are fewer. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
 
 from swarm.errors import InvalidRequest, Overloaded
 
@@ -8,6 +10,21 @@ SPREAD = 0.15
 """Workers differ by seed, and by temperature up to so much of it in both directions."""
 
 FEWEST_CORES_FOR_FIVE = 4
+
+EQUAL = Fraction(1)
+"""What a vote weighs where nobody has said otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The owner's word: what a vote of each model weighs, more than 0, and for how many seconds
+    at most a decision that is not proved waits for a stronger voter."""
+
+    models: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
+    patience_s: float = 20.0
+
+    def of(self, model: str) -> Fraction:
+        return self.models.get(model, EQUAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +59,13 @@ def crew(asked: int | None, *, usual: int, temperature: float, free: int, most: 
         return Crew(1, "at temperature 0 all workers say the same: one is enough")
     size = max(1, min(usual, free))
     return Crew(size, None if size == usual else f"{size} of {usual} workers: the node is busy")
+
+
+def outweighing(weights: Sequence[Fraction]) -> int | None:
+    """The place of the one voter that weighs more than all others together, if there is one."""
+    heaviest = max(range(len(weights)), key=lambda at: weights[at])
+    alone = len(weights) > 1 and 2 * weights[heaviest] > sum(weights)
+    return heaviest if alone else None
 
 
 def temperatures(base: float, size: int) -> tuple[float, ...]:

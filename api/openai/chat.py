@@ -25,7 +25,7 @@ from api.openai.reply import (
 )
 from api.openai.schema import ChatBody
 from api.openai.translate import ChatAsk, chat_ask
-from api.openai.vote import by_vote, judged, log_verdict, rules_of
+from api.openai.vote import Team, by_vote, judged, log_verdict, rules_of
 from api.openai.voted import VotedStream, verdict_headers, verdict_of_one, whole
 from api.sse import DONE, data, stream_answer
 from swarm.chat.completion import CompletionParser
@@ -35,7 +35,7 @@ from swarm.chat.tool_calls import Call
 from swarm.collect import Piece
 from swarm.engines.base import Delta, Event, Finished
 from swarm.errors import InvalidRequest
-from swarm.pool import ServedModel
+from swarm.pool import Panel, Pool, Seats, ServedModel
 from swarm.types import (
     FinishReason,
     Message,
@@ -45,7 +45,6 @@ from swarm.types import (
     ToolCall,
     Verdict,
 )
-from swarm.workers import ONE_WORKER, Crew
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
@@ -53,73 +52,61 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     pool = request.app[POOL]
     raw = await read_body(request, context_tokens=pool.context_tokens)
     ask = chat_ask(parse_body(ChatBody, raw), request.headers)
-    model = pool.resolve(ask.model)
-    template = pool.template(model)
-    text = await asyncio.to_thread(template.render, ask.messages, ask.tools, ask.template_options)
-    prompt = Prompt(text, ask.sampling, ask.n)
+    panel = pool.panel(
+        ask.model,
+        ask.vote.voters,
+        temperature=ask.sampling.temperature,
+        n=ask.n,
+        strongest_alone=ask.vote.voters is None and ask.vote.strategy in (None, "auto"),
+    )
+    if panel.size > 1:
+        return await _answer_by_vote(request, ask, panel)
+    return await _answer_of_one(request, ask, panel.seats[0].model, panel.note)
+
+
+async def _answer_of_one(
+    request: web.Request, ask: ChatAsk, model: ServedModel, note: str | None
+) -> web.StreamResponse:
+    """Let one worker answer; several choices are samples of it."""
+    prompt = await _prompt(request.app[POOL], model, ask)
     head = envelope("chatcmpl", model.id, model.engine.info)
-    workers = ONE_WORKER
-    if pool.votes(ask.model):
-        temperature = ask.sampling.temperature
-        workers = pool.crew(model, ask.vote.voters, temperature=temperature, n=ask.n)
-    if workers.size > 1:
-        return await _answer_by_vote(request, ask, prompt, head, model, workers)
-    events = pool.generate(model, prompt)
-    watched = request.app[METRICS].watch(events, label=request_label(request))
-    choices = [_choice(ask, text) for _ in range(ask.n)]
+    events = request.app[POOL].generate(model, prompt)
+    label = request_label(request)
+    watched = request.app[METRICS].watch(events, label=label)
+    choices = [_choice(ask, str(prompt.text)) for _ in range(ask.n)]
     if ask.stream:
-        encoder = ChatStream(head, choices, include_usage=ask.include_usage, note=workers.note)
+        encoder = ChatStream(head, choices, include_usage=ask.include_usage, note=note)
         response = await stream_answer(request, watched, encoder, pulse_s=request.app[PULSE_S])
-        log_verdict(request_label(request), encoder.verdict)
+        log_verdict(label, encoder.verdict)
         return response
-    gatherer = ChatWhole(head, choices, note=workers.note)
+    gatherer = ChatWhole(head, choices, note=note)
     body = await gather(watched, gatherer)
-    log_verdict(request_label(request), gatherer.verdict)
+    log_verdict(label, gatherer.verdict)
     return json_response(body, headers=verdict_headers(gatherer.verdict))
 
 
-async def _answer_by_vote(
-    request: web.Request,
-    ask: ChatAsk,
-    prompt: Prompt,
-    head: Envelope,
-    model: ServedModel,
-    workers: Crew,
-) -> web.StreamResponse:
+async def _prompt(pool: Pool, model: ServedModel, ask: ChatAsk) -> Prompt:
+    render = pool.template(model).render
+    text = await asyncio.to_thread(render, ask.messages, ask.tools, ask.template_options)
+    return Prompt(text, ask.sampling, ask.n)
+
+
+async def _answer_by_vote(request: web.Request, ask: ChatAsk, panel: Panel) -> web.StreamResponse:
     """Let the workers vote; several choices are the best distinct answers."""
     label = request_label(request)
-    metrics = request.app[METRICS]
     pool = request.app[POOL]
-    rules = rules_of(ask.vote, prompt, ask.tools)
     leader = "leader" in (ask.vote.strategy, ask.vote.stream)
     if leader and ask.n > 1:
         raise InvalidRequest(f"a leader gives one answer, not {ask.n}", param="n")
-
-    def generate(draws: Prompt) -> AsyncGenerator[list[Event]]:
-        return metrics.watch(pool.generate(model, draws), label=label)
-
-    async def ask_judge(question: str) -> AsyncGenerator[list[Event]]:
-        messages = (*ask.messages, Message("user", question))
-        render = pool.template(model).render
-        text = await asyncio.to_thread(render, messages, (), ask.template_options)
-        sampling = SamplingParams(temperature=0, max_tokens=16)
-        async with aclosing(generate(Prompt(text, sampling))) as events:
-            async for step in events:
-                yield step
-
-    parts = by_vote(
-        prompt,
-        generate,
-        rules,
-        workers,
-        parser=lambda: _parser(ask, str(prompt.text)),
-        model=model.id,
-        base_temperature=pool.temperature(model, ask.sampling.temperature),
-        leader=leader,
-        judge=partial(judged, ask=ask_judge, seed=rules.seed)
-        if ask.vote.strategy == "judge"
-        else None,
-    )
+    teams = [await _team(request, ask, seats) for seats in panel.seats]
+    default = teams[0]
+    rules = rules_of(ask.vote, default.prompt, ask.tools, patience_s=pool.weights.patience_s)
+    judge = None
+    if rules.strategy == "judge":
+        judge = partial(judged, ask=partial(_asked, pool, ask, default), seed=rules.seed)
+    parts = by_vote(teams, rules, n=ask.n, leader=leader, judge=judge, note=panel.note)
+    model = default.seats.model
+    head = envelope("chatcmpl", model.id, model.engine.info)
     if ask.stream:
         progress = bool(ask.vote.progress)
         encoder = VotedStream(head, ask.n, include_usage=ask.include_usage, progress=progress)
@@ -129,6 +116,37 @@ async def _answer_by_vote(
     body, verdict = await whole(parts, head)
     log_verdict(label, verdict)
     return json_response(body, headers=verdict_headers(verdict))
+
+
+async def _team(request: web.Request, ask: ChatAsk, seats: Seats) -> Team:
+    """The workers of one model, with the prompt that its own template makes."""
+    pool, model = request.app[POOL], seats.model
+    prompt = await _prompt(pool, model, ask)
+
+    def generate(draws: Prompt) -> AsyncGenerator[list[Event]]:
+        events = pool.generate(model, draws)
+        return request.app[METRICS].watch(events, label=request_label(request))
+
+    return Team(
+        seats,
+        prompt,
+        pool.temperature(model, ask.sampling.temperature),
+        generate,
+        partial(_parser, ask, str(prompt.text)),
+    )
+
+
+async def _asked(
+    pool: Pool, ask: ChatAsk, team: Team, question: str
+) -> AsyncGenerator[list[Event]]:
+    """What one worker replies to a question after the conversation."""
+    messages = (*ask.messages, Message("user", question))
+    render = pool.template(team.seats.model).render
+    text = await asyncio.to_thread(render, messages, (), ask.template_options)
+    sampling = SamplingParams(temperature=0, max_tokens=16)
+    async with aclosing(team.generate(Prompt(text, sampling))) as events:
+        async for step in events:
+            yield step
 
 
 @dataclass(slots=True)
@@ -191,7 +209,7 @@ class ChatWhole:
     @property
     def verdict(self) -> Verdict:
         """Of a complete answer."""
-        return verdict_of_one(self._finished, self._note)
+        return verdict_of_one(self._finished, self._head.model, self._note)
 
     def add(self, events: list[Event]) -> None:
         """Take one step's events."""
@@ -248,7 +266,7 @@ class ChatStream:
     def verdict(self) -> Verdict | None:
         """Once all choices have ended."""
         whole = len(self._finished) == len(self._choices)
-        return verdict_of_one(self._finished, self._note) if whole else None
+        return verdict_of_one(self._finished, self._head.model, self._note) if whole else None
 
     def begin(self) -> bytes:
         """The role of every choice."""
@@ -277,7 +295,9 @@ class ChatStream:
         if not self._include_usage:
             return DONE
         fields = self._head.fields("chat.completion.chunk")
-        usage = self._counts.usage() | {"swarm": asdict(verdict_of_one(self._finished, self._note))}
+        usage = self._counts.usage() | {
+            "swarm": asdict(verdict_of_one(self._finished, self._head.model, self._note))
+        }
         return data(json.dumps({**fields, "choices": [], "usage": usage})) + DONE
 
     def _say(self, index: int, pieces: list[Piece], chunks: list[str]) -> None:

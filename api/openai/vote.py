@@ -7,13 +7,13 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from api.openai.schema import VoteBody
 from swarm.answer import Judge, Part, voted
 from swarm.chat.arguments import checks_of
 from swarm.chat.completion import CompletionParser
-from swarm.collect import Poll, Rules, as_heard, collect
+from swarm.collect import Heard, Poll, Rules, as_heard, collect
 from swarm.consensus.canonical import Reading
 from swarm.consensus.judge import order_of, picked, question
 from swarm.consensus.stopping import Decide
@@ -21,15 +21,18 @@ from swarm.consensus.tally import Voter
 from swarm.consensus.validity import not_json
 from swarm.engines.base import Delta, Event
 from swarm.lead import led
+from swarm.pool import Seats
 from swarm.types import Candidate, Prompt, ToolSpec, Verdict
-from swarm.workers import Crew, temperatures
+from swarm.workers import temperatures
 
 logger = logging.getLogger(__name__)
 
 _DEADLINE_S = 300.0
 
 
-def rules_of(wishes: VoteBody, prompt: Prompt, tools: Sequence[ToolSpec]) -> Rules:
+def rules_of(
+    wishes: VoteBody, prompt: Prompt, tools: Sequence[ToolSpec], *, patience_s: float
+) -> Rules:
     """The rules of a vote. Strategies that only choose when to stop read texts as `auto` does.
 
     Ties are broken by the request itself: the same request breaks them alike.
@@ -52,47 +55,85 @@ def rules_of(wishes: VoteBody, prompt: Prompt, tools: Sequence[ToolSpec]) -> Rul
         reading=reading,
         decide=decide,
         deadline_s=wishes.deadline_s or _DEADLINE_S,
+        patience_s=patience_s,
         checks=checks_of(tools),
         schemas={tool.name: tool.parameters for tool in tools},
         wanted=not_json if reading == "json" else None,
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Team:
+    """The workers of one model: what they are asked, and how their answers are got and read."""
+
+    seats: Seats
+    prompt: Prompt
+    temperature: float
+    generate: Callable[[Prompt], AsyncGenerator[list[Event]]]
+    parser: Callable[[], CompletionParser]
+
+
 def by_vote(
-    prompt: Prompt,
-    generate: Callable[[Prompt], AsyncGenerator[list[Event]]],
+    teams: Sequence[Team],
     rules: Rules,
-    crew: Crew,
     *,
-    parser: Callable[[], CompletionParser],
-    model: str,
-    base_temperature: float,
+    n: int = 1,
     leader: bool = False,
     judge: Judge | None = None,
+    note: str | None = None,
 ) -> AsyncGenerator[list[Part]]:
-    """The parts of an answer that this node's workers vote on; `prompt.n` best are given."""
+    """The parts of an answer that this node's workers vote on; the `n` best are given."""
     clock = asyncio.get_running_loop().time
-    ids = [f"{at}" for at in range(crew.size)]
-    voters = [Voter(name, model=model) for name in ids]
     numbers = itertools.count()
+    seated = _seated(teams)
+    readers = {voter.id: team.parser for team, voters in seated for voter in voters}
     poll = Poll(
-        voters,
+        [voter for _, voters in seated for voter in voters],
         rules,
-        parser=parser,
+        parser=lambda voter: readers[voter.id](),
         call_id=lambda: f"call_{secrets.token_hex(11)}{next(numbers):02x}",
     )
-    spread = temperatures(base_temperature, crew.size)
     if leader:
-        # The leader goes on alone, so each worker is a request that can be cancelled by itself.
-        alone = [replace(prompt, n=1, temperatures=(warmth,)) for warmth in spread]
-        proposals = {
-            name: as_heard(generate(_seeded(draws, at)), [name])
-            for at, (name, draws) in enumerate(zip(ids, alone, strict=True))
-        }
-        return led(poll, proposals, clock=clock, note=crew.note)
-    draws = replace(prompt, n=crew.size, temperatures=spread)
-    course = collect(poll, [as_heard(generate(draws), ids)], [ids], clock=clock)
-    return voted(poll, course, n=prompt.n, clock=clock, judge=judge, note=crew.note)
+        proposals = {name: one for team, voters in seated for name, one in _alone(team, voters)}
+        return led(poll, proposals, clock=clock, note=note)
+    ids = [[voter.id for voter in voters] for _, voters in seated]
+    proposed = [
+        as_heard(team.generate(_drawn(team)), names)
+        for (team, _), names in zip(seated, ids, strict=True)
+    ]
+    course = collect(poll, proposed, ids, clock=clock)
+    return voted(poll, course, n=n, clock=clock, judge=judge, note=note)
+
+
+def _seated(teams: Sequence[Team]) -> list[tuple[Team, list[Voter]]]:
+    """The voters of each team, numbered from 0 on over all of them."""
+    numbers = itertools.count()
+    return [
+        (
+            team,
+            [
+                Voter(f"{next(numbers)}", model=team.seats.model.id, weight=team.seats.weight)
+                for _ in range(team.seats.size)
+            ],
+        )
+        for team in teams
+    ]
+
+
+def _drawn(team: Team) -> Prompt:
+    """One prompt for all workers of the team."""
+    size = team.seats.size
+    return replace(team.prompt, n=size, temperatures=temperatures(team.temperature, size))
+
+
+def _alone(team: Team, voters: list[Voter]) -> list[tuple[str, AsyncGenerator[list[Heard]]]]:
+    """A request for each worker: a leader goes on alone, so each can be cancelled by itself."""
+    spread = temperatures(team.temperature, team.seats.size)
+    alone = [replace(team.prompt, n=1, temperatures=(warmth,)) for warmth in spread]
+    return [
+        (voter.id, as_heard(team.generate(_seeded(draws, at)), [voter.id]))
+        for at, (voter, draws) in enumerate(zip(voters, alone, strict=True))
+    ]
 
 
 async def judged(

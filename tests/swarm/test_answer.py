@@ -53,7 +53,7 @@ async def vote(*scripts: Script, n: int = 1, **rules: Any) -> tuple[list[Part], 
     poll = Poll(
         voters,
         Rules(seed="s", **rules),
-        parser=lambda: CompletionParser(calls_offered=True, reasoning_opened=False),
+        parser=lambda _: CompletionParser(calls_offered=True, reasoning_opened=False),
         call_id=lambda: "call_1",
     )
     proposals = [speak([v.id], [s], closed) for v, s in zip(voters, scripts, strict=True)]
@@ -137,7 +137,7 @@ async def test_at_the_deadline_those_who_have_answered_decide():
     poll = Poll(
         [Voter("quick"), Voter("slow")],
         Rules(seed="s", deadline_s=5),
-        parser=lambda: CompletionParser(calls_offered=False, reasoning_opened=False),
+        parser=lambda _: CompletionParser(calls_offered=False, reasoning_opened=False),
         call_id=str,
     )
 
@@ -166,7 +166,7 @@ async def lead(*scripts: Script) -> list[Part]:
     poll = Poll(
         [Voter(name) for name in names],
         Rules(seed="s", checks={"read": lambda _: None}),
-        parser=lambda: CompletionParser(calls_offered=True, reasoning_opened=False),
+        parser=lambda _: CompletionParser(calls_offered=True, reasoning_opened=False),
         call_id=lambda: "call_1",
     )
     proposals = {n: speak([n], [s], []) for n, s in zip(names, scripts, strict=True)}
@@ -195,7 +195,7 @@ async def test_a_leader_that_fails_in_the_middle_is_an_error():
     poll = Poll(
         [Voter("v0")],
         Rules(seed="s"),
-        parser=lambda: CompletionParser(calls_offered=False, reasoning_opened=False),
+        parser=lambda _: CompletionParser(calls_offered=False, reasoning_opened=False),
         call_id=str,
     )
     with pytest.raises(EngineLost, match="gone"):
@@ -216,7 +216,7 @@ async def test_a_bug_in_a_proposer_is_seen_at_once():
         return Poll(
             [Voter("v0")],
             Rules(seed="s"),
-            parser=lambda: CompletionParser(calls_offered=False, reasoning_opened=False),
+            parser=lambda _: CompletionParser(calls_offered=False, reasoning_opened=False),
             call_id=str,
         )
 

@@ -2,6 +2,8 @@
 
 import asyncio
 from dataclasses import replace
+from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -15,15 +17,16 @@ from swarm.errors import (
 )
 from swarm.pool import Pool, ServedModel
 from swarm.types import Prompt, SamplingParams
+from swarm.workers import Weights
 from tests.fakes import INFO, FakeEngine
 
 PROMPT = Prompt("hello", SamplingParams())
 
 
-def pool_of(*engines: FakeEngine, max_requests: int = 4) -> Pool:
+def pool_of(*engines: FakeEngine, max_requests: int = 4, **options: Any) -> Pool:
     names = ("first", "second")
     models = [ServedModel(name, engine, 0) for name, engine in zip(names, engines, strict=False)]
-    return Pool(models, max_requests=max_requests)
+    return Pool(models, max_requests=max_requests, **options)
 
 
 @pytest.mark.parametrize("name", ["swarm", "auto", "swarm-fast", "auto-fast", "first-fast"])
@@ -157,12 +160,48 @@ async def test_closing_ends_every_engine() -> None:
 async def test_the_crew_shrinks_while_others_generate() -> None:
     pool = pool_of(FakeEngine(step_s=0.05))
     model = pool.resolve("swarm")
-    assert pool.crew(model, 8, temperature=0.8, n=1).size == 8
+    assert pool.panel("swarm", 8, temperature=0.8).size == 8
     running = pool.generate(model, replace(PROMPT, n=6))
     await anext(running)
-    assert pool.crew(model, 2, temperature=0.8, n=1).size == 2
+    assert pool.panel("swarm", 2, temperature=0.8).size == 2
     with pytest.raises(Overloaded, match="2 are free"):
-        pool.crew(model, 3, temperature=0.8, n=1)
-    assert pool.crew(model, None, temperature=0.8, n=5).note == "2 of 5 workers: the node is busy"
+        pool.panel("swarm", 3, temperature=0.8)
+    assert (
+        pool.panel("swarm", None, temperature=0.8, n=5).note == "2 of 5 workers: the node is busy"
+    )
     await running.aclose()
-    assert pool.crew(model, 8, temperature=0.8, n=1).size == 8
+    assert pool.panel("swarm", 8, temperature=0.8).size == 8
+
+
+def weighed(**weights: int) -> Weights:
+    return Weights({name: Fraction(weight) for name, weight in weights.items()})
+
+
+def seated(pool: Pool, model_id: str = "swarm", asked: int | None = None) -> list[Any]:
+    panel = pool.panel(model_id, asked, temperature=0.8, strongest_alone=asked is None)
+    return [(seats.model.id, seats.size, seats.weight) for seats in panel.seats]
+
+
+def test_another_model_votes_in_the_swarm_where_the_owner_has_weighed_it() -> None:
+    alone = pool_of(FakeEngine(), FakeEngine(), usual_workers=3)
+    assert seated(alone) == [("first", 3, 1)]
+    pool = pool_of(FakeEngine(), FakeEngine(), usual_workers=3, weights=weighed(second=2))
+    assert seated(pool) == [("first", 2, 1), ("second", 1, 2)]
+    assert seated(pool, asked=5) == [("first", 4, 1), ("second", 1, 2)]
+    assert seated(pool, asked=1) == [("first", 1, 1)]
+    assert seated(pool, "first") == [("first", 3, 1)]
+    assert seated(pool, "second-fast") == [("second", 1, 1)]
+
+
+def test_a_model_that_is_not_loaded_does_not_vote() -> None:
+    waiting = FakeEngine(model_info=EngineNotReady("loading", retry_after_s=1))
+    pool = pool_of(FakeEngine(), waiting, usual_workers=3, weights=weighed(second=2))
+    assert seated(pool) == [("first", 3, 1)]
+
+
+def test_a_voter_that_outweighs_all_others_answers_alone_and_it_is_said() -> None:
+    pool = pool_of(FakeEngine(), FakeEngine(), usual_workers=3, weights=weighed(second=3))
+    assert seated(pool) == [("second", 1, 3)]
+    panel = pool.panel("swarm", None, temperature=0.8, strongest_alone=True)
+    assert panel.note == "second answers alone: it weighs more than all others together"
+    assert seated(pool, asked=3) == [("first", 2, 1), ("second", 1, 3)]

@@ -1,9 +1,11 @@
 """How many workers answer."""
 
+from fractions import Fraction
+
 import pytest
 
 from swarm.errors import InvalidRequest, Overloaded
-from swarm.workers import crew, temperatures, usual_workers
+from swarm.workers import crew, outweighing, temperatures, usual_workers
 
 
 def test_the_machine_says_how_many_are_usual():
@@ -31,6 +33,16 @@ def test_a_number_that_was_asked_for_is_kept_or_refused():
         crew(9, usual=5, temperature=0.8, free=8, most=64)
     with pytest.raises(InvalidRequest, match="at most 64"):
         crew(65, usual=5, temperature=0.8, free=8, most=64)
+
+
+def test_one_voter_may_weigh_more_than_all_others_together():
+    def place(*weights: float) -> int | None:
+        return outweighing([Fraction(str(weight)) for weight in weights])
+
+    assert place(0.5, 3, 1, 1) == 1
+    assert place(1, 3, 1, 1) is None
+    assert place(3, 3) is None
+    assert place(5) is None
 
 
 def test_workers_differ_a_little_in_temperature():
