@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +127,7 @@ async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room
     from api.server import ClientServer, PortInUseError
     from guard import Door
     from swarm.pool import Pool, ServedModel
-    from swarm.workers import usual_workers
+    from swarm.workers import Weights, usual_workers
 
     count = len(plan.models)
     engines = {
@@ -139,6 +140,10 @@ async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room
         max_requests=settings.max_requests,
         usual_workers=settings.workers
         or usual_workers(snapshot.usable_cores, accelerated=room.device_bytes is not None),
+        weights=Weights(
+            {name: Fraction(str(weight)) for name, weight in settings.vote.weights.items()},
+            settings.vote.patience_s,
+        ),
     )
     door = Door(settings.port, names=door_names(settings.host))
     try:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeAlias
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -54,6 +54,18 @@ _INSTEAD = {
 """Flags of such systems that people are used to, with ours of the same meaning."""
 
 
+Weight: TypeAlias = Annotated[float, Field(gt=0, le=100)]
+
+
+class VoteSettings(BaseModel):
+    """The table `[vote]`: what a model's votes weigh, and how long the strongest is awaited."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: Mapping[str, Weight] = Field(default_factory=dict[str, Weight])
+    patience_s: float = Field(default=20.0, ge=0, le=600)
+
+
 class Settings(BaseSettings):
     """Every choice of the owner; None leaves it to the program."""
 
@@ -74,6 +86,7 @@ class Settings(BaseSettings):
     flash_attn: bool = True
     max_requests: int = Field(256, ge=1)
     federation: bool = True
+    vote: VoteSettings = VoteSettings()
     debug: bool = False
     quiet: bool = False
 
@@ -124,10 +137,11 @@ def environment() -> Mapping[str, str]:
 
 def _wrong(details: Any, flags: Mapping[str, object]) -> str:
     name = str(details["loc"][0]) if details["loc"] else ""
-    flag = f"--{name.replace('_', '-')}"
+    path = ".".join(map(str, details["loc"]))
+    flag = path if "." in path else f"--{name.replace('_', '-')}"
     variable = ENVIRONMENT_PREFIX + name.upper()
     if details["type"] == "extra_forbidden":
-        return f"{TOML_FILE}: there is no setting {name!r}"
+        return f"{TOML_FILE}: there is no setting {path!r}"
     source = TOML_FILE
     if name in flags:
         source = "the command line"

@@ -1,4 +1,4 @@
-"""What a node knows of its federation, as plain data for people and programs. No secret is in it."""
+"""What a node knows of its federation, as plain data. No secret is in it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from federation.wire import Status
 
 
 def peer_object(peer: Peer[Status], now_s: float, wall_s: float) -> dict[str, Any]:
-    """One peer: where it stands, what it runs, what it did. `clock_offset_s` is its clock's lead."""
+    """One peer: where it stands, what it runs and did; `clock_offset_s` is its clock's lead."""
     status = peer.status
     failing = peer.failing
     since_s = now_s - peer.last_heard_s if peer.last_heard_s is not None else None

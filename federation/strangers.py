@@ -1,4 +1,4 @@
-"""Nodes of other federations that were seen lately: who could be approved, who was a member. Pure."""
+"""Nodes of other federations that were seen lately: who can be approved, who was a member. Pure."""
 
 from collections.abc import Sequence
 
@@ -20,10 +20,10 @@ class Strangers:
         told = sighting.advertisement
         self._met = {name: met for name, met in self._met.items() if now_s - met[1] < KEPT_S}
         self._met.pop(sighting.name, None)
-        foreign = told is not None and told.federation != federation
-        if foreign and told is not None and not own.startswith(told.node):
-            if len(self._met) < _MOST:
-                self._met[sighting.name] = (sighting, now_s)
+        if told is None or told.federation == federation or own.startswith(told.node):
+            return
+        if len(self._met) < _MOST:
+            self._met[sighting.name] = (sighting, now_s)
 
     def gone(self, name: str) -> None:
         """It said goodbye."""

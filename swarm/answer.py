@@ -183,5 +183,7 @@ def verdict_on(
 
 def report_of(draft: Draft) -> WorkerReport:
     """What became of one voter."""
-    speed = round(draft.tokens_per_s, 2)
-    return WorkerReport(draft.voter.id, draft.state, draft.tokens, speed, draft.why)
+    voter, speed = draft.voter, round(draft.tokens_per_s, 2)
+    return WorkerReport(
+        voter.id, voter.model, draft.state, draft.tokens, speed, float(voter.weight), draft.why
+    )

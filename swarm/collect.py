@@ -42,6 +42,7 @@ class Rules:
     reading: Reading = "auto"
     decide: Decide = "exact"
     deadline_s: float = 300.0
+    patience_s: float = 20.0
     checks: Mapping[str, Check] = field(default_factory=dict[str, Check])
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     wanted: Check | None = None
@@ -178,8 +179,10 @@ class Poll:
     def course(self, now_s: float) -> Course:
         """How far the vote has come, for the rules of stopping."""
         outstanding = [draft.voter for draft in self.drafts.values() if draft.open]
-        deadline_s = self.rules.deadline_s
-        return Course(self.votes, self._arrived_s, outstanding, now_s, deadline_s)
+        rules = self.rules
+        return Course(
+            self.votes, self._arrived_s, outstanding, now_s, rules.deadline_s, rules.patience_s
+        )
 
     def _read(self, draft: Draft, pieces: Sequence[Text | Reasoning | Call | Arguments]) -> None:
         for piece in pieces:

@@ -17,6 +17,7 @@ from swarm.engines.base import Engine, Event, ModelInfo
 from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
 from swarm.proposer import Offer
 from swarm.types import Prompt
+from swarm.workers import Weights
 
 ONE_WORKER = "-fast"
 """Ending of a model id that asks for one worker and no vote."""
@@ -47,11 +48,13 @@ class Pool:
         *,
         max_requests: int = 256,
         usual_workers: int = 1,
+        weights: Weights | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.models = tuple(models)
         self._max_requests = max_requests
         self._usual_workers = usual_workers
+        self.weights = weights or Weights()
         self._clock = clock
         self._in_flight = 0
         self._sequences: Counter[str] = Counter()
@@ -101,8 +104,18 @@ class Pool:
         return not model_id.endswith(ONE_WORKER)
 
     def temperature(self, model: ServedModel, asked: float | None) -> float:
-        """The temperature that the request or the model's own file names."""
-        return model.engine.info.sampling.get("temperature", 0.8) if asked is None else asked
+        """The temperature that the request names, or the model's own."""
+        return model.engine.info.sampling["temperature"] if asked is None else asked
+
+    def weighed_beside(self, model_id: str) -> tuple[str, ...]:
+        """In a vote of the whole swarm: the other models that the owner has weighed."""
+        if model_id not in SWARM_IDS:
+            return ()
+        return tuple(m.id for m in self.models[1:] if m.id in self.weights.models)
+
+    def offers(self) -> tuple[Offer, ...]:
+        """What this node would do for each of its models that are loaded."""
+        return tuple(self.offer(model) for model in self.models if _known_info(model))
 
     def offer(self, model: ServedModel) -> Offer:
         """What a question for this model meets here now. Raises EngineNotReady."""

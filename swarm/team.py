@@ -1,7 +1,8 @@
 """Who answers a question: how many workers of which node, and what their votes weigh. Pure."""
 
+import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from statistics import median_high
@@ -9,6 +10,7 @@ from statistics import median_high
 from swarm.consensus.tally import Voter
 from swarm.errors import InvalidRequest, Overloaded
 from swarm.proposer import Offer
+from swarm.workers import Weights, outweighing
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,15 @@ def dealt(seats: Sequence[Seat], asked: int) -> tuple[int, ...]:
     return tuple(given)
 
 
-def one(seats: Sequence[Seat]) -> int:
-    """The seat of a question for one worker: this node, unless it is full and another is not."""
+def alone(seats: Sequence[Seat], n: int = 1) -> Team:
+    """One worker, of `n` samples: this node's, unless it is full and another node is not."""
     first = seats[0]
-    if first.own and (first.offer.free or not any(seat.offer.free for seat in seats)):
-        return 0
-    return least_waiting([seat for seat in seats if seat.offer.free] or seats, among=seats)
+    if n > first.offer.most:
+        raise InvalidRequest(f"n is at most {first.offer.most} here, not {n}", param="n")
+    if first.own and (n > 1 or first.offer.free or not any(seat.offer.free for seat in seats)):
+        return Team(_one_at(seats, 0))
+    able = [seat for seat in seats if seat.offer.free] or seats
+    return Team(_one_at(seats, least_waiting(able, among=seats)))
 
 
 def least_waiting(some: Sequence[Seat], among: Sequence[Seat] | None = None) -> int:
@@ -88,38 +93,47 @@ def least_waiting(some: Sequence[Seat], among: Sequence[Seat] | None = None) -> 
     return places[id(best)]
 
 
-def voters_of(
-    seats: Sequence[Seat], workers: Sequence[int], weights: Mapping[str, Fraction]
-) -> list[list[Voter]]:
-    """The voters of each seat: their ids, and weights by the node's name, else by the model.
+def strongest_alone(seats: Sequence[Seat], whole: Team, weights: Weights) -> Team:
+    """Only the one voter that all others together could not outvote, if there is one."""
+    places = [at for at, count in enumerate(whole.workers) for _ in range(count)]
+    strong = outweighing([weights.of(seats[at].offer.model, seats[at].name) for at in places])
+    if strong is None:
+        return whole
+    place = places[strong]
+    seat = seats[place]
+    who = seat.offer.model if seat.own else f"{seat.name} ({seat.offer.model})"
+    note = f"{who} answers alone: it weighs more than all others together"
+    return Team(_one_at(seats, place), note)
+
+
+def voters_of(seats: Sequence[Seat], workers: Sequence[int], weights: Weights) -> list[list[Voter]]:
+    """The voters of each seat: their ids, and weights by the node's name, else by the model's.
 
     What all nodes of one address weigh together is at most what the median address weighs, so
     that no single machine outvotes the others (docs/decisions/0014).
     """
+    numbers = itertools.count()
     voters = [
         [
-            Voter(_id(seat, at), seat.node, seat.offer.model, _weight(seat, weights))
-            for at in range(n)
+            Voter(
+                f"{next(numbers)}" if seat.own else f"{seat.name}/{at}",
+                seat.node,
+                seat.offer.model,
+                weights.of(seat.offer.model, seat.name),
+            )
+            for at in range(count)
         ]
-        for seat, n in zip(seats, workers, strict=True)
+        for seat, count in zip(seats, workers, strict=True)
     ]
     totals: dict[str, Fraction] = defaultdict(Fraction)
-    for seat, own in zip(seats, voters, strict=True):
-        totals[seat.address] += sum((voter.weight for voter in own), Fraction(0))
+    for seat, those in zip(seats, voters, strict=True):
+        totals[seat.address] += sum((voter.weight for voter in those), Fraction(0))
     present = [total for total in totals.values() if total]
     cap = median_high(present) if present else Fraction(0)
     return [
-        [replace(voter, weight=voter.weight * min(1, cap / totals[seat.address])) for voter in own]
-        for seat, own in zip(seats, voters, strict=True)
+        [replace(one, weight=one.weight * min(1, cap / totals[seat.address])) for one in those]
+        for seat, those in zip(seats, voters, strict=True)
     ]
-
-
-def _id(seat: Seat, at: int) -> str:
-    return f"{at}" if seat.own else f"{seat.name}/{at}"
-
-
-def _weight(seat: Seat, weights: Mapping[str, Fraction]) -> Fraction:
-    return weights.get(seat.name, weights.get(seat.offer.model, Fraction(1)))
 
 
 def _one_at(seats: Sequence[Seat], place: int) -> tuple[int, ...]:

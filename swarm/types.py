@@ -135,9 +135,11 @@ class WorkerReport:
     """What became of one voter: `why` is said of those whose answer does not count."""
 
     voter: str
+    model: str
     state: str
     tokens: int
     tokens_per_s: float
+    weight: float = 1.0
     why: str | None = None
 
 

@@ -12,6 +12,10 @@ import psutil
 import pytest
 import pytest_asyncio
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
+
+settings.register_profile("no timing", deadline=None)  # a busy machine is no fault of a test
+settings.load_profile("no timing")
 
 OUR_MODULES = ["api", "federation", "hardware", "swarm"]
 

@@ -21,6 +21,7 @@ INFO = ModelInfo(
     bos_token="<s>",
     eos_token="</s>",
     max_sequences=8,
+    sampling={"temperature": 0.8},
 )
 
 

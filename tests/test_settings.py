@@ -32,6 +32,28 @@ def test_flags_win_over_environment_and_that_over_the_file(
     assert (settings.port, settings.ctx, settings.threads) == (3001, 2002, 3)
 
 
+def test_the_vote_has_a_table_of_its_own(tmp_path: Path) -> None:
+    text = '[vote]\npatience_s = 5\n[vote.weights]\n"big-7b" = 3\nsmall = 0.5\n'
+    (tmp_path / "swarm.toml").write_text(text)
+    vote = read_settings([]).vote
+    assert (vote.patience_s, dict(vote.weights)) == (5, {"big-7b": 3, "small": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("patience_s = -1", "vote.patience_s -1 .from swarm.toml.: should be greater"),
+        ("weights = {a = 0}", "vote.weights.a 0 .*: should be greater than 0"),
+        ('weights = {a = "x"}', "vote.weights.a x .*: should be a valid number"),
+        ("weight = 1", "there is no setting 'vote.weight'"),
+    ],
+)
+def test_a_wrong_vote_is_named(tmp_path: Path, table: str, said: str) -> None:
+    (tmp_path / "swarm.toml").write_text(f"[vote]\n{table}\n")
+    with pytest.raises(ConfigurationError, match=said):
+        read_settings([])
+
+
 def test_models_can_be_repeated_and_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings(["--model", "a.gguf", "--model", "b.gguf"]).model == ("a.gguf", "b.gguf")
     monkeypatch.setenv("SWARM_MODEL", "c.gguf,d.gguf")

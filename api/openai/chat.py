@@ -36,9 +36,10 @@ from swarm.chat.tool_calls import Call
 from swarm.collect import Piece
 from swarm.engines.base import Delta, Event, Finished
 from swarm.errors import InvalidRequest
+from swarm.pool import Pool
 from swarm.propose import OwnProposer
 from swarm.proposer import Proposer, Told
-from swarm.team import Team, one, team
+from swarm.team import Team, alone, strongest_alone, team
 from swarm.types import (
     FinishReason,
     Message,
@@ -58,18 +59,25 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     pool = request.app[POOL]
     raw = await read_body(request, context_tokens=pool.context_tokens)
     ask = chat_ask(parse_body(ChatBody, raw), request.headers)
-    seats = Seats.of(ask.model, _own(request), request.app[PEERS]())
-    if not pool.votes(ask.model):
-        place = one(seats.all)
-        workers = Team(tuple(int(at == place) for at in range(len(seats.all))))
-    else:
-        own = seats.all[0].own
-        temperature = ask.sampling.temperature
-        base = pool.temperature(pool.resolve(ask.model), temperature) if own else temperature
-        workers = team(seats.all, ask.vote.voters, temperature_0=base == 0, n=ask.n)
+    beside = pool.weighed_beside(ask.model)
+    seats = Seats.of(ask.model, _own(request), request.app[PEERS](), beside=beside)
+    workers = _team(pool, ask, seats)
     if workers.size == 1 and workers.workers[0] and seats.all[0].own:
         return await _answer_by_one(request, ask, workers.note)
     return await _answer_by_vote(request, ask, seats, workers)
+
+
+def _team(pool: Pool, ask: ChatAsk, seats: Seats) -> Team:
+    """How many workers of each seat answer."""
+    if not pool.votes(ask.model):
+        return alone(seats.all, ask.n)
+    temperature = ask.sampling.temperature
+    if seats.all[0].own:
+        temperature = pool.temperature(pool.resolve(ask.model), temperature)
+    whole_team = team(seats.all, ask.vote.voters, temperature_0=temperature == 0, n=ask.n)
+    if ask.vote.voters is None and ask.vote.strategy in (None, "auto") and ask.n == 1:
+        return strongest_alone(seats.all, whole_team, pool.weights)
+    return whole_team
 
 
 def _own(request: web.Request) -> OwnProposer:
@@ -109,11 +117,12 @@ async def _answer_by_vote(
     """Let the workers vote; several choices are the best distinct answers."""
     label = request_label(request)
     question = ask.question
-    rules = rules_of(ask.vote, question)
+    pool = request.app[POOL]
+    rules = rules_of(ask.vote, question, patience_s=pool.weights.patience_s)
     leader = workers.size == 1 or "leader" in (ask.vote.strategy, ask.vote.stream)
     if leader and ask.n > 1:
         raise InvalidRequest(f"a leader gives one answer, not {ask.n}", param="n")
-    parties = seats.parties(workers, {})
+    parties = seats.parties(workers, pool.weights)
     ask_judge = partial(_ask_judge, parties[0].proposer, question)
     parts = by_vote(
         question,
@@ -209,7 +218,7 @@ class ChatWhole:
     @property
     def verdict(self) -> Verdict:
         """Of a complete answer."""
-        return verdict_of_one(self._finished, self._note)
+        return verdict_of_one(self._finished, self._head.model, self._note)
 
     def add(self, events: list[Event]) -> None:
         """Take one step's events."""
@@ -266,7 +275,7 @@ class ChatStream:
     def verdict(self) -> Verdict | None:
         """Once all choices have ended."""
         whole = len(self._finished) == len(self._choices)
-        return verdict_of_one(self._finished, self._note) if whole else None
+        return verdict_of_one(self._finished, self._head.model, self._note) if whole else None
 
     def begin(self) -> bytes:
         """The role of every choice."""
@@ -295,7 +304,9 @@ class ChatStream:
         if not self._include_usage:
             return DONE
         fields = self._head.fields("chat.completion.chunk")
-        usage = self._counts.usage() | {"swarm": asdict(verdict_of_one(self._finished, self._note))}
+        usage = self._counts.usage() | {
+            "swarm": asdict(verdict_of_one(self._finished, self._head.model, self._note))
+        }
         return data(json.dumps({**fields, "choices": [], "usage": usage})) + DONE
 
     def _say(self, index: int, pieces: list[Piece], chunks: list[str]) -> None:

@@ -18,6 +18,7 @@ from swarm.consensus.canonical import Reading
 from swarm.consensus.judge import order_of, picked, question
 from swarm.consensus.stopping import Decide
 from swarm.consensus.tally import Voter
+from swarm.consensus.validity import not_json
 from swarm.lead import led
 from swarm.proposer import Proposer, Said, Told
 from swarm.types import Candidate, Question, Verdict
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 _DEADLINE_S = 300.0
 
 
-def rules_of(wishes: VoteBody, question: Question) -> Rules:
+def rules_of(wishes: VoteBody, question: Question, *, patience_s: float) -> Rules:
     """The rules of a vote. Strategies that only choose when to stop read texts as `auto` does.
 
     Ties are broken by the request itself: the same request breaks them alike.
@@ -50,16 +51,19 @@ def rules_of(wishes: VoteBody, question: Question) -> Rules:
         reading=reading,
         decide=decide,
         deadline_s=wishes.deadline_s or _DEADLINE_S,
+        patience_s=patience_s,
         checks=checks_of(question.tools),
         schemas={tool.name: tool.parameters for tool in question.tools},
+        wanted=not_json if reading == "json" else None,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A proposer and the voters that it answers for."""
+    """A proposer, the model that it answers with, and the voters that it answers for."""
 
     proposer: Proposer
+    model: str
     voters: Sequence[Voter]
 
 
@@ -69,9 +73,9 @@ def by_vote(
     rules: Rules,
     *,
     n: int = 1,
-    note: str | None = None,
     leader: bool = False,
     judge: Judge | None = None,
+    note: str | None = None,
 ) -> AsyncGenerator[list[Part]]:
     """The parts of an answer on which all workers of all parties vote; the `n` best are given.
 
@@ -85,7 +89,7 @@ def by_vote(
         call_id=lambda: f"call_{secrets.token_hex(11)}{next(numbers):02x}",
     )
     if leader:
-        alone = [Party(party.proposer, [voter]) for party in parties for voter in party.voters]
+        alone = [replace(party, voters=[voter]) for party in parties for voter in party.voters]
         proposals = _proposals(question, alone, rules.deadline_s, live=True)
         names = [party.voters[0].id for party in alone]
         return led(poll, dict(zip(names, proposals, strict=True)), clock=clock, note=note)
@@ -103,9 +107,8 @@ def _proposals(
     before = 0
     for party in parties:
         ids = [voter.id for voter in party.voters]
-        told = party.proposer.propose(
-            _seeded(question, before), len(ids), remaining_s=remaining_s, live=live
-        )
+        asked = replace(_seeded(question, before), model=party.model)
+        told = party.proposer.propose(asked, len(ids), remaining_s=remaining_s, live=live)
         proposals.append(as_heard(told, ids))
         before += len(ids)
     return proposals

@@ -48,11 +48,11 @@ def verdict_headers(verdict: Verdict) -> dict[str, str]:
     }
 
 
-def verdict_of_one(finished: Sequence[Finished], note: str | None) -> Verdict:
+def verdict_of_one(finished: Sequence[Finished], model: str, note: str | None) -> Verdict:
     """The verdict of an answer that nobody voted on: one worker, maybe of several samples."""
     first = min(finished, key=lambda event: event.index)
     workers = tuple(
-        WorkerReport("0", "valid", event.completion_tokens, _speed(event))
+        WorkerReport("0", model, "valid", event.completion_tokens, _speed(event))
         for event in sorted(finished, key=lambda event: event.index)
     )
     return Verdict(

@@ -19,7 +19,6 @@ K = TypeVar("K", bound=Hashable)
 CONFIDENCE = 0.93
 LEAST_VOTES = 3
 LEAST_GRACE_S = 0.25
-LONGEST_PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,7 @@ class Course:
     """How far a vote has come. Seconds count from the request.
 
     `arrived_s` are the times of the valid votes, in their order; `outstanding` may still vote.
+    `patience_s` bounds the wait for a voter that is stronger than all who have voted.
     """
 
     votes: Sequence[Vote]
@@ -34,6 +34,7 @@ class Course:
     outstanding: Sequence[Voter]
     now_s: float
     deadline_s: float
+    patience_s: float = 20.0
 
 
 def decided(course: Course, rule: Decide = "exact") -> DecidedBy | None:
@@ -135,7 +136,7 @@ def patient_until(course: Course) -> float:
     if not any(voter.weight > strongest for voter in course.outstanding):
         return 0.0
     last = max(course.arrived_s, default=0.0)
-    return min(course.deadline_s, last + min(last, LONGEST_PATIENCE_S))
+    return min(course.deadline_s, last + min(last, course.patience_s))
 
 
 def _fullness(votes: Sequence[Vote]) -> DecidedBy:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from swarm.consensus.canonical import canonical_json
 from swarm.types import Candidate
 
 Check = Callable[[str], str | None]
@@ -41,6 +42,11 @@ def flaw(
         if problem is not None:
             return problem
     return "it repeats itself without end" if loops(candidate.text) else None
+
+
+def not_json(text: str) -> str | None:
+    """What is wrong with a text that should be JSON, bare or in one fenced block."""
+    return "the text is not JSON" if canonical_json(text) is None else None
 
 
 def loops(text: str) -> bool:

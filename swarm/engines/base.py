@@ -15,7 +15,8 @@ from swarm.types import FinishReason, Prompt, TokenLogprob
 class ModelInfo:
     """A loaded model. `context_tokens` bounds prompt plus completion of one sequence.
 
-    `sampling` holds the defaults of the model's own file, by the names of SamplingParams.
+    `sampling` is what holds where a request says nothing, by the names of SamplingParams: the
+    values of the model's own file, then the engine's.
     `max_sequences` bounds `Prompt.n`; `prefix_cuttable` is False for recurrent memories.
     """
 

@@ -14,6 +14,7 @@ from api.app import make_app
 from api.server import ClientServer
 from guard import Door
 from swarm.pool import Pool, ServedModel
+from swarm.workers import Weights
 from tests.fakes import FakeEngine
 
 
@@ -45,12 +46,16 @@ async def started(
     pulse_s: float = 0.05,
     header_s: float = 10.0,
     usual_workers: int = 1,
+    beside: FakeEngine | None = None,
+    weights: Weights | None = None,
 ) -> AsyncIterator[Node]:
     port = free_port()
     pool = Pool(
-        [ServedModel("fake", engine, 1_700_000_000)],
+        [ServedModel("fake", engine, 1_700_000_000)]
+        + ([ServedModel("beside", beside, 1_700_000_000)] if beside else []),
         max_requests=max_requests,
         usual_workers=usual_workers,
+        weights=weights,
     )
     app = make_app(pool, Door(port), pulse_s=pulse_s)
     base = f"http://127.0.0.1:{port}"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from fractions import Fraction
 from typing import Any
 
 import openai
@@ -10,6 +11,7 @@ import pytest
 
 from swarm.engines.base import Accepted, Delta, Event, Finished, Started
 from swarm.types import Prompt
+from swarm.workers import Weights
 from tests.api.conftest import StartNode
 from tests.fakes import FakeEngine
 
@@ -115,6 +117,17 @@ async def test_progress_shows_the_course_of_the_vote(start_node: StartNode) -> N
     assert any("0 of 3 workers" in (line or "") for line in told)
 
 
+async def test_where_json_is_wanted_other_texts_abstain(start_node: StartNode) -> None:
+    engine = Voters("I cannot", "I cannot", '{"a": 1}')
+    async with start_node(engine, usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8,
+            extra_body={"swarm": {"strategy": "json"}},
+        )  # fmt: skip
+    assert said.choices[0].message.content == '{"a": 1}'
+    assert said.usage.swarm["abstained"] == 2  # type: ignore[union-attr]
+
+
 async def test_calls_that_were_all_cut_are_an_answer_all_the_same(start_node: StartNode) -> None:
     engine = FakeEngine(words=['<tool_call>{"name": "read", "arguments": ', '{"path": "', 'a"}}'])
     async with start_node(engine, usual_workers=3) as node:
@@ -218,6 +231,45 @@ async def test_a_judge_picks_and_the_count_decides_where_it_picks_none(
     said = await ask(none)
     assert said.choices[0].message.content == "Answer: 1"
     assert said.usage.swarm["decided_by"] == "all"
+
+
+async def test_models_that_the_owner_has_weighed_vote_together(start_node: StartNode) -> None:
+    weights = Weights({"beside": Fraction(2)})
+    engine, strong = Voters("Answer: 1", "Answer: 3"), Voters("Answer: |2", step_s=0.01)
+    async with start_node(engine, usual_workers=3, beside=strong, weights=weights) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8
+        )
+    verdict: Any = said.usage.swarm  # type: ignore[union-attr]
+    assert said.choices[0].message.content == "Answer: 2"
+    assert (verdict["asked"], verdict["support"], verdict["winner"]) == (3, 0.5, "2")
+    assert [(w["model"], w["weight"]) for w in verdict["workers"]] == [
+        ("fake", 1.0), ("fake", 1.0), ("beside", 2.0)
+    ]  # fmt: skip
+
+
+async def test_a_failing_model_leaves_the_vote_to_the_others(start_node: StartNode) -> None:
+    weights = Weights({"beside": Fraction(2)})
+    broken = FakeEngine(fail_after=0)
+    engine = Voters("Answer: 1", "Answer: 1")
+    async with start_node(engine, usual_workers=3, beside=broken, weights=weights) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8
+        )
+    assert said.choices[0].message.content == "Answer: 1"
+    assert said.usage.swarm["abstained"] == 1  # type: ignore[union-attr]
+
+
+async def test_one_strong_voter_beside_weak_ones_answers_alone(start_node: StartNode) -> None:
+    weights = Weights({"beside": Fraction(3)})
+    engine, strong = Voters("weak", "weak"), Voters("strong |words")
+    async with start_node(engine, usual_workers=3, beside=strong, weights=weights) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8
+        )
+    assert (said.model, said.choices[0].message.content) == ("beside", "strong words")
+    assert "beside answers alone" in said.usage.swarm["note"]  # type: ignore[union-attr]
+    assert engine.prompts == []
 
 
 async def test_n_best_distinct_answers(start_node: StartNode) -> None:

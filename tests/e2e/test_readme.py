@@ -5,10 +5,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from settings import Settings
+from settings import Settings, read_settings
 from tests.e2e.nodes import RunningNode
 
 README = Path(__file__).parents[2] / "README.md"
@@ -44,6 +45,13 @@ def test_the_sdk_lines_answer(nano: RunningNode) -> None:
         [sys.executable, "-c", at(nano, lines)], capture_output=True, text=True, check=True
     )
     assert typed.stdout.strip()
+
+
+def test_the_settings_of_the_vote_are_taken(tmp_path: Path, monkeypatch: Any) -> None:
+    [lines] = blocks("toml")
+    (tmp_path / "swarm.toml").write_text(lines)
+    monkeypatch.chdir(tmp_path)
+    assert read_settings([]).vote.weights == {"big-model": 3, "small-model": 0.5}
 
 
 def test_the_commands_of_the_quick_start_are_there() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,10 +21,10 @@ from tests.fakes import INFO, FakeEngine
 PROMPT = Prompt("hello", SamplingParams())
 
 
-def pool_of(*engines: FakeEngine, max_requests: int = 4) -> Pool:
+def pool_of(*engines: FakeEngine, max_requests: int = 4, **options: Any) -> Pool:
     names = ("first", "second")
     models = [ServedModel(name, engine, 0) for name, engine in zip(names, engines, strict=False)]
-    return Pool(models, max_requests=max_requests)
+    return Pool(models, max_requests=max_requests, **options)
 
 
 @pytest.mark.parametrize("name", ["swarm", "auto", "swarm-fast", "auto-fast", "first-fast"])

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from swarm.errors import InvalidRequest, Overloaded
 from swarm.proposer import Offer
-from swarm.team import Seat, Team, one, team, voters_of
+from swarm.team import Seat, Team, alone, strongest_alone, team, voters_of
+from swarm.workers import Weights
 
 
 def seat(at: int, *, model: str = "m", address: str = "", waiting: int = 0, **offer: int) -> Seat:
@@ -65,24 +66,25 @@ def test_as_many_workers_as_choices_are_asked_for():
 
 
 def test_one_worker_is_of_this_node_unless_it_is_full_and_another_is_not():
-    assert one([seat(0, waiting=900), seat(1)]) == 0
-    assert one([seat(0, free=0), seat(1, waiting=7), seat(2, waiting=3)]) == 2
-    assert one([seat(0, free=0), seat(1, free=0)]) == 0
-    assert one([seat(1, waiting=7), seat(2, waiting=3)]) == 1
+    assert alone([seat(0, waiting=900), seat(1)]).workers == (1, 0)
+    assert alone([seat(0, free=0), seat(1, waiting=7), seat(2, waiting=3)]).workers == (0, 0, 1)
+    assert alone([seat(0, free=0), seat(1, free=0)]).workers == (1, 0)
+    assert alone([seat(1, waiting=7), seat(2, waiting=3)]).workers == (0, 1)
+    assert alone([seat(0, free=0), seat(1)], n=3).workers == (1, 0)
 
 
 def test_weights_are_given_by_node_or_model():
-    voters = voters_of([seat(0), seat(1, model="big")], (1, 1), {"big": Fraction(2)})
+    voters = voters_of([seat(0), seat(1, model="big")], (1, 1), Weights({"big": Fraction(2)}))
     assert [[v.weight for v in own] for own in voters] == [[1], [2]]
     assert [[v.id for v in own] for own in voters] == [["0"], ["host1/0"]]
 
 
 def test_no_address_outvotes_the_median_one():
     seats = [seat(0), seat(1), seat(2, usual=64)]
-    voters = voters_of(seats, (3, 3, 64), {})
+    voters = voters_of(seats, (3, 3, 64), Weights())
     assert [sum(v.weight for v in own) for own in voters] == [3, 3, 3]
     minted = [seat(0), seat(1), seat(2, address="10.0.0.9"), seat(3, address="10.0.0.9")]
-    totals = [sum(v.weight for v in own) for own in voters_of(minted, (3, 3, 3, 3), {})]
+    totals = [sum(v.weight for v in own) for own in voters_of(minted, (3, 3, 3, 3), Weights())]
     assert totals[2] + totals[3] == 3
 
 
@@ -95,10 +97,19 @@ def test_liars_of_a_minority_of_nodes_never_outweigh_the_honest(
     honest = [3] * (len(sizes) - liars)
     claims = [*honest, *data.draw(st.lists(st.integers(1, 64), min_size=liars, max_size=liars))]
     seats = [replace(seat(at), own=False) for at in range(len(claims))]
-    totals = [sum(v.weight for v in own) for own in voters_of(seats, claims, {})]
+    totals = [sum(v.weight for v in own) for own in voters_of(seats, claims, Weights())]
     assert sum(totals[: len(honest)]) > sum(totals[len(honest) :])
 
 
 def test_more_choices_than_there_are_workers_are_refused():
     with pytest.raises(InvalidRequest, match="n is at most 8 here, not 9"):
         team([seat(0)], None, temperature_0=False, n=9)
+
+
+def test_one_that_outweighs_all_others_together_answers_alone():
+    seats = [seat(0, usual=1), seat(1, usual=1), seat(2, usual=1, model="big")]
+    everyone = team(seats, None, temperature_0=False)
+    strong = strongest_alone(seats, everyone, Weights({"big": Fraction(3)}))
+    assert strong.workers == (0, 0, 1)
+    assert "host2 (big) answers alone" in (strong.note or "")
+    assert strongest_alone(seats, everyone, Weights({"big": Fraction(2)})) == everyone

@@ -1,6 +1,8 @@
-"""How many workers a machine affords, and how they differ."""
+"""How many workers a machine affords, how they differ, and what their votes weigh."""
 
-from swarm.workers import temperatures, usual_workers
+from fractions import Fraction
+
+from swarm.workers import Weights, outweighing, temperatures, usual_workers
 
 
 def test_the_machine_says_how_many_are_usual():
@@ -16,3 +18,16 @@ def test_workers_differ_a_little_in_temperature():
     assert all(0.67 < t < 0.93 for t in spread)
     assert temperatures(0.0, 3) == (0.0, 0.0, 0.0)
     assert temperatures(0.8, 1) == (0.8,)
+
+
+def test_one_outweighs_the_others_only_with_more_than_all_of_them():
+    assert outweighing([Fraction(1), Fraction(3), Fraction(1)]) == 1
+    assert outweighing([Fraction(1), Fraction(2), Fraction(1)]) is None
+    assert outweighing([Fraction(5)]) is None
+
+
+def test_a_weight_is_the_nodes_own_else_its_models():
+    weights = Weights({"big": Fraction(2), "kitchen": Fraction(3)})
+    assert weights.of("big") == 2
+    assert weights.of("big", "kitchen") == 3
+    assert weights.of("small", "hall") == 1

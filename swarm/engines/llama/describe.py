@@ -1,5 +1,6 @@
 """What a loaded GGUF file says of itself, and how large a cache it gets."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import llama_cpp
@@ -28,6 +29,16 @@ CONTEXT_TOKENS = 32_768
 CELLS_AT_LEAST = 16_384
 """Cells of the cache where memory allows and the owner names no context: with a small one many
 streams find room. The owner's context is the whole cache, for it is what memory goes to."""
+
+DEFAULTS: Mapping[str, float] = {
+    "temperature": 0.8,
+    "top_p": 0.95,
+    "top_k": 40,
+    "min_p": 0.05,
+    "typical_p": 1.0,
+    "repetition_penalty": 1.0,
+}
+"""llama.cpp's own sampling, for what neither the request nor the model's file says."""
 
 SAMPLING_KEYS = {
     "temp": "temperature",
@@ -138,4 +149,5 @@ def _description(model: Model) -> str:
 
 def _sampling(model: Model) -> dict[str, float]:
     found = {name: model.metadata(f"general.sampling.{key}") for key, name in SAMPLING_KEYS.items()}
-    return {name: float(value) for name, value in found.items() if value is not None}
+    own = {name: float(value) for name, value in found.items() if value is not None}
+    return {**DEFAULTS, **own}

@@ -1,5 +1,6 @@
 """When a vote ends."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -66,6 +67,20 @@ def test_no_quorum_outruns_a_stronger_voter_within_its_patience():
     assert decided(strong) is None
     later = course(*texts, outstanding=1, weights=(3,), now_s=4.0, arrived=[1.0, 2.0])
     assert decided(later) == "quorum"
+
+
+def test_the_owner_bounds_the_patience():
+    texts = [{"text": LONG.format(word)} for word in ("roof", "door")]
+    waiting = course(*texts, outstanding=1, weights=(3,), now_s=3.0, arrived=[1.0, 2.0])
+    assert patient_until(replace(waiting, patience_s=0.5)) == 2.5
+    assert patient_until(replace(waiting, patience_s=0)) == 2.0
+
+
+def test_confidence_does_not_outrun_a_stronger_voter_either():
+    weak = course(*[TWELVE] * 3, outstanding=2, weights=(3, 1), now_s=0.4)
+    assert confident(weak.votes)
+    assert decided(weak, "statistical") is None
+    assert decided(replace(weak, now_s=0.7), "statistical") == "statistical"
 
 
 @pytest.mark.parametrize("deadline_s", [3.0, 30.0])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from swarm.consensus.validity import flaw, loops
+from swarm.consensus.validity import flaw, loops, not_json
 from swarm.types import Candidate
 from tests.swarm.consensus.votes import call
 
@@ -25,6 +25,14 @@ def refuses(arguments: str) -> str | None:
 )
 def test_flaws(candidate, why):
     assert flaw(candidate, tools={"read": refuses}) == why
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [('{"a": 1}', True), ("```json\n[1]\n```", True), ("Sure: {}", False), ('{"a": 1', False)],
+)
+def test_what_should_be_json_is_bare_or_fenced(text, right):
+    assert (not_json(text) is None) == right
 
 
 def test_a_response_format_is_asked_of_texts_only():
