@@ -110,7 +110,7 @@ def voters_of(seats: Sequence[Seat], workers: Sequence[int], weights: Weights) -
     """The voters of each seat: their ids, and weights by the node's name, else by the model's.
 
     What all nodes of one address weigh together is at most what the median address weighs, so
-    that no single machine outvotes the others (docs/decisions/0014).
+    that no single machine outvotes the others (docs/decisions/0015).
     """
     numbers = itertools.count()
     voters = [

@@ -1,9 +1,11 @@
 """Guards around every test: nothing blocks the loop, nothing is left over; markers."""
 
 import asyncio
+import functools
 import inspect
 import os
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -19,11 +21,38 @@ settings.load_profile("no timing")
 
 OUR_MODULES = ["api", "federation", "hardware", "swarm"]
 
+# What tests/e2e/hosts.py does, in small.
+_NAMESPACES = """
+name=swarm-needs-$$
+ip netns add $name
+trap 'ip netns del $name' EXIT
+ip -n $name link add lan0 type bridge
+ip -n $name link add port1 type veth peer name cable1
+tc -n $name qdisc add dev port1 root tbf rate 1mbit burst 16kb latency 50ms
+nsenter --net=/run/netns/$name unshare --uts --mount mount -t sysfs sysfs /sys
+"""
+_NFTABLES = """
+nft 'add table bridge t; add chain bridge t c { type filter hook forward priority 0; }
+     add rule bridge t c iifname port1 numgen random mod 100 < 5 drop'
+"""
+
+
+@functools.cache
+def _runs(*command: str) -> bool:
+    """Whether root may run this here."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which(command[0]) is None:
+        return False
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 # What a test may need beyond the lock: name -> whether it is here.
 NEEDS = {
     "curl": lambda: shutil.which("curl") is not None,
     "openssl": lambda: shutil.which("openssl") is not None,
+    "namespaces": lambda: _runs("sh", "-ec", _NAMESPACES),
+    "nftables": lambda: _runs("unshare", "--net", "sh", "-ec", _NFTABLES),
 }
+MEANS = {"namespaces": "Linux, root and iproute2", "nftables": "Linux, root and nftables"}
 
 # multiprocessing keeps these for the whole run once anything used them.
 KEPT_PROCESSES = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
@@ -34,7 +63,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         missing = [name for name in marker.args if not NEEDS[name]()]
         if missing:
-            pytest.skip(f"needs {', '.join(missing)}, which this machine lacks")
+            named = " and ".join(MEANS.get(name, name) for name in missing)
+            pytest.skip(f"needs {named}, which this machine lacks")
 
 
 @pytest.hookimpl(wrapper=True)

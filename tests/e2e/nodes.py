@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,14 +43,37 @@ class RunningNode:
     def async_sdk(self) -> openai.AsyncOpenAI:
         return openai.AsyncOpenAI(base_url=self.base_url, api_key="none", max_retries=0, timeout=60)
 
+    def reach(self) -> AbstractContextManager[None]:
+        """Connections that are opened in the block reach the node at 127.0.0.1."""
+        return contextlib.nullcontext()
+
+    def connect(self, timeout_s: float = 30) -> socket.socket:
+        with self.reach():
+            return socket.create_connection(("127.0.0.1", self.port), timeout_s)
+
     def get(self, path: str) -> tuple[int, str]:
+        """Status and text; status 0 where nobody answers."""
+        return self._ask(path, timeout_s=5)
+
+    def post(self, path: str, body: object, *, timeout_s: float = 60) -> tuple[int, str]:
+        """As get, with `body` as JSON."""
+        return self._ask(path, json.dumps(body).encode(), timeout_s=timeout_s)
+
+    def _ask(self, path: str, data: bytes | None = None, *, timeout_s: float) -> tuple[int, str]:
+        headers = {"Content-Type": "application/json"} if data is not None else {}
+        url = f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(url, data, headers)
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with self.reach(), urllib.request.urlopen(request, timeout=timeout_s) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
         except OSError:
             return 0, ""
+
+    def wait_ready(self) -> None:
+        self.wait_until(lambda: self.process.poll() is not None or self.healthy(), 60)
+        assert self.process.poll() is None, self.said()
 
     def healthy(self) -> bool:
         return self.get("/health")[0] == 200
@@ -106,8 +130,7 @@ def running_node(
     node = RunningNode(port, process, output)
     try:
         if wait:
-            node.wait_until(lambda: process.poll() is not None or node.healthy(), 60)
-            assert process.poll() is None, node.said()
+            node.wait_ready()
         yield node
     finally:
         if process.poll() is None:
