@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _TTL_S = 120
 _SAY_AGAIN_S = 1.0
+_SHORTFALLS_TOLD = 4
 _ASKING = 16
 _TICKS_PER_S = 16
 
@@ -67,10 +68,9 @@ class Discovery:
         self._backlog = Backlog(self._pace.backlog)
         self._backlog_grew = asyncio.Event()
         self._flood_told = False
-        self._retry_s = self._pace.retry_s
+        self._shortfalls = 0
         self._care_at_s = 0.0
         self._opened_s = 0.0
-        self._is_whole = True
         self._lock = asyncio.Lock()
         self._zeroconf: AsyncZeroconf | None = None
         self._browser: AsyncServiceBrowser | None = None
@@ -116,7 +116,7 @@ class Discovery:
             if tuple(addresses) == self._addresses:
                 return
             self._addresses = tuple(addresses)
-            self._retry_s = self._pace.retry_s
+            self._shortfalls = 0
             await self._reopen()
 
     async def _open(self) -> None:
@@ -133,7 +133,7 @@ class Discovery:
             opened=self._state.opened + 1,
         )
         if not wanted:
-            self._is_whole = True
+            self._shortfalls = 0
             self._state = replace(self._state, last_error="no address on a LAN")
             return
         try:
@@ -149,7 +149,7 @@ class Discovery:
         if missing:
             self._fell_short(f"{missing} of {len(wanted)} addresses cannot be used for multicast")
             return
-        self._is_whole, self._retry_s = True, self._pace.retry_s
+        self._shortfalls = 0
         self._state = replace(self._state, last_error=None)
 
     async def _begin(self, zeroconf: AsyncZeroconf) -> None:
@@ -158,11 +158,12 @@ class Discovery:
         self._browser = self._ask(zeroconf.zeroconf)
 
     def _fell_short(self, reason: str) -> None:
-        if reason != self._state.last_error:
+        """Told when it lasts: an interface that comes up needs a moment until it can be used."""
+        pause_s = self._pace.retry_s * 2.0 ** min(self._shortfalls, 8)
+        self._care_at_s = self._clock() + min(pause_s, self._pace.retry_max_s)
+        self._shortfalls += 1
+        if self._shortfalls == _SHORTFALLS_TOLD:
             logger.warning("discovery: %s; it is tried again", reason)
-        self._is_whole = False
-        self._care_at_s = self._clock() + self._retry_s
-        self._retry_s = min(2 * self._retry_s, self._pace.retry_max_s)
         self._state = replace(self._state, last_error=reason)
 
     async def _close(self, *, goodbye: bool) -> None:
@@ -317,7 +318,7 @@ class Discovery:
                 await self._reopen()
         elif now_s < self._care_at_s:
             return
-        elif not self._is_whole:
+        elif self._shortfalls:
             await self._reopen()
         elif self._browser is not None and self._zeroconf is not None:
             self._flood_told = False

@@ -15,7 +15,7 @@ class Pace:
     """
 
     ask_again_s: float = 60.0
-    retry_s: float = 5.0
+    retry_s: float = 1.0
     retry_max_s: float = 60.0
     reopen_s: float = 10.0
     resolve_s: float = 3.0

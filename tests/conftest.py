@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import os
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -15,9 +16,12 @@ from blockbuster import blockbuster_ctx
 
 OUR_MODULES = ["api", "federation", "hardware", "swarm"]
 
+_VETH = ("unshare", "--net", "ip", "link", "add", "swarm0", "type", "veth", "peer", "swarm1")
+
 # What a test may need beyond the lock: name -> whether it is here.
 NEEDS = {
     "curl": lambda: shutil.which("curl") is not None,
+    "namespaces": lambda: _runs(*_VETH),
 }
 
 # multiprocessing keeps these for the whole run once anything used them.
@@ -78,6 +82,13 @@ async def no_task_left() -> AsyncIterator[None]:
         await asyncio.wait(tasks, timeout=GRACE_S)
     left = [task for task in tasks if not task.done()]
     assert not left, f"tasks left over: {left}"
+
+
+def _runs(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 def _threads() -> set[threading.Thread]:
