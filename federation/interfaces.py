@@ -101,6 +101,38 @@ def lan_addresses(
     return tuple(sorted(found, key=_preference))
 
 
+def believable(host: str, own: Iterable[LanAddress]) -> bool:
+    """Whether an announced address could be a machine on the LAN of a node with addresses `own`.
+
+    An announcement must not make this node knock at an address of the internet, at its own
+    loopback, or where it has no way to.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    ours = [known for known in own if known.version == address.version]
+    if not ours or address.is_unspecified or address.is_multicast:
+        return False
+    if address.is_loopback:
+        return any(_is_loopback(known.address) for known in ours)
+    if isinstance(address, ipaddress.IPv6Address) and address.is_link_local:
+        return address.scope_id in {str(known.index) for known in ours}
+    return _on_lan(address) or any(not _on_lan(_parsed(known)) for known in ours)
+
+
+def can_bind(found: LanAddress) -> bool:
+    """Whether the address is this machine's and ready: IPv6 takes a second or two to be sure."""
+    family = socket.AF_INET6 if found.version == 6 else socket.AF_INET
+    where = socket.getaddrinfo(found.host, 0, family, socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST)
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind(where[0][4])
+    except OSError:
+        return False
+    return True
+
+
 def read_interfaces() -> dict[str, Interface]:
     """The interfaces of this machine now, by name."""
     stats = psutil.net_if_stats()
@@ -134,11 +166,19 @@ def _is_usable(address: IpAddress, index: int, *, any_network: bool) -> bool:
         return False
     if any_network:
         return not (address.is_unspecified or address.is_multicast)
+    return _on_lan(address)
+
+
+def _on_lan(address: IpAddress) -> bool:
     return any(address in network for network in _LAN)
 
 
+def _parsed(found: LanAddress) -> IpAddress:
+    return ipaddress.ip_address(found.address)
+
+
 def _preference(found: LanAddress) -> tuple[bool, int, str, bytes]:
-    parsed = ipaddress.ip_address(found.address)
+    parsed = _parsed(found)
     return (parsed.is_link_local, parsed.version, found.interface, parsed.packed)
 
 

@@ -4,12 +4,17 @@ Pure: takes `now_s`. Nothing here is proved.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from federation.advertisement import Advertisement
+from federation.advertisement import Advertisement, check_name, decode_txt, is_instance_name
+from federation.interfaces import LanAddress, believable
+from swarm.errors import ProtocolMismatch
 
 LOG_SIZE = 128
+_MAX_HOSTS = 8
+_MAX_NAME = 63
 
 Outcome = Literal["member", "door closed", "other federation", "not understood", "this node"]
 
@@ -27,6 +32,36 @@ class Sighting:
     port: int
     advertisement: Advertisement | None
     problem: str | None = None
+
+
+def read_sighting(
+    name: str,
+    hosts: Iterable[str],
+    port: int,
+    txt: Mapping[bytes, bytes | None],
+    *,
+    own: Iterable[LanAddress],
+) -> Sighting:
+    """What an announcement is worth to a node with the addresses `own`.
+
+    Of `hosts` (link-local ones with their zone) those stay that this node could reach on its LAN.
+    """
+    own = tuple(own)
+    kept = tuple(host for host in hosts if believable(host, own))[:_MAX_HOSTS]
+    try:
+        told = decode_txt(txt)
+        check_name(name, told)
+    except ProtocolMismatch as mismatch:
+        return replace(unreadable(name, str(mismatch)), addresses=kept, port=port)
+    if not kept:
+        return unreadable(name, "none of its addresses is on this node's LAN")
+    return Sighting(name, kept, port, told)
+
+
+def unreadable(name: str, problem: str) -> Sighting:
+    """A sighting that is worth a line in the log and no more; the name made safe to show."""
+    shown = name if is_instance_name(name) else ascii(name)[1:-1][:_MAX_NAME]
+    return Sighting(shown, (), 0, None, problem)
 
 
 @dataclass(frozen=True, slots=True)

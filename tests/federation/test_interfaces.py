@@ -2,7 +2,14 @@ import ipaddress
 
 import pytest
 
-from federation.interfaces import Interface, LanAddress, lan_addresses, read_interfaces, scoped
+from federation.interfaces import (
+    Interface,
+    LanAddress,
+    can_bind,
+    lan_addresses,
+    read_interfaces,
+    scoped,
+)
 
 EVERY_KIND = (
     "192.168.1.5",
@@ -100,3 +107,9 @@ def test_this_machine_s_interfaces_are_read() -> None:
         for address in interface.addresses:
             ipaddress.ip_address(address)
             assert "%" not in address
+
+
+def test_an_address_of_this_machine_can_be_bound_and_another_cannot() -> None:
+    assert can_bind(LanAddress("lo", 1, "127.0.0.1"))
+    assert not can_bind(LanAddress("eth7", 7, "10.255.255.1"))
+    assert not can_bind(LanAddress("eth7", 4095, "fe80::5"))
