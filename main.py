@@ -12,8 +12,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("swarm")
 
+VERSION = "0.1.0"
+
 DRAIN_SECONDS = 4.5
 """How long open answers may go on after a signal; ending the engine may take 5 s more."""
 
@@ -59,8 +63,13 @@ class Plan:
 
 def main(arguments: Sequence[str]) -> int:
     """Run a node until a signal. Returns the exit status."""
+    from api.commands import answered
+
     try:
         settings = read_settings(arguments)
+        if (said := answered(settings)) is not None:
+            print(said)
+            return 0
         _start_logging(settings)
         _check_host(settings.host)
         snapshot = _snapshot(environment())
@@ -124,8 +133,10 @@ def ask_person(plan: Plan, found: Sequence[LocalModel], snapshot: "Snapshot") ->
 async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room) -> None:
     """Serve the plan until a signal, then end in order."""
     from api.app import make_app
+    from api.joining import join_others
     from api.server import ClientServer, PortInUseError
     from guard import Door
+    from hardware.snapshot import summary
     from swarm.pool import Pool, ServedModel
     from swarm.workers import Weights, usual_workers
 
@@ -147,9 +158,20 @@ async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room
     )
     door = Door(settings.port, names=door_names(settings.host))
     try:
-        async with ClientServer(
-            make_app(pool, door), host=settings.host, port=settings.port
-        ) as server:
+        async with AsyncExitStack() as stack:
+            federation = None
+            if settings.federation:
+                federation = join_others(
+                    settings,
+                    pool,
+                    version=VERSION,
+                    hardware=summary(snapshot)[0],
+                    say=partial(_say, settings),
+                )
+                await stack.enter_async_context(federation)
+            app = make_app(pool, door, federation=federation)
+            server = ClientServer(app, host=settings.host, port=settings.port)
+            await stack.enter_async_context(server)
             await _serve_until_signal(
                 settings, snapshot, plan, pool, server, list(engines.values())
             )

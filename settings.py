@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from platformdirs import user_state_path
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -23,6 +24,9 @@ from swarm.errors import ConfigurationError
 
 TOML_FILE = "swarm.toml"
 ENVIRONMENT_PREFIX = "SWARM_"
+
+COMMANDS = ("approve", "remove")
+"""What can be said to the node that runs here."""
 
 KvType: TypeAlias = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
 
@@ -58,11 +62,14 @@ Weight: TypeAlias = Annotated[float, Field(gt=0, le=100)]
 
 
 class VoteSettings(BaseModel):
-    """The table `[vote]`: what a model's votes weigh, and how long the strongest is awaited."""
+    """The table `[vote]`: what the votes of models and peers weigh, how long the strongest is
+    awaited, and with which models this node votes in its peers' answers (None: all).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: Mapping[str, Weight] = Field(default_factory=dict[str, Weight])
+    for_peers: tuple[str, ...] | None = None
     patience_s: float = Field(default=20.0, ge=0, le=600)
 
 
@@ -86,14 +93,25 @@ class Settings(BaseSettings):
     flash_attn: bool = True
     max_requests: int = Field(256, ge=1)
     federation: bool = True
+    join: SecretStr | None = None
+    open: bool = False
+    peer: Annotated[tuple[str, ...], NoDecode] = ()
+    peer_port: int = Field(17617, ge=1, le=65535)
+    peer_interface: Annotated[tuple[str, ...], NoDecode] = ()
+    state: Path = Field(default_factory=lambda: user_state_path("local-swarm", appauthor=False))
+    leave: bool = False
+    new_code: bool = False
+    show_code: bool = False
+    diagnose: bool = False
+    command: tuple[str, ...] = ()
     vote: VoteSettings = VoteSettings()
     debug: bool = False
     quiet: bool = False
 
-    @field_validator("model", mode="before")
+    @field_validator("model", "peer", "peer_interface", mode="before")
     @classmethod
-    def _split_models(cls, value: object) -> object:
-        """An environment variable holds several models with commas between them."""
+    def _split(cls, value: object) -> object:
+        """An environment variable holds several values with commas between them."""
         return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
 
     @classmethod
@@ -125,6 +143,9 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         raise ConfigurationError(f"{TOML_FILE}: {error}") from error
     if settings.kv not in ("f32", "f16", "bf16") and not settings.flash_attn:
         raise ConfigurationError(f"--kv {settings.kv} needs flash attention: no --no-flash-attn")
+    if settings.command and settings.command[0] not in COMMANDS:
+        told = " or ".join(COMMANDS)
+        raise ConfigurationError(f"there is no command {settings.command[0]!r}; there is {told}")
     if settings.debug and settings.quiet:
         raise ConfigurationError("--debug and --quiet exclude each other")
     return settings
@@ -193,17 +214,19 @@ def _parser() -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument(
+        "command",
+        nargs="*",
+        metavar="COMMAND",
+        help="said to the node that runs here: `approve PIN`, `remove PEER`",
+    )
+    parser.add_argument(
         "--auto", action="store_true", help="never ask; this is also so without a terminal"
     )
     _add_model_flags(parser.add_argument_group("what to serve"))
     doors = parser.add_argument_group("where")
     doors.add_argument("--host", metavar="ADDR", help="address to listen on (default 127.0.0.1)")
     doors.add_argument("--port", metavar="N", help="port to listen on (default 17615)")
-    peers = parser.add_argument_group("other machines").add_mutually_exclusive_group()
-    peers.add_argument("--federation", action="store_true", help="look for peers (on already)")
-    peers.add_argument(
-        "--no-federation", dest="federation", action="store_false", help="stay alone"
-    )
+    _add_peer_flags(parser.add_argument_group("other machines"))
     output = parser.add_argument_group("what to say")
     output.add_argument("--debug", action="store_true", help="log more, and speeds per request")
     output.add_argument("--quiet", action="store_true", help="log warnings and errors only")
@@ -237,4 +260,38 @@ def _add_model_flags(group: Any) -> None:
         "--flash-attn",
         action=argparse.BooleanOptionalAction,
         help="use flash attention (default: yes)",
+    )
+
+
+def _add_peer_flags(group: Any) -> None:
+    either = group.add_mutually_exclusive_group()
+    either.add_argument("--federation", action="store_true", help="look for peers (on already)")
+    either.add_argument(
+        "--no-federation", dest="federation", action="store_false", help="stay alone"
+    )
+    group.add_argument("--join", metavar="CODE", help="join the federation of this code")
+    group.add_argument("--open", action="store_true", help="trust everybody on the network")
+    group.add_argument(
+        "--peer",
+        action="append",
+        metavar="HOST[:PORT]",
+        help="a peer where multicast does not reach; repeat it for several",
+    )
+    group.add_argument("--peer-port", metavar="N", help="port for peers (default 17617)")
+    group.add_argument(
+        "--peer-interface",
+        action="append",
+        metavar="NAME",
+        help="listen for peers on this interface, a VPN's for instance, instead of the LAN's",
+    )
+    group.add_argument(
+        "--state", metavar="DIR", help="where this node keeps its key and federation"
+    )
+    group.add_argument(
+        "--show-code", action="store_true", help="print the code for --join, and end"
+    )
+    group.add_argument("--new-code", action="store_true", help="make a new code, and end")
+    group.add_argument("--leave", action="store_true", help="leave the federation, and end")
+    group.add_argument(
+        "--diagnose", action="store_true", help="say how the federation stands, and end"
     )

@@ -4,44 +4,48 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from api.context import METRICS, PEERS, POOL, PULSE_S, REQUEST_ID
+from api.context import FEDERATION, METRICS, PEERS, POOL, PULSE_S, REQUEST_ID, VERDICTS
 from api.errors import error_response, json_response, plain_error
+from api.federation import add_routes
 from api.metrics import Metrics
 from api.openai.chat import chat_completions
 from api.openai.completions import completions
 from api.openai.models import get_model, list_models
 from api.paths import path_hint
+from federation.federation import Federation
 from guard import Door, refusal
 from swarm.engines.base import Engine, EngineLoad
 from swarm.errors import EngineError, EngineNotReady, SwarmError
 from swarm.pool import Pool
-from swarm.proposer import Proposer
 
 logger = logging.getLogger(__name__)
 
 _DOOR = web.AppKey("door", Door)
 _LOAD_SECONDS = 1.0
+_VERDICTS = 32
 
 
 def make_app(
     pool: Pool,
     door: Door,
     *,
-    peers: Callable[[], Sequence[Proposer]] = tuple,
+    federation: Federation | None = None,
     pulse_s: float = 2.0,
 ) -> web.Application:
-    """The application that serves `pool`, and the peers that are ready, behind `door`.
+    """The application that serves `pool`, and the federation's peers, behind `door`.
 
     Start and stop the pool yourself.
     """
     app = web.Application(middlewares=[_observe, _report, _guard])
     app[POOL] = pool
-    app[PEERS] = peers
+    app[PEERS] = federation.peers if federation is not None else tuple
+    app[FEDERATION] = federation
+    app[VERDICTS] = deque(maxlen=_VERDICTS)
     app[METRICS] = Metrics()
     app[PULSE_S] = pulse_s
     app[_DOOR] = door
@@ -53,6 +57,7 @@ def make_app(
     app.router.add_post("/{_:/*}v1{__:/+}completions{___:/*}", completions, name="completions")
     app.router.add_get("/{_:/*}v1{__:/+}models{___:/*}", list_models, name="models")
     app.router.add_get("/{_:/*}v1{__:/+}models/{id:.+}", get_model, name="model")
+    add_routes(app)
     app.router.add_get("/{_:/*}health{__:/*}", _health, name="health")
     app.router.add_get("/{_:/*}metrics{__:/*}", _metrics, name="metrics")
     return app

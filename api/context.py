@@ -1,16 +1,23 @@
 """What the handlers of one app share, under typed keys."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from aiohttp import web
 
 from api.metrics import Metrics
+from federation.federation import Federation
 from swarm.pool import Pool
 from swarm.proposer import Proposer
 
 POOL = web.AppKey("pool", Pool)
 PEERS: web.AppKey[Callable[[], Sequence[Proposer]]] = web.AppKey("peers")
 """The peers that are ready now."""
+
+FEDERATION: web.AppKey[Federation | None] = web.AppKey("federation")
+VERDICTS: web.AppKey[deque[dict[str, Any]]] = web.AppKey("verdicts")
+"""The last verdicts, latest last."""
 
 METRICS = web.AppKey("metrics", Metrics)
 PULSE_S = web.AppKey("pulse_s", float)

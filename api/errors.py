@@ -16,6 +16,7 @@ from swarm.errors import (
     InvalidRequest,
     ModelLoadFailed,
     Overloaded,
+    PeerError,
     SwarmError,
     UnknownModel,
 )
@@ -38,6 +39,7 @@ _TABLE: dict[type[SwarmError], _Row] = {
     EngineLost: _Row(503, "server_error", "engine_lost"),
     GenerationFailed: _Row(500, "server_error", "generation_failed"),
     EngineError: _Row(500, "server_error", "engine_error"),
+    PeerError: _Row(502, "server_error", "peer_error"),
     ConfigurationError: _Row(500, "server_error", "configuration_error"),
     SwarmError: _Row(500, "server_error", "internal_error"),
 }

@@ -65,6 +65,10 @@ class PeerProposer:
                 return replace(offer, usual=min(offer.usual, MAX_WORKERS))
         return None
 
+    def won(self) -> None:
+        """Counted for diagnostics."""
+        self._peer.metrics.won()
+
     async def propose(
         self, question: Question, workers: int, *, remaining_s: float, live: bool
     ) -> AsyncGenerator[list[Told]]:

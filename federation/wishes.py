@@ -49,3 +49,16 @@ def chosen(stored: Membership | None, wishes: Wishes) -> Membership:
             "--join: this node belongs to another federation; `--leave` ends that first"
         )
     return Membership(wishes.join)
+
+
+def parse_peer(text: str, usual_port: int) -> Address:
+    """`HOST`, `HOST:PORT` or `[IPV6]:PORT`. Raises ConfigurationError."""
+    host, port = text, str(usual_port)
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif text.count(":") == 1:
+        host, port = text.split(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise ConfigurationError(f"--peer {text}: it should be HOST, HOST:PORT or [IPV6]:PORT")
+    return host, int(port)

@@ -47,6 +47,9 @@ class OwnProposer:
         except UnknownModel as error:
             raise UnknownModel(model, (*error.known, *elsewhere)) from None
 
+    def won(self) -> None:
+        """Nobody asks how often this node wins its own votes."""
+
     async def propose(
         self,
         question: Question,

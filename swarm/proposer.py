@@ -94,3 +94,7 @@ class Proposer(Protocol):
         Raises a SwarmError when they cannot, or no longer.
         """
         ...
+
+    def won(self) -> None:
+        """One of its workers' answers was given."""
+        ...

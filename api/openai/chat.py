@@ -3,14 +3,15 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-from api.context import METRICS, PEERS, POOL, PULSE_S, request_label
+from api.context import METRICS, PEERS, POOL, PULSE_S, VERDICTS, request_label
 from api.errors import json_response
 from api.openai.body import parse_body, read_body
 from api.openai.choice import ChoiceBody, Deltas
@@ -26,7 +27,7 @@ from api.openai.reply import (
 from api.openai.schema import ChatBody
 from api.openai.seats import Seats
 from api.openai.translate import ChatAsk, chat_ask
-from api.openai.vote import by_vote, judged, log_verdict, rules_of
+from api.openai.vote import Party, by_vote, judged, log_verdict, rules_of
 from api.openai.voted import VotedStream, verdict_headers, verdict_of_one, whole
 from api.sse import DONE, data, stream_answer
 from swarm.chat.completion import CompletionParser
@@ -103,11 +104,11 @@ async def _answer_by_one(
     if ask.stream:
         encoder = ChatStream(head, choices, include_usage=ask.include_usage, note=note)
         response = await stream_answer(request, watched, encoder, pulse_s=request.app[PULSE_S])
-        log_verdict(label, encoder.verdict)
+        _tell(request, encoder.verdict)
         return response
     gatherer = ChatWhole(head, choices, note=note)
     body = await gather(watched, gatherer)
-    log_verdict(label, gatherer.verdict)
+    _tell(request, gatherer.verdict)
     return json_response(body, headers=verdict_headers(gatherer.verdict))
 
 
@@ -115,7 +116,6 @@ async def _answer_by_vote(
     request: web.Request, ask: ChatAsk, seats: Seats, workers: Team
 ) -> web.StreamResponse:
     """Let the workers vote; several choices are the best distinct answers."""
-    label = request_label(request)
     question = ask.question
     pool = request.app[POOL]
     rules = rules_of(ask.vote, question, patience_s=pool.weights.patience_s)
@@ -140,11 +140,22 @@ async def _answer_by_vote(
         progress = bool(ask.vote.progress)
         encoder = VotedStream(head, ask.n, include_usage=ask.include_usage, progress=progress)
         response = await stream_answer(request, parts, encoder, pulse_s=request.app[PULSE_S])
-        log_verdict(label, encoder.verdict)
+        _tell(request, encoder.verdict, parties)
         return response
     body, verdict = await whole(parts, head)
-    log_verdict(label, verdict)
+    _tell(request, verdict, parties)
     return json_response(body, headers=verdict_headers(verdict))
+
+
+def _tell(request: web.Request, verdict: Verdict | None, parties: Sequence[Party] = ()) -> None:
+    """The verdict to the log and the diagnostics, the win to the node that it came from."""
+    log_verdict(request_label(request), verdict)
+    if verdict is None:
+        return
+    request.app[VERDICTS].append({"at": round(time.time(), 1), **asdict(verdict)})
+    for party in parties:
+        if any(voter.id == verdict.winner for voter in party.voters):
+            party.proposer.won()
 
 
 def _ask_judge(judge: Proposer, question: Question, about: str) -> AsyncGenerator[list[Told]]:

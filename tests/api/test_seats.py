@@ -31,6 +31,8 @@ class FakePeer:
     def offer(self, model: str) -> Offer | None:
         return Offer(self.model, 3, 8, 8) if model in ("swarm", self.model) else None
 
+    def won(self) -> None: ...
+
     async def propose(
         self, question: Question, workers: int, *, remaining_s: float, live: bool
     ) -> AsyncGenerator[list[Told]]:
