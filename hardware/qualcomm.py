@@ -125,8 +125,9 @@ def find(probe: Probe, properties: Mapping[str, str], found_chip: Chip | None) -
         return Found(others=others) + _nameless(properties, found_chip)
     if not (model or properties or _device_files(probe)):
         return Found(others=(f"{name} (no device of its driver: kgsl or msm)", *others))
+    driver = "kgsl" if model or properties or probe.exists("dev/kgsl-3d0") else "msm"
     total = probe.host.memory_total_bytes
-    return Found((Accelerator("vulkan", name, total, unified=True),), others)
+    return Found((Accelerator("vulkan", name, total, unified=True, driver=driver),), others)
 
 
 def _nameless(properties: Mapping[str, str], found_chip: Chip | None) -> Found:
