@@ -63,6 +63,9 @@ def main(arguments: Sequence[str]) -> int:
         _start_logging(settings)
         _check_host(settings.host)
         snapshot = _snapshot(environment())
+        if settings.detect:
+            _print_hardware(settings, snapshot)
+            return 0
         _check_threads(settings, snapshot)
         room = room_for_models(snapshot, _engine_kind(settings, snapshot))
         plan = choose(settings, snapshot, room)
@@ -162,9 +165,11 @@ async def _serve_until_signal(
     server: "ClientServer",
     engines: "list[EngineProcess]",
 ) -> None:
+    from swarm.engines.llama.build import notes
+
     signals = _Signals()
     base_url = f"http://{_in_url(settings.host)}:{settings.port}/v1"
-    _say(settings, first_screen(snapshot, plan, base_url))
+    _say(settings, first_screen(snapshot, plan, base_url, notes(snapshot, environment())))
     loading = asyncio.create_task(_load(settings, engines, base_url))
     stopping = asyncio.create_task(signals.first.wait())
     try:
@@ -215,22 +220,24 @@ def make_engine(
 
 
 def _threads(snapshot: "Snapshot", model: LocalModel) -> int:
-    """Physical cores; but a tiny model's threads would wait for each other most of the time.
+    """The fast physical cores; but a tiny model's threads would mostly wait for each other.
 
     Beside one busy process a tiny model ran 24 times as fast with one thread as with two.
     """
     if model.size_bytes < _TINY_BYTES:
         return 1
-    return max(1, min(snapshot.usable_cores, snapshot.physical_cores))
+    fast = snapshot.performance_cores or snapshot.physical_cores
+    return max(1, min(snapshot.usable_cores, fast))
 
 
-def first_screen(snapshot: "Snapshot", plan: Plan, base_url: str) -> str:
+def first_screen(snapshot: "Snapshot", plan: Plan, base_url: str, notes: Sequence[str] = ()) -> str:
     """Hardware, model and endpoint; how to connect follows when the model is loaded."""
     from api.welcome import SMALL_MODEL_NOTE, endpoint_lines
     from hardware.snapshot import summary
 
     first, *rest = summary(snapshot)
     lines = ["Local Swarm", f"  hardware   {first}", *(f"             {line}" for line in rest)]
+    lines += [f"  note       {note}" for note in notes]
     lines += [endpoint_lines(base_url, model.id, plan.reason) for model in plan.models]
     if plan.models[0].id == BUNDLED_ID:
         lines.append(f"  {SMALL_MODEL_NOTE}")
@@ -280,6 +287,17 @@ def _snapshot(environ: Mapping[str, str]) -> "Snapshot":
     from hardware.detect import detect
 
     return detect(environ)
+
+
+def _print_hardware(settings: Settings, snapshot: "Snapshot") -> None:
+    from hardware.report import details, encode_json
+    from swarm.engines.llama.build import notes
+
+    if settings.as_json:
+        print(encode_json(snapshot))
+        return
+    lines = details(snapshot) + [f"note         {each}" for each in notes(snapshot, environment())]
+    print("\n".join(lines))
 
 
 def _check_host(host: str) -> None:

@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     )
 
     auto: bool = False
+    detect: bool = False
+    as_json: bool = False
     host: str = "127.0.0.1"
     port: int = Field(17615, ge=1, le=65535)
     model: Annotated[tuple[str, ...], NoDecode] = ()
@@ -112,6 +114,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         raise ConfigurationError(f"{TOML_FILE}: {error}") from error
     if settings.kv not in ("f32", "f16", "bf16") and not settings.flash_attn:
         raise ConfigurationError(f"--kv {settings.kv} needs flash attention: no --no-flash-attn")
+    if settings.as_json and not settings.detect:
+        raise ConfigurationError("--json goes with --detect")
     if settings.debug and settings.quiet:
         raise ConfigurationError("--debug and --quiet exclude each other")
     return settings
@@ -180,6 +184,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--auto", action="store_true", help="never ask; this is also so without a terminal"
+    )
+    looking = parser.add_argument_group("only look")
+    looking.add_argument("--detect", action="store_true", help="print this machine's hardware")
+    looking.add_argument(
+        "--json", dest="as_json", action="store_true", help="with --detect: for a program"
     )
     _add_model_flags(parser.add_argument_group("what to serve"))
     doors = parser.add_argument_group("where")

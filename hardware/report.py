@@ -1,9 +1,12 @@
 """A snapshot told in full: to a person, and as plain data to a program."""
 
+import json
 from dataclasses import asdict
 from typing import Any
 
 from hardware.snapshot import Accelerator, Snapshot, accelerator_line, gib
+
+_ARITHMETIC = ("avx", "fma", "f16c", "bmi2", "sse4", "amx", "asimd", "sve", "sme", "i8mm", "bf16")
 
 
 def as_json(snapshot: Snapshot) -> dict[str, Any]:
@@ -11,11 +14,16 @@ def as_json(snapshot: Snapshot) -> dict[str, Any]:
     return asdict(snapshot) | {"features": sorted(snapshot.features)}
 
 
+def encode_json(snapshot: Snapshot) -> str:
+    """The same as a JSON text."""
+    return json.dumps(as_json(snapshot), indent=1)
+
+
 def details(snapshot: Snapshot) -> list[str]:
     """Lines for a person: a title and what belongs to it, unknowns last."""
     lines = [f"platform     {_platform(snapshot)}", f"processor    {snapshot.cpu_name}"]
     lines += [f"cores        {_cores(snapshot)}", f"memory       {_memory(snapshot)}"]
-    lines += [f"instructions {' '.join(sorted(snapshot.features)) or 'unknown'}"]
+    lines += [f"instructions {' '.join(_instructions(snapshot)) or 'unknown'}"]
     if snapshot.on_battery is not None:
         lines.append(f"power        {'battery' if snapshot.on_battery else 'mains'}")
     lines += [f"accelerator  {_accelerator(each)}" for each in snapshot.accelerators]
@@ -26,6 +34,13 @@ def details(snapshot: Snapshot) -> list[str]:
         free = "unknown" if place.free_bytes is None else f"{gib(place.free_bytes)} free"
         lines.append(f"storage      {place.path}: {free}")
     return lines + [f"unknown      {unknown}" for unknown in snapshot.unknowns]
+
+
+def _instructions(snapshot: Snapshot) -> list[str]:
+    """Those that matter to a model's arithmetic, the rest as a number."""
+    told = sorted(name for name in snapshot.features if name.startswith(_ARITHMETIC))
+    rest = len(snapshot.features) - len(told)
+    return [*told, f"and {rest} others"] if rest else told
 
 
 def _platform(snapshot: Snapshot) -> str:

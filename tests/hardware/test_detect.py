@@ -1,6 +1,5 @@
 import os
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -15,15 +14,7 @@ def plain(root: Path, **data: object) -> Probe:
     return Machine("plain", data).probe(root)
 
 
-def _seconds_to_detect() -> float:
-    started = time.perf_counter()
-    detect(os.environ)
-    return time.perf_counter() - started
-
-
-def test_this_machine_is_described_quickly_and_whole() -> None:
-    seconds = min(_seconds_to_detect() for _ in range(3))
-    assert seconds < 0.5
+def test_this_machine_is_described_whole() -> None:
     snapshot = detect(os.environ)
     assert 1 <= snapshot.usable_cores <= snapshot.physical_cores
     assert 0 < snapshot.memory_available_bytes <= snapshot.memory_total_bytes
