@@ -15,6 +15,9 @@ COMMAND = ("rocminfo",)
 
 _VENDOR = "0x1002"
 _DRM = "sys/class/drm"
+_CARDS_ALONE = ("mem_busy_percent", "pcie_bw")
+"""The driver makes neither for an APU, and one of them for any other (amdgpu_pm.c)."""
+
 _NODES = "sys/class/kfd/kfd/topology/nodes"
 
 
@@ -87,8 +90,7 @@ def parse_card(files: Mapping[str, str]) -> Card | None:
         vram_total=total,
         vram_used=_number(files.get("mem_info_vram_used", "")),
         gtt_total=_number(files.get("mem_info_gtt_total", "")) or 0,
-        # The driver makes neither file for an APU (amdgpu_pm.c), and one of them for any other.
-        integrated=not (files.get("mem_busy_percent") or files.get("pcie_bw")),
+        integrated=not any(file in files for file in _CARDS_ALONE),
     )
 
 
@@ -129,11 +131,12 @@ def _parse_agent(block: str) -> Agent | None:
 def _card(probe: Probe, name: str) -> Card | None:
     if not re.fullmatch(r"card\d+", name):
         return None
-    wanted = (
-        "vendor", "uevent", "mem_info_vram_total", "mem_info_vram_used", "mem_info_gtt_total",
-        "mem_busy_percent", "pcie_bw",
-    )  # fmt: skip
-    return parse_card({file: probe.read(f"{_DRM}/{name}/device/{file}") for file in wanted})
+    texts = ("vendor", "uevent", "mem_info_vram_total", "mem_info_vram_used", "mem_info_gtt_total")
+    folder = f"{_DRM}/{name}/device"
+    files = {file: probe.read(f"{folder}/{file}") for file in texts}
+    # A card that sleeps does not let them be read.
+    files |= {file: "there" for file in _CARDS_ALONE if probe.exists(f"{folder}/{file}")}
+    return parse_card(files)
 
 
 def _agents(probe: Probe) -> tuple[list[Agent], list[str]]:

@@ -53,6 +53,7 @@ _ARM_PARTS: Mapping[tuple[int, int], str] = {
     (0x51, 0x804): "Kryo 4xx Gold",
     (0x51, 0x805): "Kryo 4xx Silver",
 }
+_MOST_CORES = 8192  # what Linux can be configured for, on x86
 # The small cores of machines that have two or three kinds.
 _LITTLE = frozenset(
     {"Cortex-A53", "Cortex-A35", "Cortex-A55", "Cortex-A510", "Cortex-A520"}
@@ -109,7 +110,7 @@ def parse_cpu_list(text: str) -> list[int]:
     for entry in text.strip().split(","):
         first, _, last = entry.partition("-")
         if first.isdecimal() and (last or first).isdecimal():
-            numbers += range(int(first), int(last or first) + 1)
+            numbers += range(int(first), min(int(last or first), int(first) + _MOST_CORES) + 1)
     return numbers
 
 
