@@ -8,15 +8,13 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from settings import Settings, environment, read_settings
@@ -73,6 +71,9 @@ def main(arguments: Sequence[str]) -> int:
         _start_logging(settings)
         _check_host(settings.host)
         snapshot = _snapshot(environment())
+        if settings.detect:
+            _print_hardware(settings, snapshot)
+            return 0
         _check_threads(settings, snapshot)
         room = room_for_models(snapshot, _engine_kind(settings, snapshot))
         plan = choose(settings, snapshot, room)
@@ -189,9 +190,12 @@ async def _serve_until_signal(
     server: "ClientServer",
     engines: "list[EngineProcess]",
 ) -> None:
-    signals = _Signals()
+    from api.signals import Signals
+    from swarm.engines.llama.build import notes
+
+    signals = Signals()
     base_url = f"http://{_in_url(settings.host)}:{settings.port}/v1"
-    _say(settings, first_screen(snapshot, plan, base_url))
+    _say(settings, first_screen(snapshot, plan, base_url, notes(snapshot, environment())))
     loading = asyncio.create_task(_load(settings, engines, base_url))
     stopping = asyncio.create_task(signals.first.wait())
     try:
@@ -242,22 +246,24 @@ def make_engine(
 
 
 def _threads(snapshot: "Snapshot", model: LocalModel) -> int:
-    """Physical cores; but a tiny model's threads would wait for each other most of the time.
+    """The fast physical cores; but a tiny model's threads would mostly wait for each other.
 
     Beside one busy process a tiny model ran 24 times as fast with one thread as with two.
     """
     if model.size_bytes < _TINY_BYTES:
         return 1
-    return max(1, min(snapshot.usable_cores, snapshot.physical_cores))
+    fast = snapshot.performance_cores or snapshot.physical_cores
+    return max(1, min(snapshot.usable_cores, fast))
 
 
-def first_screen(snapshot: "Snapshot", plan: Plan, base_url: str) -> str:
+def first_screen(snapshot: "Snapshot", plan: Plan, base_url: str, notes: Sequence[str] = ()) -> str:
     """Hardware, model and endpoint; how to connect follows when the model is loaded."""
     from api.welcome import SMALL_MODEL_NOTE, endpoint_lines
     from hardware.snapshot import summary
 
     first, *rest = summary(snapshot)
     lines = ["Local Swarm", f"  hardware   {first}", *(f"             {line}" for line in rest)]
+    lines += [f"  note       {note}" for note in notes]
     lines += [endpoint_lines(base_url, model.id, plan.reason) for model in plan.models]
     if plan.models[0].id == BUNDLED_ID:
         lines.append(f"  {SMALL_MODEL_NOTE}")
@@ -271,32 +277,6 @@ def door_names(host: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*LOOPBACK_NAMES, _in_url(host).lower())))
 
 
-class _Signals:
-    """The first SIGINT or SIGTERM asks for an orderly end, a second one hurries it."""
-
-    def __init__(self) -> None:
-        self.first = asyncio.Event()
-        self._hurry: Callable[[], object] | None = None
-        self._loop = loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                loop.add_signal_handler(number, self._arrived)
-            except NotImplementedError:  # Windows
-                signal.signal(number, self._arrived_outside)
-
-    def on_second(self, hurry: Callable[[], object]) -> None:
-        """Call `hurry` when a signal arrives from now on."""
-        self._hurry = hurry
-
-    def _arrived_outside(self, _number: int, _frame: FrameType | None) -> None:
-        self._loop.call_soon_threadsafe(self._arrived)
-
-    def _arrived(self) -> None:
-        self.first.set()
-        if self._hurry is not None:
-            self._hurry()
-
-
 async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
@@ -307,6 +287,17 @@ def _snapshot(environ: Mapping[str, str]) -> "Snapshot":
     from hardware.detect import detect
 
     return detect(environ)
+
+
+def _print_hardware(settings: Settings, snapshot: "Snapshot") -> None:
+    from hardware.report import details, encode_json
+    from swarm.engines.llama.build import notes
+
+    if settings.as_json:
+        print(encode_json(snapshot))
+        return
+    lines = details(snapshot) + [f"note         {each}" for each in notes(snapshot, environment())]
+    print("\n".join(lines))
 
 
 def _check_host(host: str) -> None:

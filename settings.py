@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     )
 
     auto: bool = False
+    detect: bool = False
+    as_json: bool = False
     host: str = "127.0.0.1"
     port: int = Field(17615, ge=1, le=65535)
     model: Annotated[tuple[str, ...], NoDecode] = ()
@@ -146,6 +148,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     if settings.command and settings.command[0] not in COMMANDS:
         told = " or ".join(COMMANDS)
         raise ConfigurationError(f"there is no command {settings.command[0]!r}; there is {told}")
+    if settings.as_json and not settings.detect:
+        raise ConfigurationError("--json goes with --detect")
     if settings.debug and settings.quiet:
         raise ConfigurationError("--debug and --quiet exclude each other")
     return settings
@@ -221,6 +225,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--auto", action="store_true", help="never ask; this is also so without a terminal"
+    )
+    looking = parser.add_argument_group("only look")
+    looking.add_argument("--detect", action="store_true", help="print this machine's hardware")
+    looking.add_argument(
+        "--json", dest="as_json", action="store_true", help="with --detect: for a program"
     )
     _add_model_flags(parser.add_argument_group("what to serve"))
     doors = parser.add_argument_group("where")

@@ -1,47 +1,14 @@
-"""Looks at this machine and joins what the probes say. The only room that asks the system;
-it never fails: what cannot be found out is named in the snapshot's `unknowns`."""
+"""Looks at this machine and joins what the probes say. It never fails: what cannot be found
+out is named in the snapshot's `unknowns`."""
 
-import ctypes
-import platform
-import shutil
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+import re
+from collections.abc import Iterable, Mapping
 
-import psutil
+from hardware import amd, apple, cgroup, cpu, intel, nvidia, pci, qualcomm
+from hardware.probe import Probe, ToolFailed, run_tool
+from hardware.snapshot import Found, Snapshot, Storage
 
-from hardware import apple, cgroup, cpu, nvidia
-from hardware.snapshot import Accelerator, Snapshot
-
-# A tool that answers slower is as good as none: a start waits for it.
-TOOL_TIMEOUT_S = 5.0
-
-Runner = Callable[[Sequence[str]], str]
-
-
-class ToolFailed(Exception):
-    """A tool of the platform is missing, failed or did not answer in time."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What detection asks: files below `root`, tools through `run`, the owner's `environ`.
-
-    `run` returns a command's standard output and raises ToolFailed.
-    """
-
-    environ: Mapping[str, str]
-    run: Runner
-    root: Path = Path("/")
-    system: str = field(default_factory=platform.system)
-
-    def read(self, path: str) -> str:
-        """A file's text, empty where there is none or it may not be read."""
-        try:
-            return (self.root / path).read_text(errors="replace")
-        except OSError:
-            return ""
+_CPU_FOLDER = "sys/devices/system/cpu"
 
 
 def detect(environ: Mapping[str, str]) -> Snapshot:
@@ -50,54 +17,41 @@ def detect(environ: Mapping[str, str]) -> Snapshot:
     return snapshot_of(Probe(environ, run=lambda command: run_tool(command, search_path)))
 
 
-def run_tool(command: Sequence[str], search_path: str | None) -> str:
-    """Run a tool found on `search_path` and return its output; raises ToolFailed."""
-    executable = shutil.which(command[0], path=search_path)
-    if executable is None:
-        raise ToolFailed(f"{command[0]} is not installed")
-    try:
-        done = subprocess.run(
-            [executable, *command[1:]],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TOOL_TIMEOUT_S,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ToolFailed(f"{command[0]}: {error}") from error
-    if done.returncode != 0:
-        raise ToolFailed(f"{command[0]} ended with status {done.returncode}")
-    return done.stdout
-
-
 def snapshot_of(probe: Probe) -> Snapshot:
     """The snapshot that one probe's answers make."""
+    host = probe.host
     unknowns: list[str] = []
     sysctl = _sysctl(probe, unknowns)
+    properties = qualcomm.properties(probe)
+    chip = _chip(probe, properties)
     processor = _processor(probe, sysctl)
-    if processor.name is None:
-        unknowns.append("the processor's name")
-    if not processor.features:
-        unknowns.append("the processor's instruction sets")
-    physical = _physical_cores(unknowns)
+    name = str(chip) if chip else _board(probe, processor) or processor.name
+    unknowns += ["the processor's name"] if name is None else []
+    unknowns += [] if processor.features else ["the processor's instruction sets"]
+    physical = _physical_cores(probe, unknowns)
     total, available = _memory(probe)
+    found = _found(probe, sysctl, properties, chip)
     return Snapshot(
-        platform=f"{probe.system} {platform.machine()}",
-        cpu_name=processor.name or platform.machine() or "unknown processor",
+        platform=f"{'Android' if qualcomm.is_android(probe) else host.system} {host.machine}",
+        cpu_name=name or host.machine or "unknown processor",
         physical_cores=physical,
         usable_cores=_usable_cores(probe, physical),
         features=processor.features,
         memory_total_bytes=total,
         memory_available_bytes=available,
-        accelerators=_accelerators(probe, sysctl, unknowns),
-        unknowns=tuple(unknowns),
+        accelerators=found.accelerators,
+        unknowns=(*unknowns, *found.unknowns),
+        performance_cores=_performance_cores(probe, sysctl, processor),
+        numa_nodes=max(1, len(cpu.parse_cpu_list(probe.read("sys/devices/system/node/online")))),
+        on_battery=host.on_battery,
+        surroundings=_surroundings(probe),
+        others=found.others,
+        storage=_storage(probe),
     )
 
 
 def _sysctl(probe: Probe, unknowns: list[str]) -> dict[str, str]:
-    if probe.system != "Darwin":
+    if probe.host.system != "Darwin":
         return {}
     try:
         return apple.parse_sysctl(probe.run(apple.COMMAND))
@@ -106,40 +60,51 @@ def _sysctl(probe: Probe, unknowns: list[str]) -> dict[str, str]:
         return {}
 
 
+def _chip(probe: Probe, properties: Mapping[str, str]) -> qualcomm.Chip | None:
+    if probe.host.system not in ("Linux", "Android"):
+        return None
+    compatible = probe.read("proc/device-tree/compatible").replace("\0", " ")
+    return qualcomm.chip(properties, probe.read("proc/cpuinfo"), compatible)
+
+
+def _board(probe: Probe, processor: cpu.Cpu) -> str | None:
+    """A single board's own name with its cores, such as a Raspberry Pi's."""
+    model = probe.read("proc/device-tree/model").strip("\0 \n")
+    return f"{model}, {processor.name}" if model and processor.name else None
+
+
 def _processor(probe: Probe, sysctl: Mapping[str, str]) -> cpu.Cpu:
-    if probe.system == "Darwin":
+    if probe.host.system == "Darwin":
         return apple.cpu(sysctl)
-    if probe.system == "Windows":
-        return cpu.Cpu(platform.processor() or None, cpu.windows_features(_windows_present()))
+    if probe.host.system == "Windows":
+        return cpu.Cpu(probe.host.processor or None, probe.host.windows_features)
     return cpu.parse_cpuinfo(probe.read("proc/cpuinfo"))
 
 
-def _windows_present() -> list[int]:
-    windll = getattr(ctypes, "windll", None)
-    if windll is None:
-        return []
-    is_present = windll.kernel32.IsProcessorFeaturePresent
-    return [number for number in cpu.WINDOWS_FEATURE_NUMBERS if is_present(number)]
-
-
-def _physical_cores(unknowns: list[str]) -> int:
-    physical = psutil.cpu_count(logical=False)
-    if physical:
-        return physical
+def _physical_cores(probe: Probe, unknowns: list[str]) -> int:
+    if probe.host.physical_cores:
+        return probe.host.physical_cores
     unknowns.append("how many of the cores are physical")
-    return psutil.cpu_count() or 1
+    return probe.host.logical_cores or 1
 
 
 def _usable_cores(probe: Probe, physical: int) -> int:
-    limits = [float(physical), *_affinity(), *_cgroup_cores(probe)]
-    return max(1, int(min(limits)))
+    allowed = [float(probe.host.allowed_cores)] if probe.host.allowed_cores else []
+    return max(1, int(min([float(physical), *allowed, *_cgroup_cores(probe)])))
 
 
-def _affinity() -> list[float]:
-    process = psutil.Process()
-    if not hasattr(process, "cpu_affinity"):  # macOS
-        return []
-    return [float(len(process.cpu_affinity() or ()))]
+def _performance_cores(probe: Probe, sysctl: Mapping[str, str], processor: cpu.Cpu) -> int | None:
+    """The fast cores: Apple's performance level, Intel's cpu_core, ARM's big ones."""
+    if sysctl:
+        return apple.performance_cores(sysctl)
+    fast = cpu.parse_cpu_list(probe.read("sys/devices/cpu_core/cpus"))
+    if not fast:
+        return cpu.performance_parts(processor.parts)
+    siblings = {
+        probe.read(f"{_CPU_FOLDER}/cpu{number}/topology/core_cpus_list") or str(number)
+        for number in fast
+    }
+    return len(siblings)
 
 
 def _cgroup_cores(probe: Probe) -> list[float]:
@@ -157,8 +122,7 @@ def _cgroup_cores(probe: Probe) -> list[float]:
 
 def _memory(probe: Probe) -> tuple[int, int]:
     """Total and available bytes, the smaller of the machine's and the container's."""
-    memory = psutil.virtual_memory()
-    total, available = memory.total, memory.available
+    total, available = probe.host.memory_total_bytes, probe.host.memory_available_bytes
     for controller, limit_file, usage_file in (
         ("", "memory.max", "memory.current"),
         ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
@@ -184,16 +148,79 @@ def _cgroup_folders(probe: Probe, controller: str) -> list[str]:
     return [f"{mount}/{path}".rstrip("/") for path in cgroup.ancestors(membership[controller])]
 
 
-def _accelerators(
-    probe: Probe, sysctl: Mapping[str, str], unknowns: list[str]
-) -> tuple[Accelerator, ...]:
-    if probe.system == "Darwin":
-        metal = apple.accelerator(sysctl)
-        return (metal,) if metal else ()
+def _surroundings(probe: Probe) -> tuple[str, ...]:
+    groups = probe.read("proc/self/cgroup")
+    contained = probe.exists(".dockerenv") or probe.exists("run/.containerenv")
+    signs = {
+        "wsl": "microsoft" in probe.read("proc/version").lower(),
+        "container": contained or bool(re.search(r"docker|kubepods|lxc|containerd", groups)),
+        "termux": "TERMUX_VERSION" in probe.environ,
+    }
+    return tuple(name for name, present in signs.items() if present)
+
+
+def _storage(probe: Probe) -> tuple[Storage, ...]:
+    """The home, and on Android what it shares with the phone, as far as they are there."""
+    home = probe.environ.get("HOME") or probe.environ.get("USERPROFILE")
+    folders = [home] if home else []
+    if qualcomm.is_android(probe):
+        folders += [f"{home}/storage/shared", "/sdcard"]
+    places = [(folder, probe.root / folder.removeprefix("/")) for folder in folders]
+    return tuple(
+        Storage(folder, probe.free_bytes(place)) for folder, place in places if place.exists()
+    )
+
+
+def _found(
+    probe: Probe,
+    sysctl: Mapping[str, str],
+    properties: Mapping[str, str],
+    chip: qualcomm.Chip | None,
+) -> Found:
+    if probe.host.system == "Darwin":
+        return _metal(probe, sysctl)
+    if properties or chip or qualcomm.graphics_model(probe):
+        return qualcomm.find(probe, properties, chip)
+    graphics, unlisted = _graphics(probe)
+    memory = probe.host.memory_total_bytes
+    nodes = any(name.startswith("renderD") for name in probe.names("dev/dri"))
+    return (
+        _cuda(probe, graphics)
+        + amd.find(probe, graphics)
+        + intel.accelerators(graphics, memory, render_nodes=nodes)
+        + Found(unknowns=unlisted)
+    )
+
+
+def _metal(probe: Probe, sysctl: Mapping[str, str]) -> Found:
     try:
-        devices = nvidia.parse_devices(probe.run(nvidia.COMMAND))
+        cores = apple.parse_gpu_cores(probe.run(apple.GPU_COMMAND)) if sysctl else None
+    except ToolFailed:
+        cores = None
+    metal = apple.accelerator(sysctl, cores)
+    return Found((metal,) if metal else ())
+
+
+def _graphics(probe: Probe) -> tuple[list[pci.Graphics], tuple[str, ...]]:
+    """What lspci lists, and what stays unknown without it."""
+    if probe.host.system == "Windows":
+        return [], ("graphics devices of other makers than NVIDIA (not looked for on Windows)",)
+    try:
+        return pci.parse_lspci(probe.run(pci.COMMAND)), ()
     except ToolFailed as error:
-        if probe.read("proc/driver/nvidia/version"):
-            unknowns.append(f"NVIDIA devices (a driver is loaded, but {error})")
-        return ()
-    return nvidia.visible(devices, probe.environ.get("CUDA_VISIBLE_DEVICES"))
+        vendors = {
+            probe.read(f"sys/class/drm/{name}/device/vendor").strip()
+            for name in probe.names("sys/class/drm")
+        }
+        return [], (f"Intel's graphics ({error})",) if "0x8086" in vendors else ()
+
+
+def _cuda(probe: Probe, graphics: Iterable[pci.Graphics]) -> Found:
+    try:
+        reading = nvidia.read(probe.nvml())
+    except (ToolFailed, nvidia.NvmlFailed) as error:
+        listed = [device.name for device in graphics if device.vendor == "NVIDIA"]
+        if not listed and probe.read("proc/driver/nvidia/version"):
+            listed = ["NVIDIA devices (a driver is loaded)"]
+        return Found(others=tuple(f"{name} ({error})" for name in listed))
+    return nvidia.accelerators(reading, probe.environ, probe.host.memory_total_bytes)

@@ -8,6 +8,7 @@ built and which instruction sets it needs.
 import argparse
 import ctypes.util
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -19,12 +20,22 @@ import sysconfig
 import tarfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from hardware.detect import detect
 from hardware.snapshot import Snapshot
-from scripts.engine_choice import EngineChoice, EngineKind, Facts, ImpossibleEngine, choose
+from hardware.toolkits import find_toolkits
+from scripts.engine_choice import (
+    ANDROID_TOOLS,
+    EngineChoice,
+    Facts,
+    ImpossibleEngine,
+    choose,
+    cmake_command,
+    extras,
+    facts_of,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -68,7 +79,10 @@ def main() -> int:
     parser.add_argument("--engine", default="auto", help="auto, cpu, cuda, metal, hip or vulkan")
     wanted = parser.parse_args().engine
     try:
-        build(gather(detect(os.environ)), wanted)
+        facts = gather(detect(os.environ))
+        build(facts, wanted)
+        for extra in extras(facts):
+            install_extra(extra)
     except (ImpossibleEngine, BuildFailed) as error:
         print(f"engine: {error}", file=sys.stderr)
         return 1
@@ -83,10 +97,11 @@ def build(facts: Facts, wanted: str) -> None:
         return
     started = time.monotonic()
     source = unpack(fetch())
-    choice = _configure_or_fall_back(source, choice, facts, may_fall_back=wanted == "auto")
+    cmake = cmake_command(facts.system, sys.executable, _tools())
+    choice = _configure_or_fall_back(source, choice, facts, cmake, may_fall_back=wanted == "auto")
     print(f"engine: {choice.kind} (because {choice.reason})")
     print("engine: building llama.cpp, about 6 minutes on two cores", flush=True)
-    _run([*_cmake(), "--build", str(LLAMA), "--config", "Release", "--target", *TARGETS])
+    _run([*cmake, "--build", str(LLAMA), "--config", "Release", "--target", *TARGETS])
     _install_binding(source)
     _install_libraries(choice)
     print(f"engine: built in {time.monotonic() - started:.0f} s")
@@ -94,44 +109,18 @@ def build(facts: Facts, wanted: str) -> None:
 
 def gather(snapshot: Snapshot) -> Facts:
     """The facts about GPUs and toolkits that a choice rests on."""
-    devices: dict[EngineKind, str] = {a.kind: a.name for a in snapshot.accelerators}
-    if "cuda" not in devices and Path("/proc/driver/nvidia/version").exists():
-        devices["cuda"] = "an NVIDIA driver is loaded"
-    if Path("/dev/kfd").exists():
-        devices["hip"] = "an AMD GPU"
-    if any(Path("/dev/dri").glob("renderD*")) or ctypes.util.find_library("vulkan-1"):
-        devices["vulkan"] = "a GPU with a Vulkan driver"
-    return Facts(
-        system=platform.system(),
-        machine=platform.machine(),
-        features=snapshot.features,
-        devices=devices,
-        toolkits=_toolkits(),
-    )
+    toolkits = find_toolkits(os.environ, platform.system())
+    drivers = any(Path("/dev/dri").glob("renderD*")) or ctypes.util.find_library("vulkan-1")
+    return facts_of(snapshot, toolkits, vulkan_driver=bool(drivers))
 
 
-def _toolkits() -> dict[EngineKind, str]:
-    found: dict[EngineKind, str | None] = {
-        "metal": shutil.which("clang") if platform.system() == "Darwin" else None,
-        "cuda": _which("nvcc", "CUDA_PATH", "/usr/local/cuda"),
-        "hip": _which("hipcc", "HIP_PATH", "/opt/rocm"),
-        "vulkan": _which("glslc", "VULKAN_SDK", "/usr") if _has_vulkan_headers() else None,
-    }
-    return {kind: path for kind, path in found.items() if path}
-
-
-def _which(tool: str, variable: str, default: str) -> str | None:
-    home = Path(os.environ.get(variable) or default)
-    return shutil.which(tool) or shutil.which(tool, path=str(home / "bin"))
-
-
-def _has_vulkan_headers() -> bool:
-    homes = [Path(os.environ.get("VULKAN_SDK") or "/usr"), Path("/usr"), Path("/usr/local")]
-    return any(
-        (home / folder / "vulkan" / "vulkan.h").exists()
-        for home in homes
-        for folder in ("include", "Include")
-    )
+def install_extra(name: str) -> None:
+    """Another engine's packages, from their own lock, unless they are here."""
+    if importlib.util.find_spec(name) is not None:
+        return
+    print(f"engine: installing {name}", flush=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes"]
+    _run([*pip, "-r", str(ROOT / "requirements" / f"{name}.lock")])
 
 
 def fetch() -> Path:
@@ -179,29 +168,32 @@ def _locked() -> tuple[str, str]:
 
 
 def _configure_or_fall_back(
-    source: Path, choice: EngineChoice, facts: Facts, *, may_fall_back: bool
+    source: Path, choice: EngineChoice, facts: Facts, cmake: Sequence[str], *, may_fall_back: bool
 ) -> EngineChoice:
     try:
-        _configure(source, choice)
+        _configure(source, choice, cmake)
     except BuildFailed as error:
         if choice.kind == "cpu" or not may_fall_back:
             raise
         print(f"engine: {choice.kind} cannot be configured, taking cpu instead\n{error}")
-        choice = choose(facts, "cpu")
-        _configure(source, choice)
+        failed = f"there is {choice.kind}, but it could not be configured: {LOG} says why"
+        choice = replace(choose(facts, "cpu"), reason=failed)
+        _configure(source, choice, cmake)
     return choice
 
 
-def _configure(source: Path, choice: EngineChoice) -> None:
+def _configure(source: Path, choice: EngineChoice, cmake: Sequence[str]) -> None:
     LLAMA.mkdir(exist_ok=True)
     generator = [] if sys.platform == "win32" else ["-G", "Ninja"]
     options = [f"-D{name}={value}" for name, value in (_OPTIONS | dict(choice.options)).items()]
     vendored = source / "vendor" / "llama.cpp"
-    _run([*_cmake(), "--fresh", *generator, "-S", str(vendored), "-B", str(LLAMA), *options])
+    _run([*cmake, "--fresh", *generator, "-S", str(vendored), "-B", str(LLAMA), *options])
 
 
-def _cmake() -> list[str]:
-    return [sys.executable, "-m", "cmake"]
+def _tools() -> dict[str, str]:
+    """The build tools that the system itself has, which count where there are no wheels."""
+    found = {tool: shutil.which(tool) for tool in ANDROID_TOOLS}
+    return {tool: path for tool, path in found.items() if path}
 
 
 def _install_binding(source: Path) -> None:

@@ -1,8 +1,10 @@
 """The choice of a model, the first screen, and mistakes at start."""
 
+import json
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,33 @@ def test_the_first_screen_names_hardware_model_and_endpoint() -> None:
         assert part in screen
 
 
+def test_the_first_screen_has_a_line_for_each_note() -> None:
+    plan = main.Plan((SMALL,), "named")
+    screen = main.first_screen(SNAPSHOT, plan, "http://127.0.0.1:1/v1", ["RTX is not used: ..."])
+    assert "  note       RTX is not used: ..." in screen
+
+
+def test_detect_prints_the_hardware_and_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["--detect"]) == 0
+    assert "processor" in capsys.readouterr().out
+    assert main.main(["--detect", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["physical_cores"] >= 1
+
+
+def test_hardware_is_told_before_there_is_an_engine(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    assert main.main(["--detect"]) == 0
+    assert "note         the engine is not installed; `make setup`" in capsys.readouterr().out
+
+
+def test_threads_are_for_fast_cores_only() -> None:
+    mixed = replace(SNAPSHOT, physical_cores=16, usable_cores=16, performance_cores=8)
+    assert main._threads(mixed, SMALL) == 8
+    assert main._threads(replace(mixed, usable_cores=4), SMALL) == 4
+
+
 def test_the_small_model_note_is_for_the_small_model_only() -> None:
     screen = main.first_screen(SNAPSHOT, main.Plan((SMALL,), "named"), "http://127.0.0.1:1/v1")
     assert "--model FILE" not in screen
@@ -111,6 +140,7 @@ def test_the_address_that_is_listened_on_is_a_name_of_the_door(host: str, name: 
         (["--host", "lan"], "only this machine itself"),
         (["--threads", "9999"], "cores"),
         (["--model", "nowhere.gguf"], "no such file"),
+        (["--json"], "goes with --detect"),
     ],
 )
 def test_a_mistake_ends_with_one_line_and_status_2(

@@ -38,7 +38,7 @@ class Room:
 
 def room_for_models(snapshot: Snapshot, engine_kind: str) -> Room:
     """The memory that an engine of this kind (cpu, cuda, ...) can put a model into."""
-    usable = [a for a in snapshot.accelerators if a.kind == engine_kind and not a.unified]
+    usable = [a for a in snapshot.accelerators if a.runs_on(engine_kind) and not a.unified]
     own = [a.memory_free_bytes for a in usable if a.memory_free_bytes is not None]
     return Room(snapshot.memory_available_bytes, max(own, default=None))
 

@@ -1,4 +1,10 @@
-from hardware.cpu import Cpu, parse_cpuinfo, windows_features
+from hardware.cpu import (
+    Cpu,
+    parse_cpu_list,
+    parse_cpuinfo,
+    performance_parts,
+    windows_features,
+)
 
 X86 = """\
 processor\t: 0
@@ -32,6 +38,27 @@ def test_arm_lists_features_and_tells_no_name() -> None:
     cpu = parse_cpuinfo(ARM)
     assert cpu.name is None
     assert {"asimd", "asimddp"} <= cpu.features
+
+
+def test_arm_cores_are_named_by_their_parts() -> None:
+    one = ARM + "CPU part\t: 0xd08\n"
+    assert parse_cpuinfo(one).name == "Cortex-A72"
+    mixed = one + "CPU part\t: 0xd05\nCPU part\t: 0xd05\n"
+    assert parse_cpuinfo(mixed).name == "1 Cortex-A72 + 2 Cortex-A55"
+    assert parse_cpuinfo(ARM + "CPU part\t: 0xfff\n").name == "ARM part 0xfff"
+
+
+def test_small_cores_are_told_from_fast_ones() -> None:
+    assert performance_parts(["Cortex-A55", "Cortex-A55", "Cortex-A76"]) == 1
+    assert performance_parts(["Cortex-A55", "Cortex-A55"]) is None
+    assert performance_parts(["Cortex-A725", "Cortex-X925"]) is None
+    assert performance_parts([]) is None
+
+
+def test_the_kernels_lists_are_read() -> None:
+    assert parse_cpu_list("0-2,7\n") == [0, 1, 2, 7]
+    assert parse_cpu_list("") == []
+    assert parse_cpu_list("x-3,,4") == [4]
 
 
 def test_an_odd_text_gives_nothing() -> None:

@@ -42,5 +42,22 @@ def test_each_accelerator_has_a_line() -> None:
     ]
 
 
+def test_a_limit_on_shared_memory_is_said() -> None:
+    metal = Accelerator("metal", "M2", 16 * GIB, unified=True, memory_limit_bytes=10 * GIB)
+    assert summary(snapshot(accelerators=(metal,)))[1].endswith("memory, up to 10.0 GiB")
+
+
+def test_vulkan_runs_on_everything_but_metal() -> None:
+    kinds = ("cuda", "hip", "vulkan", "metal")
+    devices = {kind: Accelerator(kind, "x", GIB) for kind in kinds}
+    assert [kind for kind in kinds if devices[kind].runs_on("vulkan")] == ["cuda", "hip", "vulkan"]
+    assert [kind for kind in kinds if devices[kind].runs_on("cuda")] == ["cuda"]
+    assert not any(device.runs_on("cpu") for device in devices.values())
+
+
+def test_what_is_not_used_is_said() -> None:
+    assert summary(snapshot(others=("an NPU",)))[-1] == "not used: an NPU"
+
+
 def test_what_is_unknown_is_said() -> None:
     assert summary(snapshot(unknowns=("its name",)))[-1] == "unknown: its name"

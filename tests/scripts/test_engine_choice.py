@@ -1,6 +1,25 @@
+from pathlib import Path
+
 import pytest
 
-from scripts.engine_choice import EngineKind, Facts, ImpossibleEngine, choose
+from hardware.detect import snapshot_of
+from hardware.snapshot import Accelerator, AcceleratorKind, Snapshot
+from scripts.engine_choice import (
+    Facts,
+    ImpossibleEngine,
+    choose,
+    cmake_command,
+    extras,
+    facts_of,
+)
+from tests.hardware.recorded import Machine, machines
+
+EVERY_TOOLKIT: dict[AcceleratorKind, str] = {
+    "metal": "/usr/bin/clang",
+    "cuda": "/usr/bin/nvcc",
+    "hip": "/opt/rocm/bin/hipcc",
+    "vulkan": "/usr/bin/glslc",
+}
 
 AVX2 = frozenset({"sse4_2", "avx", "avx2", "fma", "f16c", "bmi2"})
 AVX512 = frozenset({"avx512f", "avx512cd", "avx512vl", "avx512dq", "avx512bw"})
@@ -9,8 +28,8 @@ AVX512 = frozenset({"avx512f", "avx512cd", "avx512vl", "avx512dq", "avx512bw"})
 def facts(
     *,
     features: frozenset[str] = AVX2,
-    devices: dict[EngineKind, str] | None = None,
-    toolkits: dict[EngineKind, str] | None = None,
+    devices: dict[AcceleratorKind, str] | None = None,
+    toolkits: dict[AcceleratorKind, str] | None = None,
     system: str = "Linux",
     machine: str = "x86_64",
 ) -> Facts:
@@ -73,8 +92,8 @@ def test_a_device_with_its_toolkit_is_used() -> None:
 
 
 def test_cuda_goes_before_vulkan() -> None:
-    devices: dict[EngineKind, str] = {"vulkan": "a GPU", "cuda": "RTX 3060"}
-    toolkits: dict[EngineKind, str] = {"vulkan": "/usr/bin/glslc", "cuda": "/usr/bin/nvcc"}
+    devices: dict[AcceleratorKind, str] = {"vulkan": "a GPU", "cuda": "RTX 3060"}
+    toolkits: dict[AcceleratorKind, str] = {"vulkan": "/usr/bin/glslc", "cuda": "/usr/bin/nvcc"}
     assert choose(facts(devices=devices, toolkits=toolkits)).kind == "cuda"
 
 
@@ -97,3 +116,65 @@ def test_an_engine_asked_for_needs_only_its_toolkit() -> None:
         choose(facts(), "vulkan")
     with pytest.raises(ImpossibleEngine, match="no engine 'tpu'"):
         choose(facts(), "tpu")
+
+
+@pytest.mark.parametrize("machine", machines(), ids=lambda machine: machine.name)
+def test_every_recorded_machine_gets_the_engine_that_suits_it(
+    machine: Machine, tmp_path: Path
+) -> None:
+    probe = machine.probe(tmp_path)
+    toolkits = {kind: path for kind, path in EVERY_TOOLKIT.items() if kind != "metal"}
+    if probe.host.system == "Darwin":
+        toolkits = {"metal": EVERY_TOOLKIT["metal"]}
+    open_graphics = any(name.startswith("renderD") for name in probe.names("dev/dri"))
+    found = facts_of(snapshot_of(probe), toolkits, vulkan_driver=open_graphics)
+    assert choose(found).kind == machine.data["engine"]
+    assert choose(facts_of(snapshot_of(probe), {}, vulkan_driver=True)).kind == "cpu"
+
+
+def snapshot(*accelerators: Accelerator, platform: str = "Linux x86_64") -> Snapshot:
+    return Snapshot(platform, "A CPU", 8, 8, AVX2, 16, 12, accelerators)
+
+
+AMD = Accelerator("hip", "RX 7900", 24 << 30, architecture="gfx1100")
+AMD_INSIDE = Accelerator("hip", "Radeon", 8 << 30, unified=True, architecture="gfx1036")
+NVIDIA = Accelerator("cuda", "RTX 3060", 12 << 30, architecture="8.6")
+ADRENO = Accelerator("vulkan", "Adreno 740", 12 << 30, unified=True, driver="kgsl")
+
+
+def test_rocm_compiles_for_the_devices_that_are_here() -> None:
+    found = facts_of(snapshot(AMD_INSIDE, AMD), EVERY_TOOLKIT, vulkan_driver=True)
+    choice = choose(found, "hip")
+    assert choice.options["GPU_TARGETS"] == "gfx1036;gfx1100"
+    assert "RX 7900" in choose(found).reason
+
+
+def test_vulkan_takes_what_lacks_its_own_toolkit_where_graphics_are_open() -> None:
+    vulkan: dict[AcceleratorKind, str] = {"vulkan": "/usr/bin/glslc"}
+    for device in (AMD, NVIDIA):
+        assert choose(facts_of(snapshot(device), vulkan, vulkan_driver=True)).kind == "vulkan"
+        assert choose(facts_of(snapshot(device), vulkan, vulkan_driver=False)).kind == "cpu"
+
+
+def test_a_phone_takes_its_processor_unless_vulkan_is_asked_for() -> None:
+    phone = facts_of(
+        snapshot(ADRENO, platform="Android aarch64"), EVERY_TOOLKIT, vulkan_driver=True
+    )
+    choice = choose(phone)
+    assert choice.kind == "cpu"
+    assert "Adreno 740 is left out" in choice.reason
+    assert choose(phone, "vulkan").options["GGML_VULKAN"] == "ON"
+
+
+def test_termux_builds_with_its_own_tools_and_says_which_it_lacks() -> None:
+    assert cmake_command("Linux", "/py", {}) == ["/py", "-m", "cmake"]
+    found = {"cmake": "/usr/bin/cmake", "ninja": "/usr/bin/ninja", "clang": "/usr/bin/clang"}
+    assert cmake_command("Android", "/py", found) == ["/usr/bin/cmake"]
+    with pytest.raises(ImpossibleEngine, match=r"no ninja, clang: pkg install clang cmake ninja"):
+        cmake_command("Android", "/py", {"cmake": "/usr/bin/cmake"})
+
+
+def test_mlx_is_added_on_apples_own_chips_only() -> None:
+    assert extras(facts(system="Darwin", machine="arm64")) == ("mlx",)
+    assert extras(facts(system="Darwin", machine="x86_64")) == ()
+    assert extras(facts()) == ()

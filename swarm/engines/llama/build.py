@@ -5,14 +5,23 @@ so the node asks before it starts an engine.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from hardware.snapshot import Accelerator, AcceleratorKind, Snapshot
+from hardware.toolkits import TOOLKITS, find_toolkits, package_tool
 from swarm.errors import ConfigurationError
 
 STAMP = Path("lib") / "engine.json"
 """Where `make setup` writes down what it built, inside the package llama_cpp."""
+
+
+ASKED_FOR = "asked for"
+"""The reason in the stamp where an owner chose the engine."""
+
+_WHAT = {"cpu": "the processor alone", "cuda": "CUDA", "hip": "ROCm", "vulkan": "Vulkan"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +66,61 @@ def check_build(build: Build, features: frozenset[str]) -> None:
             f"the engine was built for a processor with {', '.join(missing)}, which this one "
             "lacks; `make clean setup` builds it for this machine"
         )
+
+
+def notes(snapshot: Snapshot, environ: Mapping[str, str]) -> list[str]:
+    """What the first screen says of the engine that is installed: see unused_accelerator."""
+    try:
+        build = installed_build()
+    except ConfigurationError as error:
+        return [str(error)]
+    toolkits = find_toolkits(environ, snapshot.platform.partition(" ")[0])
+    note = unused_accelerator(build, snapshot, toolkits, package_tool(environ))
+    return [note] if note else []
+
+
+def unused_accelerator(
+    build: Build,
+    snapshot: Snapshot,
+    toolkits: Mapping[AcceleratorKind, str],
+    package_tool: str | None,
+) -> str | None:
+    """That the machine's best accelerator is idle, why, and the command that mends it.
+
+    None where the engine uses it, where its owner asked for this engine, or where the engine's
+    build is not known. `toolkits` are those that are installed.
+    """
+    if not snapshot.accelerators or build.kind == "unknown" or build.reason == ASKED_FOR:
+        return None
+    best = max(snapshot.accelerators, key=lambda each: (not each.unified, each.memory_total_bytes))
+    if best.runs_on(build.kind):
+        return None
+    return (
+        f"{best.name} is not used: the engine was built for {_WHAT.get(build.kind, build.kind)} "
+        f"({build.reason}). To use it: {mending(best, snapshot.platform, toolkits, package_tool)}"
+    )
+
+
+def mending(
+    accelerator: Accelerator,
+    platform: str,
+    toolkits: Mapping[AcceleratorKind, str],
+    package_tool: str | None,
+) -> str:
+    """What a person types so that the engine can use a device."""
+    kinds: list[AcceleratorKind] = [kind for kind in TOOLKITS if accelerator.runs_on(kind)]
+    for kind in kinds:
+        if kind in toolkits:
+            return _setup(kind, platform)
+    for kind in kinds:
+        command = TOOLKITS[kind].packages.get(package_tool or "")
+        if command is not None:
+            return f"{command} && {_setup(kind, platform)}"
+    kit = TOOLKITS[kinds[0]]
+    return f"install {kit.name} from {kit.page}, then {_setup(kinds[0], platform)}"
+
+
+def _setup(kind: AcceleratorKind, platform: str) -> str:
+    if platform.startswith("Windows"):
+        return rf"py scripts\setup.py --engine {kind}"
+    return f"make setup ENGINE={kind}"
