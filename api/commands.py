@@ -114,7 +114,7 @@ def diagnosis(told: Any) -> list[str]:
         f"node        {node['name']} ({node['id'][:8]}), version {node['version']}",
         f"addresses   {addresses} on {', '.join(node['interfaces']) or 'no interface'}",
         f"federation  {own['id']}: {_standing(own)}",
-        *(f"trouble     {line}" for line in _troubles(discovery)),
+        *(f"trouble     {line}" for line in _troubles(own, discovery)),
     ]
     for peer in told["peers"]:
         failing = peer["failing"]
@@ -143,8 +143,8 @@ def _standing(own: Any) -> str:
     return f"peers connect to port {own['peer_port']}"
 
 
-def _troubles(discovery: Any) -> list[str]:
-    troubles: list[str] = []
+def _troubles(own: Any, discovery: Any) -> list[str]:
+    troubles: list[str] = [own["trouble"]] if own["trouble"] else []
     if discovery.get("last_error"):
         troubles.append(str(discovery["last_error"]))
     if discovery.get("is_open") and discovery.get("heard_self_s") is None:

@@ -83,6 +83,7 @@ def _node_objects(federation: Federation) -> dict[str, Any]:
             "alone": federation.alone,
             "peer_port": federation.port,
             "pairing_port": federation.pairing_port,
+            "trouble": federation.trouble,
         },
         "discovery": discovery_object(state, federation.table.sightings(), now_s),
         "peers": _peer_objects(federation),

@@ -68,15 +68,24 @@ def door_name(node_id: str) -> str | None:
 class PeerClient:
     """Calls to the peer doors of one federation, on connections that are kept alive."""
 
-    def __init__(self, context: ssl.SSLContext, named_context: ssl.SSLContext) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        named_context: ssl.SSLContext,
+        *,
+        silence_s: float = SILENCE_S,
+    ) -> None:
         """`named_context` checks the name of the certificate, `context` only whose it is."""
         self._context = context
         self._named = named_context
+        self._silence_s = silence_s
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=10)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_S, sock_read=self._silence_s
+        )
         self._session = aiohttp.ClientSession(
             connector=connector, timeout=timeout, auto_decompress=False
         )
@@ -150,7 +159,7 @@ class PeerClient:
         except aiohttp.ClientError as error:
             raise _as_peer_error(error) from error
         except TimeoutError as error:
-            raise PeerTimedOut(f"it said nothing for {SILENCE_S:.0f} s") from error
+            raise PeerTimedOut(f"it said nothing for {self._silence_s:.0f} s") from error
 
 
 class _timed:  # noqa: N801 - reads as a word of the with statement
@@ -212,10 +221,13 @@ def _as_peer_error(error: aiohttp.ClientError) -> PeerError:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
-            return UntrustedPeer(f"TLS failed: {cause.reason or cause}")
+            # aiohttp's own errors are SSLErrors without a reason of their own
+            return UntrustedPeer(f"TLS failed: {getattr(cause, 'reason', None) or cause}")
         cause = cause.__cause__ or cause.__context__ or getattr(cause, "os_error", None)
     if isinstance(error, aiohttp.ClientSSLError):
         return UntrustedPeer(f"TLS failed: {error}")
     if isinstance(error, aiohttp.ServerTimeoutError):
         return PeerTimedOut(str(error))
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return PeerUnreachable("it closed the connection, as a node of another federation does")
     return PeerUnreachable(str(error) or type(error).__name__)

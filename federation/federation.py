@@ -69,6 +69,7 @@ class Federation:
         self._pairing: PairingDoor | None = None
         self._pairing_stack = AsyncExitStack()
         self.addresses: tuple[LanAddress, ...] = ()
+        self.trouble: str | None = None
         self.discovery: Discovery | None = None
 
     async def __aenter__(self) -> Self:
@@ -244,26 +245,42 @@ class Federation:
         await self._era_stack.aclose()
 
     async def _open_door(self) -> None:
-        """The peer door, where it is not open yet. Raises ConfigurationError."""
+        """The peer door, where it is not open yet."""
         if self._era is None or self._era.port:
             return
         hosts = [address.host for address in self.addresses]
         try:
             await self._era.open_door(hosts, self.wishes.port)
         except OSError as error:
-            raise ConfigurationError(
-                f"the peer door cannot listen on port {self.wishes.port}: {error.strerror}; "
-                "choose another with --peer-port N"
-            ) from error
+            self._trouble(f"the peer door cannot listen: {error.strerror}")
 
     async def _open_pairing(self) -> None:
         hosts = [address.host for address in self.addresses]
         if self._pairing is not None or not hosts:
             return
-        door = PairingDoor(self.node_id, self._pin, addresses=hosts, on_joined=self._joined)
-        async with AsyncExitStack() as stack:
-            self._pairing = await stack.enter_async_context(door)
-            self._pairing_stack = stack.pop_all()
+        door = PairingDoor(
+            self.node_id,
+            self._pin,
+            addresses=hosts,
+            on_joined=self._joined,
+            port=self.wishes.port,  # free while this node is alone: a firewall opens one port
+        )
+        try:
+            async with AsyncExitStack() as stack:
+                self._pairing = await stack.enter_async_context(door)
+                self._pairing_stack = stack.pop_all()
+        except ConfigurationError as error:
+            self._trouble(str(error))
+
+    def _trouble(self, told: str) -> None:
+        """Others cannot come in here; said once, and in the diagnostics while it lasts."""
+        if self.trouble is None:
+            logger.error(
+                "%s; another program has port %d: choose another with --peer-port N",
+                told,
+                self.wishes.port,
+            )
+        self.trouble = told
 
     async def _close_pairing(self) -> None:
         self._pairing = None
@@ -282,7 +299,7 @@ class Federation:
             advertisement = Advertisement(
                 PROTOCOL, joined.node_id[:NODE_PREFIX_HEX], self.federation_id, joined.port, 0
             )
-            name = instance_name("peer", joined.node_id)
+            name = self._strangers.name_of(joined.node_id) or instance_name("", joined.node_id)
             sighting = Sighting(name, (host,), joined.port, advertisement)
             self._tell(self.table.sighted(sighting, self._clock()))
 

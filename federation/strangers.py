@@ -38,6 +38,11 @@ class Strangers:
         known = {member[:NODE_PREFIX_HEX] for member in members}
         return any(met.advertisement and met.advertisement.node in known for met in self._all())
 
+    def name_of(self, node_id: str) -> str | None:
+        """The name under which the node with this id was announced."""
+        said = [(met.name, met.advertisement) for met in self._all()]
+        return next((name for name, ad in said if ad and node_id.startswith(ad.node)), None)
+
     def invitation(self, shown_pin: str) -> str | None:
         """What to type, and on which machine; None while nobody is there to type it."""
         met = next((met for met in self._all() if met.addresses), None)

@@ -1,0 +1,337 @@
+"""The peer door and its client on real sockets: who gets in, what is said, what is bounded."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from federation.client import Door, PeerClient, door_name
+from federation.server import MOST_QUESTIONS, Callbacks, PeerDoor
+from federation.trust import Credentials, NodeKey, new_secret
+from federation.wire import ANSWER_BYTES, NewSecret, ProposeBody, Status
+from swarm.chat.completion import Text
+from swarm.errors import (
+    GenerationFailed,
+    Overloaded,
+    PeerRefused,
+    PeerTimedOut,
+    PeerUnreachable,
+    ProtocolMismatch,
+    SwarmError,
+    UntrustedPeer,
+)
+from swarm.proposer import Began, Ended, Offer, Said, Told
+from swarm.types import Message, Question, SamplingParams
+
+SECRET = new_secret()
+QUESTION = Question("swarm", (Message("user", "hi"),), SamplingParams())
+BODY = ProposeBody(label="test", question=QUESTION, workers=2, remaining_s=5)
+
+
+@dataclass
+class FakeWorkers:
+    """Answers of two workers, word by word; remembers who was cancelled."""
+
+    words: tuple[str, ...] = ("good ", "morning")
+    error: SwarmError | None = None
+    fail_at_end: SwarmError | None = None
+    hold: asyncio.Event | None = None
+    running: int = 0
+    cancelled: int = 0
+
+    async def propose(
+        self, question: Question, workers: int, *, remaining_s: float, live: bool
+    ) -> AsyncGenerator[list[Told]]:
+        if self.error is not None:
+            raise self.error
+        self.running += 1
+        done = False
+        try:
+            yield [(at, Began(7, 3)) for at in range(workers)]
+            for word in self.words:
+                yield [(at, Said((Text(word),), 1)) for at in range(workers)]
+            if self.hold is not None:
+                await self.hold.wait()
+            if self.fail_at_end is not None:
+                raise self.fail_at_end
+            yield [(at, Ended("stop", len(self.words))) for at in range(workers)]
+            done = True
+        finally:
+            self.running -= 1
+            self.cancelled += not done
+
+
+@dataclass
+class Side:
+    """One node of a federation, as the other one meets it."""
+
+    key: NodeKey
+    credentials: Credentials
+    workers: FakeWorkers = field(default_factory=FakeWorkers)
+    heard: list[tuple[str, Status]] = field(default_factory=list[tuple[str, Status]])
+    secrets: list[bytes] = field(default_factory=list[bytes])
+    door: PeerDoor | None = None
+
+    @property
+    def port(self) -> int:
+        assert self.door is not None
+        return self.door.port
+
+    def status(self) -> Status:
+        return Status(
+            version="1",
+            node=self.key.node_id,
+            name="kitchen",
+            epoch=1,
+            clock_s=0.0,
+            port=17617,
+            models=(Offer("nano", 3, 8, 8, default=True),),
+        )
+
+    def to(self) -> Door:
+        return Door("127.0.0.1", self.port, door_name(self.key.node_id))
+
+
+def side(folder: Path, secret: bytes = SECRET) -> Side:
+    folder.mkdir(exist_ok=True)
+    key = NodeKey.load_or_make(folder / "key.pem")
+    return Side(key, Credentials(key, secret, folder))
+
+
+@contextlib.asynccontextmanager
+async def listening(one: Side) -> AsyncIterator[Side]:
+    async def renewed(secret: bytes) -> None:
+        one.secrets.append(secret)
+
+    callbacks = Callbacks(
+        one.status, lambda node, _, status: one.heard.append((node, status)), renewed, one.workers
+    )
+    context = await asyncio.to_thread(one.credentials.server_context)
+    async with PeerDoor(callbacks, context, hosts=["127.0.0.1"], port=0) as one.door:
+        yield one
+
+
+@contextlib.asynccontextmanager
+async def calling(one: Side, silence_s: float = 5.0) -> AsyncIterator[PeerClient]:
+    plain = await asyncio.to_thread(one.credentials.client_context)
+    named = await asyncio.to_thread(one.credentials.client_context, named=True)
+    async with PeerClient(plain, named, silence_s=silence_s) as client:
+        yield client
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Side:
+    return side(tmp_path / "here")
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Side:
+    return side(tmp_path / "there")
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Side:
+    return side(tmp_path / "stranger", new_secret())
+
+
+async def told(client: PeerClient, door: Door, body: ProposeBody = BODY) -> list[Told]:
+    answer = client.propose(door, body, count=lambda _: None)
+    return [one async for step in answer for one in step]
+
+
+async def test_a_heartbeat_tells_both_sides(here: Side, there: Side) -> None:
+    async with listening(there), calling(here) as client:
+        assert await client.heartbeat(there.to(), here.status()) == there.status()
+        assert there.heard == [(here.key.node_id, here.status())]
+
+
+async def test_nobody_speaks_for_another_node(here: Side, there: Side) -> None:
+    async with listening(there), calling(here) as client:
+        with pytest.raises(PeerRefused, match="another node"):
+            await client.heartbeat(there.to(), replace_node(here.status(), there.key.node_id))
+        assert there.heard == []
+
+
+def replace_node(status: Status, node: str) -> Status:
+    return status.model_copy(update={"node": node})
+
+
+async def test_another_federation_is_not_spoken_to(stranger: Side, there: Side) -> None:
+    async with listening(there), calling(stranger) as client:
+        with pytest.raises((UntrustedPeer, PeerUnreachable)):
+            await client.heartbeat(there.to(), stranger.status())
+        assert there.heard == []
+
+
+async def test_another_member_is_not_taken_for_the_one_that_was_meant(
+    here: Side, there: Side
+) -> None:
+    async with listening(there), calling(here) as client:
+        wrong = Door("127.0.0.1", there.port, door_name("0" * 64))
+        with pytest.raises(UntrustedPeer, match="TLS"):
+            await client.heartbeat(wrong, here.status())
+        assert there.heard == []
+
+
+async def test_answers_come_as_they_are_written_or_in_one_piece(here: Side, there: Side) -> None:
+    async with listening(there), calling(here) as client:
+        live = await told(client, there.to(), BODY.model_copy(update={"live": True}))
+        assert [news for at, news in live if at == 0] == [
+            Began(7, 3),
+            Said((Text("good "),), 1),
+            Said((Text("morning"),), 1),
+            Ended("stop", 2),
+        ]
+        whole = await told(client, there.to())
+        assert [news for at, news in whole if at == 1] == [
+            Began(7, 3),
+            Said((Text("good morning"),), 2),
+            Ended("stop", 2),
+        ]
+
+
+async def test_closing_an_answer_cancels_it_there(here: Side, there: Side) -> None:
+    there.workers.hold = asyncio.Event()
+    async with listening(there), calling(here) as client:
+        answer = client.propose(there.to(), BODY, count=lambda _: None)
+        await anext(answer)
+        assert there.workers.running == 1
+        await answer.aclose()
+        async with asyncio.timeout(5):
+            while there.workers.running:  # noqa: ASYNC110 - the other side has no event for it
+                await asyncio.sleep(0.01)
+        assert there.workers.cancelled == 1
+
+
+async def test_a_busy_peer_says_so(here: Side, there: Side) -> None:
+    there.workers.error = Overloaded("full", retry_after_s=3)
+    async with listening(there), calling(here) as client:
+        with pytest.raises(PeerRefused) as caught:
+            await told(client, there.to())
+        assert caught.value.status == 429
+
+
+async def test_one_node_takes_no_more_than_its_share_of_a_peer(here: Side, there: Side) -> None:
+    there.workers.hold = asyncio.Event()
+    async with listening(there), calling(here) as client:
+        answers = [
+            client.propose(there.to(), BODY, count=lambda _: None) for _ in range(MOST_QUESTIONS)
+        ]
+        for answer in answers:
+            await anext(answer)
+        with pytest.raises(PeerRefused, match="run here"):
+            await told(client, there.to())
+        there.workers.hold.set()
+        for answer in answers:
+            assert [step async for step in answer]
+        assert await told(client, there.to())
+
+
+async def test_an_error_in_the_middle_is_told(here: Side, there: Side) -> None:
+    there.workers.fail_at_end = GenerationFailed("the engine broke")
+    async with listening(there), calling(here) as client:
+        with pytest.raises(PeerRefused, match="the engine broke"):
+            await told(client, there.to())
+
+
+async def test_time_that_is_over_ends_an_answer(here: Side, there: Side) -> None:
+    there.workers.hold = asyncio.Event()
+    async with listening(there), calling(here) as client:
+        short = BODY.model_copy(update={"remaining_s": 0.2})
+        with pytest.raises(PeerRefused, match="time"):
+            await told(client, there.to(), short)
+    assert there.workers.cancelled == 1
+
+
+async def test_a_new_secret_is_handed_on(here: Side, there: Side) -> None:
+    async with listening(there), calling(here) as client:
+        await client.hand_secret(there.to(), NewSecret(secret=bytes(range(16))))
+    assert there.secrets == [bytes(range(16))]
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@contextlib.asynccontextmanager
+async def liar(one: Side, handler: Handler) -> AsyncIterator[Door]:
+    """A member that answers whatever it likes."""
+    app = web.Application()
+    app.router.add_post("/peer/propose", handler)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    context: ssl.SSLContext = await asyncio.to_thread(one.credentials.server_context)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    try:
+        port = runner.addresses[0][1]
+        yield Door("127.0.0.1", port, door_name(one.key.node_id))
+    finally:
+        await runner.cleanup()
+
+
+async def said_by(handler: Handler, here: Side, there: Side, silence_s: float = 5.0) -> list[Told]:
+    async with liar(there, handler) as door, calling(here, silence_s) as client:
+        return await told(client, door)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"no json\n",
+        b"[]\n",
+        b'{"kind":"said","at":0}\n',
+        b'{"kind":"ended","at":9,"news":{"finish":"stop","tokens":1}}\n',
+        b'{"kind":"ended","at":0,"news":{"finish":"stop","tokens":1,"more":1}}\n',
+        b"\xff\xfe\n",
+    ],
+)
+async def test_nonsense_is_an_error_of_the_peer(raw: bytes, here: Side, there: Side) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(body=raw)
+
+    with pytest.raises(ProtocolMismatch):
+        await said_by(handler, here, there)
+
+
+async def test_an_endless_answer_is_cut(here: Side, there: Side) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(2 * ANSWER_BYTES >> 16):
+            await response.write(b" " * (1 << 16))
+        return response
+
+    with pytest.raises(ProtocolMismatch, match="too long"):
+        await said_by(handler, here, there)
+
+
+async def test_an_answer_that_breaks_off_is_none(here: Side, there: Side) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(
+            body=b'{"kind":"began","at":0,"news":{"prompt_tokens":1,"cached_tokens":0}}\n'
+        )
+
+    with pytest.raises(PeerUnreachable, match="broke off"):
+        await said_by(handler, here, there)
+
+
+async def test_silence_ends_the_wait(here: Side, there: Side) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await asyncio.sleep(30)
+        return response
+
+    with pytest.raises(PeerTimedOut):
+        await said_by(handler, here, there, silence_s=0.2)
+
+
+async def test_a_peer_that_is_not_there_is_unreachable(here: Side) -> None:
+    async with calling(here) as client:
+        with pytest.raises(PeerUnreachable):
+            await client.heartbeat(Door("127.0.0.1", 9), here.status())
