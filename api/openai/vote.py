@@ -56,6 +56,7 @@ def rules_of(
         decide=decide,
         deadline_s=wishes.deadline_s or _DEADLINE_S,
         patience_s=patience_s,
+        hurried=bool(tools),
         checks=checks_of(tools),
         schemas={tool.name: tool.parameters for tool in tools},
         wanted=not_json if reading == "json" else None,

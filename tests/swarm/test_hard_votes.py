@@ -126,6 +126,20 @@ async def test_what_is_no_answer_has_no_vote(bad: str):
     assert (won.text, verdict.valid, verdict.abstained) == ("Answer: 7", 1, 3)
 
 
+async def test_abstentions_change_nothing_but_their_own_number():
+    answers = said("Answer: 1", "Answer: 2", "Answer: 2", "Answer: 3")
+    won, verdict = await replayed(answers, decide="all")
+    more = [*answers, *said("", "on and " * 90)]
+    again, told = await replayed(more, decide="all")
+    assert again.text == won.text
+    assert (told.support, told.margin, told.valid) == (
+        verdict.support,
+        verdict.margin,
+        verdict.valid,
+    )
+    assert (verdict.abstained, told.abstained) == (0, 2)
+
+
 async def test_empty_answers_alone_are_an_error():
     with pytest.raises(GenerationFailed, match="valid"):
         await replayed(said("", " ", ""))
