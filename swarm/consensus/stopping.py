@@ -54,14 +54,18 @@ def decided(course: Course, rule: Decide = "exact") -> DecidedBy | None:
         return "best" if all(v.weight <= heaviest for v in course.outstanding) else None
     if settled(course.votes, sum((v.weight for v in course.outstanding), Fraction(0))):
         return "majority"
-    if course.now_s < patient_until(course):
-        return None
+    return _unproved(course, rule) if course.now_s >= patient_until(course) else None
+
+
+def _unproved(course: Course, rule: Decide) -> DecidedBy | None:
+    """Why a vote that is not settled can end all the same."""
     if rule == "statistical" and confident(course.votes):
         return "statistical"
     if course.hurried and course.now_s >= hurried_until(course):
         return "quorum"
-    alike = count(course.votes, seed="").standings[0].best.form.alike
-    return "quorum" if alike and course.now_s >= quorum_until(course) else None
+    if course.now_s < quorum_until(course):  # first, for to compare texts takes its time
+        return None
+    return "quorum" if count(course.votes, seed="").standings[0].best.form.alike else None
 
 
 def wake_s(course: Course) -> float:
