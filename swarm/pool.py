@@ -4,6 +4,7 @@ Knows no HTTP. The clock is an argument.
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections import Counter, deque
@@ -18,6 +19,8 @@ from swarm.engines.base import Engine, Event, ModelInfo
 from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
 from swarm.types import Prompt
 from swarm.workers import EQUAL, Crew, Weights, crew, outweighing
+
+logger = logging.getLogger(__name__)
 
 ONE_WORKER = "-fast"
 """Ending of a model id that asks for one worker and no vote."""
@@ -74,6 +77,9 @@ class Pool:
         self._max_requests = max_requests
         self._usual_workers = usual_workers
         self.weights = weights or Weights()
+        unknown = sorted(set(self.weights.models) - {model.id for model in self.models})
+        if unknown:
+            logger.warning("vote.weights names %s: not served here", ", ".join(unknown))
         self._clock = clock
         self._in_flight = 0
         self._sequences: Counter[str] = Counter()
