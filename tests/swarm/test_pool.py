@@ -193,6 +193,11 @@ def test_another_model_votes_in_the_swarm_where_the_owner_has_weighed_it() -> No
     assert seated(pool, "second-fast") == [("second", 1, 1)]
 
 
+def test_a_weight_for_a_model_that_is_not_here_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    pool_of(FakeEngine(), weights=weighed(first=2, secnd=3))
+    assert caplog.text.count("vote.weights names secnd: not served here") == 1
+
+
 def test_a_model_that_is_not_loaded_does_not_vote() -> None:
     waiting = FakeEngine(model_info=EngineNotReady("loading", retry_after_s=1))
     pool = pool_of(FakeEngine(), waiting, usual_workers=3, weights=weighed(second=2))
