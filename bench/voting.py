@@ -178,6 +178,7 @@ def controls(first: Measured) -> list[str]:
     early = differing(sampled, chance)
     return [
         f"gain of five workers over one, by question: {more} points; of nine over five: {most}",
+        f"against one worker at temperature 0, by question: {', '.join(against_still(first))}",
         f"answers shuffled among questions: {lost[0]:.1%} with one worker, {lost[1]:.1%} with five",
         f"temperature 0: {still[0]:.1%} with one worker, {still[1]:.1%} with three",
         f"one liar of five: {lied_to(sampled, chance)}",
@@ -186,9 +187,19 @@ def controls(first: Measured) -> list[str]:
 
 
 def points_gained(first: Measured, more: int, fewer: int) -> str:
-    gains = [100 * (a - b) for a, b in zip(first.rates[more], first.rates[fewer], strict=True)]
+    return _points(first.rates[more], first.rates[fewer])
+
+
+def against_still(first: Measured) -> list[str]:
+    """What votes gain over the worker that always says what is most likely."""
+    still = [float(one.hits[0]) for one in first.greedy]
+    return [f"N = {n} {_points(first.rates[n], still)} points" for n in SIZES[1:]]
+
+
+def _points(rates: Sequence[float], others: Sequence[float]) -> str:
+    gains = [100 * (a - b) for a, b in zip(rates, others, strict=True)]
     mean, half = mean_and_half(gains)
-    return f"{mean:.1f} ± {half:.1f}"
+    return f"{mean:+.1f} ± {half:.1f}"
 
 
 def strangers_to(one: Sampled, others: Sequence[Sampled], chance: random.Random) -> Sampled:
