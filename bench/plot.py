@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 720, 400
-LEFT, RIGHT, TOP, BOTTOM = 56, 236, 24, 48
+WIDTH, HEIGHT = 820, 400
+LEFT, RIGHT, TOP, BOTTOM = 56, 312, 24, 48
 COLOURS = ("#0b6e99", "#c8553d", "#588157", "#8d5a97", "#b08900", "#666666")
 STYLE = """
-  text { font: 13px system-ui, sans-serif; fill: #24292f; }
+  text { font: 12px system-ui, sans-serif; fill: #24292f; }
   .grid { stroke: #d0d7de; stroke-width: 1; }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3; }
