@@ -1,187 +1,311 @@
 """How much right answers a vote gives, by the number of workers, on questions of the bundled model.
 
 So many samples of each question are drawn once from one worker; then votes among N of them are
-counted with the rules of the node itself. The intervals are over questions (95 %, normal). The
-questions are held out from the model's training. It is a small model: this shows the mechanism,
-not what a large one gains.
+counted with the rules of the node itself. Intervals are over questions (95 %, normal). Beside the
+vote stand single workers: the best of fifteen, chosen afterwards, and one at temperature 0. The
+main slice is the shortest sums with steps of which one sample is right 40 to 75 % of the time.
+`--write` puts table and plot into the documents.
 """
 
-import asyncio
-import json
 import math
 import random
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
-import openai
-
-from bench.figures import parser, verdict
-from bench.servers import Server, node
+from bench.figures import median_ratio, parser, verdict
+from bench.models import ROOT
+from bench.plot import Line, plot
+from bench.samples import Asker
+from bench.servers import node
+from bench.slices import OTHERS, Sampled, Slice, with_steps
 from swarm.consensus.canonical import Form, form_of
 from swarm.consensus.stopping import settled
 from swarm.consensus.tally import Vote, Voter, count
 from swarm.models.local import BUNDLED_PATH
 from swarm.types import Candidate
-from training.data.source import Source
-from training.data.sums import task
 
 SIZES = (1, 3, 5, 9, 15)
 DRAWS = 20
 """Different sets of workers that are looked at for each question and size."""
 
+FITS = (0.40, 0.75)
+PROBE = 100
+PAGE = ROOT / "bench" / "README.md"
+PICTURE = ROOT / "docs" / "pictures" / "voting.svg"
+MARKS = ("<!-- voting -->", "<!-- /voting -->")
+
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked, the form of the right answer, and the forms of all samples."""
+class Measured:
+    """One slice: its sampled questions, and the share of right votes by size and question."""
 
-    text: str
-    right: Form
-    answers: tuple[str, ...]
+    part: Slice
+    sampled: Sequence[Sampled]
+    greedy: Sequence[Sampled]
+    rates: dict[int, list[float]]
 
     @property
-    def forms(self) -> list[Form]:
-        return [form_of(Candidate("", answer)) for answer in self.answers]
+    def modal(self) -> list[bool]:
+        """Whether a question's most frequent form is the right one."""
+        return [Counter(one.forms).most_common(1)[0][0] == one.right for one in self.sampled]
+
+    @property
+    def best_worker(self) -> list[float]:
+        """The one of the first fifteen workers that was right most often."""
+        columns = zip(*(one.hits[: SIZES[-1]] for one in self.sampled), strict=True)
+        return max(([float(hit) for hit in column] for column in columns), key=sum)
 
 
 def main() -> int:
-    options = parser(__doc__, rounds=1)
-    options.add_argument("--questions", type=int, default=400)
-    options.add_argument("--samples", type=int, default=64)
-    options.add_argument("--digits", type=int, default=2, help="of the numbers in the sums")
-    options.add_argument("--temperature", type=float, default=0.8)
-    options.add_argument("--save", type=Path, help="write all answers there, as JSON lines")
+    options = parser(__doc__, rounds=40)
+    options.add_argument("--questions", type=int, default=400, help="of the main slice")
+    options.add_argument("--samples", type=int, default=48)
+    options.add_argument("--write", action="store_true", help="table and plot into the documents")
     chosen = options.parse_args()
-    source = Source(f"voting {chosen.digits}", held_out=True)
     with node(chosen.model or BUNDLED_PATH) as server:
-        sums = [sum_of(source, chosen.digits) for _ in range(chosen.questions)]
-        drawn = asyncio.run(ask(server, sums, chosen.samples, chosen.temperature))
-        greedy = asyncio.run(ask(server, sums, 4, 0.0))
-    if chosen.save:
-        lines = [json.dumps([q.text, q.answers]) for q in drawn]
-        chosen.save.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return report(drawn, greedy)
+        asker = Asker(server)
+        main_slice = fitting(asker)
+        first = measured(asker, main_slice, chosen.questions, chosen.samples)
+        others = [measured(asker, part, chosen.questions // 2, chosen.samples) for part in OTHERS]
+        timed = [early_against_all(asker, first, n, chosen.rounds) for n in (3, 5, 9)]
+    found = [first, *others]
+    points = "\n".join(f"- {line}" for line in [*controls(first), *timed])
+    page = "\n\n".join([head(first), table(found), by_mode(first), points])
+    print(page)
+    if chosen.write:
+        write(page, found)
+    return judge(first)
 
 
-def sum_of(source: Source, digits: int) -> tuple[str, str]:
-    return task(source, source.one(("plus", "minus")), digits, digits, steps=False)
+def fitting(asker: Asker) -> Slice:
+    """The shortest sums with steps that are neither too hard nor too easy."""
+    for digits in range(1, 7):
+        part = with_steps(digits)
+        probes = part.questions(PROBE, seed="probe")
+        drawn = asker.sampled(part, probes, temperature=part.temperature, samples=8)
+        right = statistics.mean(hit for one in drawn for hit in one.hits)
+        print(f"{part.name}: {right:.1%} in a probe", flush=True)
+        if FITS[0] <= right <= FITS[1]:
+            return part
+    sys.exit("there are no sums with steps of which one sample is right 40 to 75 % of the time")
 
 
-async def ask(
-    server: Server, sums: Sequence[tuple[str, str]], samples: int, temperature: float
-) -> list[Question]:
-    """Draw the samples of every question from one worker's id."""
-    gate = asyncio.Semaphore(4)
-    async with openai.AsyncOpenAI(
-        base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=600
-    ) as client:
-
-        async def one(text: str, right: str) -> Question:
-            async with gate:
-                said = await client.chat.completions.create(
-                    model="swarm-fast",
-                    messages=[{"role": "user", "content": text}],
-                    n=min(samples, 64),
-                    temperature=temperature,
-                    max_tokens=64,
-                    extra_body={"top_k": 0, "top_p": 1.0, "min_p": 0.0},
-                )
-            answers = tuple(choice.message.content or "" for choice in said.choices)
-            return Question(text, form_of(Candidate("", right)), answers)
-
-        return await asyncio.gather(*(one(text, right) for text, right in sums))
-
-
-def report(questions: Sequence[Question], greedy: Sequence[Question]) -> int:
-    """Print the table; the status says whether the bars are met."""
+def measured(asker: Asker, part: Slice, questions: int, samples: int) -> Measured:
+    asked = part.questions(questions)
+    sampled = asker.sampled(part, asked, temperature=part.temperature, samples=samples)
+    greedy = asker.sampled(part, asked, temperature=0.0, samples=3)
     chance = random.Random(0)
-    print("| workers | right | 95 % | some worker right | where the mode is right | is wrong |")
-    print("|---|---|---|---|---|---|")
-    found: dict[int, list[float]] = {}
-    modal = [Counter(q.forms).most_common(1)[0][0] == q.right for q in questions]
-    for size in SIZES:
-        rates = [rate(q, size, chance, winner) for q in questions]
-        oracle = statistics.mean(rate(q, size, chance, any_right) for q in questions)
-        found[size] = rates
-        share, half = mean_and_half(rates)
-        good = [r for r, m in zip(rates, modal, strict=True) if m]
-        bad = [r for r, m in zip(rates, modal, strict=True) if not m]
-        print(
-            f"| {size} | {share:.1%} | ± {half:.1%} | {oracle:.1%} "
-            f"| {statistics.mean(good or [0]):.1%} | {statistics.mean(bad or [0]):.1%} |"
-        )
-    print(f"ceiling, the share of questions whose mode is right: {statistics.mean(modal):.1%}")
-    print(f"early decisions of 9 that differ from waiting for all: {differing(questions, chance)}")
-    print(f"one liar of five: {lied_to(questions, chance)}")
-    mixed = [strangers_to(question, questions, chance) for question in questions]
-    lost = statistics.mean(rate(q, 5, chance, winner) for q in mixed)
-    print(f"five workers that answer other questions: {lost:.1%}")
-    same = [statistics.mean(rate(q, n, chance, winner) for q in greedy) for n in (1, 3)]
-    print(f"temperature 0, one and three workers: {same[0]:.1%}, {same[1]:.1%}")
-    gain = statistics.mean(found[5]) - statistics.mean(found[1])
-    more = statistics.mean(found[9]) - statistics.mean(found[5])
-    met = verdict("points that five workers gain over one", 100 * gain, 8, at_least=True)
-    return not (verdict("points that nine gain over five", 100 * more, 0, at_least=True) and met)
+    rates = {n: [rate(part, one, n, chance) for one in sampled] for n in SIZES}
+    print(f"{part.name}: {statistics.mean(rates[1]):.1%}", flush=True)
+    return Measured(part, sampled, greedy, rates)
 
 
-def strangers_to(
-    question: Question, questions: Sequence[Question], chance: random.Random
-) -> Question:
+def rate(part: Slice, one: Sampled, size: int, chance: random.Random) -> float:
+    """The share of draws of so many workers whose vote is right; of one worker, that are right."""
+    if size == 1:
+        return statistics.mean(one.hits)
+    places = range(len(one.votes))
+    ballots = ([one.votes[at] for at in chance.sample(places, size)] for _ in range(DRAWS))
+    return statistics.mean(won(part, one, ballot) for ballot in ballots)
+
+
+def won(part: Slice, one: Sampled, ballot: Sequence[Vote | None]) -> bool:
+    """Whether these votes give the right answer; none valid is a wrong one."""
+    votes = [vote for vote in ballot if vote]
+    if not votes:
+        return False
+    best = count(votes, seed=str(one.question.messages)).standings[0].best
+    return part.level(best.form) == one.right
+
+
+def head(first: Measured) -> str:
+    asked = len(first.sampled)
+    samples = len(first.sampled[0].forms)
+    return (
+        f"The main slice is *{first.part.name}*: {asked} questions held out from training, "
+        f"{samples} samples each, {DRAWS} draws of N workers a question; the other slices have "
+        f"{asked // 2} questions. In brackets half of the 95 % interval over questions."
+    )
+
+
+def table(found: Sequence[Measured]) -> str:
+    sizes = " | ".join(f"N = {n}" for n in SIZES)
+    lines = [
+        f"| slice, temperature | {sizes} | mode right | best of 15 workers | temperature 0 |",
+        "|---|" + "---|" * (len(SIZES) + 3),
+    ]
+    for one in found:
+        votes = [interval(one.rates[n]) for n in SIZES]
+        alone = [interval([float(r) for r in one.modal]), interval(one.best_worker)]
+        still = interval([float(q.hits[0]) for q in one.greedy])
+        cells = " | ".join([*votes, *alone, still])
+        lines.append(f"| {one.part.name}, {one.part.temperature} | {cells} |")
+    return "\n".join(lines)
+
+
+def by_mode(first: Measured) -> str:
+    """The main slice apart: where the most frequent answer is right, and where it is wrong."""
+    lines = [
+        "| main slice | some worker right | where the mode is right | where it is wrong |",
+        "|---|---|---|---|",
+    ]
+    for n in SIZES:
+        some = statistics.mean(1 - _all_miss(one.hits, n) for one in first.sampled)
+        both = list(zip(first.rates[n], first.modal, strict=True))
+        good, bad = ([r for r, m in both if m == wanted] for wanted in (True, False))
+        means = " | ".join(f"{statistics.mean(rates or [0]):.1%}" for rates in (good, bad))
+        lines.append(f"| N = {n} | {some:.1%} | {means} |")
+    return "\n".join(lines)
+
+
+def _all_miss(hits: Sequence[bool], size: int) -> float:
+    """The chance that none of so many of the samples is right."""
+    return math.comb(hits.count(False), size) / math.comb(len(hits), size)
+
+
+def controls(first: Measured) -> list[str]:
+    """What must not gain, and what must hold, in words."""
+    chance = random.Random(1)
+    part, sampled = first.part, first.sampled
+    mixed = [strangers_to(one, sampled, chance) for one in sampled]
+    lost = [statistics.mean(rate(part, one, n, chance) for one in mixed) for n in (1, 5)]
+    still = [statistics.mean(rate(part, one, n, chance) for one in first.greedy) for n in (1, 3)]
+    more, most = points_gained(first, 5, 1), points_gained(first, 9, 5)
+    return [
+        f"gain of five workers over one, by question: {more} points; of nine over five: {most}",
+        f"against one worker at temperature 0, by question: {', '.join(against_still(first))}",
+        f"answers shuffled among questions: {lost[0]:.1%} with one worker, {lost[1]:.1%} with five",
+        f"temperature 0: {still[0]:.1%} with one worker, {still[1]:.1%} with three",
+        f"one liar of five: {lied_to(sampled, chance)}",
+        *(early(sampled, n, chance) for n in (3, 5, 9)),
+    ]
+
+
+def points_gained(first: Measured, more: int, fewer: int) -> str:
+    return _points(first.rates[more], first.rates[fewer])
+
+
+def against_still(first: Measured) -> list[str]:
+    """What votes gain over the worker that always says what is most likely."""
+    still = [float(one.hits[0]) for one in first.greedy]
+    return [f"N = {n} {_points(first.rates[n], still)} points" for n in SIZES[1:]]
+
+
+def _points(rates: Sequence[float], others: Sequence[float]) -> str:
+    gains = [100 * (a - b) for a, b in zip(rates, others, strict=True)]
+    mean, half = mean_and_half(gains)
+    return f"{mean:+.1f} ± {half:.1f}"
+
+
+def strangers_to(one: Sampled, others: Sequence[Sampled], chance: random.Random) -> Sampled:
     """The same question with answers that were given to others."""
-    others = chance.sample(questions, 15)
-    return Question(question.text, question.right, tuple(chance.choice(o.answers) for o in others))
+    picked = [(other, chance.randrange(len(other.forms))) for other in chance.sample(others, 15)]
+    return Sampled(
+        one.question,
+        one.right,
+        tuple(other.answers[at] for other, at in picked),
+        tuple(other.forms[at] for other, at in picked),
+        tuple(other.votes[at] for other, at in picked),
+    )
 
 
-Judge = Callable[[Question, Sequence[Vote]], bool]
+def early(sampled: Sequence[Sampled], size: int, chance: random.Random) -> str:
+    """The exact early rule on drawn ballots, as if a character took every worker the same time."""
+    ratios: list[float] = []
+    same = 0
+    for one in sampled:
+        picked = chance.sample(range(len(one.votes)), size)
+        picked.sort(key=lambda at: len(one.answers[at].text))
+        ballot = [one.votes[at] for at in picked]
+        heard = next(n for n in range(1, size + 1) if n == size or _settled(ballot, n))
+        took, longest = (len(one.answers[picked[n - 1]].text) for n in (heard, size))
+        ratios.append(took / longest if longest else 1.0)
+        same += heard == size or _class(ballot[:heard]) == _class(ballot)
+    return (
+        f"exact early decision of {size} workers: the class of waiting for all in {same} of "
+        f"{len(sampled)}, median of the time waited {statistics.median(ratios):.2f} of it"
+    )
 
 
-def winner(question: Question, votes: Sequence[Vote]) -> bool:
-    return count(votes, seed=question.text).standings[0].best.form == question.right
+def _settled(ballot: Sequence[Vote | None], heard: int) -> bool:
+    votes = [vote for vote in ballot[:heard] if vote]
+    return settled(votes, Fraction(len(ballot) - heard))
 
 
-def any_right(question: Question, votes: Sequence[Vote]) -> bool:
-    return any(vote.form == question.right for vote in votes)
+def _class(ballot: Sequence[Vote | None]) -> Form:
+    votes = [vote for vote in ballot if vote]
+    return count(votes, seed="").standings[0].best.form
 
 
-def rate(question: Question, size: int, chance: random.Random, judge: Judge) -> float:
-    """The share of draws of so many workers that are judged right."""
-    ballots = (votes_of(chance.sample(question.answers, size)) for _ in range(DRAWS))
-    return statistics.mean(judge(question, votes) for votes in ballots)
-
-
-def votes_of(answers: Sequence[str]) -> list[Vote]:
-    candidates = [Candidate(str(at), answer) for at, answer in enumerate(answers)]
-    return [Vote(c, form_of(c), Voter(c.voter)) for c in candidates]
-
-
-def differing(questions: Sequence[Question], chance: random.Random) -> int:
-    """How often the exact early rule, one vote after the other, gives another class than all."""
-    wrong = 0
-    for question in questions:
-        votes = votes_of(chance.sample(question.answers, 9))
-        open_weight = [Fraction(9 - n) for n in range(10)]
-        heard = next(n for n in range(1, 10) if n == 9 or settled(votes[:n], open_weight[n]))
-        early = count(votes[:heard], seed="").standings[0].best.form
-        if heard < 9 and early != count(votes, seed="").standings[0].best.form:
-            wrong += 1
-    return wrong
-
-
-def lied_to(questions: Sequence[Question], chance: random.Random) -> str:
-    """Whether four honest workers that agree are outvoted by one that always lies."""
+def lied_to(sampled: Sequence[Sampled], chance: random.Random) -> str:
+    """Whether four honest workers of which most agree are outvoted by one that always lies."""
     agreed = kept = 0
-    for question in questions:
-        honest = chance.sample(question.answers, 4)
-        votes = votes_of([*honest, "Answer: -1"])
-        top = Counter(vote.form for vote in votes[:4]).most_common(2)
-        if top[0][1] >= 2 and (len(top) == 1 or top[0][1] > top[1][1]):
+    lie = Candidate("liar", "Answer: -1")
+    liar = Vote(lie, form_of(lie), Voter("liar"))
+    for one in sampled:
+        honest = [vote for vote in chance.sample(one.votes, 4) if vote]
+        top = Counter(vote.form for vote in honest).most_common(2)
+        if top and top[0][1] >= 2 and (len(top) == 1 or top[0][1] > top[1][1]):
             agreed += 1
-            kept += count(votes, seed="").standings[0].best.form == top[0][0]
+            kept += count([*honest, liar], seed="").standings[0].best.form == top[0][0]
     return f"the honest answer won in {kept} of {agreed} votes in which two or more agreed"
+
+
+def early_against_all(asker: Asker, first: Measured, size: int, rounds: int) -> str:
+    """The exact early decision against waiting for all, by the node itself with the same seeds."""
+    pairs: list[tuple[float, float]] = []
+    same = 0
+    for at, one in enumerate(first.sampled[:rounds]):
+        rules = ("exact", "all") if at % 2 else ("all", "exact")
+        said = {
+            rule: asker.vote(first.part, one.question, voters=size, decide=rule, seed=1000 * at)
+            for rule in rules
+        }
+        pairs.append((said["exact"][1], said["all"][1]))
+        same += said["exact"][0] == said["all"][0]
+    return (
+        f"the same through the node, {size} workers, same seeds twice: "
+        f"the same class in {same} of {len(pairs)}, median latency ratio {median_ratio(pairs):.2f}"
+    )
+
+
+def write(page: str, found: Sequence[Measured]) -> None:
+    """Table and plot into the documents, between their marks."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(MARKS[0])
+    behind = rest.split(MARKS[1])[1]
+    PAGE.write_text(f"{before}{MARKS[0]}\n{page}\n{MARKS[1]}{behind}", encoding="utf-8")
+    lines = [drawn(one.part.name, [one.rates[n] for n in SIZES]) for one in found]
+    first = found[0]
+    wrong = [
+        [rate for rate, right in zip(first.rates[n], first.modal, strict=True) if not right]
+        for n in SIZES
+    ]
+    lines.append(drawn("of the first, mode wrong", wrong, dashed=True))
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    PICTURE.write_text(plot("Right answers by the number of workers", SIZES, lines), "utf-8")
+
+
+def drawn(name: str, rates: Sequence[Sequence[float]], *, dashed: bool = False) -> Line:
+    ends = [mean_and_half(values) for values in rates]
+    return Line(name, [mean for mean, _ in ends], [half for _, half in ends], dashed)
+
+
+def judge(first: Measured) -> int:
+    """Print the bars; the status says whether they are met."""
+    mean = {n: 100 * statistics.mean(first.rates[n]) for n in SIZES}
+    gain = verdict("points that five workers gain over one", mean[5] - mean[1], 8, at_least=True)
+    more = verdict("points that nine gain over five", mean[9] - mean[5], 0, at_least=True)
+    return not (more and gain)
+
+
+def interval(values: Sequence[float]) -> str:
+    mean, half = mean_and_half(values)
+    return f"{100 * mean:.1f} % (± {100 * half:.1f})"
 
 
 def mean_and_half(values: Sequence[float]) -> tuple[float, float]:

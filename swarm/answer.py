@@ -38,6 +38,9 @@ class End:
     draft: Draft
 
 
+TOLD_S = 2.0
+"""The course of the vote is told when it changes, and so often while it does not."""
+
 Judge: TypeAlias = Callable[[list[Candidate]], Awaitable[int | None]]
 """Picks one of several candidates by its place, or none."""
 
@@ -60,7 +63,7 @@ async def voted(
     asked where there is more than one class; one that picks none leaves it to the count.
     """
     began = clock()
-    said, told, reason = "", -1, None
+    said, told, told_s, reason = "", -1, began, None
     async with aclosing(course):
         async for reason in course:
             if reason is not None:
@@ -68,9 +71,10 @@ async def voted(
             open_drafts = [draft for draft in poll.drafts.values() if may_win(draft)]
             agreed = agreed_prefix(open_drafts) if n == 1 else ""
             parts: list[Part] = []
-            if (answered := sum(not d.open for d in poll.drafts.values())) != told:
+            answered = sum(not draft.open for draft in poll.drafts.values())
+            if answered != told or clock() - told_s >= TOLD_S:
                 parts.append(Course(standing_line(poll)))
-                told = answered
+                told, told_s = answered, clock()
             if len(agreed) > len(said):
                 parts.append(Say(0, Text(agreed[len(said) :])))
                 said = agreed
@@ -112,11 +116,15 @@ def agreed_prefix(drafts: list[Draft]) -> str:
 def standing_line(poll: Poll) -> str:
     """Who generates, who has finished, how the count stands."""
     drafts = list(poll.drafts.values())
-    running = sum(draft.open for draft in drafts)
-    line = f"{len(drafts) - running} of {len(drafts)} workers have answered"
+    through = [draft.voter.id for draft in drafts if not draft.open]
+    line = f"{len(through)} of {len(drafts)} workers have answered"
+    line += f" ({', '.join(through)})" if through else ""
+    running = [f"{draft.voter.id}: {draft.tokens}" for draft in drafts if draft.open]
+    if any(draft.tokens for draft in drafts if draft.open):
+        line += f"; tokens of those who generate {', '.join(running)}"
     if len(poll.votes) > 1:
         tally = count(poll.votes, seed=poll.rules.seed)
-        line += f", {tally.support:.0%} of their weight for {_in_short(tally.standings[0])}"
+        line += f"; {tally.support:.0%} of the weight for {_in_short(tally.standings[0])}"
     return line
 
 

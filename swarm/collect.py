@@ -34,7 +34,8 @@ class Rules:
 
     `strategy` is the asker's word for the rest, told in the verdict.
     `checks` say what is wrong with a call's arguments, by the tool's name; `schemas` are the
-    tools' own, for their defaults. `wanted` is what a response format asks of a text.
+    tools' own, for their defaults. `wanted` is what a response format asks of a text. `hurried`:
+    an agent waits in its loop.
     """
 
     seed: str
@@ -43,6 +44,7 @@ class Rules:
     decide: Decide = "exact"
     deadline_s: float = 300.0
     patience_s: float = 20.0
+    hurried: bool = False
     checks: Mapping[str, Check] = field(default_factory=dict[str, Check])
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     wanted: Check | None = None
@@ -181,7 +183,13 @@ class Poll:
         outstanding = [draft.voter for draft in self.drafts.values() if draft.open]
         rules = self.rules
         return Course(
-            self.votes, self._arrived_s, outstanding, now_s, rules.deadline_s, rules.patience_s
+            self.votes,
+            self._arrived_s,
+            outstanding,
+            now_s,
+            rules.deadline_s,
+            rules.patience_s,
+            hurried=rules.hurried,
         )
 
     def _read(self, draft: Draft, pieces: Sequence[Text | Reasoning | Call | Arguments]) -> None:

@@ -52,6 +52,7 @@ def rules_of(wishes: VoteBody, question: Question, *, patience_s: float) -> Rule
         decide=decide,
         deadline_s=wishes.deadline_s or _DEADLINE_S,
         patience_s=patience_s,
+        hurried=bool(question.tools),
         checks=checks_of(question.tools),
         schemas={tool.name: tool.parameters for tool in question.tools},
         wanted=not_json if reading == "json" else None,

@@ -1,17 +1,22 @@
 """How alike texts are, and which of several is most like all others."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
-GRAM = 3
+Grams: TypeAlias = frozenset[tuple[str, ...]]
 
 
-def grams(text: str) -> frozenset[str]:
-    """The set of a text's runs of three characters; white space counts as one space."""
+def grams(text: str) -> Grams:
+    """The set of a text's runs of three characters; white space counts as one space.
+
+    A shorter text is one run.
+    """
     joined = " ".join(text.split())
-    return frozenset(joined[at : at + GRAM] for at in range(max(1, len(joined) - GRAM + 1)))
+    # zipped, for slicing takes three times as long
+    return frozenset(zip(joined, joined[1:], joined[2:], strict=False)) or frozenset({(joined,)})
 
 
-def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+def jaccard(one: Grams, other: Grams) -> float:
     """Shared by all grams, 0 to 1; 1 where both are empty."""
     shared = len(one & other)
     union = len(one) + len(other) - shared
@@ -25,7 +30,10 @@ def closeness(texts: Sequence[str], weights: Sequence[float]) -> list[float]:
     Byrne 2004). Sums run in the order of their size, so that the order of the texts is no matter.
     """
     sets = [grams(text) for text in texts]
-    likeness = [[1.0 if a is b else jaccard(a, b) for b in sets] for a in sets]
+    likeness = [[1.0] * len(sets) for _ in sets]
+    for at, one in enumerate(sets):
+        for before, other in enumerate(sets[:at]):
+            likeness[at][before] = likeness[before][at] = jaccard(one, other)
     return [
         sum(sorted(alike * weight for alike, weight in zip(row, weights, strict=True)))
         for row in likeness

@@ -26,7 +26,8 @@ class Course:
     """How far a vote has come. Seconds count from the request.
 
     `arrived_s` are the times of the valid votes, in their order; `outstanding` may still vote.
-    `patience_s` bounds the wait for a voter that is stronger than all who have voted.
+    `patience_s` bounds the wait for a voter that is stronger than all who have voted. `hurried`: an
+    agent waits, so once most have voted the others have as long again.
     """
 
     votes: Sequence[Vote]
@@ -35,6 +36,7 @@ class Course:
     now_s: float
     deadline_s: float
     patience_s: float = 20.0
+    hurried: bool = False
 
 
 def decided(course: Course, rule: Decide = "exact") -> DecidedBy | None:
@@ -52,17 +54,28 @@ def decided(course: Course, rule: Decide = "exact") -> DecidedBy | None:
         return "best" if all(v.weight <= heaviest for v in course.outstanding) else None
     if settled(course.votes, sum((v.weight for v in course.outstanding), Fraction(0))):
         return "majority"
-    if course.now_s < patient_until(course):
-        return None
+    return _unproved(course, rule) if course.now_s >= patient_until(course) else None
+
+
+def _unproved(course: Course, rule: Decide) -> DecidedBy | None:
+    """Why a vote that is not settled can end all the same."""
     if rule == "statistical" and confident(course.votes):
         return "statistical"
-    alike = count(course.votes, seed="").standings[0].best.form.alike
-    return "quorum" if alike and course.now_s >= quorum_until(course) else None
+    if course.hurried and course.now_s >= hurried_until(course):
+        return "quorum"
+    if course.now_s < quorum_until(course):  # first, for to compare texts takes its time
+        return None
+    return "quorum" if count(course.votes, seed="").standings[0].best.form.alike else None
 
 
 def wake_s(course: Course) -> float:
-    """When to ask again if nobody votes until then: the end of grace, patience or time."""
-    times = (patient_until(course), quorum_until(course), course.deadline_s)
+    """When to ask again if nobody votes until then: the end of grace, patience, hurry or time."""
+    times = (
+        patient_until(course),
+        quorum_until(course),
+        hurried_until(course) if course.hurried else course.deadline_s,
+        course.deadline_s,
+    )
     return min((time for time in times if time > course.now_s), default=course.deadline_s)
 
 
@@ -122,12 +135,25 @@ def confident(votes: Sequence[Vote]) -> bool:
 
 def quorum_until(course: Course) -> float:
     """When answers that are only alike are decided: more than half of all, and a grace."""
-    asked = len(course.votes) + len(course.outstanding)
-    quorum = asked // 2 + 1
-    if len(course.votes) < quorum:
+    reached = _quorum_s(course)
+    if reached is None:
         return course.deadline_s
     grace = max(LEAST_GRACE_S, median(course.arrived_s) / 2)
-    return min(course.deadline_s, course.arrived_s[quorum - 1] + grace)
+    return min(course.deadline_s, reached + grace)
+
+
+def hurried_until(course: Course) -> float:
+    """When an agent's wait ends: more than half of all, and as long again."""
+    reached = _quorum_s(course)
+    if reached is None:
+        return course.deadline_s
+    return min(course.deadline_s, reached + max(LEAST_GRACE_S, reached))
+
+
+def _quorum_s(course: Course) -> float | None:
+    """When more than half of those who were asked and have not abstained had voted."""
+    quorum = (len(course.votes) + len(course.outstanding)) // 2 + 1
+    return course.arrived_s[quorum - 1] if len(course.votes) >= quorum else None
 
 
 def patient_until(course: Course) -> float:

@@ -330,6 +330,15 @@ async def test_wrong_wishes_are_refused(start_node: StartNode, wish: Any, said: 
             )
 
 
+async def test_when_all_workers_fail_the_error_says_so(start_node: StartNode) -> None:
+    async with start_node(FakeEngine(fail_after=1), usual_workers=3) as node:
+        with pytest.raises(openai.InternalServerError, match="ended in the middle"):
+            await node.sdk.chat.completions.create(model="swarm", messages=HELLO, temperature=0.8)
+    async with start_node(FakeEngine(words=[" "]), usual_workers=3) as node:
+        with pytest.raises(openai.InternalServerError, match="no worker gave a valid answer"):
+            await node.sdk.chat.completions.create(model="swarm", messages=HELLO, temperature=0.8)
+
+
 async def test_a_client_that_leaves_in_the_middle_of_a_vote_frees_all(
     start_node: StartNode,
 ) -> None:

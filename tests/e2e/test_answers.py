@@ -216,6 +216,40 @@ def test_workers_vote_and_the_verdict_is_told(nano: RunningNode) -> None:
     assert sum(worker["tokens"] for worker in verdict["workers"]) == verdict["generated_tokens"]
 
 
+def test_a_voted_call_is_streamed_whole_and_once(nano: RunningNode) -> None:
+    stream = nano.sdk().chat.completions.create(
+        model="swarm",
+        messages=[{"role": "user", "content": "Read the file notes.txt"}],
+        tools=[READ],
+        temperature=0.4,
+        stream=True,
+        extra_body={"swarm": {"voters": 5}, "progress": True},
+    )
+    chunks = list(stream)
+    calls = [call for chunk in chunks for call in chunk.choices[0].delta.tool_calls or ()]
+    assert [json.loads(c.function.arguments or "") for c in calls if c.function] == [
+        {"filePath": "notes.txt"}
+    ]
+    told = [getattr(chunk.choices[0].delta, "reasoning_content", "") or "" for chunk in chunks]
+    assert "of 5 workers have answered" in "".join(told)
+    verdict: Any = chunks[-1].swarm  # type: ignore[attr-defined]
+    assert verdict["decided_by"] in ("majority", "unanimous", "all")
+
+
+def test_a_vote_streams_the_text_that_wins(nano: RunningNode) -> None:
+    stream = nano.sdk().chat.completions.create(
+        model="swarm",
+        messages=[{"role": "user", "content": "What is 3 + 4?"}],
+        temperature=0.6,
+        stream=True,
+        extra_body={"swarm": {"voters": 5, "decide": "all"}},
+    )
+    chunks = list(stream)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert text == "Answer: 7"
+    assert chunks[-1].choices[0].finish_reason == "stop"
+
+
 def test_a_leader_streams_what_it_generates(nano: RunningNode) -> None:
     stream = nano.sdk().chat.completions.create(
         model="swarm",

@@ -54,10 +54,12 @@ def idle(node: RunningNode) -> bool:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_client_that_leaves_frees_its_place_within_a_second(
-    endless: RunningNode, stream: bool
+@pytest.mark.parametrize("strategy", ["auto", "leader"])
+def test_a_client_that_leaves_frees_all_workers_within_a_second(
+    endless: RunningNode, stream: bool, strategy: str
 ) -> None:
-    connection = post(endless, stream=stream)
+    wishes = {"voters": 5, "strategy": strategy}
+    connection = post(endless, stream=stream, temperature=0.8, swarm=wishes)
     endless.wait_until(lambda: busy(endless), 10)
     connection.close()
     endless.wait_until(lambda: idle(endless), 1)

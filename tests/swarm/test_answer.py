@@ -133,7 +133,32 @@ async def test_the_course_of_the_vote_is_told_when_it_changes():
     parts, _ = await vote(["a"], ["b"], ["a"], decide="all")
     lines = [part.line for part in parts if isinstance(part, Course)]
     assert lines[0] == "0 of 3 workers have answered"
+    assert lines[1].startswith("1 of 3 workers have answered (v")
+    assert "50% of the weight for 'a'" in lines[2] or "100% of the weight" in lines[2]
     assert len(lines) == len(set(lines))
+
+
+async def test_a_vote_that_takes_long_tells_how_far_the_workers_are():
+    clock = Clock()
+    poll = Poll(
+        [Voter("v0"), Voter("v1")],
+        Rules(seed="s"),
+        call_id=str,
+    )
+
+    async def slow() -> AsyncGenerator[list[Heard]]:
+        yield [(voter, Began(1, 0)) for voter in poll.drafts]
+        for step in range(4):
+            while poll.drafts["v0"].tokens < 3 * step:  # noqa: ASYNC110 - it has no event for it
+                await asyncio.sleep(0)
+            clock.now += 1.0
+            yield [(voter, Said((Text("so "),), 3)) for voter in poll.drafts]
+        yield [(voter, Ended("stop", 12)) for voter in poll.drafts]
+
+    course = collect(poll, [slow()], [["v0", "v1"]], clock=clock)
+    parts = [part async for step in voted(poll, course, clock=clock) for part in step]
+    lines = [part.line for part in parts if isinstance(part, Course)]
+    assert "0 of 2 workers have answered; tokens of those who generate v0: 9, v1: 9" in lines
 
 
 async def test_at_the_deadline_those_who_have_answered_decide():

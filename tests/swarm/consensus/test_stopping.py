@@ -7,7 +7,7 @@ import pytest
 
 from swarm.consensus.stopping import Course, confident, decided, patient_until, wake_s
 from swarm.consensus.tally import Voter
-from tests.swarm.consensus.votes import LONG, vote
+from tests.swarm.consensus.votes import LONG, call, vote
 
 TWELVE = {"text": "Answer: 12"}
 THIRTEEN = {"text": "Answer: 13"}
@@ -67,6 +67,20 @@ def test_no_quorum_outruns_a_stronger_voter_within_its_patience():
     assert decided(strong) is None
     later = course(*texts, outstanding=1, weights=(3,), now_s=4.0, arrived=[1.0, 2.0])
     assert decided(later) == "quorum"
+
+
+def test_an_agents_wait_is_bounded_once_most_have_answered():
+    calls = ({"text": "", "tool_calls": (call("a", "{}"),)}, {"text": "no"})
+    waiting = course(*calls, outstanding=1, arrived=[1.0, 2.0], now_s=3.9)
+    assert decided(waiting) is None
+    hurried = replace(waiting, hurried=True)
+    assert decided(hurried) is None
+    assert wake_s(hurried) == 4.0
+    assert decided(replace(hurried, now_s=4.0)) == "quorum"
+    assert decided(replace(hurried, now_s=4.0), "all") is None
+    assert decided(replace(waiting, now_s=4.0)) is None
+    few = course(*calls, outstanding=3, arrived=[1.0, 2.0], now_s=20.0)
+    assert decided(replace(few, hurried=True)) is None
 
 
 def test_the_owner_bounds_the_patience():
