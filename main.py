@@ -191,11 +191,15 @@ async def _serve_until_signal(
     engines: "list[EngineProcess]",
 ) -> None:
     from api.signals import Signals
+    from api.welcome import peer_lines
     from swarm.engines.llama.build import notes
 
     signals = Signals()
     base_url = f"http://{_in_url(settings.host)}:{settings.port}/v1"
-    _say(settings, first_screen(snapshot, plan, base_url, notes(snapshot, environment())))
+    screen = first_screen(snapshot, plan, base_url, notes(snapshot, environment()))
+    if settings.federation:
+        screen += f"\n{peer_lines(snapshot.platform, settings.peer_port)}"
+    _say(settings, screen)
     loading = asyncio.create_task(_load(settings, engines, base_url))
     stopping = asyncio.create_task(signals.first.wait())
     try:

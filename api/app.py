@@ -88,6 +88,9 @@ async def _metrics(request: web.Request) -> web.StreamResponse:
     loads = await asyncio.gather(*(_load_of(model.engine) for model in models))
     for model, load in zip(models, loads, strict=True):
         request.app[METRICS].engine_load(model.id, load)
+    federation = request.app[FEDERATION]
+    if federation is not None:
+        request.app[METRICS].peers(federation.figures())
     headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
     return web.Response(body=request.app[METRICS].exposition(), headers=headers)
 

@@ -2,11 +2,12 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from federation.metrics import MetricsSummary
 from swarm.engines.base import Delta, EngineLoad, Event, Finished, Started
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,19 @@ _ENGINE_GAUGES = {
     "sequences": "Sequences that are computed together",
     "cells_used": "Tokens in the key-value cache, at most",
     "cells_total": "Tokens that it has room for",
+}
+
+
+_PEER_GAUGES = {
+    "requests": "Requests that this peer was asked to answer",
+    "successes": "Those that it answered",
+    "failures": "Those that it failed",
+    "busy": "Those that it declined",
+    "wins": "Votes that one of its answers won",
+    "mean_latency_s": "Mean time of its latest answers",
+    "p95_latency_s": "The time that 95 of 100 of them do not exceed",
+    "tokens_per_s": "Tokens a second of its latest answers, transfer included",
+    "bytes_in": "Bytes that came from it",
 }
 
 
@@ -47,6 +61,10 @@ class Metrics:
         self._engine = {
             name: Gauge(f"swarm_engine_{name}", told, ["model"], registry=registry)
             for name, told in _ENGINE_GAUGES.items()
+        }
+        self._peers = {
+            name: Gauge(f"swarm_peer_{name}", told, ["peer"], registry=registry)
+            for name, told in _PEER_GAUGES.items()
         }
         self._first_token = Histogram(
             "swarm_time_to_first_token_seconds",
@@ -75,6 +93,14 @@ class Metrics:
         """What an engine says of itself; NaN for one that does not answer now."""
         for name, gauge in self._engine.items():
             gauge.labels(model).set(getattr(load, name) if load else float("nan"))
+
+    def peers(self, figures: Mapping[str, MetricsSummary]) -> None:
+        """What the peers that are known now did, by name; the others are no longer told."""
+        for name, gauge in self._peers.items():
+            gauge.clear()
+            for peer, summary in figures.items():
+                value = getattr(summary, name)
+                gauge.labels(peer).set(float("nan") if value is None else value)
 
     async def watch(
         self, events: AsyncGenerator[list[Event]], *, label: str

@@ -2,6 +2,8 @@
 
 import json
 
+from federation.firewall import MDNS_PORT, firewall_lines
+
 SMALL_MODEL_NOTE = (
     "swarm-nano is the small bundled model: it shows that everything works, not what a model\n"
     "  can do. A real one is one flag away:  python main.py --auto --model FILE.gguf"
@@ -12,6 +14,18 @@ def endpoint_lines(base_url: str, model_id: str, reason: str) -> str:
     """The first part: what is served and where."""
     open_to = "open to this machine only"
     return f"  model      {model_id}: {reason}\n  endpoint   {base_url} ({open_to})"
+
+
+def peer_lines(platform: str, peer_port: int) -> str:
+    """How the next machine becomes one with this one."""
+    opened = firewall_lines(platform, peer_port)
+    return "\n".join(
+        (
+            "  peers      next machine: python main.py --auto, then type what one of them shows",
+            f"             they meet on TCP {peer_port} and UDP {MDNS_PORT}, which firewalls must let in:",
+            *(f"               {line}" for line in opened),
+        )
+    )
 
 
 def connect_lines(base_url: str, context_tokens: int) -> str:

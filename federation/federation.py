@@ -19,6 +19,7 @@ from federation.discovery import Discovery
 from federation.era import Era
 from federation.interfaces import LanAddress, lan_addresses, read_interfaces
 from federation.lines import line_of, unique
+from federation.metrics import MetricsSummary
 from federation.pairing import Joined, PairingDoor, approve
 from federation.peer import Change
 from federation.peer_proposer import Lines, PeerProposer
@@ -161,6 +162,12 @@ class Federation:
             PeerProposer(peer, status, unique(peer.name, names, peer.node_id), lines)
             for peer, status in ready
         )
+
+    def figures(self) -> dict[str, MetricsSummary]:
+        """What each peer that ever took part did, by its name."""
+        proved = [peer for peer in self.table.peers() if peer.was_proved]
+        names = [peer.name for peer in proved]
+        return {unique(peer.name, names, peer.node_id): peer.metrics.summary() for peer in proved}
 
     async def approve(self, digits: str) -> str:
         """Make the machine that shows this PIN a member; its name. Raises PeerError."""
