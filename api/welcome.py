@@ -22,7 +22,7 @@ def peer_lines(platform: str, peer_port: int) -> str:
     return "\n".join(
         (
             "  peers      next machine: python main.py --auto, then type what one of them shows",
-            f"             they meet on TCP {peer_port} and UDP {MDNS_PORT}; a firewall lets them in by",
+            f"             TCP {peer_port} and UDP {MDNS_PORT} must come through a firewall:",
             *(f"               {line}" for line in opened),
         )
     )

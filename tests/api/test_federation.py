@@ -1,0 +1,112 @@
+"""The federation's views and commands at the client door, and at the command line."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api import commands
+from federation.store import Membership, Store
+from federation.trust import decode_code, new_secret
+from settings import read_settings
+from swarm.errors import ConfigurationError, SwarmError
+from tests.api.conftest import Node
+
+
+async def test_a_node_without_a_federation_says_so(node: Node) -> None:
+    async with node.http.get("/v1/federation/diagnostics") as answer:
+        told = await answer.json()
+    assert told["federation"] is None
+    assert "--no-federation" in told["why"]
+    assert told["models"][0]["model"] == "fake"
+    async with node.http.get("/v1/federation/peers") as answer:
+        assert await answer.json() == {"object": "list", "data": []}
+
+
+async def test_the_last_verdicts_are_kept(node: Node) -> None:
+    ask: Any = {"model": "swarm-fast", "messages": [{"role": "user", "content": "hi"}]}
+    async with node.http.post("/v1/chat/completions", json=ask) as answer:
+        assert answer.status == 200
+    async with node.http.get("/v1/federation/diagnostics") as answer:
+        [verdict] = (await answer.json())["verdicts"]
+    assert verdict["decided_by"] == "only one"
+    assert "Hello" not in str(verdict)
+
+
+async def test_commands_need_a_federation(node: Node) -> None:
+    for path in ("approve", "remove", "new-code", "leave"):
+        async with node.http.post(f"/v1/federation/{path}", json={}) as answer:
+            assert answer.status == 400
+
+
+async def test_a_command_for_no_node_says_how_to_start_one(node: Node) -> None:
+    with pytest.raises(SwarmError, match="no-federation"):
+        await asyncio.to_thread(commands.approve, node.port, "482 913")
+    with pytest.raises(ConfigurationError, match=r"main\.py --auto"):
+        await asyncio.to_thread(commands.approve, 9, "482 913")
+
+
+def test_a_code_is_shown_as_a_line_to_type(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="start it once"):
+        commands.code(tmp_path)
+    secret = new_secret()
+    Store(tmp_path).save(Membership(secret))
+    last = commands.code(tmp_path).splitlines()[-1]
+    assert decode_code(last.removeprefix("main.py --auto --join ")) == secret
+
+
+def test_leaving_without_a_node_forgets_the_federation(tmp_path: Path) -> None:
+    Store(tmp_path).save(Membership(new_secret(), ("a" * 64,)))
+    assert "left" in commands.leave(9, tmp_path)
+    assert Store(tmp_path).load() is None
+
+
+def test_a_command_line_that_starts_a_node_says_nothing_to_one(tmp_path: Path) -> None:
+    assert commands.answered(read_settings(["--auto", "--state", str(tmp_path)])) is None
+    with pytest.raises(ConfigurationError, match="which peer"):
+        commands.answered(read_settings(["remove"]))
+
+
+DIAGNOSTICS: dict[str, Any] = {
+    "node": {
+        "id": "a" * 64,
+        "name": "hall",
+        "version": "1",
+        "addresses": ["10.0.0.1"],
+        "interfaces": ["lan0"],
+    },
+    "federation": {
+        "id": "1" * 16,
+        "open": False,
+        "alone": False,
+        "peer_port": 17617,
+        "pairing_port": 0,
+        "trouble": None,
+    },
+    "discovery": {
+        "is_open": True,
+        "heard_self_s": 1.0,
+        "heard_others_s": 2.0,
+        "flooded": False,
+        "last_error": None,
+        "sightings": [],
+    },
+    "peers": [],
+}
+
+
+def test_a_diagnosis_names_each_trouble_with_advice() -> None:
+    assert "none was seen yet" in "\n".join(commands.diagnosis(DIAGNOSTICS))
+    deaf = DIAGNOSTICS["discovery"] | {"heard_others_s": None}
+    assert "--peer HOST" in "\n".join(commands.diagnosis(DIAGNOSTICS | {"discovery": deaf}))
+    mute = DIAGNOSTICS["discovery"] | {"heard_self_s": None}
+    assert "UDP port 5353" in "\n".join(commands.diagnosis(DIAGNOSTICS | {"discovery": mute}))
+
+
+def test_a_diagnosis_tells_where_a_peer_stands_and_why() -> None:
+    failing = {"step": "reachable", "reason": "no route", "seconds_ago": 1.0}
+    peer = {"name": "kitchen", "state": "seen", "failing": failing, "clock_offset_s": 86400.0}
+    told = "\n".join(commands.diagnosis(DIAGNOSTICS | {"peers": [peer]}))
+    assert "kitchen is seen: reachable fails: no route" in told
+    assert "86400 s off" in told

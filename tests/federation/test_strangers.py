@@ -1,0 +1,62 @@
+"""Nodes of other federations: who can be approved, who was a member."""
+
+from federation.advertisement import PROTOCOL, Advertisement
+from federation.sightings import Sighting
+from federation.strangers import KEPT_S, Strangers
+
+OWN, OTHER = "a" * 64, "b" * 64
+HOME, AWAY = "1" * 16, "2" * 16
+
+
+def sighting(node: str = OTHER, federation: str = AWAY, pairing: int = 17617) -> Sighting:
+    said = Advertisement(PROTOCOL, node[:16], federation, 0, pairing)
+    return Sighting(f"kitchen-{node[:8]}", ("10.0.0.2",), 1, said)
+
+
+def seen(*sightings: Sighting, now_s: float = 0.0) -> Strangers:
+    strangers = Strangers()
+    for one in sightings:
+        strangers.sighted(one, federation=HOME, own=OWN, now_s=now_s)
+    return strangers
+
+
+def test_a_node_of_another_federation_is_a_stranger() -> None:
+    met = sighting()
+    strangers = seen(met)
+    assert strangers.pairing() == [met]
+    assert strangers.name_of(OTHER) == "kitchen-bbbbbbbb"
+    assert "main.py approve 482 913" in (strangers.invitation("482 913") or "")
+
+
+def test_members_and_the_node_itself_are_none() -> None:
+    assert seen(sighting(federation=HOME), sighting(OWN)).invitation("1") is None
+
+
+def test_who_joins_or_says_goodbye_is_a_stranger_no_longer() -> None:
+    strangers = seen(sighting(), sighting(federation=HOME))
+    assert strangers.pairing() == []
+    strangers = seen(sighting())
+    strangers.gone("kitchen-bbbbbbbb")
+    assert strangers.pairing() == []
+
+
+def test_who_was_not_seen_for_long_is_forgotten() -> None:
+    strangers = seen(sighting())
+    later = sighting("c" * 64)
+    strangers.sighted(later, federation=HOME, own=OWN, now_s=KEPT_S + 1)
+    assert strangers.pairing() == [later]
+
+
+def test_only_machines_that_show_a_pin_can_be_approved() -> None:
+    assert seen(sighting(pairing=0)).pairing() == []
+
+
+def test_a_member_of_old_is_known_again() -> None:
+    strangers = seen(sighting())
+    assert strangers.includes_one_of([OTHER])
+    assert not strangers.includes_one_of(["d" * 64])
+
+
+def test_a_crowd_of_them_is_bounded() -> None:
+    crowd = [sighting(f"{at:064x}") for at in range(200)]
+    assert len(seen(*crowd).pairing()) == 64
