@@ -58,5 +58,5 @@ def test_a_member_of_old_is_known_again() -> None:
 
 
 def test_a_crowd_of_them_is_bounded() -> None:
-    crowd = [sighting(f"{at:064x}") for at in range(200)]
+    crowd = [sighting(f"{at:08x}" * 8) for at in range(200)]
     assert len(seen(*crowd).pairing()) == 64
