@@ -167,6 +167,7 @@ async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room
                     pool,
                     version=VERSION,
                     hardware=summary(snapshot)[0],
+                    files={model.path.name: model.path for model in plan.models},
                     say=partial(_say, settings),
                 )
                 await stack.enter_async_context(federation)

@@ -1,9 +1,11 @@
 """What the owner's settings make of this node's place among others."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from federation.federation import Federation
+from federation.sharing import Shelf
 from federation.trust import decode_code
 from federation.wishes import Wishes, parse_peer
 from settings import Settings
@@ -12,7 +14,13 @@ from swarm.propose import OwnProposer
 
 
 def join_others(
-    settings: Settings, pool: Pool, *, version: str, hardware: str, say: Callable[[str], None]
+    settings: Settings,
+    pool: Pool,
+    *,
+    version: str,
+    hardware: str,
+    files: Mapping[str, Path],
+    say: Callable[[str], None],
 ) -> Federation:
     """This node's place among others, not yet taken. Raises ConfigurationError."""
     wishes = Wishes(
@@ -32,5 +40,6 @@ def join_others(
         wishes,
         offers=lambda: tuple(o for o in pool.offers() if chosen is None or o.model in chosen),
         answers=OwnProposer(pool),
+        shelf=Shelf(lambda: files),
         say=say,
     )

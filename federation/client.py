@@ -5,7 +5,7 @@ A peer is its node id: the name in the certificate that TLS itself checks before
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -19,9 +19,12 @@ from federation.wire import (
     STATUS_BYTES,
     DoneLine,
     FailedLine,
+    FileOffer,
+    FilesBody,
     NewSecret,
     ProposeBody,
     Status,
+    decode_files_answer,
     decode_line,
     decode_status,
     encode_body,
@@ -42,6 +45,9 @@ HEARTBEAT_S = 1.0
 CONNECT_S = 2.0
 SILENCE_S = 5.0
 """A peer that generates writes at least an empty line in a fraction of this."""
+
+CHECKSUM_S = 120.0
+"""A peer that has never told a large file's checksum computes it first."""
 
 _ERROR_BYTES = 4096
 _LINE_BYTES = 4 << 20
@@ -83,12 +89,7 @@ class PeerClient:
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=10)
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=CONNECT_S, sock_read=self._silence_s
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector, timeout=timeout, auto_decompress=False
-        )
+        self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
         return self
 
     async def __aexit__(
@@ -118,6 +119,23 @@ class PeerClient:
             ):
                 await _bounded(response, STATUS_BYTES)
 
+    async def files(self, door: Door, names: Sequence[str]) -> tuple[FileOffer, ...]:
+        """Those of these model files that a peer has. Raises PeerError."""
+        body = encode_body(FilesBody(names=tuple(names)))
+        with _timed("the question for files", CHECKSUM_S):
+            async with (
+                asyncio.timeout(CHECKSUM_S),
+                self._post(door, "/peer/files", body, silence_s=CHECKSUM_S) as response,
+            ):
+                return decode_files_answer(await _bounded(response, STATUS_BYTES)).files
+
+    async def file(self, door: Door, name: str, *, offset: int) -> AsyncGenerator[bytes]:
+        """The bytes of a file from `offset` on. Raises PeerError."""
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        async with self._request("GET", door, f"/peer/files/{name}", headers=headers) as response:
+            async for piece in response.content.iter_chunked(1 << 20):
+                yield piece
+
     async def propose(
         self, door: Door, body: ProposeBody, *, count: Callable[[int], None]
     ) -> AsyncGenerator[list[Told]]:
@@ -139,27 +157,49 @@ class PeerClient:
 
     @asynccontextmanager
     async def _post(
-        self, door: Door, path: str, body: bytes
+        self, door: Door, path: str, body: bytes, *, silence_s: float | None = None
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """A response with status 200. Raises PeerError for everything else."""
+        headers = {"Content-Type": "application/json"}
+        async with self._request(
+            "POST", door, path, headers=headers, body=body, silence_s=silence_s
+        ) as response:
+            yield response
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        door: Door,
+        path: str,
+        *,
+        headers: dict[str, str],
+        body: bytes | None = None,
+        silence_s: float | None = None,
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """A response with status 200 or 206. Raises PeerError for everything else."""
         if self._session is None:
             raise RuntimeError("a client is entered before it is used")
+        silence_s = silence_s or self._silence_s
         try:
-            async with self._session.post(
+            async with self._session.request(
+                method,
                 door.url(path),
                 data=body,
-                headers={"Content-Type": "application/json"},
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=CONNECT_S, sock_read=silence_s
+                ),
                 ssl=self._named if door.name else self._context,
                 server_hostname=door.name,
                 allow_redirects=False,
             ) as response:
-                if response.status != 200:
+                if response.status not in (200, 206):
                     raise await _refusal(response)
                 yield response
         except aiohttp.ClientError as error:
             raise _as_peer_error(error) from error
         except TimeoutError as error:
-            raise PeerTimedOut(f"it said nothing for {self._silence_s:.0f} s") from error
+            raise PeerTimedOut(f"it said nothing for {silence_s:.0f} s") from error
 
 
 class _timed:  # noqa: N801 - reads as a word of the with statement

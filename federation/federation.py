@@ -26,6 +26,7 @@ from federation.peer_proposer import Lines, PeerProposer
 from federation.peers import PeerTable
 from federation.pin import Pin
 from federation.server import Answers, Callbacks
+from federation.sharing import Shelf
 from federation.sightings import Sighting
 from federation.store import Membership, Store
 from federation.strangers import Strangers
@@ -50,12 +51,14 @@ class Federation:
         *,
         offers: Callable[[], tuple[Offer, ...]],
         answers: Answers,
+        shelf: Shelf,
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.wishes = wishes
         self._offers = offers
         self._answers = answers
+        self._shelf = shelf
         self._say = say
         self._clock = clock
         self._epoch = time.time_ns()
@@ -236,7 +239,7 @@ class Federation:
 
     async def _begin_era(self) -> None:
         credentials = Credentials(self._key, self._membership.secret, self._store.folder)
-        callbacks = Callbacks(self.status, self._heard, self._renewed, self._answers)
+        callbacks = Callbacks(self.status, self._heard, self._renewed, self._answers, self._shelf)
         era = Era(credentials, self.table, callbacks, changed=self._tell, clock=self._clock)
         async with AsyncExitStack() as stack:
             self._era = await stack.enter_async_context(era)

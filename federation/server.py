@@ -9,18 +9,21 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from federation.sharing import Shelf
 from federation.trust import node_id_of
 from federation.wire import (
     DoneLine,
     FailedLine,
+    FilesAnswer,
     Status,
+    decode_files,
     decode_propose,
     decode_secret,
     decode_status,
@@ -64,6 +67,7 @@ class Callbacks:
     heard: Callable[[str, str, Status], None]
     renewed: Callable[[bytes], Awaitable[None]]
     answers: Answers
+    shelf: Shelf = field(default_factory=lambda: Shelf(dict))
 
 
 class PeerDoor:
@@ -86,6 +90,8 @@ class PeerDoor:
         app.router.add_post("/peer/heartbeat", self._heartbeat)
         app.router.add_post("/peer/propose", self._propose)
         app.router.add_post("/peer/secret", self._secret)
+        app.router.add_post("/peer/files", self._files)
+        app.router.add_get("/peer/files/{name}", self._file)
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -142,6 +148,17 @@ class PeerDoor:
         logger.info("the federation has a new code, from node %s", _caller(request)[:8])
         await self._node.renewed(secret)
         return _json(b"{}")
+
+    async def _files(self, request: web.Request) -> web.Response:
+        names = decode_files(await request.read()).names
+        return _json(encode_body(FilesAnswer(files=await self._node.shelf.offers(names))))
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        """The file, or its end by a Range header."""
+        path = self._node.shelf.path(request.match_info["name"])
+        if path is None:
+            raise web.HTTPNotFound(text="this file is not shared")
+        return web.FileResponse(path, chunk_size=1 << 20)
 
     async def _propose(self, request: web.Request) -> web.StreamResponse:
         node = _caller(request)

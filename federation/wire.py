@@ -23,6 +23,7 @@ ANSWER_BYTES = 8 << 20
 """The longest answer of one peer that is read, all candidates together."""
 
 MAX_WORKERS = 64
+MAX_FILES = 64
 
 
 class _Message(BaseModel):
@@ -33,6 +34,9 @@ class _Message(BaseModel):
 
 MessageT = TypeVar("MessageT", bound=_Message)
 Name: TypeAlias = Annotated[str, Field(max_length=128)]
+FileName: TypeAlias = Annotated[str, Field(max_length=256, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""No folder is in a name, so that a peer writes nowhere else."""
+
 NodeId: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -71,6 +75,28 @@ class NewSecret(_Message):
 
     protocol: Literal[1] = PROTOCOL
     secret: bytes = Field(min_length=16, max_length=16)
+
+
+class FilesBody(_Message):
+    """The names of the model files that are looked for."""
+
+    protocol: Literal[1] = PROTOCOL
+    names: tuple[FileName, ...] = Field(max_length=MAX_FILES)
+
+
+class FileOffer(_Message):
+    """A file that can be copied."""
+
+    name: FileName
+    size_bytes: int = Field(ge=0)
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class FilesAnswer(_Message):
+    """Those of them that are here."""
+
+    protocol: Literal[1] = PROTOCOL
+    files: tuple[FileOffer, ...] = Field(max_length=MAX_FILES)
 
 
 class BeganLine(_Message):
@@ -190,7 +216,7 @@ def encode_line(line: Line) -> bytes:
     return line.model_dump_json().encode() + b"\n"
 
 
-def encode_body(message: Status | ProposeBody | NewSecret) -> bytes:
+def encode_body(message: BaseModel) -> bytes:
     """A message as the body of a request or an answer."""
     return message.model_dump_json().encode()
 
@@ -216,6 +242,16 @@ def decode_propose(raw: bytes) -> ProposeBody:
 def decode_secret(raw: bytes) -> NewSecret:
     """Raises ProtocolMismatch that names the version or the field."""
     return _decode(NewSecret, raw)
+
+
+def decode_files(raw: bytes) -> FilesBody:
+    """Raises ProtocolMismatch that names the version or the field."""
+    return _decode(FilesBody, raw)
+
+
+def decode_files_answer(raw: bytes) -> FilesAnswer:
+    """Raises ProtocolMismatch that names the version or the field."""
+    return _decode(FilesAnswer, raw)
 
 
 class _Versioned(BaseModel):

@@ -11,7 +11,9 @@ import pytest
 from aiohttp import web
 
 from federation.client import Door, PeerClient, door_name
+from federation.copying import copy_file
 from federation.server import MOST_QUESTIONS, Callbacks, PeerDoor
+from federation.sharing import Shelf
 from federation.trust import Credentials, NodeKey, new_secret
 from federation.wire import ANSWER_BYTES, NewSecret, ProposeBody, Status
 from swarm.chat.completion import Text
@@ -76,6 +78,7 @@ class Side:
     heard: list[tuple[str, Status]] = field(default_factory=list[tuple[str, Status]])
     secrets: list[bytes] = field(default_factory=list[bytes])
     door: PeerDoor | None = None
+    files: dict[str, Path] = field(default_factory=dict[str, Path])
 
     @property
     def port(self) -> int:
@@ -109,7 +112,11 @@ async def listening(one: Side) -> AsyncIterator[Side]:
         one.secrets.append(secret)
 
     callbacks = Callbacks(
-        one.status, lambda node, _, status: one.heard.append((node, status)), renewed, one.workers
+        one.status,
+        lambda node, _, status: one.heard.append((node, status)),
+        renewed,
+        one.workers,
+        Shelf(lambda: one.files),
     )
     context = await asyncio.to_thread(one.credentials.server_context)
     async with PeerDoor(callbacks, context, hosts=["127.0.0.1"], port=0) as one.door:
@@ -252,6 +259,64 @@ async def test_a_new_secret_is_handed_on(here: Side, there: Side) -> None:
     async with listening(there), calling(here) as client:
         await client.hand_secret(there.to(), NewSecret(secret=bytes(range(16))))
     assert there.secrets == [bytes(range(16))]
+
+
+@pytest.fixture
+def model(there: Side, tmp_path: Path) -> Path:
+    """A file that the other side shares."""
+    path = tmp_path / "model.gguf"
+    path.write_bytes(bytes(range(256)) * 8192)
+    there.files[path.name] = path
+    return path
+
+
+async def test_a_model_file_is_copied_whole(here: Side, there: Side, model: Path) -> None:
+    async with listening(there), calling(here) as client:
+        [offer] = await client.files(there.to(), ["model.gguf", "other.gguf"])
+        goal = model.parent / "copies"
+        await copy_file(client, there.to(), offer, goal, moved=int)
+        assert same(goal / "model.gguf", model)
+        assert [path.name for path in goal.iterdir()] == ["model.gguf"]
+
+
+async def test_a_copy_goes_on_where_it_broke_off(here: Side, there: Side, model: Path) -> None:
+    async with listening(there), calling(here) as client:
+        [offer] = await client.files(there.to(), ["model.gguf"])
+        half = model.parent / f"copies/model.gguf.{offer.sha256[:16]}.part"
+        await asyncio.to_thread(begun, half, model)
+        pieces = [piece async for piece in client.file(there.to(), offer.name, offset=1 << 20)]
+        assert sum(map(len, pieces)) == offer.size_bytes - (1 << 20)
+        await copy_file(client, there.to(), offer, half.parent, moved=int)
+        assert same(half.parent / "model.gguf", model)
+
+
+async def test_a_copy_with_another_checksum_is_thrown_away(
+    here: Side, there: Side, model: Path
+) -> None:
+    async with listening(there), calling(here) as client:
+        [offer] = await client.files(there.to(), ["model.gguf"])
+        wrong = offer.model_copy(update={"sha256": "0" * 64})
+        with pytest.raises(ProtocolMismatch, match="checksum"):
+            await copy_file(client, there.to(), wrong, model.parent / "copies", moved=int)
+        assert list((model.parent / "copies").iterdir()) == []
+
+
+async def test_only_what_is_shared_can_be_copied(here: Side, there: Side, model: Path) -> None:
+    async with listening(there), calling(here) as client:
+        for name in ("key.pem", "..%2fthere%2fkey.pem", "../there/key.pem"):
+            with pytest.raises(PeerRefused):
+                [piece async for piece in client.file(there.to(), name, offset=0)]
+        with pytest.raises(ValueError, match="names"):
+            await client.files(there.to(), ["../model.gguf"])
+
+
+def same(one: Path, other: Path) -> bool:
+    return one.read_bytes() == other.read_bytes()
+
+
+def begun(part: Path, whole: Path) -> None:
+    part.parent.mkdir()
+    part.write_bytes(whole.read_bytes()[: 1 << 20])
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
