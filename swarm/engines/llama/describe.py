@@ -7,6 +7,7 @@ import llama_cpp
 from swarm.engines.base import ModelInfo
 from swarm.engines.llama.bindings import Model
 from swarm.engines.llama.options import LlamaOptions
+from swarm.engines.prompts import CONTEXT_TOKENS
 from swarm.errors import ConfigurationError
 from swarm.models.fit import fitting_layers
 
@@ -21,9 +22,6 @@ BITS_PER_VALUE = {
     "q4_0": 4.5,
 }
 """Size of one cached value by type, scales included (ggml's block formats)."""
-
-CONTEXT_TOKENS = 32_768
-"""Context of one sequence where the owner names none: what coding agents ask for."""
 
 CELLS_AT_LEAST = 16_384
 """Cells of the cache where memory allows and the owner names no context: with a small one many
