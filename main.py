@@ -198,10 +198,24 @@ def make_engine(
     from swarm.engines.llama.options import MAX_SEQUENCES, LlamaOptions
     from swarm.engines.process import EngineProcess
 
+    chosen = {**ENGINE_ENVIRONMENT, **environment()}
+    memory_bytes = room.cache_bytes(model.size_bytes, models=models)
+    if model.format == "mlx":
+        from swarm.engines.mlx.outside import mlx_engine
+
+        if settings.gpu_layers is not None or settings.kv != "f16":
+            raise ConfigurationError(f"--gpu-layers and --kv are for GGUF files, not {model.id}")
+        return mlx_engine(
+            model,
+            context_tokens=settings.ctx,
+            memory_bytes=memory_bytes,
+            workers=settings.workers,
+            environment=chosen,
+        )
     options = LlamaOptions(
         path=model.path,
         context_tokens=settings.ctx,
-        memory_bytes=room.cache_bytes(model.size_bytes, models=models),
+        memory_bytes=memory_bytes,
         sequences=max(settings.workers or 0, MAX_SEQUENCES),
         threads=settings.threads or _threads(snapshot, model),
         gpu_layers=settings.gpu_layers,
@@ -210,7 +224,6 @@ def make_engine(
         kv_type=settings.kv,
         flash_attention=settings.flash_attn,
     )
-    chosen = {**ENGINE_ENVIRONMENT, **environment()}
     return EngineProcess(factory=_ENGINE, options=options, name=model.id, environment=chosen)
 
 

@@ -201,7 +201,7 @@ def _add_model_flags(group: Any) -> None:
         "--model",
         action="append",
         metavar="FILE",
-        help="a GGUF file to serve; repeat it for several, the first is the default",
+        help="a GGUF file or MLX folder to serve; repeat it for several, the first is the default",
     )
     group.add_argument(
         "--models", metavar="DIR", help="folder with GGUF files to choose from (default models/)"

@@ -1,6 +1,7 @@
 """Guards around every test: nothing blocks the loop, nothing is left over; markers."""
 
 import asyncio
+import importlib.util
 import inspect
 import os
 import shutil
@@ -18,6 +19,7 @@ OUR_MODULES = ["api", "federation", "hardware", "swarm"]
 # What a test may need beyond the lock: name -> whether it is here.
 NEEDS = {
     "curl": lambda: shutil.which("curl") is not None,
+    "mlx": lambda: importlib.util.find_spec("mlx_lm") is not None,
 }
 
 # multiprocessing keeps these for the whole run once anything used them.

@@ -97,6 +97,21 @@ def test_the_small_model_note_is_for_the_small_model_only() -> None:
     assert "--model FILE" not in screen
 
 
+def test_an_mlx_folder_without_mlx_names_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlx_lm", None)
+    model = LocalModel("folder", Path("folder"), 1, "mlx")
+    with pytest.raises(ConfigurationError, match="make setup MLX=yes"):
+        main.make_engine(read_settings([]), SNAPSHOT, model, ROOM, models=1)
+
+
+def test_what_mlx_models_have_not_is_refused() -> None:
+    model = LocalModel("folder", Path("folder"), 1, "mlx")
+    with pytest.raises(ConfigurationError, match="--kv are for GGUF files"):
+        main.make_engine(read_settings(["--kv", "q8_0"]), SNAPSHOT, model, ROOM, models=1)
+
+
 @pytest.mark.parametrize(
     ("host", "name"), [("127.0.0.1", "127.0.0.1"), ("127.0.0.9", "127.0.0.9"), ("::1", "[::1]")]
 )

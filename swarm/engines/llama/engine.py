@@ -27,11 +27,11 @@ from swarm.engines.llama.options import LlamaOptions
 from swarm.engines.llama.sampler import Sampler
 from swarm.engines.llama.schedule import Shares, prompt_shares, stream_shares
 from swarm.engines.llama.sequence import Request, Sequence
-from swarm.engines.llama.slots import token_array
 from swarm.engines.pace import Pace
 from swarm.engines.prompts import checked_tokens
 from swarm.engines.sampling import with_defaults
 from swarm.engines.text import TextStream
+from swarm.engines.tokens import token_array
 from swarm.errors import GenerationFailed, ModelLoadFailed
 from swarm.types import FinishReason, Prompt
 
