@@ -21,17 +21,19 @@ from swarm.errors import ConfigurationError, SwarmError
 from swarm.models.fit import Room, room_for_models
 from swarm.models.local import (
     BUNDLED_ID,
+    AnyModel,
     LocalModel,
     bundled_model,
     largest_that_fits,
     named_model,
     scan_models,
+    upstream_models,
 )
 
 if TYPE_CHECKING:
     from api.server import ClientServer
     from hardware.snapshot import Snapshot
-    from swarm.engines.process import EngineProcess
+    from swarm.engines.others import AnyEngine
     from swarm.pool import Pool
 
 logger = logging.getLogger("swarm")
@@ -52,7 +54,7 @@ _TINY_BYTES = 64 << 20
 class Plan:
     """What this node will serve: the first model is the default; why, in words."""
 
-    models: tuple[LocalModel, ...]
+    models: tuple[AnyModel, ...]
     reason: str
 
 
@@ -77,6 +79,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def choose(settings: Settings, snapshot: "Snapshot", room: Room) -> Plan:
     """The models to serve; asks the person only on a terminal and without `--auto`."""
+    if settings.engine:
+        return Plan(
+            upstream_models(settings.engine, settings.model), f"served by {settings.engine}"
+        )
     if settings.model:
         models = tuple(named_model(name) for name in settings.model)
         ids = [model.id for model in models]
@@ -160,7 +166,7 @@ async def _serve_until_signal(
     plan: Plan,
     pool: "Pool",
     server: "ClientServer",
-    engines: "list[EngineProcess]",
+    engines: "list[AnyEngine]",
 ) -> None:
     signals = _Signals()
     base_url = f"http://{_in_url(settings.host)}:{settings.port}/v1"
@@ -183,7 +189,7 @@ async def _serve_until_signal(
         await pool.aclose()
 
 
-async def _load(settings: Settings, engines: "list[EngineProcess]", base_url: str) -> None:
+async def _load(settings: Settings, engines: "list[AnyEngine]", base_url: str) -> None:
     from api.welcome import connect_lines
 
     for engine in engines:
@@ -192,26 +198,17 @@ async def _load(settings: Settings, engines: "list[EngineProcess]", base_url: st
 
 
 def make_engine(
-    settings: Settings, snapshot: "Snapshot", model: LocalModel, room: Room, *, models: int
-) -> "EngineProcess":
+    settings: Settings, snapshot: "Snapshot", model: AnyModel, room: Room, *, models: int
+) -> "AnyEngine":
     """The engine of one of so many models, not yet started."""
     from swarm.engines.llama.options import MAX_SEQUENCES, LlamaOptions
+    from swarm.engines.others import other_engine
     from swarm.engines.process import EngineProcess
 
     chosen = {**ENGINE_ENVIRONMENT, **environment()}
     memory_bytes = room.cache_bytes(model.size_bytes, models=models)
-    if model.format == "mlx":
-        from swarm.engines.mlx.outside import mlx_engine
-
-        if settings.gpu_layers is not None or settings.kv != "f16":
-            raise ConfigurationError(f"--gpu-layers and --kv are for GGUF files, not {model.id}")
-        return mlx_engine(
-            model,
-            context_tokens=settings.ctx,
-            memory_bytes=memory_bytes,
-            workers=settings.workers,
-            environment=chosen,
-        )
+    if model.format != "gguf":
+        return other_engine(model, settings, memory_bytes, chosen)
     options = LlamaOptions(
         path=model.path,
         context_tokens=settings.ctx,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeAlias
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -42,6 +42,8 @@ _INSTEAD = {
     "--n-ctx": "--ctx",
     "--n-threads": "--threads",
     "--cache-type-k": "--kv",
+    "--base-url": "--engine",
+    "--upstream": "--engine",
     "--model-path": "--model",
     "--models-dir": "--models",
     "--model-dir": "--models",
@@ -66,6 +68,8 @@ class Settings(BaseSettings):
     port: int = Field(17615, ge=1, le=65535)
     model: Annotated[tuple[str, ...], NoDecode] = ()
     models: Path = Path("models")
+    engine: str | None = None
+    engine_key: SecretStr | None = None
     ctx: int | None = Field(None, ge=256)
     gpu_layers: int | None = Field(None, ge=-1)
     workers: int | None = Field(None, ge=1, le=64)
@@ -205,6 +209,12 @@ def _add_model_flags(group: Any) -> None:
     )
     group.add_argument(
         "--models", metavar="DIR", help="folder with GGUF files to choose from (default models/)"
+    )
+    group.add_argument(
+        "--engine",
+        metavar="URL",
+        help="an OpenAI-compatible server that runs the model, such as http://host:port/v1 "
+        f"(its key: {ENVIRONMENT_PREFIX}ENGINE_KEY)",
     )
     group.add_argument("--ctx", metavar="N", help="context of one conversation, in tokens")
     group.add_argument(

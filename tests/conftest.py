@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -17,8 +18,10 @@ from blockbuster import blockbuster_ctx
 OUR_MODULES = ["api", "federation", "hardware", "swarm"]
 
 # What a test may need beyond the lock: name -> whether it is here.
+LLAMA_SERVER = Path(__file__).parent.parent / "build" / "llama" / "bin" / "llama-server"
 NEEDS = {
     "curl": lambda: shutil.which("curl") is not None,
+    "llama-server": LLAMA_SERVER.exists,
     "mlx": lambda: importlib.util.find_spec("mlx_lm") is not None,
 }
 

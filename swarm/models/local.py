@@ -1,11 +1,11 @@
-"""Model files on this machine: the bundled one, a named one, those of a folder."""
+"""The models that a node can serve: the bundled one, named ones, those of a folder, upstream's."""
 
 import glob
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from swarm.errors import ConfigurationError
 
@@ -35,6 +35,27 @@ class LocalModel:
     def fits(self, memory_bytes: int) -> bool:
         """Whether weights and a working context fit into that much memory."""
         return self.size_bytes + WORKING_BYTES <= memory_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamModel:
+    """A model that another server runs: its id for clients, and `wanted`, the server's, if said."""
+
+    id: str
+    url: str
+    wanted: str | None = None
+    size_bytes: int = 0
+    format: Literal["upstream"] = "upstream"
+
+
+AnyModel: TypeAlias = LocalModel | UpstreamModel
+
+
+def upstream_models(url: str, names: Sequence[str]) -> tuple[UpstreamModel, ...]:
+    """The models of an `--engine` address: those that are named, else the first it lists."""
+    if not names:
+        return (UpstreamModel("upstream", url),)
+    return tuple(UpstreamModel(name, url, name) for name in dict.fromkeys(names))
 
 
 def bundled_model() -> LocalModel:
