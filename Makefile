@@ -3,19 +3,21 @@
 #   make test       install everything, then check and test
 #   make setup      only .venv, with everything, and the engine
 #   ENGINE=cpu|cuda|metal|hip|vulkan   another engine than the one setup chooses
+#   MLX=yes|no      with or without the MLX engine; by itself only on Apple Silicon
 #   ARGS="..."      more flags for main.py
 PYTHON ?= python3
 ENGINE ?= auto
+MLX ?= auto
 ARGS ?=
 
 .PHONY: run setup check test clean
 
 run:
-	@$(PYTHON) scripts/setup.py --runtime --engine $(ENGINE)
+	@$(PYTHON) scripts/setup.py --runtime --engine $(ENGINE) --mlx $(MLX)
 	@exec .venv/bin/python main.py --auto $(ARGS)
 
 setup:
-	@$(PYTHON) scripts/setup.py --engine $(ENGINE)
+	@$(PYTHON) scripts/setup.py --engine $(ENGINE) --mlx $(MLX)
 
 check: setup
 	@.venv/bin/python -m scripts.check

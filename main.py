@@ -22,17 +22,19 @@ from swarm.errors import ConfigurationError, SwarmError
 from swarm.models.fit import Room, room_for_models
 from swarm.models.local import (
     BUNDLED_ID,
+    AnyModel,
     LocalModel,
     bundled_model,
     largest_that_fits,
     named_model,
     scan_models,
+    upstream_models,
 )
 
 if TYPE_CHECKING:
     from api.server import ClientServer
     from hardware.snapshot import Snapshot
-    from swarm.engines.process import EngineProcess
+    from swarm.engines.others import AnyEngine
     from swarm.pool import Pool
 
 logger = logging.getLogger("swarm")
@@ -55,7 +57,7 @@ _TINY_BYTES = 64 << 20
 class Plan:
     """What this node will serve: the first model is the default; why, in words."""
 
-    models: tuple[LocalModel, ...]
+    models: tuple[AnyModel, ...]
     reason: str
 
 
@@ -88,6 +90,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def choose(settings: Settings, snapshot: "Snapshot", room: Room) -> Plan:
     """The models to serve; asks the person only on a terminal and without `--auto`."""
+    if settings.engine:
+        return Plan(
+            upstream_models(settings.engine, settings.model), f"served by {settings.engine}"
+        )
     if settings.model:
         models = tuple(named_model(name) for name in settings.model)
         ids = [model.id for model in models]
@@ -167,7 +173,7 @@ async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room
                     pool,
                     version=VERSION,
                     hardware=summary(snapshot)[0],
-                    files={model.path.name: model.path for model in plan.models},
+                    files={m.path.name: m.path for m in plan.models if isinstance(m, LocalModel)},
                     say=partial(_say, settings),
                 )
                 await stack.enter_async_context(federation)
@@ -189,7 +195,7 @@ async def _serve_until_signal(
     plan: Plan,
     pool: "Pool",
     server: "ClientServer",
-    engines: "list[EngineProcess]",
+    engines: "list[AnyEngine]",
 ) -> None:
     from api.signals import Signals
     from api.welcome import peer_lines
@@ -219,7 +225,7 @@ async def _serve_until_signal(
         await pool.aclose()
 
 
-async def _load(settings: Settings, engines: "list[EngineProcess]", base_url: str) -> None:
+async def _load(settings: Settings, engines: "list[AnyEngine]", base_url: str) -> None:
     from api.welcome import connect_lines
 
     for engine in engines:
@@ -228,16 +234,21 @@ async def _load(settings: Settings, engines: "list[EngineProcess]", base_url: st
 
 
 def make_engine(
-    settings: Settings, snapshot: "Snapshot", model: LocalModel, room: Room, *, models: int
-) -> "EngineProcess":
+    settings: Settings, snapshot: "Snapshot", model: AnyModel, room: Room, *, models: int
+) -> "AnyEngine":
     """The engine of one of so many models, not yet started."""
     from swarm.engines.llama.options import MAX_SEQUENCES, LlamaOptions
+    from swarm.engines.others import other_engine
     from swarm.engines.process import EngineProcess
 
+    chosen = {**ENGINE_ENVIRONMENT, **environment()}
+    memory_bytes = room.cache_bytes(model.size_bytes, models=models)
+    if model.format != "gguf":
+        return other_engine(model, settings, memory_bytes, chosen)
     options = LlamaOptions(
         path=model.path,
         context_tokens=settings.ctx,
-        memory_bytes=room.cache_bytes(model.size_bytes, models=models),
+        memory_bytes=memory_bytes,
         sequences=max(settings.workers or 0, MAX_SEQUENCES),
         threads=settings.threads or _threads(snapshot, model),
         gpu_layers=settings.gpu_layers,
@@ -246,7 +257,6 @@ def make_engine(
         kv_type=settings.kv,
         flash_attention=settings.flash_attn,
     )
-    chosen = {**ENGINE_ENVIRONMENT, **environment()}
     return EngineProcess(factory=_ENGINE, options=options, name=model.id, environment=chosen)
 
 

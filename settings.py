@@ -46,6 +46,8 @@ _INSTEAD = {
     "--n-ctx": "--ctx",
     "--n-threads": "--threads",
     "--cache-type-k": "--kv",
+    "--base-url": "--engine",
+    "--upstream": "--engine",
     "--model-path": "--model",
     "--models-dir": "--models",
     "--model-dir": "--models",
@@ -87,6 +89,8 @@ class Settings(BaseSettings):
     port: int = Field(17615, ge=1, le=65535)
     model: Annotated[tuple[str, ...], NoDecode] = ()
     models: Path = Path("models")
+    engine: str | None = None
+    engine_key: SecretStr | None = None
     ctx: int | None = Field(None, ge=256)
     gpu_layers: int | None = Field(None, ge=-1)
     workers: int | None = Field(None, ge=1, le=64)
@@ -248,10 +252,16 @@ def _add_model_flags(group: Any) -> None:
         "--model",
         action="append",
         metavar="FILE",
-        help="a GGUF file to serve; repeat it for several, the first is the default",
+        help="a GGUF file or MLX folder to serve; repeat it for several, the first is the default",
     )
     group.add_argument(
         "--models", metavar="DIR", help="folder with GGUF files to choose from (default models/)"
+    )
+    group.add_argument(
+        "--engine",
+        metavar="URL",
+        help="an OpenAI-compatible server that runs the model, such as http://host:port/v1 "
+        f"(its key: {ENVIRONMENT_PREFIX}ENGINE_KEY)",
     )
     group.add_argument("--ctx", metavar="N", help="context of one conversation, in tokens")
     group.add_argument(

@@ -8,7 +8,6 @@ built and which instruction sets it needs.
 import argparse
 import ctypes.util
 import hashlib
-import importlib.util
 import json
 import os
 import platform
@@ -33,7 +32,6 @@ from scripts.engine_choice import (
     ImpossibleEngine,
     choose,
     cmake_command,
-    extras,
     facts_of,
 )
 
@@ -81,8 +79,6 @@ def main() -> int:
     try:
         facts = gather(detect(os.environ))
         build(facts, wanted)
-        for extra in extras(facts):
-            install_extra(extra)
     except (ImpossibleEngine, BuildFailed) as error:
         print(f"engine: {error}", file=sys.stderr)
         return 1
@@ -112,15 +108,6 @@ def gather(snapshot: Snapshot) -> Facts:
     toolkits = find_toolkits(os.environ, platform.system())
     drivers = any(Path("/dev/dri").glob("renderD*")) or ctypes.util.find_library("vulkan-1")
     return facts_of(snapshot, toolkits, vulkan_driver=bool(drivers))
-
-
-def install_extra(name: str) -> None:
-    """Another engine's packages, from their own lock, unless they are here."""
-    if importlib.util.find_spec(name) is not None:
-        return
-    print(f"engine: installing {name}", flush=True)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes"]
-    _run([*pip, "-r", str(ROOT / "requirements" / f"{name}.lock")])
 
 
 def fetch() -> Path:

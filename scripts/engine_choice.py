@@ -125,11 +125,6 @@ def cmake_command(system: str, python: str, found: Mapping[str, str]) -> list[st
     return [found["cmake"]]
 
 
-def extras(facts: Facts) -> tuple[str, ...]:
-    """Engines beside llama.cpp that are at home here: MLX on Apple's own chips."""
-    return ("mlx",) if (facts.system, facts.machine) == ("Darwin", "arm64") else ()
-
-
 def _best(devices: list[Accelerator]) -> Accelerator:
     """The largest that has memory of its own, otherwise the largest."""
     return max(devices, key=lambda each: (not each.unified, each.memory_total_bytes))

@@ -1,6 +1,7 @@
 """Makes `.venv` from the lock and builds the engine: all that a bare machine needs.
 
     python scripts/setup.py [--runtime] [--engine auto|cpu|cuda|metal|hip|vulkan]
+        [--mlx auto|yes|no]
 
 Needs Python 3.11 or newer and a C++ compiler. What already stands is left alone.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
+import platform
 import subprocess
 import sys
 import venv
@@ -18,13 +20,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "installed-lock"
-LOCKS = {"runtime": ROOT / "requirements/runtime.lock", "dev": ROOT / "requirements/dev.lock"}
+LOCKS = {group: ROOT / f"requirements/{group}.lock" for group in ("runtime", "dev", "mlx")}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runtime", action="store_true", help="without tools for tests and checks")
     parser.add_argument("--engine", default="auto")
+    parser.add_argument("--mlx", default="auto", choices=("auto", "yes", "no"))
     options = parser.parse_args()
     problem = missing()
     if problem:
@@ -32,6 +35,8 @@ def main() -> int:
         return 1
     make_venv()
     install("runtime" if options.runtime else "dev")
+    if wants_mlx(options.mlx, platform.system(), platform.machine()):
+        install("mlx")
     build = [str(python()), "-m", "scripts.build_engine", "--engine", options.engine]
     return subprocess.call(build, cwd=ROOT)
 
@@ -53,18 +58,29 @@ def make_venv() -> None:
     venv.create(VENV, with_pip=True, clear=True)
 
 
+def wants_mlx(choice: str, system: str, machine: str) -> bool:
+    """Whether the MLX engine is installed too: by itself only where it has a GPU to use."""
+    return choice == "yes" or (choice == "auto" and (system, machine) == ("Darwin", "arm64"))
+
+
 def install(group: str) -> None:
     """Everything in the group's lock, unless it is installed already."""
-    wanted = fingerprint(group)
-    installed = STAMP.read_text().split() if STAMP.exists() else []
-    if wanted in installed:
+    installed = dict(line.split() for line in _stamp_lines())
+    if installed.get(group) == fingerprint(group):
         return
     print(f"setup: installing {LOCKS[group].name}", flush=True)
     pip = [str(python()), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     subprocess.check_call([*pip, "--require-hashes", "-r", str(LOCKS[group])], cwd=ROOT)
     # The dev lock holds all of the runtime's.
-    groups = ["runtime", "dev"] if group == "dev" else [group]
-    STAMP.write_text("\n".join(fingerprint(each) for each in groups))
+    for each in ("runtime", "dev") if group == "dev" else (group,):
+        installed[each] = fingerprint(each)
+    STAMP.write_text("".join(f"{name} {digest}\n" for name, digest in installed.items()))
+
+
+def _stamp_lines() -> list[str]:
+    """Of each installed group its name and fingerprint."""
+    lines = STAMP.read_text().splitlines() if STAMP.exists() else []
+    return [line for line in lines if len(line.split()) == 2]
 
 
 def fingerprint(group: str) -> str:

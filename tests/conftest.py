@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import importlib.util
 import inspect
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -46,11 +48,14 @@ def _runs(*command: str) -> bool:
 
 
 # What a test may need beyond the lock: name -> whether it is here.
+LLAMA_SERVER = Path(__file__).parent.parent / "build" / "llama" / "bin" / "llama-server"
 NEEDS = {
     "curl": lambda: shutil.which("curl") is not None,
     "openssl": lambda: shutil.which("openssl") is not None,
     "namespaces": lambda: _runs("sh", "-ec", _NAMESPACES),
     "nftables": lambda: _runs("unshare", "--net", "sh", "-ec", _NFTABLES),
+    "llama-server": LLAMA_SERVER.exists,
+    "mlx": lambda: importlib.util.find_spec("mlx_lm") is not None,
 }
 MEANS = {"namespaces": "Linux, root and iproute2", "nftables": "Linux, root and nftables"}
 

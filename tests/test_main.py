@@ -126,6 +126,44 @@ def test_the_small_model_note_is_for_the_small_model_only() -> None:
     assert "--model FILE" not in screen
 
 
+def test_an_mlx_folder_without_mlx_names_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlx_lm", None)
+    model = LocalModel("folder", Path("folder"), 1, "mlx")
+    with pytest.raises(ConfigurationError, match="make setup MLX=yes"):
+        main.make_engine(read_settings([]), SNAPSHOT, model, ROOM, models=1)
+
+
+def test_an_engine_address_serves_what_is_named_and_nothing_of_the_folder() -> None:
+    settings = read_settings(["--engine", "http://h:1/v1", "--model", "a/b", "--model", "c"])
+    plan = main.choose(settings, SNAPSHOT, ROOM)
+    assert [model.id for model in plan.models] == ["a/b", "c"]
+    assert plan.reason == "served by http://h:1/v1"
+    unnamed = main.choose(read_settings(["--engine", "http://h:1/v1"]), SNAPSHOT, ROOM)
+    assert [model.id for model in unnamed.models] == ["upstream"]
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("h:1", "an address such as http://host:port/v1"),
+        ("http://name:secret@h/v1", "SWARM_ENGINE_KEY"),
+    ],
+)
+def test_an_engine_address_that_cannot_be_used_is_refused(address: str, said: str) -> None:
+    plan = main.choose(read_settings(["--engine", address]), SNAPSHOT, ROOM)
+    with pytest.raises(ConfigurationError, match=said) as refused:
+        main.make_engine(read_settings([]), SNAPSHOT, plan.models[0], ROOM, models=1)
+    assert "secret" not in str(refused.value)
+
+
+def test_what_mlx_models_have_not_is_refused() -> None:
+    model = LocalModel("folder", Path("folder"), 1, "mlx")
+    with pytest.raises(ConfigurationError, match="--kv are for GGUF files, not for folder"):
+        main.make_engine(read_settings(["--kv", "q8_0"]), SNAPSHOT, model, ROOM, models=1)
+
+
 @pytest.mark.parametrize(
     ("host", "name"), [("127.0.0.1", "127.0.0.1"), ("127.0.0.9", "127.0.0.9"), ("::1", "[::1]")]
 )

@@ -1,10 +1,11 @@
-"""Model files on this machine: the bundled one, a named one, those of a folder."""
+"""The models that a node can serve: the bundled one, named ones, those of a folder, upstream's."""
 
 import glob
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from swarm.errors import ConfigurationError
 
@@ -21,15 +22,40 @@ _FIRST_PART = re.compile(r"-00001(-of-\d{5})$")
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A GGUF file, or the first of several parts; its id for clients is the file's stem."""
+    """A GGUF file, or the first of several parts, or an MLX folder.
+
+    Its id for clients is the file's stem, or the folder's name.
+    """
 
     id: str
     path: Path
     size_bytes: int
+    format: Literal["gguf", "mlx"] = "gguf"
 
     def fits(self, memory_bytes: int) -> bool:
         """Whether weights and a working context fit into that much memory."""
         return self.size_bytes + WORKING_BYTES <= memory_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamModel:
+    """A model that another server runs: its id for clients, and `wanted`, the server's, if said."""
+
+    id: str
+    url: str
+    wanted: str | None = None
+    size_bytes: int = 0
+    format: Literal["upstream"] = "upstream"
+
+
+AnyModel: TypeAlias = LocalModel | UpstreamModel
+
+
+def upstream_models(url: str, names: Sequence[str]) -> tuple[UpstreamModel, ...]:
+    """The models of an `--engine` address: those that are named, else the first it lists."""
+    if not names:
+        return (UpstreamModel("upstream", url),)
+    return tuple(UpstreamModel(name, url, name) for name in dict.fromkeys(names))
 
 
 def bundled_model() -> LocalModel:
@@ -42,6 +68,8 @@ def named_model(name: str) -> LocalModel:
     if name == BUNDLED_ID:
         return bundled_model()
     path = Path(name).expanduser()
+    if path.is_dir():
+        return _described_folder(path.resolve())
     if not path.is_file():
         raise ConfigurationError(_not_a_file(name))
     return _described(path)
@@ -79,6 +107,17 @@ def _described(path: Path) -> LocalModel:
         return LocalModel(path.stem, path.resolve(), _size_bytes(path))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _described_folder(path: Path) -> LocalModel:
+    weights = list(path.glob("model*.safetensors"))
+    if not weights or not (path / "config.json").is_file():
+        raise ConfigurationError(
+            f"{path} is a folder, but not an MLX model: that has config.json, tokenizer.json and "
+            "model.safetensors; --models DIR looks for GGUF files in a folder"
+        )
+    size_bytes = sum(file.stat().st_size for file in weights)
+    return LocalModel(path.name, path, size_bytes, "mlx")
 
 
 def _size_bytes(path: Path) -> int:

@@ -9,7 +9,6 @@ from scripts.engine_choice import (
     ImpossibleEngine,
     choose,
     cmake_command,
-    extras,
     facts_of,
 )
 from tests.hardware.recorded import Machine, machines
@@ -172,9 +171,3 @@ def test_termux_builds_with_its_own_tools_and_says_which_it_lacks() -> None:
     assert cmake_command("Android", "/py", found) == ["/usr/bin/cmake"]
     with pytest.raises(ImpossibleEngine, match=r"no ninja, clang: pkg install clang cmake ninja"):
         cmake_command("Android", "/py", {"cmake": "/usr/bin/cmake"})
-
-
-def test_mlx_is_added_on_apples_own_chips_only() -> None:
-    assert extras(facts(system="Darwin", machine="arm64")) == ("mlx",)
-    assert extras(facts(system="Darwin", machine="x86_64")) == ()
-    assert extras(facts()) == ()

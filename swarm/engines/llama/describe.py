@@ -1,6 +1,5 @@
 """What a loaded GGUF file says of itself, and how large a cache it gets."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import llama_cpp
@@ -8,6 +7,8 @@ import llama_cpp
 from swarm.engines.base import ModelInfo
 from swarm.engines.llama.bindings import Model
 from swarm.engines.llama.options import LlamaOptions
+from swarm.engines.prompts import CONTEXT_TOKENS
+from swarm.engines.sampling import DEFAULTS
 from swarm.errors import ConfigurationError
 from swarm.models.fit import fitting_layers
 
@@ -23,22 +24,9 @@ BITS_PER_VALUE = {
 }
 """Size of one cached value by type, scales included (ggml's block formats)."""
 
-CONTEXT_TOKENS = 32_768
-"""Context of one sequence where the owner names none: what coding agents ask for."""
-
 CELLS_AT_LEAST = 16_384
 """Cells of the cache where memory allows and the owner names no context: with a small one many
 streams find room. The owner's context is the whole cache, for it is what memory goes to."""
-
-DEFAULTS: Mapping[str, float] = {
-    "temperature": 0.8,
-    "top_p": 0.95,
-    "top_k": 40,
-    "min_p": 0.05,
-    "typical_p": 1.0,
-    "repetition_penalty": 1.0,
-}
-"""llama.cpp's own sampling, for what neither the request nor the model's file says."""
 
 SAMPLING_KEYS = {
     "temp": "temperature",

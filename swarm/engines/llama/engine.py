@@ -24,12 +24,15 @@ from swarm.engines.llama.cache import Cache
 from swarm.engines.llama.context import Context, Interrupted, NoRoom
 from swarm.engines.llama.describe import describe, layers_on_gpu, size_of_cache
 from swarm.engines.llama.options import LlamaOptions
-from swarm.engines.llama.sampler import Sampler, with_defaults
-from swarm.engines.llama.schedule import Pace, Shares, prompt_shares, stream_shares
+from swarm.engines.llama.sampler import Sampler
+from swarm.engines.llama.schedule import Shares, prompt_shares, stream_shares
 from swarm.engines.llama.sequence import Request, Sequence
-from swarm.engines.llama.slots import token_array
+from swarm.engines.pace import Pace
+from swarm.engines.prompts import checked_tokens
+from swarm.engines.sampling import with_defaults
 from swarm.engines.text import TextStream
-from swarm.errors import ContextOverflow, GenerationFailed, InvalidRequest, ModelLoadFailed
+from swarm.engines.tokens import token_array
+from swarm.errors import GenerationFailed, ModelLoadFailed
 from swarm.types import FinishReason, Prompt
 
 log = logging.getLogger(__name__)
@@ -97,7 +100,7 @@ class LlamaEngine:
         return self._model.vocabulary.tokenize(text)
 
     def submit(self, request_id: int, prompt: Prompt) -> Accepted:
-        tokens = token_array(self._checked(prompt))
+        tokens = token_array(checked_tokens(prompt, self._info, self.tokenize))
         request = Request(request_id, prompt, tokens)
         request.sequences = [self._sequence(request, index) for index in range(prompt.n)]
         self._requests[request_id] = request
@@ -138,22 +141,6 @@ class LlamaEngine:
     @property
     def busy(self) -> bool:
         return bool(self._requests)
-
-    def _checked(self, prompt: Prompt) -> list[int]:
-        if not 1 <= prompt.n <= self._options.sequences:
-            raise InvalidRequest(
-                f"n is {prompt.n}; this node generates 1 to {self._options.sequences} at once",
-                param="n",
-            )
-        text = prompt.text
-        tokens = self.tokenize(text) if isinstance(text, str) else list(text)
-        if not tokens:
-            raise InvalidRequest("the prompt is empty; it needs at least one token")
-        if not all(0 <= token < self._info.vocabulary for token in tokens):
-            raise InvalidRequest(f"token ids of this model are 0 to {self._info.vocabulary - 1}")
-        if len(tokens) >= self._info.context_tokens:
-            raise ContextOverflow(len(tokens), self._info.context_tokens)
-        return tokens
 
     def _sequence(self, request: Request, index: int) -> Sequence:
         params = with_defaults(request.prompt.sampling, self._info.sampling)

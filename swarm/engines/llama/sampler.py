@@ -2,9 +2,7 @@
 
 import ctypes
 import secrets
-from collections.abc import Mapping
 from collections.abc import Sequence as Tokens
-from dataclasses import replace
 from typing import Any
 
 import llama_cpp
@@ -12,22 +10,9 @@ import numpy as np
 
 from swarm.engines.llama.bindings import Vocabulary
 from swarm.engines.llama.context import Context
+from swarm.engines.sampling import PRESENCE_WINDOW, REPETITION_WINDOW
 from swarm.errors import InvalidRequest
 from swarm.types import SamplingParams, TokenLogprob
-
-REPETITION_WINDOW = 64
-"""Tokens, prompt included, that the repetition penalty looks back on (llama.cpp's default)."""
-
-PRESENCE_WINDOW = 4096
-"""Generated tokens that the presence and frequency penalties look back on."""
-
-
-def with_defaults(params: SamplingParams, model: Mapping[str, float]) -> SamplingParams:
-    """Fill what the request left open from the model's values, which are complete."""
-    missing = {name: value for name, value in model.items() if getattr(params, name) is None}
-    if "top_k" in missing:
-        missing["top_k"] = int(missing["top_k"])
-    return replace(params, **missing)  # pyright: ignore[reportArgumentType]
 
 
 class Sampler:

@@ -34,6 +34,20 @@ def test_a_name_that_is_no_file_is_told_what_works(name: str, said: str) -> None
         named_model(name)
 
 
+def test_a_folder_with_config_and_weights_is_an_mlx_model(tmp_path: Path) -> None:
+    folder = write(tmp_path / "Llama-4bit" / "config.json").parent
+    for part in ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"):
+        write(folder / part, size=300)
+    model = named_model(str(folder))
+    assert (model.id, model.size_bytes, model.format) == ("Llama-4bit", 600, "mlx")
+
+
+def test_another_folder_is_told_what_an_mlx_model_has(tmp_path: Path) -> None:
+    write(tmp_path / "config.json")
+    with pytest.raises(ConfigurationError, match="not an MLX model"):
+        named_model(str(tmp_path))
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="not a GGUF file"):
         named_model(str(write(tmp_path / "a.gguf", magic=b"PK")))

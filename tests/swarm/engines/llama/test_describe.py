@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from swarm.engines.llama.describe import CELLS_AT_LEAST, CONTEXT_TOKENS, fit_cache
+from swarm.engines.llama.describe import CELLS_AT_LEAST, fit_cache
 from swarm.engines.llama.options import LlamaOptions
+from swarm.engines.prompts import CONTEXT_TOKENS
 from swarm.errors import ConfigurationError
 
 

@@ -1,11 +1,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.engines.llama.schedule import Pace, prompt_shares, stream_shares
+from swarm.engines.llama.schedule import prompt_shares, stream_shares
 
 
 @dataclass(eq=False)
@@ -55,17 +54,6 @@ def test_prompts_of_one_length_finish_one_after_the_other():
 
 def test_streams_take_nothing_of_the_chunk():
     assert plan([Waiting(1, decoding=True)]) == []
-
-
-@pytest.mark.parametrize(
-    ("tokens", "seconds", "chunk"),
-    [(512, 0.1, 512), (512, 2.0, 256), (512, 60.0, 64), (8, 9.0, 128)],
-)
-def test_a_chunk_takes_no_longer_than_the_pause(tokens, seconds, chunk):
-    pace = Pace(most_tokens=512, pause_s=1.0)
-    assert pace.chunk_tokens() == 128
-    pace.note(tokens, seconds)
-    assert pace.chunk_tokens() == chunk
 
 
 @given(st.lists(st.integers(1, 2_000), max_size=40), st.integers(16, 512))

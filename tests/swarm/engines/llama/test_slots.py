@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.engines.llama.slots import Slot, SlotTable, common_prefix, token_array
+from swarm.engines.llama.slots import Slot, SlotTable
+from swarm.engines.tokens import common_prefix, token_array
 
 TOKENS = st.lists(st.integers(0, 3), max_size=12)
 

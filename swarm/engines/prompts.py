@@ -1,0 +1,34 @@
+"""How long prompts may be, and whether an engine can run one, before anything is computed."""
+
+from collections.abc import Callable, Sequence
+
+from swarm.engines.base import ModelInfo
+from swarm.errors import ContextOverflow, InvalidRequest
+from swarm.types import Prompt
+
+CONTEXT_TOKENS = 32_768
+"""Context of one sequence where the owner names none: what coding agents ask for."""
+
+
+def checked_tokens(
+    prompt: Prompt, info: ModelInfo, tokenize: Callable[[str], list[int]]
+) -> list[int]:
+    """The prompt's token ids. Raises InvalidRequest, or ContextOverflow with the figures."""
+    text = prompt.text
+    tokens = tokenize(text) if isinstance(text, str) else list(text)
+    check_prompt(tokens, prompt.n, info)
+    return tokens
+
+
+def check_prompt(tokens: Sequence[int], n: int, info: ModelInfo) -> None:
+    """Raise InvalidRequest, or ContextOverflow with the figures, for what cannot be generated."""
+    if not 1 <= n <= info.max_sequences:
+        raise InvalidRequest(
+            f"n is {n}; this node generates 1 to {info.max_sequences} at once", param="n"
+        )
+    if not tokens:
+        raise InvalidRequest("the prompt is empty; it needs at least one token")
+    if not all(0 <= token < info.vocabulary for token in tokens):
+        raise InvalidRequest(f"token ids of this model are 0 to {info.vocabulary - 1}")
+    if len(tokens) >= info.context_tokens:
+        raise ContextOverflow(len(tokens), info.context_tokens)

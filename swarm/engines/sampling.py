@@ -1,0 +1,30 @@
+"""What every engine fills in where a request leaves its sampling open."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from swarm.types import SamplingParams
+
+DEFAULTS: Mapping[str, float] = {
+    "temperature": 0.8,
+    "top_p": 0.95,
+    "top_k": 40,
+    "min_p": 0.05,
+    "typical_p": 1.0,
+    "repetition_penalty": 1.0,
+}
+"""llama.cpp's own defaults, for what neither the request nor the model's file says."""
+
+REPETITION_WINDOW = 64
+"""Tokens, prompt included, that the repetition penalty looks back on (llama.cpp's default)."""
+
+PRESENCE_WINDOW = 4096
+"""Generated tokens that the presence and frequency penalties look back on."""
+
+
+def with_defaults(params: SamplingParams, model: Mapping[str, float]) -> SamplingParams:
+    """Fill what the request left open from the model's values, which are complete."""
+    missing = {name: value for name, value in model.items() if getattr(params, name) is None}
+    if "top_k" in missing:
+        missing["top_k"] = int(missing["top_k"])
+    return replace(params, **missing)  # pyright: ignore[reportArgumentType]

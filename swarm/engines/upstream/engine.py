@@ -1,0 +1,317 @@
+"""An upstream server as an Engine: each generation is one request or several, read as they stream.
+
+The only module beneath the doors that speaks HTTP. Closing a connection cancels what runs there.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import replace
+from typing import Any, Self, TypeAlias
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from swarm.engines.base import Accepted, EngineLoad, Event, Finished, ModelInfo
+from swarm.engines.prompts import check_prompt
+from swarm.engines.upstream.asking import Ask, asks, is_chat, probe
+from swarm.engines.upstream.hearing import Course, Hearing, Lines, refusal
+from swarm.engines.upstream.server import Server, read_server
+from swarm.errors import (
+    ConfigurationError,
+    ContextOverflow,
+    EngineLost,
+    EngineNotReady,
+    InvalidRequest,
+    SwarmError,
+)
+from swarm.types import Prompt
+
+log = logging.getLogger(__name__)
+
+CONNECT_S = 5.0
+SILENCE_S = 600.0
+"""How long a server may say nothing: a long prompt is read before the first word comes."""
+
+LOADING_S = 600.0
+"""How long to wait at the start for a server that says that it is loading its model."""
+
+LETTERS_A_TOKEN = 4
+"""For the length of a prompt that nobody here can count: a guess, for figures only."""
+
+_MOST_ANSWER_BYTES, _MOST_ERROR_BYTES = 64 << 20, 64 << 10
+
+_Item: TypeAlias = list[Event] | SwarmError
+
+
+class UpstreamEngine:
+    """An Engine at `url`, the address of an OpenAI-compatible API such as `http://host:port/v1`.
+
+    `model` is the server's id of it, None for the first that it lists; `key` goes with every
+    request. Use as an async context manager, or call `start` and `aclose`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str | None = None,
+        key: str | None = None,
+        context_tokens: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = checked_url(url)
+        self._root = self._url.removesuffix("/v1")
+        self._wanted = model
+        self._key = key
+        self._context_tokens = context_tokens
+        self._clock = clock
+        self._session: aiohttp.ClientSession | None = None
+        self._server: Server | None = None
+        self._info: ModelInfo | None = None
+        self._open: dict[asyncio.Queue[_Item], int] = {}
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    @property
+    def info(self) -> ModelInfo:
+        if self._info is None:
+            raise EngineNotReady(f"{self._url} has not been asked yet")
+        return self._info
+
+    async def start(self) -> None:
+        """Ask the server what it is. Raises ConfigurationError where it cannot be used."""
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
+        self._session = aiohttp.ClientSession(
+            headers=headers, timeout=timeout, connector=aiohttp.TCPConnector(limit=0)
+        )
+        try:
+            server = await self._described()
+        except SwarmError as error:
+            await self.aclose()
+            raise ConfigurationError(f"--engine {self._url}: {error}") from error
+        self._server, self._info = server, server.info()
+        log.info(
+            "upstream %s: %s, context %d, prompts by %s, %s",
+            self._url,
+            server.model,
+            server.context_tokens,
+            "our rendering" if server.template else "its own template",
+            "n honoured" if server.draws_many else "one request for each sequence",
+        )
+
+    async def aclose(self) -> None:
+        for queue in self._open:
+            queue.put_nowait(EngineLost("the upstream engine was stopped"))
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[list[Event]]:
+        server = self._known()
+        tokens = await self._counted(prompt, server)
+        exact = None if is_chat(prompt) else tokens
+        room = None if exact is None else server.context_tokens - exact
+        wanted = asks(prompt, server, room_tokens=room)
+        course = Course(tokens or _guess(prompt), self._clock())
+        yield [Accepted(course.prompt_tokens)]
+        queue: asyncio.Queue[_Item] = asyncio.Queue()
+        tasks = [asyncio.create_task(self._pump(ask, course, prompt, queue)) for ask in wanted]
+        self._open[queue] = missing = prompt.n
+        try:
+            while missing:
+                item = await queue.get()
+                if isinstance(item, SwarmError):
+                    raise item
+                missing -= sum(isinstance(event, Finished) for event in item)
+                self._open[queue] = missing
+                yield item
+        finally:
+            del self._open[queue]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def tokenize(self, text: str) -> list[int]:
+        """Raises InvalidRequest where the server has no /tokenize."""
+        tokens = await self._tokenized(text, self._known().model)
+        if tokens is None:
+            raise InvalidRequest(f"{self._url} does not tell how it tokenises")
+        return tokens
+
+    async def load(self) -> EngineLoad:
+        sequences = sum(self._open.values())
+        return EngineLoad(len(self._open), 0, sequences, 0, self.info.context_tokens)
+
+    def _known(self) -> Server:
+        if self._server is None:
+            raise EngineNotReady(f"{self._url} has not been asked yet")
+        return self._server
+
+    async def _described(self) -> Server:
+        models = await self._models()
+        props = await self._got(f"{self._root}/props")
+        server = read_server(
+            self._url,
+            models,
+            props if "chat_template" in props else {},
+            wanted=self._wanted,
+            context_tokens=self._context_tokens,
+        )
+        tokens = await self._tokenized("a", server.model)
+        server = replace(server, tokenizes=tokens is not None)
+        return replace(server, draws_many=await self._draws_many(server))
+
+    async def _models(self) -> Mapping[str, Any]:
+        """The list of models, as soon as the server has loaded one."""
+        deadline = self._clock() + LOADING_S
+        while True:
+            try:
+                async with self._request("GET", f"{self._url}/models") as answer:
+                    return await _json(answer)
+            except EngineNotReady as error:
+                if self._clock() > deadline:
+                    raise
+                log.info("waiting for %s: %s", self._url, error)
+                await asyncio.sleep(error.retry_after_s)
+
+    async def _got(self, url: str) -> Mapping[str, Any]:
+        """What only some servers tell; empty where this one does not."""
+        try:
+            async with self._request("GET", url) as answer:
+                return await _json(answer)
+        except (InvalidRequest, EngineNotReady, EngineLost) as error:
+            log.debug("%s: %s", url, error)
+            return {}
+
+    async def _draws_many(self, server: Server) -> bool:
+        ask = probe(server)
+        try:
+            async with self._request("POST", self._url + ask.path, ask.body) as answer:
+                return len((await _json(answer)).get("choices") or ()) == ask.count
+        except InvalidRequest as error:
+            log.debug("%s does not draw two answers at once: %s", self._url, error)
+            return False
+
+    async def _counted(self, prompt: Prompt, server: Server) -> int | None:
+        """The prompt's length where the server can tell it. Raises as any engine would."""
+        found = await self._ids(prompt, server)
+        # What nobody here can count, or only before the server's own template, it refuses itself.
+        certain = found if found is not None and not is_chat(prompt) else [0] * bool(prompt.text)
+        check_prompt(certain, prompt.n, self.info)
+        return None if found is None else len(found)
+
+    async def _ids(self, prompt: Prompt, server: Server) -> list[int] | None:
+        if not isinstance(prompt.text, str):
+            return list(prompt.text)
+        return await self._tokenized(prompt.text, server.model) if server.tokenizes else None
+
+    async def _tokenized(self, text: str, model: str) -> list[int] | None:
+        """By llama-server's /tokenize or vLLM's, which differ in their names."""
+        body = {"model": model, "content": text, "prompt": text}
+        body |= {"add_special": True, "parse_special": True, "add_special_tokens": True}
+        try:
+            async with self._request("POST", f"{self._root}/tokenize", body) as answer:
+                return (await _json(answer)).get("tokens")
+        except InvalidRequest:
+            return None
+
+    async def _pump(
+        self, ask: Ask, course: Course, prompt: Prompt, queue: "asyncio.Queue[_Item]"
+    ) -> None:
+        """Put all that one request brings into the queue, an error last."""
+        try:
+            async for events in self._heard(ask, course, prompt):
+                queue.put_nowait(events)
+        except ContextOverflow as error:
+            prompt_tokens = error.prompt_tokens or course.prompt_tokens
+            context_tokens = error.context_tokens or self.info.context_tokens
+            queue.put_nowait(ContextOverflow(prompt_tokens, context_tokens))
+        except SwarmError as error:
+            queue.put_nowait(error)
+
+    async def _heard(self, ask: Ask, course: Course, prompt: Prompt) -> AsyncIterator[list[Event]]:
+        hearing = Hearing(
+            course,
+            first=ask.first,
+            count=ask.count,
+            top_logprobs=prompt.sampling.top_logprobs,
+            clock=self._clock,
+        )
+        lines = Lines()
+        async with self._request("POST", self._url + ask.path, ask.body) as answer:
+            async for data in answer.content.iter_any():
+                for chunk in lines.feed(data):
+                    if events := hearing.hear(chunk):
+                        yield events
+                if lines.done:
+                    break
+        if events := hearing.end():
+            yield events
+
+    @contextlib.asynccontextmanager
+    async def _request(
+        self, method: str, url: str, body: Mapping[str, Any] | None = None
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """An answer that is not an error. Raises SwarmErrors only, also while it is read."""
+        if self._session is None:
+            raise EngineLost("the upstream engine was stopped")
+        try:
+            async with self._session.request(method, url, json=body) as answer:
+                if answer.status >= 400:
+                    wait = answer.headers.get("Retry-After")
+                    raise refusal(answer.status, await _error_body(answer), retry_after=wait)
+                yield answer
+        except TimeoutError as error:
+            raise EngineLost(f"the upstream server {self._url} does not answer") from error
+        except aiohttp.ClientError as error:
+            raise EngineLost(f"the upstream server {self._url} is not there: {error}") from error
+
+
+def checked_url(url: str) -> str:
+    """The address without its last slash. Raises ConfigurationError where it is none."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"--engine {url}: give an address such as http://host:port/v1")
+    if parts.username or parts.password:
+        raise ConfigurationError("--engine: give the key as SWARM_ENGINE_KEY, not in the address")
+    return url.rstrip("/")
+
+
+def _guess(prompt: Prompt) -> int:
+    return max(1, len(prompt.text) // LETTERS_A_TOKEN)
+
+
+async def _json(answer: aiohttp.ClientResponse) -> Mapping[str, Any]:
+    try:
+        found = json.loads(await _read(answer, _MOST_ANSWER_BYTES))
+    except ValueError as error:
+        raise EngineLost(f"{answer.url} answers what is not JSON") from error
+    return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+
+
+async def _error_body(answer: aiohttp.ClientResponse) -> Any:
+    raw = (await _read(answer, _MOST_ERROR_BYTES)).decode(errors="replace")
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw
+
+
+async def _read(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+    """The whole body, or as much of it as is allowed."""
+    body = b""
+    async for data in answer.content.iter_any():
+        body += data
+        if len(body) > most_bytes:
+            break
+    return body[:most_bytes]

@@ -1,0 +1,264 @@
+"""What an upstream server streams, as an engine's events. Pure: chunks in, events out."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from swarm.chat.reasoning import CLOSE as REASONING_CLOSE
+from swarm.chat.reasoning import OPEN as REASONING_OPEN
+from swarm.chat.tool_calls import CLOSE as CALL_CLOSE
+from swarm.chat.tool_calls import OPEN as CALL_OPEN
+from swarm.engines.base import Delta, Event, Finished, Started
+from swarm.errors import (
+    ContextOverflow,
+    EngineLost,
+    EngineNotReady,
+    GenerationFailed,
+    InvalidRequest,
+    Overloaded,
+    SwarmError,
+)
+from swarm.types import FinishReason, TokenLogprob
+
+Chunk: TypeAlias = Mapping[str, Any]
+
+MOST_LINE_BYTES = 8 << 20
+"""A line of a stream that is longer is no answer to anything we ask."""
+
+_REFUSED = frozenset({400, 404, 413, 422})
+
+
+@dataclass(slots=True)
+class Course:
+    """One generation over all of its requests: what is known of the prompt, and when it began."""
+
+    prompt_tokens: int
+    asked_s: float
+    began_s: float | None = None
+
+    def begin(self, chunk: Chunk, now_s: float) -> list[Event]:
+        """Started, the first time; with the server's own count where the chunk has it."""
+        if self.began_s is not None:
+            return []
+        self.began_s = now_s
+        timings: Mapping[str, Any] = chunk.get("timings") or {}
+        usage: Mapping[str, Any] = chunk.get("usage") or {}
+        details: Mapping[str, Any] = usage.get("prompt_tokens_details") or {}
+        cached = int(timings.get("cache_n") or details.get("cached_tokens") or 0)
+        read = timings.get("prompt_n")
+        told = cached + read if read is not None else usage.get("prompt_tokens")
+        return [Started(int(told or self.prompt_tokens), cached)]
+
+
+@dataclass(slots=True)
+class _Sequence:
+    """One choice of a stream. `calls` are name and arguments as they grow, by their place."""
+
+    index: int
+    tokens: int = 0
+    reasoning: bool = False
+    calls: dict[int, list[str]] = field(default_factory=dict[int, "list[str]"])
+    reason: FinishReason | None = None
+    finished: bool = False
+
+
+class Hearing:
+    """The stream of one request for `count` sequences, which are numbered from `first`."""
+
+    def __init__(
+        self,
+        course: Course,
+        *,
+        first: int,
+        count: int,
+        top_logprobs: int | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._course = course
+        self._top_logprobs = top_logprobs
+        self._clock = clock
+        self._sequences = {at: _Sequence(first + at) for at in range(count)}
+        self._usage: Mapping[str, Any] = {}
+
+    def hear(self, chunk: Chunk) -> list[Event]:
+        """The events of one chunk. Raises the error that it holds instead."""
+        if chunk.get("error"):
+            raise refusal(int(_error(chunk).get("code") or 500), chunk)
+        self._usage = chunk.get("usage") or self._usage
+        events: list[Event] = []
+        for choice in chunk.get("choices") or ():
+            sequence = self._sequences.get(int(choice.get("index") or 0))
+            if sequence is not None and not sequence.finished:
+                events += self._hear_choice(sequence, choice, chunk)
+        return events
+
+    def end(self) -> list[Event]:
+        """The stream has ended. Raises EngineLost if an answer has not."""
+        if any(sequence.reason is None for sequence in self._sequences.values()):
+            raise EngineLost("the upstream server broke off in the middle of an answer")
+        return [
+            self._finished(sequence)
+            for sequence in self._sequences.values()
+            if not sequence.finished
+        ]
+
+    def _hear_choice(
+        self, sequence: _Sequence, choice: Mapping[str, Any], chunk: Chunk
+    ) -> list[Event]:
+        logprobs = _logprobs(choice.get("logprobs"), self._top_logprobs)
+        text = _text(sequence, choice)
+        reason = choice.get("finish_reason")
+        if reason is not None:
+            text += _closing(sequence)
+        events: list[Event] = []
+        if text or logprobs:
+            events += self._course.begin(chunk, self._clock())
+            tokens = len(logprobs) or 1
+            sequence.tokens += tokens
+            events.append(Delta(sequence.index, text, tokens, logprobs))
+        if reason is not None:
+            events += self._course.begin(chunk, self._clock())
+            sequence.reason = "length" if reason == "length" else "stop"
+            # The count of a single sequence comes with the end; of several, none of its own.
+            if len(self._sequences) > 1 or chunk.get("usage"):
+                events.append(self._finished(sequence, chunk.get("usage")))
+        return events
+
+    def _finished(self, sequence: _Sequence, usage: Mapping[str, Any] | None = None) -> Finished:
+        sequence.finished = True
+        alone = len(self._sequences) == 1
+        told = (usage or (self._usage if alone else {})).get("completion_tokens")
+        began = self._course.began_s or self._course.asked_s
+        return Finished(
+            sequence.index,
+            sequence.reason or "stop",
+            sequence.tokens if told is None else int(told),
+            prefill_s=began - self._course.asked_s,
+            decode_s=self._clock() - began,
+        )
+
+
+class Lines:
+    """The events of a server-sent stream, from bytes as they come."""
+
+    def __init__(self) -> None:
+        self._held = b""
+        self.done = False
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """The chunks that `data` completes. Raises EngineLost where it is not such a stream."""
+        *lines, self._held = (self._held + data).split(b"\n")
+        if len(self._held) > MOST_LINE_BYTES:
+            raise EngineLost("the upstream server sends a line without an end")
+        bodies = [line[5:].strip() for line in lines if line.startswith(b"data:")]
+        self.done = self.done or b"[DONE]" in bodies
+        return [_chunk(body) for body in bodies if body and body != b"[DONE]"]
+
+
+def refusal(status: int, body: Any, *, retry_after: str | None = None) -> SwarmError:
+    """A server's error answer as one of ours."""
+    error = _error(body)
+    told = str(error.get("message") or body or "no reason given")[:500]
+    message = f"the upstream server refuses: {told}"
+    wait_s = int(retry_after) if retry_after and retry_after.isdigit() else None
+    kinds = {error.get("type"), error.get("code")}
+    if kinds & {"exceed_context_size_error", "context_length_exceeded"}:
+        return ContextOverflow(int(error.get("n_prompt_tokens") or 0), int(error.get("n_ctx") or 0))
+    if status in _REFUSED:
+        return InvalidRequest(message)
+    if status == 429:
+        return Overloaded(message, retry_after_s=wait_s or 2)
+    if status == 503:
+        return EngineNotReady(message, retry_after_s=wait_s or 5)
+    return GenerationFailed(f"{message} (status {status})")
+
+
+def _error(body: Any) -> Mapping[str, Any]:
+    """The error object, wherever the server puts it."""
+    found: Any = body.get("error", body) if isinstance(body, Mapping) else {}  # pyright: ignore
+    return found if isinstance(found, Mapping) else {"message": found}  # pyright: ignore
+
+
+def _chunk(body: bytes) -> Chunk:
+    try:
+        found = json.loads(body)
+    except ValueError as error:
+        raise EngineLost(f"the upstream server sends what is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise EngineLost("the upstream server sends what is not a chunk of an answer")
+    return found  # pyright: ignore[reportUnknownVariableType]
+
+
+def _text(sequence: _Sequence, choice: Mapping[str, Any]) -> str:
+    """What a choice adds, reasoning between its marks; calls are held until the end."""
+    delta: Mapping[str, Any] = choice.get("delta") or {}
+    thought = str(delta.get("reasoning_content") or delta.get("reasoning") or "")
+    said = str(choice.get("text") or delta.get("content") or "")
+    text = ""
+    if thought:
+        text += thought if sequence.reasoning else REASONING_OPEN + thought
+        sequence.reasoning = True
+    if said and sequence.reasoning:
+        text += REASONING_CLOSE
+        sequence.reasoning = False
+    for call in delta.get("tool_calls") or ():
+        _note_call(sequence, call)
+    return text + said
+
+
+def _note_call(sequence: _Sequence, call: Mapping[str, Any]) -> None:
+    held = sequence.calls.setdefault(int(call.get("index") or 0), ["", ""])
+    function: Mapping[str, Any] = call.get("function") or {}
+    held[0] += str(function.get("name") or "")
+    held[1] += str(function.get("arguments") or "")
+
+
+def _closing(sequence: _Sequence) -> str:
+    """The end of the reasoning and the calls, in the marks that this program reads.
+
+    Arguments go in as they came: what is no JSON is then no call, and counts for nothing.
+    """
+    text = REASONING_CLOSE if sequence.reasoning else ""
+    sequence.reasoning = False
+    for _, (name, arguments) in sorted(sequence.calls.items()):
+        body = f'{{"name": {json.dumps(name)}, "arguments": {arguments or "{}"}}}'
+        text += f"{CALL_OPEN}{body}{CALL_CLOSE}"
+    return text
+
+
+def _logprobs(found: Any, top: int | None) -> tuple[TokenLogprob, ...]:
+    """Log probabilities in the form of chat completions, or in the older one of completions.
+
+    A token that shows nothing, such as the one that ends an answer, is left out.
+    """
+    if top is None or not found:
+        return ()
+    entries: list[Any] = found.get("content") or _older(found)
+    return tuple(_logprob(entry, top) for entry in entries if entry["token"])
+
+
+def _older(found: Mapping[str, Any]) -> list[Any]:
+    tokens: list[str] = found.get("tokens") or []
+    logprobs: list[float | None] = found.get("token_logprobs") or []
+    tops: list[dict[str, float] | None] = found.get("top_logprobs") or [None] * len(tokens)
+    return [
+        {
+            "token": token,
+            "logprob": logprob or 0.0,
+            "top_logprobs": [{"token": name, "logprob": p} for name, p in (top or {}).items()],
+        }
+        for token, logprob, top in zip(tokens, logprobs, tops, strict=False)
+    ]
+
+
+def _logprob(entry: Mapping[str, Any], top: int) -> TokenLogprob:
+    rivals: list[Any] = entry.get("top_logprobs") or []
+    told: list[int] | None = entry.get("bytes")
+    token = str(entry["token"])
+    return TokenLogprob(
+        token,
+        token.encode() if told is None else bytes(told),
+        float(entry["logprob"]),
+        tuple(_logprob(rival, 0) for rival in rivals[:top]),
+    )

@@ -1,0 +1,348 @@
+"""An upstream server in all its moods: what it says, what it cannot, and what it breaks."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from swarm.chat.completion import CompletionParser, Reasoning, Text
+from swarm.chat.template import ChatTemplate
+from swarm.chat.tool_calls import Call
+from swarm.engines.base import Started
+from swarm.engines.upstream.engine import UpstreamEngine
+from swarm.errors import (
+    ConfigurationError,
+    ContextOverflow,
+    EngineLost,
+    EngineNotReady,
+    GenerationFailed,
+    InvalidRequest,
+    Overloaded,
+)
+from swarm.types import Message, Prompt, SamplingParams, ToolCall, ToolSpec
+from tests.swarm.engines.contract import Answer, ask
+from tests.swarm.engines.upstream.servers import (
+    PROPS,
+    FakeServer,
+    called,
+    refuses,
+    said,
+    serving,
+    streams,
+    texts_of,
+    told,
+    usage,
+)
+
+HELLO = streams(said("Hel"), said("lo"), said("", finish="stop"), usage(9, 3, cached=4))
+PLAIN = Prompt("a prompt", SamplingParams())
+
+
+@contextlib.asynccontextmanager
+async def engine_at(fake: FakeServer, **options: Any) -> AsyncIterator[UpstreamEngine]:
+    async with serving(fake) as url, UpstreamEngine(url, **options) as engine:
+        yield engine
+
+
+async def answer_of(fake: FakeServer, prompt: Prompt = PLAIN) -> Answer:
+    async with engine_at(fake) as engine:
+        return await ask(engine, prompt)
+
+
+def conversation(engine: UpstreamEngine, **more: Any) -> Prompt:
+    """A chat in the engine's own template, as the door renders it."""
+    template = ChatTemplate(engine.info.chat_template)
+    call = ToolCall("c1", "read", '{"path": "/é"}')
+    tool = ToolSpec("read", "Reads.", {"type": "object"})
+    messages = [
+        Message("system", "Be short."),
+        Message("user", "Read it."),
+        Message("assistant", None, tool_calls=(call,)),
+        Message("tool", "empty", tool_call_id="c1"),
+    ]
+    return Prompt(template.render(messages, [tool], more), SamplingParams(max_tokens=50))
+
+
+async def test_a_stream_becomes_text_and_counts():
+    answer = await answer_of(FakeServer(HELLO, props=PROPS))
+    assert answer.texts == {0: "Hello"}
+    assert answer.finished[0].completion_tokens == 3
+    assert answer.finished[0].reason == "stop"
+
+
+async def test_a_server_without_usage_is_counted_by_its_chunks():
+    fake = FakeServer(streams(said("a"), said("b", finish="length")), props=PROPS)
+    answer = await answer_of(fake)
+    assert (answer.finished[0].completion_tokens, answer.finished[0].reason) == (2, "length")
+
+
+async def test_what_the_first_chunk_says_of_the_prompt_is_believed():
+    timed = said("a", timings={"cache_n": 6, "prompt_n": 3})
+    fake = FakeServer(streams(timed, said("", finish="stop")), props=PROPS)
+    assert (await answer_of(fake)).started == Started(9, 6)
+
+
+async def test_the_length_of_a_prompt_comes_from_the_servers_tokenizer():
+    fake = FakeServer(HELLO, props=PROPS, tokenizes=True)
+    answer = await answer_of(fake, Prompt("abc", SamplingParams()))
+    assert answer.accepted
+    assert answer.accepted.prompt_tokens == 3
+    assert fake.asked[0]["max_tokens"] == 997
+    with pytest.raises(ContextOverflow, match="1000 tokens"):
+        await answer_of(fake, Prompt("a" * 1000, SamplingParams()))
+
+
+async def test_a_server_that_honours_n_is_asked_once():
+    chunks = [said(text, index=at) for at, text in enumerate("abc")]
+    ends = [said("", index=at, finish="stop") for at in range(3)]
+    fake = FakeServer(streams(*chunks, *ends), props=PROPS, many=True)
+    answer = await answer_of(fake, Prompt("p", SamplingParams(seed=5), n=3))
+    assert answer.texts == {0: "a", 1: "b", 2: "c"}
+    assert texts_of(fake.asked, "n") == [3]
+
+
+async def test_a_server_that_does_not_is_asked_for_each_sequence():
+    fake = FakeServer(HELLO, props=PROPS)
+    prompt = Prompt("p", SamplingParams(seed=5), n=3, temperatures=(0.5, 0.6, 0.7))
+    answer = await answer_of(fake, prompt)
+    assert set(answer.texts.values()) == {"Hello"}
+    assert sorted(texts_of(fake.asked, "seed")) == [5, 6, 7]
+    assert sorted(texts_of(fake.asked, "temperature")) == [0.5, 0.6, 0.7]
+    assert texts_of(fake.asked, "n") == [None] * 3
+
+
+async def test_more_sequences_than_slots_are_several_requests():
+    fake = FakeServer(
+        streams(*(said("x", index=at, finish="stop") for at in range(4))), props=PROPS, many=True
+    )
+    answer = await answer_of(fake, Prompt("p", SamplingParams(), n=6))
+    assert set(answer.finished) == set(range(6))
+    assert sorted(texts_of(fake.asked, "n")) == [2, 4]
+
+
+async def test_only_what_was_asked_for_is_sent():
+    fake = FakeServer(HELLO, props=PROPS)
+    await answer_of(fake, PLAIN)
+    assert not {"temperature", "top_k", "stop", "seed", "logit_bias", "grammar"} & set(
+        fake.asked[0]
+    )
+    sampling = SamplingParams(
+        temperature=0.5, repetition_penalty=1.1, logit_bias={7: -5.0}, stop=("x",), ignore_eos=True
+    )
+    await answer_of(fake, Prompt("p", sampling))
+    sent = fake.asked[1]
+    assert (sent["temperature"], sent["repeat_penalty"]) == (0.5, 1.1)
+    assert (sent["logit_bias"], sent["stop"], sent["ignore_eos"]) == ({"7": -5.0}, ["x"], True)
+
+
+async def test_a_server_with_its_own_template_gets_the_conversation():
+    fake = FakeServer(streams(told(content="Done.", finish="stop")))
+    async with engine_at(fake) as engine:
+        await ask(engine, conversation(engine, enable_thinking=False))
+    sent = fake.asked[0]
+    assert sent["path"] == "/v1/chat/completions"
+    assert [turn["role"] for turn in sent["messages"]] == ["system", "user", "assistant", "tool"]
+    assert sent["messages"][2]["tool_calls"][0]["function"]["arguments"] == '{"path": "/é"}'
+    assert sent["tools"][0]["function"]["name"] == "read"
+    assert sent["chat_template_kwargs"] == {"enable_thinking": False}
+    assert sent["max_tokens"] == 50
+
+
+async def test_reasoning_and_calls_of_a_chat_come_back_as_our_parser_reads_them():
+    fake = FakeServer(
+        streams(
+            told(reasoning_content="Hm"),
+            told(reasoning_content=", so."),
+            told(content="I read."),
+            called(0, '{"path": ', "read"),
+            called(0, '"</tool_call>"}'),
+            called(1, "{}", "list"),
+            told("tool_calls"),
+        )
+    )
+    async with engine_at(fake) as engine:
+        text = (await ask(engine, conversation(engine))).texts[0]
+    parser = CompletionParser(calls_offered=True, reasoning_opened=False)
+    pieces = [*parser.feed(text), *parser.finish()]
+    assert pieces == [
+        Reasoning("Hm, so."),
+        Text("I read."),
+        Call("read", '{"path": "</tool_call>"}'),
+        Call("list", "{}"),
+    ]
+
+
+async def test_arguments_that_are_no_json_make_no_call():
+    fake = FakeServer(streams(called(0, '{"path"', "read"), told("tool_calls")))
+    async with engine_at(fake) as engine:
+        text = (await ask(engine, conversation(engine))).texts[0]
+    parser = CompletionParser(calls_offered=True, reasoning_opened=False)
+    assert not any(isinstance(p, Call) for p in [*parser.feed(text), *parser.finish()])
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        {"content": [{"token": "a", "bytes": [97], "logprob": -0.5, "top_logprobs": [
+            {"token": "a", "bytes": [97], "logprob": -0.5}, {"token": "b", "logprob": -1.5}]},
+            {"token": "", "bytes": [], "logprob": 0.0, "top_logprobs": []}]},
+        {"tokens": ["a"], "token_logprobs": [-0.5], "top_logprobs": [{"a": -0.5, "b": -1.5}]},
+    ],
+    ids=["as chat", "as completions"],
+)  # fmt: skip
+async def test_logprobs_are_read_in_both_forms(logprobs):
+    chunk = said("a", finish="stop")
+    chunk["choices"][0]["logprobs"] = logprobs
+    fake = FakeServer(streams(chunk), props=PROPS)
+    answer = await answer_of(fake, Prompt("p", SamplingParams(top_logprobs=2)))
+    [entry] = answer.logprobs
+    assert (entry.token, entry.logprob) == ("a", -0.5)
+    assert [rival.token for rival in entry.top] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "error", "words"),
+    [
+        (400, {"error": {"message": "no top_k"}}, {}, InvalidRequest, "no top_k"),
+        (404, {"detail": "Not Found"}, {}, InvalidRequest, "Not Found"),
+        (429, {"error": {"message": "full"}}, {"Retry-After": "9"}, Overloaded, "full"),
+        (503, {"error": {"message": "Loading"}}, {}, EngineNotReady, "Loading"),
+        (500, "a page", {}, GenerationFailed, "a page"),
+        (401, {"error": "bad key"}, {}, GenerationFailed, "bad key"),
+    ],
+)
+async def test_a_refusal_is_an_error_of_ours(status, body, headers, error, words):
+    fake = FakeServer(refuses(status, body, **headers), props=PROPS)
+    with pytest.raises(error, match=words) as raised:
+        await answer_of(fake)
+    if headers:
+        assert raised.value.retry_after_s == 9
+
+
+async def test_an_overflow_keeps_the_servers_figures():
+    error = {"message": "too long", "type": "exceed_context_size_error"}
+    body = {"error": error | {"n_prompt_tokens": 5000, "n_ctx": 4096}}
+    with pytest.raises(ContextOverflow, match=r"5000 tokens.*4096"):
+        await answer_of(FakeServer(refuses(400, body)))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        streams(said("a"), done=False),
+        streams(said("a")),
+        streams(b"data: {broken\n\n"),
+        streams(b"data: [1]\n\n"),
+        streams(*[b"x" * (1 << 20)] * 9),
+    ],
+    ids=["ends early", "done without an end", "no JSON", "no chunk", "no end of a line"],
+)
+async def test_a_broken_stream_is_a_lost_engine(answer):
+    with pytest.raises(EngineLost):
+        await answer_of(FakeServer(answer, props=PROPS))
+
+
+async def test_an_error_in_the_middle_of_a_stream_is_raised():
+    broken = streams(said("a"), {"error": {"message": "out of memory", "code": 500}})
+    with pytest.raises(GenerationFailed, match="out of memory"):
+        await answer_of(FakeServer(broken, props=PROPS))
+
+
+async def test_one_lost_request_of_several_ends_the_generation_and_the_others():
+    fake = FakeServer(streams(said("a"), hang=True), props=PROPS)
+    calm = fake.answer
+
+    async def first_breaks(request: Any, body: dict[str, Any]) -> Any:
+        answer = streams(said("a"), done=False) if body["seed"] == 1 else calm
+        return await answer(request, body)
+
+    fake.answer = first_breaks
+    async with engine_at(fake) as engine:
+        with pytest.raises(EngineLost):
+            await ask(engine, Prompt("p", SamplingParams(seed=1), n=2))
+        async with asyncio.timeout(2):
+            await fake.gone.wait()
+
+
+async def test_closing_a_generation_closes_its_connection():
+    fake = FakeServer(streams(said("a"), hang=True), props=PROPS)
+    async with engine_at(fake) as engine:
+        async with aclosing(engine.generate(PLAIN)) as events:
+            async for step in events:
+                if any(isinstance(event, Started) for event in step):
+                    assert (await engine.load()).sequences == 1
+                    break
+        assert (await engine.load()).sequences == 0
+        async with asyncio.timeout(2):
+            await fake.gone.wait()
+
+
+async def test_closing_the_engine_ends_what_runs():
+    fake = FakeServer(streams(said("a"), hang=True), props=PROPS)
+    async with engine_at(fake) as engine:
+        events = engine.generate(PLAIN)
+        await anext(events)
+        await engine.aclose()
+        with pytest.raises(EngineLost):
+            _ = [step async for step in events]
+
+
+async def test_a_server_that_goes_away_is_lost_and_found_again():
+    async with engine_at(FakeServer(HELLO, props=PROPS)) as engine:
+        engine._url = "http://127.0.0.1:9/v1"
+        with pytest.raises(EngineLost, match="is not there"):
+            await ask(engine, PLAIN)
+
+
+async def test_a_server_that_is_loading_is_waited_for():
+    fake = FakeServer(HELLO, props=PROPS, loading=2)
+    assert (await answer_of(fake)).texts == {0: "Hello"}
+
+
+async def test_the_key_goes_with_every_request():
+    fake = FakeServer(HELLO)
+    async with engine_at(fake, key="k"):
+        assert fake.headers[0]["Authorization"] == "Bearer k"
+
+
+async def test_nothing_at_the_address_is_said_at_the_start():
+    with pytest.raises(ConfigurationError, match="not there"):
+        await UpstreamEngine("http://127.0.0.1:9/v1").start()
+
+
+@pytest.mark.parametrize(
+    ("card", "options", "words"),
+    [
+        ({"id": "m"}, {}, "--ctx N"),
+        ({"id": "m", "max_model_len": 5}, {"model": "other"}, "serves m"),
+    ],
+)
+async def test_a_server_that_cannot_be_used_is_said_at_the_start(card, options, words):
+    async with serving(FakeServer(HELLO, card=card)) as url:
+        with pytest.raises(ConfigurationError, match=words):
+            await UpstreamEngine(url, **options).start()
+
+
+async def test_the_owners_context_bounds_the_servers():
+    async with engine_at(FakeServer(HELLO), context_tokens=100) as engine:
+        assert engine.info.context_tokens == 100
+        assert engine.info.name == "org/model"
+
+
+async def test_before_the_start_there_is_no_model():
+    engine = UpstreamEngine("http://127.0.0.1:9/v1")
+    with pytest.raises(EngineNotReady):
+        _ = engine.info
+    with pytest.raises(EngineNotReady):
+        await anext(engine.generate(PLAIN))
+
+
+async def test_what_the_server_cannot_do_is_refused_by_name():
+    async with engine_at(FakeServer(HELLO)) as engine:
+        with pytest.raises(InvalidRequest, match="tokenises"):
+            await engine.tokenize("a")
+        with pytest.raises(InvalidRequest, match="grammars"):
+            await ask(engine, Prompt("a", SamplingParams(grammar="root ::= [a]")))

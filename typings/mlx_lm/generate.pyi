@@ -1,0 +1,5 @@
+# Batches of sequences.
+
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...

@@ -1,0 +1,5 @@
+# Filters and penalties.
+
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...

@@ -1,0 +1,5 @@
+# Loading a folder.
+
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...

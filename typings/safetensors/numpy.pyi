@@ -1,0 +1,5 @@
+# Arrays to files.
+
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...
