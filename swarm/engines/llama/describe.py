@@ -1,7 +1,5 @@
 """What a loaded GGUF file says of itself, and how large a cache it gets."""
 
-from dataclasses import dataclass
-
 import llama_cpp
 
 from swarm.engines.base import ModelInfo
@@ -9,25 +7,7 @@ from swarm.engines.llama.bindings import Model
 from swarm.engines.llama.options import LlamaOptions
 from swarm.errors import ConfigurationError
 from swarm.models.fit import fitting_layers
-
-BITS_PER_VALUE = {
-    "f32": 32.0,
-    "f16": 16.0,
-    "bf16": 16.0,
-    "q8_0": 8.5,
-    "q5_1": 6.0,
-    "q5_0": 5.5,
-    "q4_1": 5.0,
-    "q4_0": 4.5,
-}
-"""Size of one cached value by type, scales included (ggml's block formats)."""
-
-CONTEXT_TOKENS = 32_768
-"""Context of one sequence where the owner names none: what coding agents ask for."""
-
-CELLS_AT_LEAST = 16_384
-"""Cells of the cache where memory allows and the owner names no context: with a small one many
-streams find room. The owner's context is the whole cache, for it is what memory goes to."""
+from swarm.models.memory import BITS_PER_VALUE, CacheSize, usual_cache
 
 SAMPLING_KEYS = {
     "temp": "temperature",
@@ -37,14 +17,6 @@ SAMPLING_KEYS = {
     "penalty_repeat": "repetition_penalty",
 }
 """Names under `general.sampling.` in a GGUF file, and ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class CacheSize:
-    """Tokens that one sequence may have, and tokens that all of them may have together."""
-
-    context_tokens: int
-    cells: int
 
 
 def size_of_cache(model: Model, options: LlamaOptions) -> CacheSize:
@@ -66,10 +38,9 @@ def fit_cache(trained_tokens: int, bytes_per_cell: int, options: LlamaOptions) -
             f"key-value cache, but {options.memory_bytes / 1e9:.1f} GB are free for it: "
             f"at most {affordable} tokens fit (--ctx), more with a smaller --kv type"
         )
-    context = options.context_tokens or min(trained_tokens, CONTEXT_TOKENS, affordable)
-    wanted = (
-        options.cells or options.context_tokens or min(affordable, max(context, CELLS_AT_LEAST))
-    )
+    usual = usual_cache(trained_tokens, affordable)
+    context = options.context_tokens or usual.context_tokens
+    wanted = options.cells or options.context_tokens or usual.cells
     return CacheSize(context, max(context, wanted))
 
 

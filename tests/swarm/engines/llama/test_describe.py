@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from swarm.engines.llama.describe import CELLS_AT_LEAST, CONTEXT_TOKENS, fit_cache
+from swarm.engines.llama.describe import fit_cache
 from swarm.engines.llama.options import LlamaOptions
 from swarm.errors import ConfigurationError
+from swarm.models.memory import CELLS_AT_LEAST, CONTEXT_TOKENS
 
 
 def options(**changes) -> LlamaOptions:
