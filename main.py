@@ -12,26 +12,25 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from settings import Settings, environment, read_settings
 from swarm.errors import ConfigurationError, SwarmError
-from swarm.models.fit import Room, room_for_models
-from swarm.models.local import (
-    BUNDLED_ID,
-    LocalModel,
-    bundled_model,
-    largest_that_fits,
-    named_model,
-    scan_models,
-)
+from swarm.models.choose import Choice, named_models, plan_of, recommended, suggestion
+from swarm.models.explain import explain
+from swarm.models.fit import Wishes
+from swarm.models.ids import Known, Machine
+from swarm.models.local import BUNDLED_ID, LocalModel, bundled_model, scan_models
 
 if TYPE_CHECKING:
     from api.server import ClientServer
     from hardware.snapshot import Snapshot
     from swarm.engines.process import EngineProcess
+    from swarm.models.fit import Plan
+    from swarm.models.wanted import Wanted
     from swarm.pool import Pool
 
 logger = logging.getLogger("swarm")
@@ -48,14 +47,6 @@ owner has set wins."""
 _TINY_BYTES = 64 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What this node will serve: the first model is the default; why, in words."""
-
-    models: tuple[LocalModel, ...]
-    reason: str
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run a node until a signal. Returns the exit status."""
     try:
@@ -64,9 +55,14 @@ def main(arguments: Sequence[str]) -> int:
         _check_host(settings.host)
         snapshot = _snapshot(environment())
         _check_threads(settings, snapshot)
-        room = room_for_models(snapshot, _engine_kind(settings, snapshot))
-        plan = choose(settings, snapshot, room)
-        asyncio.run(serve(settings, snapshot, plan, room))
+        machine = Machine(snapshot, _engine_kind(settings, snapshot), wishes(settings))
+        choice = choose(settings, machine)
+        plans = plans_of(choice, machine)
+        if settings.explain:
+            lines = [line for plan in plans for line in explain(plan)]
+            print("\n".join([f"chosen: {choice.reason}", *lines]))
+            return 0
+        asyncio.run(serve(settings, snapshot, choice, plans))
     except SwarmError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
@@ -75,70 +71,78 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def choose(settings: Settings, snapshot: "Snapshot", room: Room) -> Plan:
+def wishes(settings: Settings) -> Wishes:
+    """The owner's words over the fit's."""
+    return Wishes(
+        settings.ctx, settings.gpu_layers, settings.workers, settings.kv, settings.flash_attn
+    )
+
+
+def choose(settings: Settings, machine: Machine) -> Choice:
     """The models to serve; asks the person only on a terminal and without `--auto`."""
+    from swarm.models.catalogue import load_catalogue
+
+    known = Known(scan_models(settings.models), load_catalogue(settings.models / "cards"))
     if settings.model:
-        models = tuple(named_model(name) for name in settings.model)
-        ids = [model.id for model in models]
-        if len(set(ids)) < len(ids):
-            raise ConfigurationError(f"--model: two files have the same name: {', '.join(ids)}")
-        return Plan(models, "named with --model")
-    found = scan_models(settings.models)
-    plan = recommended(found, room.weights_bytes, folder=str(settings.models))
+        return named_models(settings.model, known, machine, _bring)
+    choice = recommended(known, machine, folder=str(settings.models))
+    if choice.models[0].id == BUNDLED_ID and (better := suggestion(known, machine)):
+        choice = replace(choice, reason=f"{choice.reason}; {better}")
     if settings.auto or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return plan
-    return ask_person(plan, found, snapshot)
+        return choice
+    return ask_person(choice, known.found, machine.snapshot)
 
 
-def recommended(found: Sequence[LocalModel], room: int, *, folder: str) -> Plan:
-    """The largest model of the folder that fits, otherwise the bundled one."""
-    best = largest_that_fits(found, room)
-    if best is not None:
-        return Plan((best,), f"the largest in {folder} that fits into this machine's memory")
-    reason = "the small bundled model"
-    if found:
-        reason += f", as no model in {folder} fits into {_gib(room)} of memory"
-    return Plan((bundled_model(),), reason)
+def plans_of(choice: Choice, machine: Machine) -> "list[Plan]":
+    """How each of the models will run; they share the machine evenly."""
+    shared = replace(machine, wishes=replace(machine.wishes, models=len(choice.models)))
+    return [plan_of(model, shared) for model in choice.models]
 
 
-def ask_person(plan: Plan, found: Sequence[LocalModel], snapshot: "Snapshot") -> Plan:
+def _bring(wanted: "Wanted") -> Path:
+    """From the hub, or from its cache: the library is imported when it is needed."""
+    from swarm.models.download import bring, hub_of
+
+    return bring(wanted, hub_of(environment()))
+
+
+def ask_person(choice: Choice, found: Sequence[LocalModel], snapshot: "Snapshot") -> Choice:
     """Show what there is and let the person choose; Enter takes the recommended model."""
     from hardware.snapshot import summary
 
     print("\n".join(["Hardware", *(f"  {line}" for line in summary(snapshot)), "Models"]))
-    best = plan.models[0]
+    best = choice.models[0]
     others = [model for model in (*found, bundled_model()) if model != best]
     candidates = [best, *others]
     for number, model in enumerate(candidates, 1):
-        mark = f"  <- recommended: {plan.reason}" if model == best else ""
+        mark = f"  <- recommended: {choice.reason}" if model == best else ""
         print(f"  {number}  {model.id} ({_gib(model.size_bytes)}){mark}")
     while True:
         answer = input("Model [1]: ").strip() or "1"
         if answer.isdecimal() and 1 <= int(answer) <= len(candidates):
             chosen = candidates[int(answer) - 1]
-            return plan if chosen == best else Plan((chosen,), "chosen by you")
+            return choice if chosen == best else Choice((chosen,), "chosen by you")
         print(f"  a number from 1 to {len(candidates)}, please")
 
 
-async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room) -> None:
-    """Serve the plan until a signal, then end in order."""
+async def serve(
+    settings: Settings, snapshot: "Snapshot", choice: Choice, plans: "list[Plan]"
+) -> None:
+    """Serve the chosen models until a signal, then end in order."""
     from api.app import make_app
     from api.server import ClientServer, PortInUseError
     from guard import Door
     from swarm.pool import Pool, ServedModel
-    from swarm.workers import usual_workers
 
-    count = len(plan.models)
     engines = {
-        model.id: make_engine(settings, snapshot, model, room, models=count)
-        for model in plan.models
+        model.id: make_engine(settings, snapshot, model, plan)
+        for model, plan in zip(choice.models, plans, strict=True)
     }
     now = int(time.time())
     pool = Pool(
         [ServedModel(name, engine, now) for name, engine in engines.items()],
         max_requests=settings.max_requests,
-        usual_workers=settings.workers
-        or usual_workers(snapshot.usable_cores, accelerated=room.device_bytes is not None),
+        usual_workers=plans[0].workers,
     )
     door = Door(settings.port, names=door_names(settings.host))
     try:
@@ -146,7 +150,11 @@ async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room
             make_app(pool, door), host=settings.host, port=settings.port
         ) as server:
             await _serve_until_signal(
-                settings, snapshot, plan, pool, server, list(engines.values())
+                settings,
+                first_screen(snapshot, choice, plans, server_url(settings)),
+                pool,
+                server,
+                list(engines.values()),
             )
     except PortInUseError as error:
         raise ConfigurationError(
@@ -156,16 +164,14 @@ async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room
 
 async def _serve_until_signal(
     settings: Settings,
-    snapshot: "Snapshot",
-    plan: Plan,
+    screen: str,
     pool: "Pool",
     server: "ClientServer",
     engines: "list[EngineProcess]",
 ) -> None:
     signals = _Signals()
-    base_url = f"http://{_in_url(settings.host)}:{settings.port}/v1"
-    _say(settings, first_screen(snapshot, plan, base_url))
-    loading = asyncio.create_task(_load(settings, engines, base_url))
+    _say(settings, screen)
+    loading = asyncio.create_task(_load(settings, engines, server_url(settings)))
     stopping = asyncio.create_task(signals.first.wait())
     try:
         await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -192,21 +198,20 @@ async def _load(settings: Settings, engines: "list[EngineProcess]", base_url: st
 
 
 def make_engine(
-    settings: Settings, snapshot: "Snapshot", model: LocalModel, room: Room, *, models: int
+    settings: Settings, snapshot: "Snapshot", model: LocalModel, plan: "Plan"
 ) -> "EngineProcess":
-    """The engine of one of so many models, not yet started."""
+    """The engine of a model as planned, not yet started."""
     from swarm.engines.llama.options import MAX_SEQUENCES, LlamaOptions
     from swarm.engines.process import EngineProcess
 
     options = LlamaOptions(
         path=model.path,
-        context_tokens=settings.ctx,
-        memory_bytes=room.cache_bytes(model.size_bytes, models=models),
+        context_tokens=plan.context_tokens,
+        cells=plan.cells,
+        memory_bytes=plan.cache_bytes,
         sequences=max(settings.workers or 0, MAX_SEQUENCES),
         threads=settings.threads or _threads(snapshot, model),
-        gpu_layers=settings.gpu_layers,
-        device_bytes=None if room.device_bytes is None else room.device_bytes // models,
-        model_bytes=model.size_bytes,
+        gpu_layers=-1 if plan.offloaded else sum(plan.gpu_layers),
         kv_type=settings.kv,
         flash_attention=settings.flash_attn,
     )
@@ -224,15 +229,18 @@ def _threads(snapshot: "Snapshot", model: LocalModel) -> int:
     return max(1, min(snapshot.usable_cores, snapshot.physical_cores))
 
 
-def first_screen(snapshot: "Snapshot", plan: Plan, base_url: str) -> str:
+def first_screen(
+    snapshot: "Snapshot", choice: Choice, plans: "Sequence[Plan]", base_url: str
+) -> str:
     """Hardware, model and endpoint; how to connect follows when the model is loaded."""
     from api.welcome import SMALL_MODEL_NOTE, endpoint_lines
     from hardware.snapshot import summary
 
     first, *rest = summary(snapshot)
     lines = ["Local Swarm", f"  hardware   {first}", *(f"             {line}" for line in rest)]
-    lines += [endpoint_lines(base_url, model.id, plan.reason) for model in plan.models]
-    if plan.models[0].id == BUNDLED_ID:
+    lines += [endpoint_lines(base_url, model.id, choice.reason) for model in choice.models]
+    lines += [f"  WARNING    {warning}" for plan in plans for warning in plan.warnings]
+    if choice.models[0].id == BUNDLED_ID:
         lines.append(f"  {SMALL_MODEL_NOTE}")
     return "\n".join(lines)
 
@@ -346,6 +354,11 @@ def _start_logging(settings: Settings) -> None:
 def _say(settings: Settings, text: str) -> None:
     if not settings.quiet:
         print(text, flush=True)
+
+
+def server_url(settings: Settings) -> str:
+    """What clients take as their base URL."""
+    return f"http://{_in_url(settings.host)}:{settings.port}/v1"
 
 
 def _in_url(host: str) -> str:

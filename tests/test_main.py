@@ -1,5 +1,6 @@
 """The choice of a model, the first screen, and mistakes at start."""
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,16 +11,15 @@ import pytest
 import main
 from hardware.snapshot import Snapshot
 from settings import read_settings
-from swarm.errors import ConfigurationError
-from swarm.models.fit import Room
-from swarm.models.local import LocalModel
+from swarm.models.choose import Choice
+from swarm.models.ids import Machine
+from swarm.models.local import BUNDLED_PATH, LocalModel
 
 GIB = 1 << 30
 SNAPSHOT = Snapshot("linux", "A Processor", 4, 4, frozenset(), 16 * GIB, 10 * GIB)
-ROOM = Room(10 * GIB)
-NANO = LocalModel("swarm-nano", Path("nano.gguf"), 5 << 20)
+MACHINE = Machine(SNAPSHOT, "cpu")
+NANO = LocalModel("swarm-nano", BUNDLED_PATH, 5 << 20)
 SMALL = LocalModel("small", Path("small.gguf"), 2 * GIB)
-LARGE = LocalModel("large", Path("large.gguf"), 40 * GIB)
 
 
 @pytest.fixture(autouse=True)
@@ -34,33 +34,16 @@ def gguf(path: Path) -> Path:
     return path
 
 
-def test_the_largest_model_that_fits_is_recommended() -> None:
-    plan = main.recommended([LARGE, SMALL], 7 * GIB, folder="models")
-    assert plan.models == (SMALL,)
-    assert "fits" in plan.reason
-
-
-def test_without_a_fitting_model_the_bundled_one_is_served_and_says_why() -> None:
-    assert main.recommended([], GIB, folder="models").models == (NANO,)
-    assert "no model in models fits" in main.recommended([LARGE], GIB, folder="models").reason
-
-
 def test_named_models_are_served_in_their_order(tmp_path: Path) -> None:
     one, two = gguf(tmp_path / "one.gguf"), gguf(tmp_path / "two.gguf")
     settings = read_settings(["--auto", "--model", str(two), "--model", str(one)])
-    assert [model.id for model in main.choose(settings, SNAPSHOT, ROOM).models] == ["two", "one"]
-
-
-def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
-    files = gguf(tmp_path / "a" / "x.gguf"), gguf(tmp_path / "b" / "x.gguf")
-    settings = read_settings(["--auto", "--model", str(files[0]), "--model", str(files[1])])
-    with pytest.raises(ConfigurationError, match="same name"):
-        main.choose(settings, SNAPSHOT, ROOM)
+    assert [model.id for model in main.choose(settings, MACHINE).models] == ["two", "one"]
 
 
 def test_the_models_folder_is_looked_through(tmp_path: Path) -> None:
-    gguf(tmp_path / "models" / "found.gguf")
-    plan = main.choose(read_settings(["--auto"]), SNAPSHOT, ROOM)
+    (tmp_path / "models").mkdir()
+    shutil.copy(BUNDLED_PATH, tmp_path / "models" / "found.gguf")
+    plan = main.choose(read_settings(["--auto"]), MACHINE)
     assert [model.id for model in plan.models] == ["found"]
     assert plan.models[0].path == tmp_path / "models" / "found.gguf"
 
@@ -75,7 +58,7 @@ def test_a_person_is_asked_and_enter_takes_the_recommended(
     chosen: str,
 ) -> None:
     monkeypatch.setattr("builtins.input", lambda _: answers.pop(0))
-    plan = main.ask_person(main.Plan((SMALL,), "it fits"), [SMALL], SNAPSHOT)
+    plan = main.ask_person(Choice((SMALL,), "it fits"), [SMALL], SNAPSHOT)
     assert plan.models[0].id == chosen
     assert "A Processor" in capsys.readouterr().out
     assert answers == []
@@ -83,17 +66,17 @@ def test_a_person_is_asked_and_enter_takes_the_recommended(
 
 def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.input", pytest.fail)
-    assert main.choose(read_settings([]), SNAPSHOT, ROOM).models == (NANO,)
+    assert main.choose(read_settings([]), MACHINE).models[0].id == "swarm-nano"
 
 
 def test_the_first_screen_names_hardware_model_and_endpoint() -> None:
-    screen = main.first_screen(SNAPSHOT, main.Plan((NANO,), "bundled"), "http://127.0.0.1:1/v1")
+    screen = main.first_screen(SNAPSHOT, Choice((NANO,), "bundled"), [], "http://127.0.0.1:1/v1")
     for part in ("A Processor", "swarm-nano: bundled", "http://127.0.0.1:1/v1", "--model FILE"):
         assert part in screen
 
 
 def test_the_small_model_note_is_for_the_small_model_only() -> None:
-    screen = main.first_screen(SNAPSHOT, main.Plan((SMALL,), "named"), "http://127.0.0.1:1/v1")
+    screen = main.first_screen(SNAPSHOT, Choice((SMALL,), "named"), [], "http://127.0.0.1:1/v1")
     assert "--model FILE" not in screen
 
 
@@ -123,15 +106,21 @@ def test_a_mistake_ends_with_one_line_and_status_2(
 def test_a_port_in_use_names_its_holder_and_the_flag(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    model = gguf(tmp_path / "any.gguf")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        assert main.main(["--auto", "--port", port, "--model", str(model)]) == 2
+        assert main.main(["--auto", "--port", port]) == 2
     said = capsys.readouterr().err
     assert f"port {port} of 127.0.0.1 is in use by" in said
     assert "--port" in said
+
+
+def test_a_plan_is_explained_and_nothing_is_started(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["--auto", "--explain", "--ctx", "2048"]) == 0
+    said = capsys.readouterr().out
+    for part in ("chosen: the small bundled model", "context 2048 tokens", "tokens/s"):
+        assert part in said
 
 
 def test_main_can_be_imported_without_engines_and_doors() -> None:

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from swarm.errors import ConfigurationError
 from swarm.models.memory import Shape
@@ -96,12 +96,11 @@ def _header(path: Path, metadata: Mapping[str, Any]) -> Header:
         for key, value in metadata.items()
         if key.startswith(f"{architecture}.")
     }
-    tokens = metadata.get(_TOKENS, 0)
     return Header(
         name=str(metadata.get("general.name", path.stem)),
         architecture=architecture,
         context_tokens=int(own.get("context_length", 0)) or 4096,
-        shape=_shape(own, len(tokens) if isinstance(tokens, list) else int(tokens)),
+        shape=_shape(own, _length(metadata.get(_TOKENS, 0))),
     )
 
 
@@ -135,7 +134,7 @@ def _kv_heads(own: Mapping[str, Any], layers: int, heads: int) -> list[int]:
     """Heads with keys and values, layer by layer; none in recurrent layers."""
     told = own.get("attention.head_count_kv", heads)
     if isinstance(told, list):
-        return [int(each) for each in told]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return [int(each) for each in cast("list[Any]", told)]
     every = own.get("full_attention_interval")
     if every:
         return [int(told) if (layer + 1) % int(every) == 0 else 0 for layer in range(layers)]
@@ -163,4 +162,10 @@ def _recurrent_layers(own: Mapping[str, Any], layers: int) -> int:
 
 
 def _largest(told: Any) -> int:
-    return max(map(int, told), default=0) if isinstance(told, list) else int(told)
+    return (
+        max(map(int, cast("list[Any]", told)), default=0) if isinstance(told, list) else int(told)
+    )
+
+
+def _length(told: Any) -> int:
+    return len(cast("list[Any]", told)) if isinstance(told, list) else int(told)

@@ -2,17 +2,14 @@
 
 import glob
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from swarm.errors import ConfigurationError
+from swarm.models.card import Format
 
 BUNDLED_ID = "swarm-nano"
 BUNDLED_PATH = Path(__file__).parent / "bundled" / f"{BUNDLED_ID}.gguf"
-
-WORKING_BYTES = 512 << 20
-"""Memory for the context and the engine itself, beside the weights: a cautious guess."""
 
 _MAGIC = b"GGUF"
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}$")
@@ -21,30 +18,41 @@ _FIRST_PART = re.compile(r"-00001(-of-\d{5})$")
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A GGUF file, or the first of several parts; its id for clients is the file's stem."""
+    """A GGUF file, or the first of several parts, or the folder of an MLX model.
+
+    Its id for clients is the stem of the file, the folder's name, or what the owner asked for.
+    """
 
     id: str
     path: Path
     size_bytes: int
-
-    def fits(self, memory_bytes: int) -> bool:
-        """Whether weights and a working context fit into that much memory."""
-        return self.size_bytes + WORKING_BYTES <= memory_bytes
+    format: Format = "gguf"
 
 
 def bundled_model() -> LocalModel:
     """The small model that comes with the program. Raises ConfigurationError if it is missing."""
-    return _described(BUNDLED_PATH)
+    return described(BUNDLED_PATH)
 
 
-def named_model(name: str) -> LocalModel:
-    """The model of a `--model` value. Raises ConfigurationError that says what works."""
-    if name == BUNDLED_ID:
-        return bundled_model()
-    path = Path(name).expanduser()
-    if not path.is_file():
-        raise ConfigurationError(_not_a_file(name))
-    return _described(path)
+def described(path: Path) -> LocalModel:
+    """The model in a GGUF file. Raises ConfigurationError for a damaged or foreign one."""
+    try:
+        if not _has_magic(path):
+            raise ConfigurationError(f"{path} is not a GGUF file, or it is damaged")
+        return LocalModel(path.stem, path.resolve(), _size_bytes(path))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def mlx_model(folder: Path) -> LocalModel:
+    """The MLX model in a folder. Raises ConfigurationError where there is none."""
+    weights = [path.stat().st_size for path in folder.glob("*.safetensors")]
+    if not weights or not (folder / "config.json").is_file():
+        raise ConfigurationError(
+            f"{folder} holds no MLX model: that is a folder with config.json and *.safetensors; "
+            "for a GGUF model name the file"
+        )
+    return LocalModel(folder.resolve().name, folder.resolve(), sum(weights), "mlx")
 
 
 def scan_models(folder: Path) -> tuple[LocalModel, ...]:
@@ -57,12 +65,6 @@ def scan_models(folder: Path) -> tuple[LocalModel, ...]:
     return tuple(sorted(models, key=lambda model: -model.size_bytes))
 
 
-def largest_that_fits(models: Sequence[LocalModel], memory_bytes: int) -> LocalModel | None:
-    """The largest model for that much memory, if any."""
-    fitting = [model for model in models if model.fits(memory_bytes)]
-    return max(fitting, key=lambda model: model.size_bytes, default=None)
-
-
 def _is_model(path: Path) -> bool:
     if _LATER_PART.search(path.stem) or path.stem.startswith("mmproj"):
         return False
@@ -70,15 +72,6 @@ def _is_model(path: Path) -> bool:
         return _has_magic(path)
     except OSError:
         return False
-
-
-def _described(path: Path) -> LocalModel:
-    try:
-        if not _has_magic(path):
-            raise ConfigurationError(f"{path} is not a GGUF file, or it is damaged")
-        return LocalModel(path.stem, path.resolve(), _size_bytes(path))
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _size_bytes(path: Path) -> int:
@@ -93,11 +86,3 @@ def _size_bytes(path: Path) -> int:
 def _has_magic(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC
-
-
-def _not_a_file(name: str) -> str:
-    if name.startswith("hf:"):
-        return f"--model {name}: models are not downloaded yet; give the path of a GGUF file"
-    if name.endswith(".gguf") or "/" in name:
-        return f"--model {name}: there is no such file"
-    return f"--model {name}: give the path of a GGUF file, or {BUNDLED_ID}, the bundled model"

@@ -6,7 +6,6 @@ from swarm.engines.base import ModelInfo
 from swarm.engines.llama.bindings import Model
 from swarm.engines.llama.options import LlamaOptions
 from swarm.errors import ConfigurationError
-from swarm.models.fit import fitting_layers
 from swarm.models.memory import BITS_PER_VALUE, CacheSize, usual_cache
 
 SAMPLING_KEYS = {
@@ -59,22 +58,8 @@ def cell_bytes(model: Model, kv_type: str) -> int:
 
 
 def layers_on_gpu(options: LlamaOptions) -> int:
-    """How many layers to offload, -1 for all: the owner's word, or what fits."""
-    if options.gpu_layers is not None:
-        return options.gpu_layers
-    if options.device_bytes is None or not llama_cpp.llama_supports_gpu_offload():
-        return -1
-    header = Model(options.path, gpu_layers=0, header_only=True)
-    architecture = header.metadata("general.architecture")
-    layers = int(header.metadata(f"{architecture}.block_count") or 0)
-    header.close()
-    fitting = fitting_layers(
-        layers,
-        model_bytes=options.model_bytes,
-        cache_bytes=options.memory_bytes,
-        device_bytes=options.device_bytes,
-    )
-    return -1 if fitting is None else fitting
+    """How many layers to offload, -1 for all, which is what nobody's word means."""
+    return -1 if options.gpu_layers is None else options.gpu_layers
 
 
 def describe(model: Model, options: LlamaOptions, *, context_tokens: int) -> ModelInfo:

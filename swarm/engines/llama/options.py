@@ -23,9 +23,8 @@ class LlamaOptions:
     `context_tokens` bounds one sequence, `cells` the whole key-value cache that all sequences
     share; both in tokens. `memory_bytes` bounds what the cache may take. `sequences` is the
     most that generate at once, `chunk_tokens` the most tokens of prompts that one step reads.
-    A chunk is cut so that it takes about `pause_s` seconds. `gpu_layers` -1 offloads every layer,
-    None as many as `device_bytes` of an accelerator's free memory hold (None: every layer) of
-    a file of `model_bytes`.
+    A chunk is cut so that it takes about `pause_s` seconds. `gpu_layers` -1 and None
+    offload every layer; how many fit says `swarm/models/fit.py`.
     """
 
     path: Path
@@ -35,8 +34,6 @@ class LlamaOptions:
     sequences: int = MAX_SEQUENCES
     threads: int = 2
     gpu_layers: int | None = None
-    device_bytes: int | None = None
-    model_bytes: int = 0
     kv_type: str = "f16"
     flash_attention: bool = True
     chunk_tokens: int = CHUNK_TOKENS
