@@ -1,13 +1,13 @@
 """Which models a node serves: those that are named, else the largest of the folder that fits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from swarm.errors import ConfigurationError
 from swarm.models.fit import COMFORT_TOKENS_PER_S, Plan, Weights, gib, plan_for
 from swarm.models.header import read_header
 from swarm.models.ids import Known, Machine, find, what_fits
-from swarm.models.local import LocalModel, bundled_model
+from swarm.models.local import LocalModel, bundled_model, mlx_model, size_bytes
 from swarm.models.wanted import Bring, Unreachable
 
 
@@ -75,8 +75,9 @@ def _here(name: str, known: Known, machine: Machine, bring: Bring) -> LocalModel
     if isinstance(found, LocalModel):
         return found
     path = bring(found)
-    size = found.size_bytes or path.stat().st_size
-    return LocalModel(found.id, path, size, "gguf" if path.is_file() else "mlx")
+    if path.is_dir():
+        return replace(mlx_model(path), id=found.id)
+    return LocalModel(found.id, path, size_bytes(path))
 
 
 def _fits(model: LocalModel, machine: Machine) -> bool:

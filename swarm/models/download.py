@@ -48,12 +48,16 @@ _ENDPOINT = "https://huggingface.co"
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """Where files come from, and where they are kept. None is the library's own choice."""
+    """Where files come from, and where they are kept; None is the library's own choice.
+
+    `spare_bytes` stay free on the disk.
+    """
 
     cache: Path
     endpoint: str | None = None
     token: str | None = None
     offline: bool = False
+    spare_bytes: int = SPARE_BYTES
 
 
 class _Bar(tqdm):  # pyright: ignore[reportMissingTypeArgument]  (only so in its stubs)
@@ -172,7 +176,7 @@ def _check_room(wanted: Wanted, size_bytes: int, hub: Hub) -> None:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    if free < size_bytes + SPARE_BYTES:
+    if free < size_bytes + hub.spare_bytes:
         raise ConfigurationError(
             f"{wanted.id}: {gib(size_bytes)} are to be downloaded, but {gib(free)} are free in "
             f"{folder}; make room there, or let HF_HOME name a folder on a larger disk"

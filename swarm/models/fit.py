@@ -114,7 +114,8 @@ class Plan:
 
 def place_for(snapshot: Snapshot, engine_kind: str, *, models: int = 1) -> Place:
     """The memory that an engine of this kind (cpu, cuda, ...) can use, shared by so many models."""
-    usable = [device for device in snapshot.accelerators if device.kind == engine_kind]
+    kind = "metal" if engine_kind == "mlx" else engine_kind
+    usable = [device for device in snapshot.accelerators if device.kind == kind]
     own = [device for device in usable if not device.unified]
     available = snapshot.memory_available_bytes
     return Place(

@@ -39,7 +39,7 @@ def described(path: Path) -> LocalModel:
     try:
         if not _has_magic(path):
             raise ConfigurationError(f"{path} is not a GGUF file, or it is damaged")
-        return LocalModel(path.stem, path.resolve(), _size_bytes(path))
+        return LocalModel(path.stem, path.resolve(), size_bytes(path))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
 
@@ -61,7 +61,7 @@ def scan_models(folder: Path) -> tuple[LocalModel, ...]:
     Later parts of a split model, projectors of other media and damaged files are left out.
     """
     found = [path for path in sorted(folder.rglob("*.gguf")) if _is_model(path)]
-    models = [LocalModel(path.stem, path.resolve(), _size_bytes(path)) for path in found]
+    models = [LocalModel(path.stem, path.resolve(), size_bytes(path)) for path in found]
     return tuple(sorted(models, key=lambda model: -model.size_bytes))
 
 
@@ -74,8 +74,8 @@ def _is_model(path: Path) -> bool:
         return False
 
 
-def _size_bytes(path: Path) -> int:
-    """The file's size, or that of all parts of a split model."""
+def size_bytes(path: Path) -> int:
+    """A file's size, or that of all parts of a split model."""
     part = _FIRST_PART.search(path.stem)
     if part is None:
         return path.stat().st_size

@@ -6,7 +6,8 @@ from swarm.engines.base import ModelInfo
 from swarm.engines.llama.bindings import Model
 from swarm.engines.llama.options import LlamaOptions
 from swarm.errors import ConfigurationError
-from swarm.models.memory import BITS_PER_VALUE, CacheSize, usual_cache
+from swarm.models.header import read_header
+from swarm.models.memory import CacheSize, usual_cache
 
 SAMPLING_KEYS = {
     "temp": "temperature",
@@ -24,7 +25,8 @@ def size_of_cache(model: Model, options: LlamaOptions) -> CacheSize:
     Raises ConfigurationError where what the owner asked for does not fit.
     """
     trained = llama_cpp.llama_model_n_ctx_train(model.handle)
-    return fit_cache(trained, cell_bytes(model, options.kv_type), options)
+    shape = read_header(model.path).shape
+    return fit_cache(trained, shape.cell_bytes(options.kv_type), options)
 
 
 def fit_cache(trained_tokens: int, bytes_per_cell: int, options: LlamaOptions) -> CacheSize:
@@ -41,20 +43,6 @@ def fit_cache(trained_tokens: int, bytes_per_cell: int, options: LlamaOptions) -
     context = options.context_tokens or usual.context_tokens
     wanted = options.cells or options.context_tokens or usual.cells
     return CacheSize(context, max(context, wanted))
-
-
-def cell_bytes(model: Model, kv_type: str) -> int:
-    """Bytes that one token takes in the cache, over all layers, keys and values."""
-    heads = max(llama_cpp.llama_model_n_head(model.handle), 1)
-    usual = llama_cpp.llama_model_n_embd(model.handle) // heads
-    architecture = model.metadata("general.architecture")
-    widths = [
-        int(model.metadata(f"{architecture}.attention.{part}_length") or usual)
-        for part in ("key", "value")
-    ]
-    values = llama_cpp.llama_model_n_head_kv(model.handle) * sum(widths)
-    layers = llama_cpp.llama_model_n_layer(model.handle)
-    return max(int(values * layers * BITS_PER_VALUE[kv_type] / 8), 1)
 
 
 def layers_on_gpu(options: LlamaOptions) -> int:

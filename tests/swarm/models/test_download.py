@@ -12,8 +12,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from swarm.errors import ConfigurationError
-from swarm.models import download
-from swarm.models.download import Hub, Unreachable, Wanted, bring, hub_of
+from swarm.models.download import Hub, bring, hub_of
+from swarm.models.wanted import Fetch, Unreachable, Wanted
 
 COMMIT = "c" * 40
 DATA = bytes(range(256)) * 4096  # a MiB
@@ -78,7 +78,7 @@ def big_files(folder: Path, *, at_least: int = 100_000) -> list[Path]:
     return [path for path in files if path.stat().st_size >= at_least and path.suffix != ".lock"]
 
 
-async def brought(hub: Hub, wanted: Wanted = WANTED, **more: download.Fetch) -> Path:
+async def brought(hub: Hub, wanted: Wanted = WANTED, **more: Fetch) -> Path:
     return await asyncio.to_thread(bring, wanted, hub, **more)
 
 
@@ -149,12 +149,11 @@ async def test_a_refusal_says_what_can_be_done(
 
 
 async def test_no_room_on_the_disk_is_said_before_anything_comes(
-    fake: tuple[FakeHub, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake: tuple[FakeHub, str], tmp_path: Path
 ) -> None:
     server, endpoint = fake
-    monkeypatch.setattr(download, "SPARE_BYTES", 1 << 60)
     with pytest.raises(ConfigurationError, match="make room there"):
-        await brought(Hub(tmp_path, endpoint))
+        await brought(Hub(tmp_path, endpoint, spare_bytes=1 << 60))
     assert server.ranges == []
 
 
