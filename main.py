@@ -214,6 +214,7 @@ def make_engine(
         gpu_layers=-1 if plan.offloaded else sum(plan.gpu_layers),
         kv_type=settings.kv,
         flash_attention=settings.flash_attn,
+        sampling=model.sampling,
     )
     chosen = {**ENGINE_ENVIRONMENT, **environment()}
     return EngineProcess(factory=_ENGINE, options=options, name=model.id, environment=chosen)

@@ -67,7 +67,9 @@ def _weights(model: LocalModel, machine: Machine) -> Weights:
     if model.format == "mlx":
         return Weights(model.id, model.size_bytes, None, None)
     header = read_header(model.path)
-    return Weights(model.id, model.size_bytes, header.shape, header.context_tokens)
+    return Weights(
+        model.id, model.size_bytes, header.shape, header.context_tokens, header.active_share
+    )
 
 
 def _here(name: str, known: Known, machine: Machine, bring: Bring) -> LocalModel:
@@ -76,8 +78,8 @@ def _here(name: str, known: Known, machine: Machine, bring: Bring) -> LocalModel
         return found
     path = bring(found)
     if path.is_dir():
-        return replace(mlx_model(path), id=found.id)
-    return LocalModel(found.id, path, size_bytes(path))
+        return replace(mlx_model(path), id=found.id, sampling=found.sampling)
+    return LocalModel(found.id, path, size_bytes(path), sampling=found.sampling)
 
 
 def _fits(model: LocalModel, machine: Machine) -> bool:

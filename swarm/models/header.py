@@ -28,12 +28,13 @@ _Metadata = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A file's own word on its model."""
+    """A file's own word on its model; a token reads `active_share` of the weights."""
 
     name: str
     architecture: str
     context_tokens: int
     shape: Shape
+    active_share: float
 
 
 def read_header(path: Path) -> Header:
@@ -96,11 +97,13 @@ def _header(path: Path, metadata: Mapping[str, Any]) -> Header:
         for key, value in metadata.items()
         if key.startswith(f"{architecture}.")
     }
+    shape = _shape(own, _length(metadata.get(_TOKENS, 0)))
     return Header(
         name=str(metadata.get("general.name", path.stem)),
         architecture=architecture,
         context_tokens=int(own.get("context_length", 0)) or 4096,
-        shape=_shape(own, _length(metadata.get(_TOKENS, 0))),
+        shape=shape,
+        active_share=_active_share(own, shape),
     )
 
 
@@ -146,6 +149,18 @@ def _feed_forward(own: Mapping[str, Any]) -> int:
     dense = _largest(own.get("feed_forward_length", 0))
     expert = int(own.get("expert_feed_forward_length", 0)) * int(own.get("expert_used_count", 0))
     return max(dense, expert)
+
+
+def _active_share(own: Mapping[str, Any], shape: Shape) -> float:
+    """Of a mixture's weights those that one token needs: the chosen experts and all the rest."""
+    count, used = int(own.get("expert_count", 0)), int(own.get("expert_used_count", 0))
+    if not count:
+        return 1.0
+    each = 3 * shape.width * int(own.get("expert_feed_forward_length", 0)) * shape.layers
+    queries = shape.heads * int(own.get("attention.key_length", shape.width // shape.heads))
+    attention = shape.width * (2 * queries * shape.layers + shape.cached_values)
+    rest = attention + shape.vocabulary * shape.width
+    return (rest + each * used) / (rest + each * count)
 
 
 def _state_values(own: Mapping[str, Any]) -> int:

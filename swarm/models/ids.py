@@ -111,6 +111,7 @@ def wanted(card: Card, release: Release) -> Wanted:
         release.files,
         release.revision,
         release.size_bytes,
+        card.sampling,
     )
 
 

@@ -2,7 +2,8 @@
 
 import glob
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from swarm.errors import ConfigurationError
@@ -21,12 +22,14 @@ class LocalModel:
     """A GGUF file, or the first of several parts, or the folder of an MLX model.
 
     Its id for clients is the stem of the file, the folder's name, or what the owner asked for.
+    `sampling` is what a card recommends; what the file itself says comes before it.
     """
 
     id: str
     path: Path
     size_bytes: int
     format: Format = "gguf"
+    sampling: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 def bundled_model() -> LocalModel:

@@ -1,7 +1,7 @@
 """What is to be brought here, and by whom; the hub's library is not needed to say it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,13 +10,17 @@ from swarm.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Files of one model on the hub; the first is the one to load, none means all of it."""
+    """Files of one model on the hub; the first is the one to load, none means all of it.
+
+    `sampling` is what its publisher recommends.
+    """
 
     id: str
     repository: str
     files: tuple[str, ...]
     revision: str | None = None
     size_bytes: int | None = None
+    sampling: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 Fetch: TypeAlias = Callable[[Wanted, Path], bool]

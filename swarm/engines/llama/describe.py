@@ -68,7 +68,7 @@ def describe(model: Model, options: LlamaOptions, *, context_tokens: int) -> Mod
         eos_token=vocabulary.written(vocabulary.eos),
         max_sequences=options.sequences,
         prefix_cuttable=not model.recurrent,
-        sampling=_sampling(model),
+        sampling={**options.sampling, **_sampling(model)},
     )
 
 

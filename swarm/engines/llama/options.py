@@ -1,6 +1,7 @@
 """What the owner may say of a llama.cpp engine; None leaves the choice to the engine."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 KV_TYPES = {"f32": 0, "f16": 1, "bf16": 30, "q8_0": 8, "q5_1": 7, "q5_0": 6, "q4_1": 3, "q4_0": 2}
@@ -24,7 +25,8 @@ class LlamaOptions:
     share; both in tokens. `memory_bytes` bounds what the cache may take. `sequences` is the
     most that generate at once, `chunk_tokens` the most tokens of prompts that one step reads.
     A chunk is cut so that it takes about `pause_s` seconds. `gpu_layers` -1 and None
-    offload every layer; how many fit says `swarm/models/fit.py`.
+    offload every layer; how many fit says `swarm/models/fit.py`. `sampling` holds defaults where
+    the file has none.
     """
 
     path: Path
@@ -38,3 +40,4 @@ class LlamaOptions:
     flash_attention: bool = True
     chunk_tokens: int = CHUNK_TOKENS
     pause_s: float = PAUSE_S
+    sampling: Mapping[str, float] = field(default_factory=dict[str, float])

@@ -81,6 +81,19 @@ def test_latent_attention_keeps_its_latent_once(tmp_path: Path) -> None:
     assert read_header(path).shape.cached_values == 4 * 576
 
 
+def test_a_token_of_a_mixture_reads_its_chosen_experts_and_the_rest(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "a.gguf",
+        "qwen3moe",
+        expert_count=128,
+        expert_used_count=8,
+        expert_feed_forward_length=768,
+    )
+    share = read_header(path).active_share
+    assert 8 / 128 < share < 0.2
+    assert read_header(written(tmp_path / "b.gguf", "llama")).active_share == 1
+
+
 @pytest.mark.parametrize("length", [3, 30, 2000])
 def test_a_file_that_ends_early_is_refused(tmp_path: Path, length: int) -> None:
     whole = written(tmp_path / "whole.gguf", "llama").read_bytes()
