@@ -12,21 +12,22 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from settings import Settings, environment, read_settings
 from swarm.errors import ConfigurationError, SwarmError
-from swarm.models.fit import Room, room_for_models
+from swarm.models.choose import Choice, named_models, plan_of, recommended, suggestion
+from swarm.models.explain import explain
+from swarm.models.fit import Wishes
+from swarm.models.ids import Known, Machine
 from swarm.models.local import (
     BUNDLED_ID,
-    AnyModel,
     LocalModel,
     bundled_model,
-    largest_that_fits,
-    named_model,
     scan_models,
     upstream_models,
 )
@@ -34,7 +35,9 @@ from swarm.models.local import (
 if TYPE_CHECKING:
     from api.server import ClientServer
     from hardware.snapshot import Snapshot
-    from swarm.engines.others import AnyEngine
+    from swarm.engines.starting import AnyEngine
+    from swarm.models.fit import Plan
+    from swarm.models.wanted import Wanted
     from swarm.pool import Pool
 
 logger = logging.getLogger("swarm")
@@ -43,22 +46,6 @@ VERSION = "0.1.0"
 
 DRAIN_SECONDS = 4.5
 """How long open answers may go on after a signal; ending the engine may take 5 s more."""
-
-_ENGINE = "swarm.engines.llama.engine:load"
-ENGINE_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
-"""OpenMP's threads spin for some microseconds, then sleep: never spinning costs a third of the
-speed, libgomp's 300,000 rounds are ruin beside a busy neighbour (docs/decisions/0009). What the
-owner has set wins."""
-
-_TINY_BYTES = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What this node will serve: the first model is the default; why, in words."""
-
-    models: tuple[AnyModel, ...]
-    reason: str
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -77,9 +64,14 @@ def main(arguments: Sequence[str]) -> int:
             _print_hardware(settings, snapshot)
             return 0
         _check_threads(settings, snapshot)
-        room = room_for_models(snapshot, _engine_kind(settings, snapshot))
-        plan = choose(settings, snapshot, room)
-        asyncio.run(serve(settings, snapshot, plan, room))
+        machine = Machine(snapshot, _engine_kind(settings, snapshot), wishes(settings))
+        choice = choose(settings, machine)
+        plans = plans_of(choice, machine)
+        if settings.explain:
+            lines = [line for plan in plans if plan for line in explain(plan)]
+            print("\n".join([f"chosen: {choice.reason}", *lines]))
+            return 0
+        asyncio.run(serve(settings, snapshot, choice, plans))
     except SwarmError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
@@ -88,76 +80,89 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def choose(settings: Settings, snapshot: "Snapshot", room: Room) -> Plan:
+def wishes(settings: Settings) -> Wishes:
+    """The owner's words over the fit's."""
+    return Wishes(
+        settings.ctx, settings.gpu_layers, settings.workers, settings.kv, settings.flash_attn
+    )
+
+
+def choose(settings: Settings, machine: Machine) -> Choice:
     """The models to serve; asks the person only on a terminal and without `--auto`."""
+    from swarm.models.catalogue import load_catalogue
+
     if settings.engine:
-        return Plan(
-            upstream_models(settings.engine, settings.model), f"served by {settings.engine}"
-        )
+        models = upstream_models(settings.engine, settings.model)
+        return Choice(models, f"served by {settings.engine}")
+    known = Known(scan_models(settings.models), load_catalogue(settings.models / "cards"))
     if settings.model:
-        models = tuple(named_model(name) for name in settings.model)
-        ids = [model.id for model in models]
-        if len(set(ids)) < len(ids):
-            raise ConfigurationError(f"--model: two files have the same name: {', '.join(ids)}")
-        return Plan(models, "named with --model")
-    found = scan_models(settings.models)
-    plan = recommended(found, room.weights_bytes, folder=str(settings.models))
+        return named_models(settings.model, known, machine, partial(_bring, settings))
+    choice = recommended(known, machine, folder=str(settings.models))
+    if choice.models[0].id == BUNDLED_ID and (better := suggestion(known, machine)):
+        choice = replace(choice, reason=f"{choice.reason}; {better}")
     if settings.auto or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return plan
-    return ask_person(plan, found, snapshot)
+        return choice
+    return ask_person(choice, known.found, machine.snapshot)
 
 
-def recommended(found: Sequence[LocalModel], room: int, *, folder: str) -> Plan:
-    """The largest model of the folder that fits, otherwise the bundled one."""
-    best = largest_that_fits(found, room)
-    if best is not None:
-        return Plan((best,), f"the largest in {folder} that fits into this machine's memory")
-    reason = "the small bundled model"
-    if found:
-        reason += f", as no model in {folder} fits into {_gib(room)} of memory"
-    return Plan((bundled_model(),), reason)
+def plans_of(choice: Choice, machine: Machine) -> "list[Plan | None]":
+    """How each of the models will run; they share the machine evenly. None: elsewhere."""
+    shared = replace(machine, wishes=replace(machine.wishes, models=len(choice.models)))
+    return [plan_of(m, shared) if isinstance(m, LocalModel) else None for m in choice.models]
 
 
-def ask_person(plan: Plan, found: Sequence[LocalModel], snapshot: "Snapshot") -> Plan:
+def _bring(settings: Settings, wanted: "Wanted") -> Path:
+    """From a peer, the hub, or its cache: the library is imported when it is needed."""
+    from api.joining import copied_from_peers
+    from swarm.models.download import bring, hub_of
+
+    from_peer = partial(copied_from_peers, settings) if settings.federation else None
+    return bring(wanted, hub_of(environment()), from_peer=from_peer)
+
+
+def ask_person(choice: Choice, found: Sequence[LocalModel], snapshot: "Snapshot") -> Choice:
     """Show what there is and let the person choose; Enter takes the recommended model."""
     from hardware.snapshot import summary
 
     print("\n".join(["Hardware", *(f"  {line}" for line in summary(snapshot)), "Models"]))
-    best = plan.models[0]
+    best = choice.models[0]
     others = [model for model in (*found, bundled_model()) if model != best]
     candidates = [best, *others]
     for number, model in enumerate(candidates, 1):
-        mark = f"  <- recommended: {plan.reason}" if model == best else ""
+        mark = f"  <- recommended: {choice.reason}" if model == best else ""
         print(f"  {number}  {model.id} ({_gib(model.size_bytes)}){mark}")
     while True:
         answer = input("Model [1]: ").strip() or "1"
         if answer.isdecimal() and 1 <= int(answer) <= len(candidates):
             chosen = candidates[int(answer) - 1]
-            return plan if chosen == best else Plan((chosen,), "chosen by you")
+            return choice if chosen == best else Choice((chosen,), "chosen by you")
         print(f"  a number from 1 to {len(candidates)}, please")
 
 
-async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room) -> None:
-    """Serve the plan until a signal, then end in order."""
+async def serve(
+    settings: Settings, snapshot: "Snapshot", choice: Choice, plans: "list[Plan | None]"
+) -> None:
+    """Serve the chosen models until a signal, then end in order."""
     from api.app import make_app
     from api.joining import join_others
     from api.server import ClientServer, PortInUseError
     from guard import Door
     from hardware.snapshot import summary
+    from swarm.engines.llama.build import notes
+    from swarm.engines.starting import UPSTREAM_WORKERS, make_engine
     from swarm.pool import Pool, ServedModel
-    from swarm.workers import Weights, usual_workers
+    from swarm.workers import Weights
 
-    count = len(plan.models)
+    fast = fast_cores(snapshot)
     engines = {
-        model.id: make_engine(settings, snapshot, model, room, models=count)
-        for model in plan.models
+        model.id: make_engine(model, plan, settings, fast_cores=fast, environment=environment())
+        for model, plan in zip(choice.models, plans, strict=True)
     }
     now = int(time.time())
     pool = Pool(
         [ServedModel(name, engine, now) for name, engine in engines.items()],
         max_requests=settings.max_requests,
-        usual_workers=settings.workers
-        or usual_workers(snapshot.usable_cores, accelerated=room.device_bytes is not None),
+        usual_workers=settings.workers or (plans[0].workers if plans[0] else UPSTREAM_WORKERS),
         weights=Weights(
             {name: Fraction(str(weight)) for name, weight in settings.vote.weights.items()},
             settings.vote.patience_s,
@@ -173,16 +178,16 @@ async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room
                     pool,
                     version=VERSION,
                     hardware=summary(snapshot)[0],
-                    files={m.path.name: m.path for m in plan.models if isinstance(m, LocalModel)},
+                    files={m.path.name: m.path for m in choice.models if isinstance(m, LocalModel)},
                     say=partial(_say, settings),
                 )
                 await stack.enter_async_context(federation)
             app = make_app(pool, door, federation=federation)
             server = ClientServer(app, host=settings.host, port=settings.port)
             await stack.enter_async_context(server)
-            await _serve_until_signal(
-                settings, snapshot, plan, pool, server, list(engines.values())
-            )
+            told = () if settings.engine else notes(snapshot, environment())
+            screen = first_screen(settings, snapshot, choice, plans, told)
+            await _serve_until_signal(settings, screen, pool, server, list(engines.values()))
     except PortInUseError as error:
         raise ConfigurationError(
             f"{error}{_holder(settings.port)}; choose another with --port N"
@@ -191,23 +196,16 @@ async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room
 
 async def _serve_until_signal(
     settings: Settings,
-    snapshot: "Snapshot",
-    plan: Plan,
+    screen: str,
     pool: "Pool",
     server: "ClientServer",
     engines: "list[AnyEngine]",
 ) -> None:
     from api.signals import Signals
-    from api.welcome import peer_lines
-    from swarm.engines.llama.build import notes
 
     signals = Signals()
-    base_url = f"http://{_in_url(settings.host)}:{settings.port}/v1"
-    screen = first_screen(snapshot, plan, base_url, notes(snapshot, environment()))
-    if settings.federation:
-        screen += f"\n{peer_lines(snapshot.platform, settings.peer_port)}"
     _say(settings, screen)
-    loading = asyncio.create_task(_load(settings, engines, base_url))
+    loading = asyncio.create_task(_load(settings, engines, server_url(settings)))
     stopping = asyncio.create_task(signals.first.wait())
     try:
         await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -233,55 +231,32 @@ async def _load(settings: Settings, engines: "list[AnyEngine]", base_url: str) -
     _say(settings, connect_lines(base_url, engines[0].info.context_tokens))
 
 
-def make_engine(
-    settings: Settings, snapshot: "Snapshot", model: AnyModel, room: Room, *, models: int
-) -> "AnyEngine":
-    """The engine of one of so many models, not yet started."""
-    from swarm.engines.llama.options import MAX_SEQUENCES, LlamaOptions
-    from swarm.engines.others import other_engine
-    from swarm.engines.process import EngineProcess
-
-    chosen = {**ENGINE_ENVIRONMENT, **environment()}
-    memory_bytes = room.cache_bytes(model.size_bytes, models=models)
-    if model.format != "gguf":
-        return other_engine(model, settings, memory_bytes, chosen)
-    options = LlamaOptions(
-        path=model.path,
-        context_tokens=settings.ctx,
-        memory_bytes=memory_bytes,
-        sequences=max(settings.workers or 0, MAX_SEQUENCES),
-        threads=settings.threads or _threads(snapshot, model),
-        gpu_layers=settings.gpu_layers,
-        device_bytes=None if room.device_bytes is None else room.device_bytes // models,
-        model_bytes=model.size_bytes,
-        kv_type=settings.kv,
-        flash_attention=settings.flash_attn,
-    )
-    return EngineProcess(factory=_ENGINE, options=options, name=model.id, environment=chosen)
+def fast_cores(snapshot: "Snapshot") -> int:
+    """Physical cores that may be used, without the slow ones of a mixed processor."""
+    return min(snapshot.usable_cores, snapshot.performance_cores or snapshot.physical_cores)
 
 
-def _threads(snapshot: "Snapshot", model: LocalModel) -> int:
-    """The fast physical cores; but a tiny model's threads would mostly wait for each other.
-
-    Beside one busy process a tiny model ran 24 times as fast with one thread as with two.
-    """
-    if model.size_bytes < _TINY_BYTES:
-        return 1
-    fast = snapshot.performance_cores or snapshot.physical_cores
-    return max(1, min(snapshot.usable_cores, fast))
-
-
-def first_screen(snapshot: "Snapshot", plan: Plan, base_url: str, notes: Sequence[str] = ()) -> str:
-    """Hardware, model and endpoint; how to connect follows when the model is loaded."""
-    from api.welcome import SMALL_MODEL_NOTE, endpoint_lines
+def first_screen(
+    settings: Settings,
+    snapshot: "Snapshot",
+    choice: Choice,
+    plans: "Sequence[Plan | None]" = (),
+    notes: Sequence[str] = (),
+) -> str:
+    """Hardware, model, endpoint and peers; how to connect follows when the model is loaded."""
+    from api.welcome import SMALL_MODEL_NOTE, endpoint_lines, peer_lines
     from hardware.snapshot import summary
 
     first, *rest = summary(snapshot)
     lines = ["Local Swarm", f"  hardware   {first}", *(f"             {line}" for line in rest)]
     lines += [f"  note       {note}" for note in notes]
-    lines += [endpoint_lines(base_url, model.id, plan.reason) for model in plan.models]
-    if plan.models[0].id == BUNDLED_ID:
+    url = server_url(settings)
+    lines += [endpoint_lines(url, model.id, choice.reason) for model in choice.models]
+    lines += [f"  WARNING    {warning}" for plan in plans if plan for warning in plan.warnings]
+    if choice.models[0].id == BUNDLED_ID:
         lines.append(f"  {SMALL_MODEL_NOTE}")
+    if settings.federation:
+        lines.append(peer_lines(snapshot.platform, settings.peer_port))
     return "\n".join(lines)
 
 
@@ -379,6 +354,11 @@ def _start_logging(settings: Settings) -> None:
 def _say(settings: Settings, text: str) -> None:
     if not settings.quiet:
         print(text, flush=True)
+
+
+def server_url(settings: Settings) -> str:
+    """What clients take as their base URL."""
+    return f"http://{_in_url(settings.host)}:{settings.port}/v1"
 
 
 def _in_url(host: str) -> str:

@@ -111,6 +111,7 @@ class Settings(BaseSettings):
     diagnose: bool = False
     command: tuple[str, ...] = ()
     vote: VoteSettings = VoteSettings()
+    explain: bool = False
     debug: bool = False
     quiet: bool = False
 
@@ -242,6 +243,9 @@ def _parser() -> argparse.ArgumentParser:
     doors.add_argument("--port", metavar="N", help="port to listen on (default 17615)")
     _add_peer_flags(parser.add_argument_group("other machines"))
     output = parser.add_argument_group("what to say")
+    output.add_argument(
+        "--explain", action="store_true", help="say how the models would run and why, then end"
+    )
     output.add_argument("--debug", action="store_true", help="log more, and speeds per request")
     output.add_argument("--quiet", action="store_true", help="log warnings and errors only")
     return parser
@@ -251,8 +255,10 @@ def _add_model_flags(group: Any) -> None:
     group.add_argument(
         "--model",
         action="append",
-        metavar="FILE",
-        help="a GGUF file or MLX folder to serve; repeat it for several, the first is the default",
+        metavar="NAME",
+        help="what to serve: a GGUF file, an MLX folder, an id such as qwen2.5-coder:7b:4bit "
+        "(downloaded where it is not here), hf:owner/repository/file; repeat it for several, "
+        "the first is the default",
     )
     group.add_argument(
         "--models", metavar="DIR", help="folder with GGUF files to choose from (default models/)"
@@ -265,7 +271,9 @@ def _add_model_flags(group: Any) -> None:
     )
     group.add_argument("--ctx", metavar="N", help="context of one conversation, in tokens")
     group.add_argument(
-        "--gpu-layers", metavar="N", help="layers on the accelerator; -1, the default, is all"
+        "--gpu-layers",
+        metavar="N",
+        help="layers on accelerators; -1 is all (default: what fits)",
     )
     group.add_argument(
         "--workers",

@@ -4,13 +4,20 @@ import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from federation.copying import copy_from_peers
 from federation.federation import Federation
 from federation.sharing import Shelf
 from federation.trust import decode_code
 from federation.wishes import Wishes, parse_peer
 from settings import Settings
+from swarm.models.wanted import Wanted
 from swarm.pool import Pool
 from swarm.propose import OwnProposer
+
+
+def copied_from_peers(settings: Settings, wanted: Wanted, folder: Path) -> bool:
+    """Copy a model's files from a member of this node's federation; whether one had them all."""
+    return copy_from_peers(_wishes(settings, version="", hardware=""), wanted.files, folder)
 
 
 def join_others(
@@ -23,7 +30,19 @@ def join_others(
     say: Callable[[str], None],
 ) -> Federation:
     """This node's place among others, not yet taken. Raises ConfigurationError."""
-    wishes = Wishes(
+    wishes = _wishes(settings, version=version, hardware=hardware)
+    chosen = settings.vote.for_peers
+    return Federation(
+        wishes,
+        offers=lambda: tuple(o for o in pool.offers() if chosen is None or o.model in chosen),
+        answers=OwnProposer(pool),
+        shelf=Shelf(lambda: files),
+        say=say,
+    )
+
+
+def _wishes(settings: Settings, *, version: str, hardware: str) -> Wishes:
+    return Wishes(
         folder=settings.state,
         name=socket.gethostname(),
         version=version,
@@ -34,12 +53,4 @@ def join_others(
         interfaces=settings.peer_interface,
         hardware=hardware,
         engine="llama.cpp",
-    )
-    chosen = settings.vote.for_peers
-    return Federation(
-        wishes,
-        offers=lambda: tuple(o for o in pool.offers() if chosen is None or o.model in chosen),
-        answers=OwnProposer(pool),
-        shelf=Shelf(lambda: files),
-        say=say,
     )

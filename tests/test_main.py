@@ -1,6 +1,7 @@
 """The choice of a model, the first screen, and mistakes at start."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,16 +13,17 @@ import pytest
 import main
 from hardware.snapshot import Snapshot
 from settings import read_settings
+from swarm.engines.starting import AnyEngine, make_engine, threads_of
 from swarm.errors import ConfigurationError
-from swarm.models.fit import Room
-from swarm.models.local import LocalModel
+from swarm.models.choose import Choice, plan_of
+from swarm.models.ids import Machine
+from swarm.models.local import BUNDLED_PATH, AnyModel, LocalModel
 
 GIB = 1 << 30
 SNAPSHOT = Snapshot("linux", "A Processor", 4, 4, frozenset(), 16 * GIB, 10 * GIB)
-ROOM = Room(10 * GIB)
-NANO = LocalModel("swarm-nano", Path("nano.gguf"), 5 << 20)
+MACHINE = Machine(SNAPSHOT, "cpu")
+NANO = LocalModel("swarm-nano", BUNDLED_PATH, 5 << 20)
 SMALL = LocalModel("small", Path("small.gguf"), 2 * GIB)
-LARGE = LocalModel("large", Path("large.gguf"), 40 * GIB)
 
 
 @pytest.fixture(autouse=True)
@@ -36,33 +38,16 @@ def gguf(path: Path) -> Path:
     return path
 
 
-def test_the_largest_model_that_fits_is_recommended() -> None:
-    plan = main.recommended([LARGE, SMALL], 7 * GIB, folder="models")
-    assert plan.models == (SMALL,)
-    assert "fits" in plan.reason
-
-
-def test_without_a_fitting_model_the_bundled_one_is_served_and_says_why() -> None:
-    assert main.recommended([], GIB, folder="models").models == (NANO,)
-    assert "no model in models fits" in main.recommended([LARGE], GIB, folder="models").reason
-
-
 def test_named_models_are_served_in_their_order(tmp_path: Path) -> None:
     one, two = gguf(tmp_path / "one.gguf"), gguf(tmp_path / "two.gguf")
     settings = read_settings(["--auto", "--model", str(two), "--model", str(one)])
-    assert [model.id for model in main.choose(settings, SNAPSHOT, ROOM).models] == ["two", "one"]
-
-
-def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
-    files = gguf(tmp_path / "a" / "x.gguf"), gguf(tmp_path / "b" / "x.gguf")
-    settings = read_settings(["--auto", "--model", str(files[0]), "--model", str(files[1])])
-    with pytest.raises(ConfigurationError, match="same name"):
-        main.choose(settings, SNAPSHOT, ROOM)
+    assert [model.id for model in main.choose(settings, MACHINE).models] == ["two", "one"]
 
 
 def test_the_models_folder_is_looked_through(tmp_path: Path) -> None:
-    gguf(tmp_path / "models" / "found.gguf")
-    plan = main.choose(read_settings(["--auto"]), SNAPSHOT, ROOM)
+    (tmp_path / "models").mkdir()
+    shutil.copy(BUNDLED_PATH, tmp_path / "models" / "found.gguf")
+    plan = main.choose(read_settings(["--auto"]), MACHINE)
     assert [model.id for model in plan.models] == ["found"]
     assert plan.models[0].path == tmp_path / "models" / "found.gguf"
 
@@ -77,7 +62,7 @@ def test_a_person_is_asked_and_enter_takes_the_recommended(
     chosen: str,
 ) -> None:
     monkeypatch.setattr("builtins.input", lambda _: answers.pop(0))
-    plan = main.ask_person(main.Plan((SMALL,), "it fits"), [SMALL], SNAPSHOT)
+    plan = main.ask_person(Choice((SMALL,), "it fits"), [SMALL], SNAPSHOT)
     assert plan.models[0].id == chosen
     assert "A Processor" in capsys.readouterr().out
     assert answers == []
@@ -85,18 +70,19 @@ def test_a_person_is_asked_and_enter_takes_the_recommended(
 
 def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.input", pytest.fail)
-    assert main.choose(read_settings([]), SNAPSHOT, ROOM).models == (NANO,)
+    assert main.choose(read_settings([]), MACHINE).models[0].id == "swarm-nano"
 
 
 def test_the_first_screen_names_hardware_model_and_endpoint() -> None:
-    screen = main.first_screen(SNAPSHOT, main.Plan((NANO,), "bundled"), "http://127.0.0.1:1/v1")
+    screen = main.first_screen(read_settings(["--port", "1"]), SNAPSHOT, Choice((NANO,), "bundled"))
     for part in ("A Processor", "swarm-nano: bundled", "http://127.0.0.1:1/v1", "--model FILE"):
         assert part in screen
 
 
 def test_the_first_screen_has_a_line_for_each_note() -> None:
-    plan = main.Plan((SMALL,), "named")
-    screen = main.first_screen(SNAPSHOT, plan, "http://127.0.0.1:1/v1", ["RTX is not used: ..."])
+    choice = Choice((SMALL,), "named")
+    notes = ["RTX is not used: ..."]
+    screen = main.first_screen(read_settings([]), SNAPSHOT, choice, notes=notes)
     assert "  note       RTX is not used: ..." in screen
 
 
@@ -117,13 +103,20 @@ def test_hardware_is_told_before_there_is_an_engine(
 
 def test_threads_are_for_fast_cores_only() -> None:
     mixed = replace(SNAPSHOT, physical_cores=16, usable_cores=16, performance_cores=8)
-    assert main._threads(mixed, SMALL) == 8
-    assert main._threads(replace(mixed, usable_cores=4), SMALL) == 4
+    assert main.fast_cores(mixed) == 8
+    assert main.fast_cores(replace(mixed, usable_cores=4)) == 4
+    assert threads_of(SMALL, 8) == 8
+    assert threads_of(NANO, 8) == 1
 
 
 def test_the_small_model_note_is_for_the_small_model_only() -> None:
-    screen = main.first_screen(SNAPSHOT, main.Plan((SMALL,), "named"), "http://127.0.0.1:1/v1")
+    screen = main.first_screen(read_settings([]), SNAPSHOT, Choice((SMALL,), "named"))
     assert "--model FILE" not in screen
+
+
+def engine(model: AnyModel, *flags: str) -> AnyEngine:
+    plan = plan_of(model, MACHINE) if isinstance(model, LocalModel) else None
+    return make_engine(model, plan, read_settings(flags), fast_cores=2, environment={})
 
 
 def test_an_mlx_folder_without_mlx_names_the_command_that_installs_it(
@@ -132,15 +125,15 @@ def test_an_mlx_folder_without_mlx_names_the_command_that_installs_it(
     monkeypatch.setitem(sys.modules, "mlx_lm", None)
     model = LocalModel("folder", Path("folder"), 1, "mlx")
     with pytest.raises(ConfigurationError, match="make setup MLX=yes"):
-        main.make_engine(read_settings([]), SNAPSHOT, model, ROOM, models=1)
+        engine(model)
 
 
 def test_an_engine_address_serves_what_is_named_and_nothing_of_the_folder() -> None:
     settings = read_settings(["--engine", "http://h:1/v1", "--model", "a/b", "--model", "c"])
-    plan = main.choose(settings, SNAPSHOT, ROOM)
+    plan = main.choose(settings, MACHINE)
     assert [model.id for model in plan.models] == ["a/b", "c"]
     assert plan.reason == "served by http://h:1/v1"
-    unnamed = main.choose(read_settings(["--engine", "http://h:1/v1"]), SNAPSHOT, ROOM)
+    unnamed = main.choose(read_settings(["--engine", "http://h:1/v1"]), MACHINE)
     assert [model.id for model in unnamed.models] == ["upstream"]
 
 
@@ -152,16 +145,16 @@ def test_an_engine_address_serves_what_is_named_and_nothing_of_the_folder() -> N
     ],
 )
 def test_an_engine_address_that_cannot_be_used_is_refused(address: str, said: str) -> None:
-    plan = main.choose(read_settings(["--engine", address]), SNAPSHOT, ROOM)
+    plan = main.choose(read_settings(["--engine", address]), MACHINE)
     with pytest.raises(ConfigurationError, match=said) as refused:
-        main.make_engine(read_settings([]), SNAPSHOT, plan.models[0], ROOM, models=1)
+        engine(plan.models[0])
     assert "secret" not in str(refused.value)
 
 
 def test_what_mlx_models_have_not_is_refused() -> None:
     model = LocalModel("folder", Path("folder"), 1, "mlx")
     with pytest.raises(ConfigurationError, match="--kv are for GGUF files, not for folder"):
-        main.make_engine(read_settings(["--kv", "q8_0"]), SNAPSHOT, model, ROOM, models=1)
+        engine(model, "--kv", "q8_0")
 
 
 @pytest.mark.parametrize(
@@ -191,15 +184,21 @@ def test_a_mistake_ends_with_one_line_and_status_2(
 def test_a_port_in_use_names_its_holder_and_the_flag(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    model = gguf(tmp_path / "any.gguf")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        assert main.main(["--auto", "--port", port, "--model", str(model)]) == 2
+        assert main.main(["--auto", "--port", port]) == 2
     said = capsys.readouterr().err
     assert f"port {port} of 127.0.0.1 is in use by" in said
     assert "--port" in said
+
+
+def test_a_plan_is_explained_and_nothing_is_started(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["--auto", "--explain", "--ctx", "2048"]) == 0
+    said = capsys.readouterr().out
+    for part in ("chosen: the small bundled model", "context 2048 tokens", "tokens/s"):
+        assert part in said
 
 
 def test_main_can_be_imported_without_engines_and_doors() -> None:

@@ -6,9 +6,6 @@ from swarm.engines.base import ModelInfo
 from swarm.errors import ContextOverflow, InvalidRequest
 from swarm.types import Prompt
 
-CONTEXT_TOKENS = 32_768
-"""Context of one sequence where the owner names none: what coding agents ask for."""
-
 
 def checked_tokens(
     prompt: Prompt, info: ModelInfo, tokenize: Callable[[str], list[int]]

@@ -1,55 +1,389 @@
-"""How much memory models may take here, and how many layers an accelerator holds. Pure."""
+"""What fits: how a model runs on a machine, where its layers lie, how long its context is. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from hardware.snapshot import Snapshot
+from hardware.snapshot import Accelerator, Snapshot
+from swarm.errors import ConfigurationError
+from swarm.models.card import Card, Format, Release
+from swarm.models.memory import (
+    BATCH_TOKENS,
+    CONTEXT_TOKENS,
+    Footprint,
+    Shape,
+    footprint,
+    usual_cache,
+)
+from swarm.workers import usual_workers
 
 HOST_SHARE = 0.7
 """Of the free memory of the machine itself: the rest is for what else it runs."""
 
 DEVICE_RESERVE_BYTES = 512 << 20
-"""What a backend takes on an accelerator beside weights and cache: a cautious guess."""
+"""What a backend takes on an accelerator beside weights, cache and scratch: a cautious guess."""
 
 CACHE_BYTES = 256 << 20, 8 << 30
 """Least and most that a key-value cache gets where the owner names no context."""
 
+LEAST_CONTEXT = 4096
+"""A model that cannot have so much, or what it was trained with, is not said to fit."""
+
+BANDWIDTHS = {
+    "cuda": (200e9, 1000e9),
+    "metal": (60e9, 550e9),
+    "hip": (200e9, 950e9),
+    "vulkan": (60e9, 600e9),
+}
+"""Bytes a second that such devices read, slow ones and fast ones: a token reads all its weights."""
+
+CORE_BANDWIDTH = 4e9, 16e9
+"""The same of one processor core; all of them share what follows."""
+
+MOST_HOST_BANDWIDTH = 20e9, 100e9
+
+COMFORT_TOKENS_PER_S = 10
+"""A finer quantisation is taken as long as this much is expected at the least."""
+
+USUAL_BITS = 4
+"""Coarser ones lose much and are taken only where nothing else fits."""
+
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """Free memory in bytes; `device_bytes` is None where no accelerator with its own is used."""
+class Wishes:
+    """The owner's words; None leaves it to the fit. `models` share the machine evenly."""
+
+    context_tokens: int | None = None
+    gpu_layers: int | None = None
+    workers: int | None = None
+    kv_type: str = "f16"
+    flash: bool = True
+    models: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A model as the fit sees it: a file that is here, or a release of a card.
+
+    `active_share` of the weights is read for a token. Without a shape only the weights are known.
+    """
+
+    id: str
+    size_bytes: int
+    shape: Shape | None
+    trained_tokens: int | None
+    active_share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Memory that a model may take: the machine's own, and that of each device, in bytes."""
 
     host_bytes: int
-    device_bytes: int | None = None
+    available_bytes: int
+    devices: tuple[int, ...] = ()
+    kinds: tuple[str, ...] = ()
+    unified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one model runs. `gpu_layers` are those on each device, the output counted as one more.
+
+    `host` is memory of the machine itself, `device_bytes` that of all devices. `tokens_per_s` is
+    what one stream may expect, from and to. `warnings` are said before it starts.
+    """
+
+    weights: Weights
+    context_tokens: int
+    cells: int
+    kv_type: str
+    workers: int
+    layers: int
+    gpu_layers: tuple[int, ...]
+    host: Footprint
+    device_bytes: int
+    cache_bytes: int
+    place: Place
+    tokens_per_s: tuple[float, float]
+    warnings: tuple[str, ...]
 
     @property
-    def weights_bytes(self) -> int:
-        """What a model may take: the accelerator's memory, where there is one."""
-        if self.device_bytes is not None:
-            return max(0, self.device_bytes - DEVICE_RESERVE_BYTES)
-        return int(self.host_bytes * HOST_SHARE)
-
-    def cache_bytes(self, model_bytes: int, *, models: int = 1) -> int:
-        """What the cache of one of so many models may take, after its weights."""
-        fits_device = self.device_bytes is not None and model_bytes < self.device_bytes
-        free = self.device_bytes if fits_device and self.device_bytes else self.host_bytes
-        least, most = CACHE_BYTES
-        return min(most, max(least, (free - model_bytes) // (2 * models)))
+    def offloaded(self) -> bool:
+        """Whether every layer lies on a device."""
+        return sum(self.gpu_layers) > self.layers
 
 
-def room_for_models(snapshot: Snapshot, engine_kind: str) -> Room:
-    """The memory that an engine of this kind (cpu, cuda, ...) can put a model into."""
-    usable = [a for a in snapshot.accelerators if a.runs_on(engine_kind) and not a.unified]
-    own = [a.memory_free_bytes for a in usable if a.memory_free_bytes is not None]
-    return Room(snapshot.memory_available_bytes, max(own, default=None))
+def place_for(snapshot: Snapshot, engine_kind: str, *, models: int = 1) -> Place:
+    """The memory that an engine of this kind (cpu, cuda, ...) can use, shared by so many models."""
+    kind = "metal" if engine_kind == "mlx" else engine_kind
+    usable = [device for device in snapshot.accelerators if device.runs_on(kind)]
+    own = [device for device in usable if not device.unified]
+    available = snapshot.memory_available_bytes
+    return Place(
+        host_bytes=int(available * HOST_SHARE) // models,
+        available_bytes=available,
+        devices=tuple(_free_bytes(device) // models for device in own),
+        kinds=tuple(device.kind for device in own or usable),
+        unified=bool(usable) and not own,
+    )
 
 
-def fitting_layers(
-    layers: int, *, model_bytes: int, cache_bytes: int, device_bytes: int
-) -> int | None:
-    """How many of the layers an accelerator holds with their share of the cache; None: all.
+def plan_for(
+    weights: Weights, snapshot: Snapshot, engine_kind: str, wishes: Wishes | None = None
+) -> Plan:
+    """How these weights run on that machine. Raises ConfigurationError with the figures.
 
-    The output layer counts as one more; layers are taken to be of one size.
+    A context that is refused is the owner's; one that nobody named is cut, which the plan says.
     """
-    each = (model_bytes + cache_bytes) / (layers + 1)
-    count = int(max(0, device_bytes - DEVICE_RESERVE_BYTES) / each)
-    return None if count > layers else count
+    wishes = wishes or Wishes()
+    place = place_for(snapshot, engine_kind, models=wishes.models)
+    shape = weights.shape or Shape(1, 1, 0, 0)
+    on_devices = _layers_on_devices(weights, shape, place, wishes)
+    cells, context = _cache(weights, shape, place, wishes, on_devices)
+    share = sum(on_devices) / (shape.layers + 1)
+    whole = footprint(shape, weights.size_bytes, cells, kv_type=wishes.kv_type, flash=wishes.flash)
+    host = replace(
+        whole,
+        weights_bytes=int(whole.weights_bytes * (1 - share)),
+        cache_bytes=int(whole.cache_bytes * (1 - share)),
+    )
+    plan = Plan(
+        weights=weights,
+        context_tokens=context,
+        cells=cells,
+        kv_type=wishes.kv_type,
+        workers=wishes.workers
+        or usual_workers(snapshot.usable_cores, accelerated=bool(place.kinds)),
+        layers=shape.layers,
+        gpu_layers=on_devices,
+        host=host,
+        device_bytes=_device_bytes(weights, shape, cells, wishes, on_devices),
+        cache_bytes=max(whole.cache_bytes, CACHE_BYTES[0] if not weights.shape else 0),
+        place=place,
+        tokens_per_s=_speed(weights, place, share, snapshot),
+        warnings=(),
+    )
+    return replace(plan, warnings=_warnings(plan, snapshot, engine_kind, wishes))
+
+
+def best_release(
+    card: Card,
+    kind: Format,
+    snapshot: Snapshot,
+    engine_kind: str,
+    wishes: Wishes | None = None,
+) -> tuple[Release, Plan]:
+    """The quantisation of a card that suits a machine best, and how it runs there.
+
+    The finest that is fast enough and needs no compromise, else the first of four bits or more
+    that fits, else the finest that fits. Raises ConfigurationError where none does.
+    """
+    fitting: list[tuple[Release, Plan]] = []
+    refusals: list[str] = []
+    for release in card.of(kind):
+        try:
+            plan = plan_for(weights_of(card, release), snapshot, engine_kind, wishes)
+        except ConfigurationError as error:
+            refusals.append(f"{release.quantisation}: {error}")
+        else:
+            fitting.append((release, plan))
+    if not fitting:
+        raise ConfigurationError("; ".join(refusals) or f"{card.id} has no {kind} files")
+    usual = [each for each in fitting if each[0].bits >= USUAL_BITS]
+    good = [each for each in usual if _needs_no_compromise(each[1])]
+    if good:
+        return good[0]
+    return usual[-1] if usual else fitting[0]
+
+
+def weights_of(card: Card, release: Release) -> Weights:
+    """A release that may not be here yet, as the fit sees it."""
+    return Weights(
+        card.named(release),
+        card.size_bytes(release),
+        card.shape,
+        card.context_tokens,
+        card.active_parameters / card.parameters,
+    )
+
+
+def _free_bytes(device: Accelerator) -> int:
+    free = device.memory_free_bytes
+    known = int(device.memory_total_bytes * 0.9) if free is None else free
+    return max(0, known - DEVICE_RESERVE_BYTES)
+
+
+def _layers_on_devices(
+    weights: Weights, shape: Shape, place: Place, wishes: Wishes
+) -> tuple[int, ...]:
+    """Layers on each device: the owner's number, or all that fit with the least context."""
+    asked = wishes.gpu_layers
+    count = shape.layers + 1
+    if place.unified:
+        return (count if asked in (None, -1) else min(asked or 0, count),)
+    if not place.devices:
+        return ()
+    cells = wishes.context_tokens or min(weights.trained_tokens or LEAST_CONTEXT, LEAST_CONTEXT)
+    each, room = _layer_and_room(weights, shape, cells, place, wishes)
+    most = tuple(int(free // each) for free in room)
+    if asked is not None and asked >= 0:
+        count = min(asked, count)
+        if count > sum(most):
+            raise ConfigurationError(
+                f"--gpu-layers {asked}: {count} layers of {weights.id} take {gib(count * each)}, "
+                f"but {gib(sum(room))} are free for them: at most {sum(most)}"
+            )
+    return _split(min(count, sum(most)), most, room)
+
+
+def _layer_and_room(
+    weights: Weights, shape: Shape, cells: int, place: Place, wishes: Wishes
+) -> tuple[float, tuple[int, ...]]:
+    """Bytes of one layer with its cache, and what each device has for layers."""
+    taken = footprint(shape, weights.size_bytes, cells, kv_type=wishes.kv_type, rows=BATCH_TOKENS)
+    each = (taken.weights_bytes + taken.cache_bytes) / (shape.layers + 1)
+    return max(each, 1.0), tuple(max(0, free - taken.compute_bytes) for free in place.devices)
+
+
+def _split(count: int, most: tuple[int, ...], room: tuple[int, ...]) -> tuple[int, ...]:
+    """Spread layers over devices by their free memory, as llama.cpp does."""
+    if not sum(room):
+        return tuple(0 for _ in room)
+    parts = [
+        min(int(count * free / sum(room)), limit) for free, limit in zip(room, most, strict=True)
+    ]
+    for index in sorted(range(len(parts)), key=lambda i: parts[i] - most[i]):
+        more = min(count - sum(parts), most[index] - parts[index])
+        parts[index] += more
+    return tuple(parts)
+
+
+def _cache(
+    weights: Weights, shape: Shape, place: Place, wishes: Wishes, on_devices: tuple[int, ...]
+) -> tuple[int, int]:
+    """Cells of the cache and the context of one sequence."""
+    trained = weights.trained_tokens or CONTEXT_TOKENS
+    affordable = _affordable_cells(weights, shape, place, wishes, on_devices)
+    asked = wishes.context_tokens
+    if asked is not None and asked > affordable:
+        cell = shape.cell_bytes(wishes.kv_type)
+        raise ConfigurationError(
+            f"--ctx {asked}: the cache of {weights.id} would take {gib(asked * cell)} beside "
+            f"{gib(weights.size_bytes)} of weights; there is room for at most {max(affordable, 0)} "
+            "tokens, more with a smaller --kv type"
+        )
+    if asked is not None:
+        return asked, asked
+    if affordable < min(trained, LEAST_CONTEXT):
+        raise ConfigurationError(_too_large(weights, shape, place))
+    most = CACHE_BYTES[1] // shape.cell_bytes(wishes.kv_type) if weights.shape else affordable
+    usual = usual_cache(trained, min(affordable, max(most, LEAST_CONTEXT)))
+    return usual.cells, usual.context_tokens
+
+
+def _affordable_cells(
+    weights: Weights, shape: Shape, place: Place, wishes: Wishes, on_devices: tuple[int, ...]
+) -> int:
+    """Cells that fit beside the weights where their layers lie, by the place that is tightest."""
+    share = sum(on_devices) / (shape.layers + 1)
+    cell = shape.cell_bytes(wishes.kv_type) if weights.shape else 1
+    fixed = footprint(shape, 0, 0, kv_type=wishes.kv_type, flash=wishes.flash)
+    host_part = 1.0 if place.unified else 1 - share
+    left = [_cells(place.host_bytes - fixed.total_bytes, weights, cell, host_part)]
+    if share and not place.unified:
+        compute = footprint(shape, 0, 0, rows=BATCH_TOKENS).compute_bytes
+        left.append(_cells(sum(place.devices) - compute * len(place.devices), weights, cell, share))
+    return min(left)
+
+
+def _cells(free_bytes: int, weights: Weights, cell_bytes: int, share: float) -> int:
+    """Cells whose share fits into what a share of the weights leaves free."""
+    if share <= 0:
+        return 1 << 40 if free_bytes >= 0 else -1
+    # The mask of a batch grows with the cells too, by two bytes a token of the batch.
+    each = cell_bytes * share + 2 * BATCH_TOKENS
+    return int((free_bytes - weights.size_bytes * share) // each)
+
+
+def _device_bytes(
+    weights: Weights, shape: Shape, cells: int, wishes: Wishes, on_devices: tuple[int, ...]
+) -> int:
+    share = sum(on_devices) / (shape.layers + 1)
+    if not share:
+        return 0
+    taken = footprint(
+        shape,
+        weights.size_bytes,
+        cells,
+        kv_type=wishes.kv_type,
+        flash=wishes.flash,
+        rows=BATCH_TOKENS,
+    )
+    used = sum(1 for layers in on_devices if layers)
+    return int((taken.weights_bytes + taken.cache_bytes) * share) + taken.compute_bytes * used
+
+
+def _speed(weights: Weights, place: Place, share: float, snapshot: Snapshot) -> tuple[float, float]:
+    """Tokens a second of one stream, slowest and fastest, from what a token must read."""
+    read = weights.size_bytes * weights.active_share
+    devices = [BANDWIDTHS.get(kind, (60e9, 600e9)) for kind in place.kinds]
+    found: list[float] = []
+    for end in (0, 1):
+        cores = CORE_BANDWIDTH[end] * snapshot.usable_cores
+        host = min(cores, MOST_HOST_BANDWIDTH[end])
+        seconds = read * (1 - share) / host
+        if share and devices:
+            seconds += read * share / max(device[end] for device in devices)
+        found.append(1 / max(seconds, 1e-3))
+    return found[0], found[1]
+
+
+def _needs_no_compromise(plan: Plan) -> bool:
+    return not plan.warnings and plan.tokens_per_s[0] >= COMFORT_TOKENS_PER_S
+
+
+def _warnings(plan: Plan, snapshot: Snapshot, engine_kind: str, wishes: Wishes) -> tuple[str, ...]:
+    said: list[str] = []
+    if engine_kind == "cpu" and snapshot.accelerators:
+        kind = snapshot.accelerators[0].kind
+        said.append(
+            f"runs on the processor although there is {snapshot.accelerators[0].name}: the engine "
+            f"was built without it; `make setup ENGINE={kind}` builds one that uses it"
+        )
+    if plan.place.kinds and not plan.offloaded and wishes.gpu_layers is None:
+        left = plan.layers + 1 - sum(plan.gpu_layers)
+        said.append(
+            f"{left} of {plan.layers + 1} layers run on the processor, which is much slower: "
+            f"{gib(plan.weights.size_bytes)} of weights do not fit into "
+            f"{gib(sum(plan.place.devices))} of device memory"
+        )
+    trained = plan.weights.trained_tokens or CONTEXT_TOKENS
+    if wishes.context_tokens is None and plan.context_tokens < min(trained, CONTEXT_TOKENS):
+        said.append(
+            f"the context is cut to {plan.context_tokens} of {min(trained, CONTEXT_TOKENS)} "
+            "tokens, for there is no memory for more; a smaller --kv type or model helps"
+        )
+    if wishes.context_tokens is not None and wishes.context_tokens > trained:
+        said.append(
+            f"--ctx {wishes.context_tokens} is beyond the {trained} tokens that {plan.weights.id} "
+            "was trained for: what it says there may be nonsense"
+        )
+    return tuple(said)
+
+
+def _too_large(weights: Weights, shape: Shape, place: Place) -> str:
+    needed = footprint(shape, weights.size_bytes, LEAST_CONTEXT).total_bytes
+    message = (
+        f"{weights.id} is too large for this machine: {gib(weights.size_bytes)} of weights, "
+        f"{gib(needed)} with all that it needs at the least, but {gib(place.host_bytes)} of memory"
+    )
+    if place.devices:
+        message += f" and {gib(sum(place.devices))} of device memory"
+    return (
+        f"{message} may be taken ({gib(place.available_bytes)} are free, and the rest is left to "
+        "what else runs here; beyond that it would swap)"
+    )
+
+
+def gib(count: float) -> str:
+    """Bytes for a person."""
+    return f"{count / (1 << 30):.1f} GiB"

@@ -2,18 +2,16 @@
 
 import glob
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from swarm.errors import ConfigurationError
+from swarm.models.card import Format
 
 BUNDLED_ID = "swarm-nano"
 BUNDLED_PATH = Path(__file__).parent / "bundled" / f"{BUNDLED_ID}.gguf"
-
-WORKING_BYTES = 512 << 20
-"""Memory for the context and the engine itself, beside the weights: a cautious guess."""
 
 _MAGIC = b"GGUF"
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}$")
@@ -22,19 +20,17 @@ _FIRST_PART = re.compile(r"-00001(-of-\d{5})$")
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A GGUF file, or the first of several parts, or an MLX folder.
+    """A GGUF file, or the first of several parts, or the folder of an MLX model.
 
-    Its id for clients is the file's stem, or the folder's name.
+    Its id for clients is the stem of the file, the folder's name, or what the owner asked for.
+    `sampling` is what a card recommends; what the file itself says comes before it.
     """
 
     id: str
     path: Path
     size_bytes: int
-    format: Literal["gguf", "mlx"] = "gguf"
-
-    def fits(self, memory_bytes: int) -> bool:
-        """Whether weights and a working context fit into that much memory."""
-        return self.size_bytes + WORKING_BYTES <= memory_bytes
+    format: Format = "gguf"
+    sampling: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +56,28 @@ def upstream_models(url: str, names: Sequence[str]) -> tuple[UpstreamModel, ...]
 
 def bundled_model() -> LocalModel:
     """The small model that comes with the program. Raises ConfigurationError if it is missing."""
-    return _described(BUNDLED_PATH)
+    return described(BUNDLED_PATH)
 
 
-def named_model(name: str) -> LocalModel:
-    """The model of a `--model` value. Raises ConfigurationError that says what works."""
-    if name == BUNDLED_ID:
-        return bundled_model()
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return _described_folder(path.resolve())
-    if not path.is_file():
-        raise ConfigurationError(_not_a_file(name))
-    return _described(path)
+def described(path: Path) -> LocalModel:
+    """The model in a GGUF file. Raises ConfigurationError for a damaged or foreign one."""
+    try:
+        if not _has_magic(path):
+            raise ConfigurationError(f"{path} is not a GGUF file, or it is damaged")
+        return LocalModel(path.stem, path.resolve(), size_bytes(path))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def mlx_model(folder: Path) -> LocalModel:
+    """The MLX model in a folder. Raises ConfigurationError where there is none."""
+    weights = [path.stat().st_size for path in folder.glob("*.safetensors")]
+    if not weights or not (folder / "config.json").is_file():
+        raise ConfigurationError(
+            f"{folder} holds no MLX model: that is a folder with config.json and *.safetensors; "
+            "for a GGUF model name the file"
+        )
+    return LocalModel(folder.resolve().name, folder.resolve(), sum(weights), "mlx")
 
 
 def scan_models(folder: Path) -> tuple[LocalModel, ...]:
@@ -81,14 +86,8 @@ def scan_models(folder: Path) -> tuple[LocalModel, ...]:
     Later parts of a split model, projectors of other media and damaged files are left out.
     """
     found = [path for path in sorted(folder.rglob("*.gguf")) if _is_model(path)]
-    models = [LocalModel(path.stem, path.resolve(), _size_bytes(path)) for path in found]
+    models = [LocalModel(path.stem, path.resolve(), size_bytes(path)) for path in found]
     return tuple(sorted(models, key=lambda model: -model.size_bytes))
-
-
-def largest_that_fits(models: Sequence[LocalModel], memory_bytes: int) -> LocalModel | None:
-    """The largest model for that much memory, if any."""
-    fitting = [model for model in models if model.fits(memory_bytes)]
-    return max(fitting, key=lambda model: model.size_bytes, default=None)
 
 
 def _is_model(path: Path) -> bool:
@@ -100,28 +99,8 @@ def _is_model(path: Path) -> bool:
         return False
 
 
-def _described(path: Path) -> LocalModel:
-    try:
-        if not _has_magic(path):
-            raise ConfigurationError(f"{path} is not a GGUF file, or it is damaged")
-        return LocalModel(path.stem, path.resolve(), _size_bytes(path))
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _described_folder(path: Path) -> LocalModel:
-    weights = list(path.glob("model*.safetensors"))
-    if not weights or not (path / "config.json").is_file():
-        raise ConfigurationError(
-            f"{path} is a folder, but not an MLX model: that has config.json, tokenizer.json and "
-            "model.safetensors; --models DIR looks for GGUF files in a folder"
-        )
-    size_bytes = sum(file.stat().st_size for file in weights)
-    return LocalModel(path.name, path, size_bytes, "mlx")
-
-
-def _size_bytes(path: Path) -> int:
-    """The file's size, or that of all parts of a split model."""
+def size_bytes(path: Path) -> int:
+    """A file's size, or that of all parts of a split model."""
     part = _FIRST_PART.search(path.stem)
     if part is None:
         return path.stat().st_size
@@ -132,11 +111,3 @@ def _size_bytes(path: Path) -> int:
 def _has_magic(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC
-
-
-def _not_a_file(name: str) -> str:
-    if name.startswith("hf:"):
-        return f"--model {name}: models are not downloaded yet; give the path of a GGUF file"
-    if name.endswith(".gguf") or "/" in name:
-        return f"--model {name}: there is no such file"
-    return f"--model {name}: give the path of a GGUF file, or {BUNDLED_ID}, the bundled model"

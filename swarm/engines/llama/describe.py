@@ -1,32 +1,14 @@
 """What a loaded GGUF file says of itself, and how large a cache it gets."""
 
-from dataclasses import dataclass
-
 import llama_cpp
 
 from swarm.engines.base import ModelInfo
 from swarm.engines.llama.bindings import Model
 from swarm.engines.llama.options import LlamaOptions
-from swarm.engines.prompts import CONTEXT_TOKENS
 from swarm.engines.sampling import DEFAULTS
 from swarm.errors import ConfigurationError
-from swarm.models.fit import fitting_layers
-
-BITS_PER_VALUE = {
-    "f32": 32.0,
-    "f16": 16.0,
-    "bf16": 16.0,
-    "q8_0": 8.5,
-    "q5_1": 6.0,
-    "q5_0": 5.5,
-    "q4_1": 5.0,
-    "q4_0": 4.5,
-}
-"""Size of one cached value by type, scales included (ggml's block formats)."""
-
-CELLS_AT_LEAST = 16_384
-"""Cells of the cache where memory allows and the owner names no context: with a small one many
-streams find room. The owner's context is the whole cache, for it is what memory goes to."""
+from swarm.models.header import read_header
+from swarm.models.memory import CacheSize, usual_cache
 
 SAMPLING_KEYS = {
     "temp": "temperature",
@@ -38,21 +20,14 @@ SAMPLING_KEYS = {
 """Names under `general.sampling.` in a GGUF file, and ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class CacheSize:
-    """Tokens that one sequence may have, and tokens that all of them may have together."""
-
-    context_tokens: int
-    cells: int
-
-
 def size_of_cache(model: Model, options: LlamaOptions) -> CacheSize:
     """Choose the cache's size from the memory that it may take.
 
     Raises ConfigurationError where what the owner asked for does not fit.
     """
     trained = llama_cpp.llama_model_n_ctx_train(model.handle)
-    return fit_cache(trained, cell_bytes(model, options.kv_type), options)
+    shape = read_header(model.path).shape
+    return fit_cache(trained, shape.cell_bytes(options.kv_type), options)
 
 
 def fit_cache(trained_tokens: int, bytes_per_cell: int, options: LlamaOptions) -> CacheSize:
@@ -65,44 +40,15 @@ def fit_cache(trained_tokens: int, bytes_per_cell: int, options: LlamaOptions) -
             f"key-value cache, but {options.memory_bytes / 1e9:.1f} GB are free for it: "
             f"at most {affordable} tokens fit (--ctx), more with a smaller --kv type"
         )
-    context = options.context_tokens or min(trained_tokens, CONTEXT_TOKENS, affordable)
-    wanted = (
-        options.cells or options.context_tokens or min(affordable, max(context, CELLS_AT_LEAST))
-    )
+    usual = usual_cache(trained_tokens, affordable)
+    context = options.context_tokens or usual.context_tokens
+    wanted = options.cells or options.context_tokens or usual.cells
     return CacheSize(context, max(context, wanted))
 
 
-def cell_bytes(model: Model, kv_type: str) -> int:
-    """Bytes that one token takes in the cache, over all layers, keys and values."""
-    heads = max(llama_cpp.llama_model_n_head(model.handle), 1)
-    usual = llama_cpp.llama_model_n_embd(model.handle) // heads
-    architecture = model.metadata("general.architecture")
-    widths = [
-        int(model.metadata(f"{architecture}.attention.{part}_length") or usual)
-        for part in ("key", "value")
-    ]
-    values = llama_cpp.llama_model_n_head_kv(model.handle) * sum(widths)
-    layers = llama_cpp.llama_model_n_layer(model.handle)
-    return max(int(values * layers * BITS_PER_VALUE[kv_type] / 8), 1)
-
-
 def layers_on_gpu(options: LlamaOptions) -> int:
-    """How many layers to offload, -1 for all: the owner's word, or what fits."""
-    if options.gpu_layers is not None:
-        return options.gpu_layers
-    if options.device_bytes is None or not llama_cpp.llama_supports_gpu_offload():
-        return -1
-    header = Model(options.path, gpu_layers=0, header_only=True)
-    architecture = header.metadata("general.architecture")
-    layers = int(header.metadata(f"{architecture}.block_count") or 0)
-    header.close()
-    fitting = fitting_layers(
-        layers,
-        model_bytes=options.model_bytes,
-        cache_bytes=options.memory_bytes,
-        device_bytes=options.device_bytes,
-    )
-    return -1 if fitting is None else fitting
+    """How many layers to offload, -1 for all, which is what nobody's word means."""
+    return -1 if options.gpu_layers is None else options.gpu_layers
 
 
 def describe(model: Model, options: LlamaOptions, *, context_tokens: int) -> ModelInfo:
@@ -123,7 +69,7 @@ def describe(model: Model, options: LlamaOptions, *, context_tokens: int) -> Mod
         eos_token=vocabulary.written(vocabulary.eos),
         max_sequences=options.sequences,
         prefix_cuttable=not model.recurrent,
-        sampling=_sampling(model),
+        sampling={**DEFAULTS, **options.sampling, **_sampling(model)},
     )
 
 

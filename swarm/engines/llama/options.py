@@ -1,6 +1,7 @@
 """What the owner may say of a llama.cpp engine; None leaves the choice to the engine."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 KV_TYPES = {"f32": 0, "f16": 1, "bf16": 30, "q8_0": 8, "q5_1": 7, "q5_0": 6, "q4_1": 3, "q4_0": 2}
@@ -23,9 +24,9 @@ class LlamaOptions:
     `context_tokens` bounds one sequence, `cells` the whole key-value cache that all sequences
     share; both in tokens. `memory_bytes` bounds what the cache may take. `sequences` is the
     most that generate at once, `chunk_tokens` the most tokens of prompts that one step reads.
-    A chunk is cut so that it takes about `pause_s` seconds. `gpu_layers` -1 offloads every layer,
-    None as many as `device_bytes` of an accelerator's free memory hold (None: every layer) of
-    a file of `model_bytes`.
+    A chunk is cut so that it takes about `pause_s` seconds. `gpu_layers` -1 and None
+    offload every layer; how many fit says `swarm/models/fit.py`. `sampling` holds defaults where
+    the file has none.
     """
 
     path: Path
@@ -35,9 +36,8 @@ class LlamaOptions:
     sequences: int = MAX_SEQUENCES
     threads: int = 2
     gpu_layers: int | None = None
-    device_bytes: int | None = None
-    model_bytes: int = 0
     kv_type: str = "f16"
     flash_attention: bool = True
     chunk_tokens: int = CHUNK_TOKENS
     pause_s: float = PAUSE_S
+    sampling: Mapping[str, float] = field(default_factory=dict[str, float])

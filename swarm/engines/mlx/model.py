@@ -14,9 +14,9 @@ from swarm.engines.mlx.folder import Folder, read_folder
 from swarm.engines.mlx.options import MlxOptions
 from swarm.engines.mlx.room import Room, layer_sizes
 from swarm.engines.mlx.vocabulary import Vocabulary
-from swarm.engines.prompts import CONTEXT_TOKENS
 from swarm.engines.sampling import DEFAULTS
 from swarm.errors import ConfigurationError, ModelLoadFailed
+from swarm.models.memory import CONTEXT_TOKENS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,41 +1,165 @@
-"""What memory models may take."""
+"""Where a model's layers lie, how long its context is, and what is said of it."""
 
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hardware.snapshot import Accelerator, Snapshot
-from swarm.models.fit import Room, fitting_layers, room_for_models
+from swarm.errors import ConfigurationError
+from swarm.models.catalogue import load_catalogue
+from swarm.models.explain import explain
+from swarm.models.fit import Plan, Weights, Wishes, best_release, plan_for, weights_of
+from swarm.models.memory import Shape
 
 GIB = 1 << 30
-CARD = Accelerator("cuda", "Card", 24 * GIB, 20 * GIB)
-MAC = Accelerator("metal", "Chip", 16 * GIB, 10 * GIB, unified=True)
-PLAIN = Snapshot("linux", "A Processor", 4, 4, frozenset(), 64 * GIB, 50 * GIB)
+SHAPE = Shape(
+    28, 28, cached_values=28 * 4 * 256, vocabulary=152_064, width=3584, feed_forward=18_944
+)
+SEVEN = Weights("seven", int(4.4 * GIB), SHAPE, 32_768)
+SMALL = Weights("small", GIB // 2, replace(SHAPE, layers=24, cached_values=6144), 32_768)
+HUGE = Weights("huge", 40 * GIB, replace(SHAPE, layers=80, cached_values=80 * 2048), 131_072)
+PC = Snapshot("linux", "A Processor", 8, 8, frozenset(), 32 * GIB, 24 * GIB)
+OLD = replace(PC, memory_total_bytes=4 * GIB, memory_available_bytes=2 * GIB, usable_cores=2)
+CARD = Accelerator("cuda", "Card", 24 * GIB, 22 * GIB)
+LITTLE = Accelerator("cuda", "Little", 4 * GIB, 4 * GIB)
+MAC = replace(PC, accelerators=(Accelerator("metal", "Chip", 32 * GIB, None, unified=True),))
+CODER = next(card for card in load_catalogue() if card.id == "qwen2.5-coder:7b")
 
 
-def test_an_accelerator_counts_where_the_engine_can_use_it() -> None:
-    with_card = replace(PLAIN, accelerators=(CARD,))
-    assert room_for_models(with_card, "cuda") == Room(50 * GIB, 20 * GIB)
-    assert room_for_models(with_card, "cpu") == Room(50 * GIB)
-    assert room_for_models(replace(PLAIN, accelerators=(MAC,)), "metal") == Room(50 * GIB)
+def with_cards(*cards: Accelerator) -> Snapshot:
+    return replace(PC, accelerators=cards)
 
 
-def test_a_model_is_chosen_for_the_memory_that_it_will_live_in() -> None:
-    assert Room(50 * GIB).weights_bytes == 35 * GIB
-    assert Room(50 * GIB, 20 * GIB).weights_bytes == 19.5 * GIB
+def taken(plan: Plan) -> int:
+    return plan.host.total_bytes + plan.device_bytes
 
 
-def test_the_cache_gets_half_of_what_the_weights_leave() -> None:
-    assert Room(10 * GIB).cache_bytes(4 * GIB) == 3 * GIB
-    assert Room(10 * GIB).cache_bytes(4 * GIB, models=3) == 1 * GIB
-    assert Room(50 * GIB, 8 * GIB).cache_bytes(4 * GIB) == 2 * GIB
-    assert Room(20 * GIB, 8 * GIB).cache_bytes(16 * GIB) == 2 * GIB
-    assert Room(1 * GIB).cache_bytes(4 * GIB) == 256 << 20
+def test_a_card_that_holds_it_all_gets_it_all() -> None:
+    plan = plan_for(SEVEN, with_cards(CARD), "cuda")
+    assert plan.offloaded
+    assert plan.gpu_layers == (29,)
+    assert plan.context_tokens == 32_768
+    assert plan.warnings == ()
+    assert plan.host.weights_bytes == 0
+    assert 4.4 * GIB < plan.device_bytes < 22 * GIB
 
 
-@pytest.mark.parametrize(("device", "layers"), [(40, None), (11, None), (6, 17), (0.4, 0)])
-def test_as_many_layers_as_fit_are_offloaded(device: float, layers: int | None) -> None:
-    found = fitting_layers(
-        31, model_bytes=8 * GIB, cache_bytes=2 * GIB, device_bytes=int(device * GIB)
-    )
-    assert found == layers
+def test_layers_are_spread_over_cards_by_their_free_memory() -> None:
+    plan = plan_for(SEVEN, with_cards(CARD, LITTLE), "cuda")
+    assert sum(plan.gpu_layers) == 29
+    assert plan.gpu_layers[0] > plan.gpu_layers[1] * 3
+
+
+def test_a_little_card_gets_some_layers_and_the_rest_is_said_loudly() -> None:
+    plan = plan_for(SEVEN, with_cards(LITTLE), "cuda")
+    assert 0 < sum(plan.gpu_layers) < 29
+    assert "run on the processor, which is much slower" in plan.warnings[0]
+    assert plan.device_bytes <= 4 * GIB
+    assert any(line.startswith("WARNING") for line in explain(plan))
+
+
+def test_a_card_that_the_engine_cannot_use_is_said_loudly() -> None:
+    plan = plan_for(SEVEN, with_cards(CARD), "cpu")
+    assert plan.gpu_layers == ()
+    assert "although there is Card" in plan.warnings[0]
+    assert "make setup ENGINE=cuda" in plan.warnings[0]
+
+
+def test_memory_that_is_shared_is_counted_once() -> None:
+    plan = plan_for(SEVEN, MAC, "metal")
+    assert plan.offloaded
+    assert plan.device_bytes == 0 or plan.place.unified
+    with pytest.raises(ConfigurationError, match="too large"):
+        plan_for(HUGE, MAC, "metal")
+
+
+def test_what_is_too_large_is_refused_with_the_figures() -> None:
+    with pytest.raises(ConfigurationError, match=r"40.0 GiB of weights, .* but 16.8 GiB of memory"):
+        plan_for(HUGE, PC, "cpu")
+
+
+def test_a_context_that_must_be_cut_is_said_loudly() -> None:
+    greedy = replace(SEVEN, size_bytes=int(0.2 * GIB))
+    plan = plan_for(greedy, OLD, "cpu")
+    assert 4096 <= plan.context_tokens < 32_768
+    assert "the context is cut to" in plan.warnings[0]
+
+
+def test_the_owner_s_context_counts_or_is_refused() -> None:
+    plan = plan_for(SMALL, PC, "cpu", Wishes(context_tokens=8192, workers=7, kv_type="q8_0"))
+    assert (plan.context_tokens, plan.cells, plan.workers) == (8192, 8192, 7)
+    with pytest.raises(ConfigurationError, match=r"--ctx 9000000: .* room for at most \d+ tokens"):
+        plan_for(SMALL, PC, "cpu", Wishes(context_tokens=9_000_000))
+
+
+def test_a_context_beyond_training_is_warned_of() -> None:
+    plan = plan_for(SMALL, PC, "cpu", Wishes(context_tokens=40_000))
+    assert "beyond the 32768 tokens" in plan.warnings[0]
+
+
+def test_the_owner_s_layers_count_or_are_refused() -> None:
+    assert plan_for(SEVEN, with_cards(CARD), "cuda", Wishes(gpu_layers=10)).gpu_layers == (10,)
+    assert plan_for(SEVEN, with_cards(CARD), "cuda", Wishes(gpu_layers=0)).gpu_layers == (0,)
+    with pytest.raises(ConfigurationError, match=r"--gpu-layers 29: .* at most \d+"):
+        plan_for(SEVEN, with_cards(LITTLE), "cuda", Wishes(gpu_layers=29))
+
+
+def test_two_models_share_the_machine() -> None:
+    machine = replace(OLD, memory_available_bytes=4 * GIB)
+    alone = plan_for(SMALL, machine, "cpu")
+    shared = plan_for(SMALL, machine, "cpu", Wishes(models=2))
+    assert shared.place.host_bytes * 2 <= alone.place.host_bytes
+    assert shared.cells <= alone.cells
+
+
+def test_a_mixture_is_expected_to_be_faster_than_its_size() -> None:
+    dense = plan_for(SEVEN, PC, "cpu").tokens_per_s
+    mixture = plan_for(replace(SEVEN, active_share=0.1), PC, "cpu").tokens_per_s
+    assert mixture[0] == pytest.approx(dense[0] * 10)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "kind", "quantisation"),
+    [
+        (with_cards(CARD), "cuda", "8bit"),
+        (with_cards(replace(CARD, memory_free_bytes=9 * GIB)), "cuda", "6bit"),
+        (PC, "cpu", "4bit"),
+        (replace(PC, memory_available_bytes=int(6.3 * GIB)), "cpu", "3bit"),
+    ],
+)
+def test_the_quantisation_is_chosen_by_fit(
+    snapshot: Snapshot, kind: str, quantisation: str
+) -> None:
+    release, _ = best_release(CODER, "gguf", snapshot, kind)
+    assert release.quantisation == quantisation
+
+
+def test_a_card_without_a_shape_is_planned_by_its_weights() -> None:
+    bare = replace(CODER, shape=None)
+    plan = plan_for(weights_of(bare, bare.of("gguf")[0]), PC, "cpu")
+    assert any("not in these figures" in line for line in explain(plan))
+
+
+def test_the_words_name_every_part() -> None:
+    said = "\n".join(explain(plan_for(SEVEN, with_cards(CARD), "cuda")))
+    for part in ("4.4 GiB of weights", "all 28 layers", "context 32768", "tokens/s", "is left"):
+        assert part in said
+
+
+@given(
+    st.integers(1, 200).map(lambda tenths: tenths * GIB // 10),
+    st.integers(1, 640).map(lambda tenths: tenths * GIB // 10),
+    st.lists(st.integers(0, 48), max_size=3),
+)
+def test_a_plan_never_takes_more_than_there_is(size: int, available: int, cards: list[int]) -> None:
+    devices = tuple(Accelerator("cuda", "c", 48 * GIB, free * GIB) for free in cards)
+    machine = replace(PC, memory_available_bytes=available, accelerators=devices)
+    try:
+        plan = plan_for(replace(SEVEN, size_bytes=size), machine, "cuda")
+    except ConfigurationError:
+        return
+    assert plan.host.total_bytes <= 0.72 * available
+    assert plan.device_bytes <= sum(cards) * GIB
+    assert sum(plan.gpu_layers) <= 29

@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from swarm.engines.llama.describe import CELLS_AT_LEAST, fit_cache
+from bench.models import TINY, random_model
+from swarm.engines.llama.describe import fit_cache
+from swarm.engines.llama.engine import load
 from swarm.engines.llama.options import LlamaOptions
-from swarm.engines.prompts import CONTEXT_TOKENS
 from swarm.errors import ConfigurationError
+from swarm.models.memory import CELLS_AT_LEAST, CONTEXT_TOKENS
 
 
 def options(**changes) -> LlamaOptions:
@@ -33,3 +35,10 @@ def test_the_owners_context_is_taken_at_its_word():
 def test_an_impossible_context_is_refused_with_the_figures():
     with pytest.raises(ConfigurationError, match=r"3\.3 GB .* 1\.0 GB .* at most 10000 tokens"):
         fit_cache(32_768, 100_000, options(context_tokens=32_768, memory_bytes=1_000_000_000))
+
+
+def test_sampling_of_a_card_counts_where_the_file_has_none(tmp_path: Path) -> None:
+    path = random_model(TINY, folder=tmp_path)
+    engine = load(LlamaOptions(path, sampling={"temperature": 0.15, "top_k": 20.0}))
+    assert engine.info.sampling == {"temperature": 0.15, "top_k": 20.0}
+    engine.close()

@@ -1,0 +1,112 @@
+"""The engine of each kind of model, as a node starts it; imports only what is needed to start."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Protocol, TypeAlias
+
+from swarm.engines.llama.options import MAX_SEQUENCES, LlamaOptions
+from swarm.engines.mlx.options import SEQUENCES, MlxOptions
+from swarm.engines.process import EngineProcess
+from swarm.engines.upstream.engine import UpstreamEngine
+from swarm.errors import ConfigurationError
+from swarm.models.fit import Plan
+from swarm.models.local import AnyModel, LocalModel, UpstreamModel
+
+AnyEngine: TypeAlias = EngineProcess | UpstreamEngine
+
+LLAMA_FACTORY = "swarm.engines.llama.engine:load"
+MLX_FACTORY = "swarm.engines.mlx.engine:load"
+
+
+ENGINE_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
+"""OpenMP's threads spin for some microseconds, then sleep: never spinning costs a third of the
+speed, libgomp's 300,000 rounds are ruin beside a busy neighbour (docs/decisions/0009). What the
+owner has set wins."""
+
+UPSTREAM_WORKERS = 3
+"""Of a model that another server runs: nobody here knows what it affords."""
+
+_TINY_BYTES = 64 << 20
+
+
+class Secret(Protocol):
+    """A value that shows itself only to who asks for it."""
+
+    def get_secret_value(self) -> str: ...
+
+
+class Wishes(Protocol):
+    """What engines ask of the owner's settings."""
+
+    @property
+    def threads(self) -> int | None: ...
+    @property
+    def flash_attn(self) -> bool: ...
+    @property
+    def ctx(self) -> int | None: ...
+    @property
+    def workers(self) -> int | None: ...
+    @property
+    def gpu_layers(self) -> int | None: ...
+    @property
+    def kv(self) -> str: ...
+    @property
+    def engine_key(self) -> Secret | None: ...
+
+
+def make_engine(
+    model: AnyModel,
+    plan: Plan | None,
+    wishes: Wishes,
+    *,
+    fast_cores: int,
+    environment: Mapping[str, str],
+) -> AnyEngine:
+    """The engine of a model as planned, not yet started; an upstream server's has no plan.
+
+    Raises ConfigurationError where that cannot be, with what would mend it.
+    """
+    chosen = {**ENGINE_ENVIRONMENT, **environment}
+    if plan is None or model.format != "gguf":
+        return _other(model, wishes, plan.cache_bytes if plan else 0, chosen)
+    options = LlamaOptions(
+        path=model.path,
+        context_tokens=plan.context_tokens,
+        cells=plan.cells,
+        memory_bytes=plan.cache_bytes,
+        sequences=max(wishes.workers or 0, MAX_SEQUENCES),
+        threads=wishes.threads or threads_of(model, fast_cores),
+        gpu_layers=-1 if plan.offloaded else sum(plan.gpu_layers),
+        kv_type=wishes.kv,
+        flash_attention=wishes.flash_attn,
+        sampling=model.sampling,
+    )
+    return EngineProcess(factory=LLAMA_FACTORY, options=options, name=model.id, environment=chosen)
+
+
+def threads_of(model: LocalModel, fast_cores: int) -> int:
+    """The fast cores; but a tiny model's threads would mostly wait for each other.
+
+    Beside one busy process a tiny model ran 24 times as fast with one thread as with two.
+    """
+    return 1 if model.size_bytes < _TINY_BYTES else max(1, fast_cores)
+
+
+def _other(
+    model: AnyModel, wishes: Wishes, memory_bytes: int, environment: Mapping[str, str]
+) -> AnyEngine:
+    if wishes.gpu_layers is not None or wishes.kv != "f16":
+        raise ConfigurationError(f"--gpu-layers and --kv are for GGUF files, not for {model.id}")
+    if isinstance(model, UpstreamModel):
+        key = wishes.engine_key.get_secret_value() if wishes.engine_key else None
+        return UpstreamEngine(model.url, model=model.wanted, key=key, context_tokens=wishes.ctx)
+    if find_spec("mlx_lm") is None:
+        raise ConfigurationError(
+            f"{model.id} is an MLX model, and MLX is not installed here: `make setup MLX=yes` "
+            "installs it"
+        )
+    sequences = max(wishes.workers or 0, SEQUENCES)
+    options = MlxOptions(model.path, wishes.ctx, memory_bytes, sequences)
+    return EngineProcess(
+        factory=MLX_FACTORY, options=options, name=model.id, environment=environment
+    )

@@ -1,0 +1,86 @@
+"""Which models a node serves: those that are named, else the largest of the folder that fits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from swarm.errors import ConfigurationError
+from swarm.models.fit import COMFORT_TOKENS_PER_S, Plan, Weights, gib, plan_for
+from swarm.models.header import read_header
+from swarm.models.ids import Known, Machine, find, what_fits
+from swarm.models.local import AnyModel, LocalModel, bundled_model, mlx_model, size_bytes
+from swarm.models.wanted import Bring, Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What this node will serve: the first model is the default; why, in words."""
+
+    models: tuple[AnyModel, ...]
+    reason: str
+
+
+def named_models(names: Sequence[str], known: Known, machine: Machine, bring: Bring) -> Choice:
+    """The models of `--model`. Raises ConfigurationError; without a network, the bundled one."""
+    try:
+        models = tuple(_here(name, known, machine, bring) for name in names)
+    except Unreachable as error:
+        return Choice((bundled_model(),), f"the small bundled model, because {error}")
+    ids = [model.id for model in models]
+    if len(set(ids)) < len(ids):
+        raise ConfigurationError(f"--model: two files have the same name: {', '.join(ids)}")
+    return Choice(models, "named with --model")
+
+
+def recommended(known: Known, machine: Machine, *, folder: str) -> Choice:
+    """The largest model of the folder that fits, otherwise the bundled one."""
+    for model in known.found:
+        if _fits(model, machine):
+            reason = f"the largest in {folder} that fits into this machine's memory"
+            return Choice((model,), reason)
+    reason = "the small bundled model"
+    if known.found:
+        reason += f", as no model in {folder} fits into this machine's memory"
+    return Choice((bundled_model(),), reason)
+
+
+def suggestion(known: Known, machine: Machine) -> str | None:
+    """A line that names the coding model of the catalogue to try here, if one runs well."""
+    coding = [card for card in known.cards if card.purpose == "code"]
+    for card, release, plan in what_fits(coding, machine):
+        if not plan.warnings and plan.tokens_per_s[1] >= COMFORT_TOKENS_PER_S:
+            size = gib(card.size_bytes(release))
+            return f"a better model for this machine: --model {card.named(release)} ({size})"
+    return None
+
+
+def plan_of(model: LocalModel, machine: Machine) -> Plan:
+    """How a model that is here will run. Raises ConfigurationError with the figures."""
+    kind = "mlx" if model.format == "mlx" else machine.engine_kind
+    return plan_for(_weights(model), machine.snapshot, kind, machine.wishes)
+
+
+def _weights(model: LocalModel) -> Weights:
+    if model.format == "mlx":
+        return Weights(model.id, model.size_bytes, None, None)
+    header = read_header(model.path)
+    return Weights(
+        model.id, model.size_bytes, header.shape, header.context_tokens, header.active_share
+    )
+
+
+def _here(name: str, known: Known, machine: Machine, bring: Bring) -> LocalModel:
+    found = find(name, known, machine)
+    if isinstance(found, LocalModel):
+        return found
+    path = bring(found)
+    if path.is_dir():
+        return replace(mlx_model(path), id=found.id, sampling=found.sampling)
+    return LocalModel(found.id, path, size_bytes(path), sampling=found.sampling)
+
+
+def _fits(model: LocalModel, machine: Machine) -> bool:
+    try:
+        plan_of(model, machine)
+    except ConfigurationError:
+        return False
+    return True

@@ -1,0 +1,47 @@
+"""A plan in words, for `--explain` and the first screen."""
+
+from swarm.models.fit import Plan, gib
+from swarm.models.memory import Footprint
+
+
+def explain(plan: Plan) -> list[str]:
+    """Why a model runs as it does: where it lies, what it takes, what to expect."""
+    slow, fast = plan.tokens_per_s
+    lines = [
+        f"{plan.weights.id}: {gib(plan.weights.size_bytes)} of weights, {_where(plan)}",
+        f"context {plan.context_tokens} tokens, {plan.cells} for all streams, as {plan.kv_type}",
+        f"{plan.workers} workers share one copy of the weights and one reading of the prompt",
+        f"memory {_parts(plan.host)}",
+    ]
+    if plan.device_bytes and not plan.place.unified:
+        lines.append(f"device memory {gib(plan.device_bytes)} of {gib(sum(plan.place.devices))}")
+    lines.append(
+        f"of {gib(plan.place.available_bytes)} free memory "
+        f"{gib(plan.place.available_bytes - plan.host.total_bytes)} is left to what else runs here"
+    )
+    if not plan.weights.shape:
+        lines.append(
+            "the cache is not in these figures: its size is in the file, which is not here"
+        )
+    lines.append(f"expected {slow:.0f} to {fast:.0f} tokens/s for one stream")
+    return lines + [f"WARNING: {warning}" for warning in plan.warnings]
+
+
+def _where(plan: Plan) -> str:
+    if plan.place.unified:
+        return f"on the {plan.place.kinds[0]} device, in the machine's own memory"
+    if not sum(plan.gpu_layers):
+        return "on the processor"
+    if plan.offloaded and len(plan.gpu_layers) == 1:
+        return f"all {plan.layers} layers on the {plan.place.kinds[0]} device"
+    parts = ", ".join(f"{layers} on device {at}" for at, layers in enumerate(plan.gpu_layers))
+    rest = plan.layers + 1 - sum(plan.gpu_layers)
+    return f"layers: {parts}" + (f", {rest} on the processor" if rest else "")
+
+
+def _parts(taken: Footprint) -> str:
+    return (
+        f"{gib(taken.total_bytes)}: weights {gib(taken.weights_bytes)}, cache "
+        f"{gib(taken.cache_bytes)}, computation {gib(taken.compute_bytes)}, process "
+        f"{gib(taken.process_bytes)}"
+    )

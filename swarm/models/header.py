@@ -1,0 +1,186 @@
+"""Reads what the fit needs from a GGUF file's header, without the engine and without the weights.
+
+The format is ggml's docs/gguf.md, version 2 and 3, little-endian.
+"""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from swarm.errors import ConfigurationError
+from swarm.models.memory import Shape
+
+_MAGIC = b"GGUF"
+_FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q"}
+_FORMATS[12] = "d"
+_STRING, _ARRAY = 8, 9
+_TOKENS = "tokenizer.ggml.tokens"
+_LONGEST_KEPT = 1024
+"""Arrays up to this length are read; of longer ones (the vocabulary) only the length is kept."""
+
+_MOST_KEYS = 100_000
+_LONGEST_STRING = 64 << 20
+
+_Metadata = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A file's own word on its model; a token reads `active_share` of the weights."""
+
+    name: str
+    architecture: str
+    context_tokens: int
+    shape: Shape
+    active_share: float
+
+
+def read_header(path: Path) -> Header:
+    """The header of a GGUF file. Raises ConfigurationError for a damaged or foreign one."""
+    try:
+        with path.open("rb") as file:
+            metadata = _metadata(file)
+        return _header(path, metadata)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    except (struct.error, UnicodeDecodeError, ValueError, TypeError, KeyError) as error:
+        message = f"{path} is not a GGUF file, or it is damaged ({error})"
+        raise ConfigurationError(message) from error
+
+
+def _metadata(file: BinaryIO) -> _Metadata:
+    magic, version, _tensors, count = struct.unpack("<4sIQQ", file.read(24))
+    if magic != _MAGIC or version not in (2, 3) or count > _MOST_KEYS:
+        raise ValueError("its first bytes are of another format")
+    found: _Metadata = {}
+    for _ in range(count):
+        key = _string(file).decode()
+        found[key] = _value(file, *struct.unpack("<I", file.read(4)))
+    return found
+
+
+def _value(file: BinaryIO, kind: int) -> Any:
+    if kind == _STRING:
+        return _string(file).decode(errors="replace")
+    if kind == _ARRAY:
+        return _array(file)
+    (value,) = struct.unpack(f"<{_FORMATS[kind]}", file.read(struct.calcsize(_FORMATS[kind])))
+    return value
+
+
+def _array(file: BinaryIO) -> "list[Any] | int":
+    """The elements of a short array, the length of a long one."""
+    kind, count = struct.unpack("<IQ", file.read(12))
+    if kind == _STRING or count <= _LONGEST_KEPT:
+        elements = [_value(file, kind) for _ in range(count)]
+        return elements if count <= _LONGEST_KEPT else count
+    file.seek(count * struct.calcsize(_FORMATS[kind]), 1)
+    return count
+
+
+def _string(file: BinaryIO) -> bytes:
+    (length,) = struct.unpack("<Q", file.read(8))
+    if length > _LONGEST_STRING:
+        raise ValueError(f"a text of {length} bytes")
+    text = file.read(length)
+    if len(text) < length:
+        raise ValueError("it ends in the middle of a text")
+    return text
+
+
+def _header(path: Path, metadata: Mapping[str, Any]) -> Header:
+    architecture = str(metadata["general.architecture"])
+    own = {
+        key.removeprefix(f"{architecture}."): value
+        for key, value in metadata.items()
+        if key.startswith(f"{architecture}.")
+    }
+    shape = _shape(own, _length(metadata.get(_TOKENS, 0)))
+    return Header(
+        name=str(metadata.get("general.name", path.stem)),
+        architecture=architecture,
+        context_tokens=int(own.get("context_length", 0)) or 4096,
+        shape=shape,
+        active_share=_active_share(own, shape),
+    )
+
+
+def _shape(own: Mapping[str, Any], tokens: int) -> Shape:
+    layers, width = int(own["block_count"]), int(own["embedding_length"])
+    heads = _largest(own.get("attention.head_count", 1))
+    usual = width // max(heads, 1)
+    widths = _key_and_value_widths(own, usual)
+    return Shape(
+        layers=layers,
+        heads=heads,
+        cached_values=sum(_kv_heads(own, layers, heads)) * widths,
+        vocabulary=int(own.get("vocab_size", 0)) or tokens,
+        width=width,
+        feed_forward=_feed_forward(own),
+        state_values=_state_values(own) * _recurrent_layers(own, layers),
+    )
+
+
+def _key_and_value_widths(own: Mapping[str, Any], usual: int) -> int:
+    """Values that a head keeps for a token; latent attention keeps its latent once (MLA)."""
+    latent = own.get("attention.key_length_mla")
+    if latent is not None:
+        return int(own["attention.key_length"])
+    return int(own.get("attention.key_length", usual)) + int(
+        own.get("attention.value_length", usual)
+    )
+
+
+def _kv_heads(own: Mapping[str, Any], layers: int, heads: int) -> list[int]:
+    """Heads with keys and values, layer by layer; none in recurrent layers."""
+    told = own.get("attention.head_count_kv", heads)
+    if isinstance(told, list):
+        return [int(each) for each in cast("list[Any]", told)]
+    every = own.get("full_attention_interval")
+    if every:
+        return [int(told) if (layer + 1) % int(every) == 0 else 0 for layer in range(layers)]
+    return [int(told)] * layers
+
+
+def _feed_forward(own: Mapping[str, Any]) -> int:
+    """Width of the widest feed-forward row; a mixture computes the experts that it chose."""
+    dense = _largest(own.get("feed_forward_length", 0))
+    expert = int(own.get("expert_feed_forward_length", 0)) * int(own.get("expert_used_count", 0))
+    return max(dense, expert)
+
+
+def _active_share(own: Mapping[str, Any], shape: Shape) -> float:
+    """Of a mixture's weights those that one token needs: the chosen experts and all the rest."""
+    count, used = int(own.get("expert_count", 0)), int(own.get("expert_used_count", 0))
+    if not count:
+        return 1.0
+    each = 3 * shape.width * int(own.get("expert_feed_forward_length", 0)) * shape.layers
+    queries = shape.heads * int(own.get("attention.key_length", shape.width // shape.heads))
+    attention = shape.width * (2 * queries * shape.layers + shape.cached_values)
+    rest = attention + shape.vocabulary * shape.width
+    return (rest + each * used) / (rest + each * count)
+
+
+def _state_values(own: Mapping[str, Any]) -> int:
+    """Values of one recurrent layer's state: of its convolution and of itself (llama.cpp)."""
+    inner, state = int(own.get("ssm.inner_size", 0)), int(own.get("ssm.state_size", 0))
+    groups = int(own.get("ssm.group_count", 0))
+    convolution = max(int(own.get("ssm.conv_kernel", 0)) - 1, 0)
+    return convolution * (inner + 2 * groups * state) + state * inner
+
+
+def _recurrent_layers(own: Mapping[str, Any], layers: int) -> int:
+    with_attention = sum(1 for heads in _kv_heads(own, layers, 0) if heads)
+    return layers - with_attention if "ssm.inner_size" in own else 0
+
+
+def _largest(told: Any) -> int:
+    return (
+        max(map(int, cast("list[Any]", told)), default=0) if isinstance(told, list) else int(told)
+    )
+
+
+def _length(told: Any) -> int:
+    return len(cast("list[Any]", told)) if isinstance(told, list) else int(told)

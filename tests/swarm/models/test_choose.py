@@ -1,0 +1,168 @@
+"""From a name to a model, what is said of names that do not work, and what is chosen unasked."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.models import TINY, random_model
+from hardware.snapshot import Accelerator, Snapshot
+from swarm.errors import ConfigurationError
+from swarm.models.catalogue import load_catalogue
+from swarm.models.choose import named_models, plan_of, recommended, suggestion
+from swarm.models.ids import Known, Machine, find
+from swarm.models.local import BUNDLED_ID, LocalModel, bundled_model, scan_models
+from swarm.models.wanted import Unreachable, Wanted
+
+GIB = 1 << 30
+PC = Snapshot("linux", "A Processor", 8, 8, frozenset(), 32 * GIB, 24 * GIB)
+GPU = replace(PC, accelerators=(Accelerator("cuda", "Card", 24 * GIB, 22 * GIB),))
+CARDS = load_catalogue()
+
+
+def known(*found: LocalModel) -> Known:
+    return Known(found, CARDS)
+
+
+def found(name: str, snapshot: Snapshot = PC, kind: str = "cpu") -> Wanted:
+    wanted = find(name, known(), Machine(snapshot, kind))
+    assert isinstance(wanted, Wanted)
+    return wanted
+
+
+def never(wanted: Wanted) -> Path:
+    raise AssertionError(wanted)
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
+        ("qwen2.5-coder:7b:4bit", "qwen2.5-coder:7b:4bit"),
+        ("qwen2.5-coder:7b:q8_0", "qwen2.5-coder:7b:8bit"),
+        ("Qwen2.5-Coder:7B", "qwen2.5-coder:7b:4bit"),
+        ("gpt-oss", "gpt-oss:20b:4bit"),
+    ],
+)
+def test_what_an_id_leaves_out_is_chosen_by_fit(name: str, means: str) -> None:
+    assert found(name).id == means
+
+
+def test_a_better_machine_gets_a_larger_size_and_a_finer_quantisation() -> None:
+    assert found("qwen2.5-coder:7b", GPU, "cuda").id == "qwen2.5-coder:7b:8bit"
+    assert found("qwen2.5-coder", GPU, "cuda").id.startswith("qwen2.5-coder:14b")
+
+
+def test_a_release_is_pinned_with_its_files_and_size() -> None:
+    wanted = found("qwen2.5:7b:4bit")
+    assert wanted.repository == "Qwen/Qwen2.5-7B-Instruct-GGUF"
+    assert wanted.files[0].endswith("-00001-of-00002.gguf")
+    assert wanted.revision is not None
+    assert wanted.size_bytes == 4_683_073_632
+
+
+def test_an_mlx_engine_gets_mlx_repositories() -> None:
+    wanted = found("qwen2.5-coder:7b:6bit", PC, "mlx")
+    assert (wanted.repository, wanted.files) == ("mlx-community/Qwen2.5-Coder-7B-Instruct-6bit", ())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("qwen2.5-code:7b", "did you mean qwen2.5-coder"),
+        ("quite-unlike", "there is codellama, "),
+        ("qwen2.5-coder:8b", "no size '8b'; it has 0.5b, 1.5b, 3b, 7b, 14b, 32b"),
+        ("gpt-oss:20b:8bit", "no '8bit'; it has 4bit"),
+        ("llama3.3:70b", "too large .* what would fit: "),
+        ("llama3.3:70b:4bit", "39.6 GiB of weights"),
+        ("/nowhere/a.gguf", "no such file"),
+        ("a.gguf", "no such file"),
+        ("hf:owner", "hf:owner/repository/file.gguf"),
+    ],
+)
+def test_a_name_that_does_not_work_is_told_why_and_what_does(name: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        find(name, known(), Machine(PC, "cpu"))
+
+
+def test_what_would_fit_loses_little_and_runs_well() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        find("llama3.3:70b", known(), Machine(PC, "cpu"))
+    offered = str(caught.value).split("what would fit: ")[1]
+    assert not {":2bit", ":3bit"} & set(offered.split())
+
+
+def test_a_place_on_the_hub_is_taken_as_written() -> None:
+    assert found("hf:me/mine/sub/mine-q4.gguf").files == ("sub/mine-q4.gguf",)
+    assert found("hf:me/mine-mlx") == Wanted("hf:me/mine-mlx", "me/mine-mlx", ())
+
+
+def test_files_folders_and_the_models_folder_come_before_the_catalogue(tmp_path: Path) -> None:
+    file = random_model(TINY, folder=tmp_path)
+    here = LocalModel("qwen3:8b", file, 1)
+    machine = Machine(PC, "cpu")
+    assert find(str(file), known(), machine).id == file.stem
+    assert find("qwen3:8b", known(here), machine) is here
+    assert find(BUNDLED_ID, known(), machine) == bundled_model()
+
+
+def test_the_largest_model_of_the_folder_that_fits_is_taken(tmp_path: Path) -> None:
+    file = random_model(TINY, folder=tmp_path)
+    models = scan_models(tmp_path)
+    assert [
+        model.path for model in recommended(known(*models), Machine(PC, "cpu"), folder="x").models
+    ] == [file]
+    tight = Machine(replace(PC, memory_available_bytes=GIB // 16), "cpu")
+    with pytest.raises(ConfigurationError, match="too large"):
+        plan_of(models[0], tight)
+    choice = recommended(known(*models), tight, folder="models")
+    assert choice.models == (bundled_model(),)
+    assert "no model in models fits" in choice.reason
+
+
+def test_a_model_for_the_other_engine_is_refused(tmp_path: Path) -> None:
+    model = LocalModel("mine", tmp_path, 100, "mlx")
+    with pytest.raises(ConfigurationError, match=r"an MLX model, but .* reads GGUF"):
+        plan_of(model, Machine(PC, "cpu"))
+    assert plan_of(model, Machine(PC, "mlx")).weights.id == "mine"
+
+
+def test_a_damaged_file_of_the_folder_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "damaged.gguf").write_bytes(b"GGUF" + bytes(100))
+    choice = recommended(known(*scan_models(tmp_path)), Machine(PC, "cpu"), folder="models")
+    assert choice.models == (bundled_model(),)
+
+
+def test_a_model_to_try_is_suggested_where_one_runs_well() -> None:
+    assert "--model " in (suggestion(known(), Machine(GPU, "cuda")) or "")
+    poor = replace(PC, memory_available_bytes=GIB // 4)
+    assert suggestion(known(), Machine(poor, "cpu")) is None
+
+
+def test_named_models_are_brought_here_in_their_order(tmp_path: Path) -> None:
+    file = random_model(TINY, folder=tmp_path)
+    choice = named_models(
+        ["qwen2.5-coder:0.5b:8bit", str(file)], known(), Machine(PC, "cpu"), lambda _: file
+    )
+    assert [model.id for model in choice.models] == ["qwen2.5-coder:0.5b:8bit", file.stem]
+    assert choice.models[0].size_bytes == file.stat().st_size
+    assert choice.models[0].sampling["top_k"] == 20
+
+
+def test_without_a_network_the_bundled_model_is_served_and_says_why() -> None:
+    def unreachable(wanted: Wanted) -> Path:
+        raise Unreachable(f"{wanted.id} is not here, and the hub cannot be reached")
+
+    choice = named_models(["gpt-oss:20b"], known(), Machine(PC, "cpu"), unreachable)
+    assert choice.models == (bundled_model(),)
+    assert "gpt-oss:20b:4bit is not here, and the hub cannot be reached" in choice.reason
+
+
+def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
+    file = random_model(TINY, folder=tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    shutil.copy(file, tmp_path / "b")
+    with pytest.raises(ConfigurationError, match="same name"):
+        named_models(
+            [str(file), str(tmp_path / "b" / file.name)], known(), Machine(PC, "cpu"), never
+        )

@@ -1,0 +1,110 @@
+"""What a GGUF header tells, and damaged ones."""
+
+from pathlib import Path
+
+import gguf
+import pytest
+
+from bench.models import TINY, random_model
+from swarm.errors import ConfigurationError
+from swarm.models.header import read_header
+from swarm.models.local import BUNDLED_PATH
+
+
+def written(path: Path, architecture: str, **more: int | list[int]) -> Path:
+    """A header and no tensors."""
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_context_length(4096)
+    writer.add_embedding_length(64)
+    writer.add_block_count(4)
+    writer.add_head_count(4)
+    writer.add_token_list([f"t{i}" for i in range(1500)])
+    for key, value in more.items():
+        name = f"{architecture}.{key.replace('__', '.')}"
+        if isinstance(value, list):
+            writer.add_array(name, value)
+        else:
+            writer.add_uint32(name, value)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    return path
+
+
+def test_a_file_tells_its_own_shape(tmp_path: Path) -> None:
+    header = read_header(random_model(TINY, folder=tmp_path))
+    assert (header.architecture, header.context_tokens) == ("llama", 4096)
+    shape = header.shape
+    assert (shape.layers, shape.heads, shape.width) == (2, 4, 128)
+    assert shape.cached_values == 2 * 2 * 64
+    assert shape.vocabulary == 16_384
+
+
+def test_the_bundled_model_can_be_read() -> None:
+    assert read_header(BUNDLED_PATH).shape.vocabulary > 0
+
+
+def test_tokens_are_counted_where_no_number_is_told(tmp_path: Path) -> None:
+    assert read_header(written(tmp_path / "a.gguf", "llama")).shape.vocabulary == 1500
+
+
+def test_heads_may_differ_by_layer(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.gguf", "jamba", attention__head_count_kv=[0, 2, 0, 2])
+    assert read_header(path).shape.cached_values == 4 * 2 * 16
+
+
+def test_a_hybrid_has_states_and_a_cache_in_every_fourth_layer(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "a.gguf",
+        "qwen35",
+        attention__head_count_kv=2,
+        full_attention_interval=4,
+        ssm__inner_size=32,
+        ssm__state_size=8,
+        ssm__conv_kernel=4,
+        ssm__group_count=1,
+    )
+    shape = read_header(path).shape
+    assert shape.cached_values == 2 * 2 * 16
+    assert shape.state_values == 3 * (3 * (32 + 16) + 8 * 32)
+
+
+def test_latent_attention_keeps_its_latent_once(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "a.gguf",
+        "deepseek2",
+        attention__head_count_kv=1,
+        attention__key_length=576,
+        attention__value_length=512,
+        attention__key_length_mla=192,
+    )
+    assert read_header(path).shape.cached_values == 4 * 576
+
+
+def test_a_token_of_a_mixture_reads_its_chosen_experts_and_the_rest(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "a.gguf",
+        "qwen3moe",
+        expert_count=128,
+        expert_used_count=8,
+        expert_feed_forward_length=768,
+    )
+    share = read_header(path).active_share
+    assert 8 / 128 < share < 0.2
+    assert read_header(written(tmp_path / "b.gguf", "llama")).active_share == 1
+
+
+@pytest.mark.parametrize("length", [3, 30, 2000])
+def test_a_file_that_ends_early_is_refused(tmp_path: Path, length: int) -> None:
+    whole = written(tmp_path / "whole.gguf", "llama").read_bytes()
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(whole[:length])
+    with pytest.raises(ConfigurationError, match="damaged"):
+        read_header(cut)
+
+
+def test_another_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.gguf"
+    path.write_bytes(b"PK" + bytes(100))
+    with pytest.raises(ConfigurationError, match="not a GGUF file"):
+        read_header(path)
