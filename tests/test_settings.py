@@ -116,4 +116,4 @@ def test_help_is_one_page_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
     page = capsys.readouterr().out
     assert "what to serve:" in page
     assert "--no-federation" in page
-    assert len(page.splitlines()) < 60
+    assert len(page.splitlines()) < 90

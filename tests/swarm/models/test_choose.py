@@ -120,11 +120,9 @@ def test_the_largest_model_of_the_folder_that_fits_is_taken(tmp_path: Path) -> N
     assert "no model in models fits" in choice.reason
 
 
-def test_a_model_for_the_other_engine_is_refused(tmp_path: Path) -> None:
-    model = LocalModel("mine", tmp_path, 100, "mlx")
-    with pytest.raises(ConfigurationError, match=r"an MLX model, but .* reads GGUF"):
-        plan_of(model, Machine(PC, "cpu"))
-    assert plan_of(model, Machine(PC, "mlx")).weights.id == "mine"
+def test_an_mlx_model_is_planned_beside_an_engine_for_gguf_files(tmp_path: Path) -> None:
+    plan = plan_of(LocalModel("mine", tmp_path, 100, "mlx"), Machine(PC, "cpu"))
+    assert plan.weights.id == "mine"
 
 
 def test_a_damaged_file_of_the_folder_is_passed_over(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from bench.models import TINY, random_model
 from swarm.engines.llama.describe import fit_cache
 from swarm.engines.llama.engine import load
 from swarm.engines.llama.options import LlamaOptions
+from swarm.engines.sampling import DEFAULTS
 from swarm.errors import ConfigurationError
 from swarm.models.memory import CELLS_AT_LEAST, CONTEXT_TOKENS
 
@@ -40,5 +41,5 @@ def test_an_impossible_context_is_refused_with_the_figures():
 def test_sampling_of_a_card_counts_where_the_file_has_none(tmp_path: Path) -> None:
     path = random_model(TINY, folder=tmp_path)
     engine = load(LlamaOptions(path, sampling={"temperature": 0.15, "top_k": 20.0}))
-    assert engine.info.sampling == {"temperature": 0.15, "top_k": 20.0}
+    assert engine.info.sampling == {**DEFAULTS, "temperature": 0.15, "top_k": 20.0}
     engine.close()
