@@ -83,5 +83,4 @@ def _description(model: Model) -> str:
 
 def _sampling(model: Model) -> dict[str, float]:
     found = {name: model.metadata(f"general.sampling.{key}") for key, name in SAMPLING_KEYS.items()}
-    own = {name: float(value) for name, value in found.items() if value is not None}
-    return {**DEFAULTS, **own}
+    return {name: float(value) for name, value in found.items() if value is not None}
