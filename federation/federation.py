@@ -14,13 +14,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, instance_name
+from federation.approvals import Approvals, Invitation
 from federation.client import Door, door_name
 from federation.discovery import Discovery
 from federation.era import Era
 from federation.interfaces import LanAddress, lan_addresses, read_interfaces
 from federation.lines import line_of, unique
 from federation.metrics import MetricsSummary
-from federation.pairing import Joined, PairingDoor, approve
+from federation.pairing import Joined, PairingDoor
 from federation.peer import Change
 from federation.peer_proposer import Lines, PeerProposer
 from federation.peers import PeerTable
@@ -81,6 +82,7 @@ class Federation:
         wishes = self.wishes
         self._store = await asyncio.to_thread(Store, wishes.folder)
         self._key: NodeKey = await asyncio.to_thread(self._store.key)
+        self._approvals = Approvals(self.node_id)
         self._membership = chosen(await asyncio.to_thread(self._store.load), wishes)
         await self._remember()
         self.table = PeerTable[Status](self.node_id, self.federation_id)
@@ -174,32 +176,12 @@ class Federation:
 
     async def approve(self, digits: str) -> str:
         """Make the machine that shows this PIN a member; its name. Raises PeerError."""
+        addresses = tuple(address.host for address in self.addresses)
+        # The peer door opens when there is a member: until then its port is that of the PIN.
+        port = self.port or self.wishes.port
+        invitation = Invitation(self._membership.secret, addresses, port)
         doors = self._strangers.pairing()
-        if not doors:
-            raise PeerRefused("no machine that shows a PIN is seen on this network", status=404)
-        async with self._changing:
-            await self._open_door()
-        wrong: PeerError | None = None
-        for met in doors:
-            if met.advertisement is None:
-                continue
-            try:
-                node = await approve(
-                    digits,
-                    met.addresses,
-                    met.advertisement.pairing,
-                    node_id=self.node_id,
-                    secret=self._membership.secret,
-                    door_addresses=[address.host for address in self.addresses],
-                    door_port=self.port,
-                )
-            except PeerError as error:
-                wrong = error
-                continue
-            async with self._changing:
-                await self._add_member(node)
-            return met.name
-        raise wrong or PeerRefused("no machine could be asked", status=404)
+        return await self._approvals.approve(digits, doors, invitation, joined=self._learn)
 
     async def renew(self, without: str | None = None) -> bytes:
         """A new secret for all members that are ready, but for `without` (a node id).
@@ -244,10 +226,7 @@ class Federation:
         async with AsyncExitStack() as stack:
             self._era = await stack.enter_async_context(era)
             self._era_stack = stack.pop_all()
-        if self.alone:
-            await self._open_pairing()
-        else:
-            await self._open_door()
+        await self._open_right_door()
 
     async def _end_era(self) -> None:
         await self._close_pairing()
@@ -296,15 +275,35 @@ class Federation:
         self._pairing = None
         await self._pairing_stack.aclose()
 
+    async def _open_right_door(self) -> None:
+        """The pairing door of a node that is alone, else the peer door; never both."""
+        if self.alone:
+            if self._era is not None:
+                await self._era.close_door()
+            await self._open_pairing()
+        else:
+            await self._close_pairing()
+            await self._open_door()
+
     async def _joined(self, joined: Joined) -> None:
         """A member has handed its federation over: remember it, then live in it."""
+        if not self.alone:
+            raise PeerRefused("this machine has joined a federation", status=409)
+        self._approvals.begin_joining(joined.node_id)
         membership = Membership(joined.secret, (joined.node_id,))
-        await asyncio.to_thread(self._store.save, membership)
+        try:
+            await asyncio.to_thread(self._store.save, membership)
+        except OSError:
+            self._approvals.end_joining()
+            raise
         self._say("joined: this machine and the one that approved it are one federation now")
         self._start(self._enter(membership, joined))
 
     async def _enter(self, membership: Membership, joined: Joined) -> None:
-        await self._become(membership)
+        try:
+            await self._become(membership)
+        finally:
+            self._approvals.end_joining()
         for host in joined.addresses:
             advertisement = Advertisement(
                 PROTOCOL, joined.node_id[:NODE_PREFIX_HEX], self.federation_id, joined.port, 0
@@ -325,9 +324,7 @@ class Federation:
                 self._membership, members=(*known, node_id), founded_alone=False
             )
             await self._remember()
-        if not self.alone:
-            await self._close_pairing()
-            await self._open_door()
+        await self._open_right_door()
         await self._advertise()
 
     async def _remember(self) -> None:
@@ -375,11 +372,17 @@ class Federation:
                 addresses = await self._read_addresses()
                 if addresses != self.addresses:
                     await self._move(addresses)
-            if self.alone and self._pairing is None:
-                async with self._changing:
-                    await self._open_pairing()
-                    await self._advertise()
+            if self.addresses and not (self.pairing_port if self.alone else self.port):
+                await self._mend_door()
             self._show_pin()
+
+    async def _mend_door(self) -> None:
+        """The node is alone now, or not any more; or its door could not be opened before."""
+        async with self._changing:
+            before = self._advertisement()
+            await self._open_right_door()
+            if self._advertisement() != before:
+                await self._advertise()
 
     async def _move(self, addresses: tuple[LanAddress, ...]) -> None:
         """Listen where the machine lives now."""
@@ -387,12 +390,10 @@ class Federation:
             told = ", ".join(address.address for address in addresses) or "none"
             logger.info("this machine's addresses on the network: %s", told)
             self.addresses = addresses
-            if self._era is not None and self._era.port:
+            await self._close_pairing()
+            if self._era is not None:
                 await self._era.close_door()
-                await self._open_door()
-            if self._pairing is not None:
-                await self._close_pairing()
-                await self._open_pairing()
+            await self._open_right_door()
             if self.discovery is not None:
                 await self.discovery.move(addresses)
             await self._advertise()
