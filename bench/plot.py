@@ -18,8 +18,17 @@ STYLE = """
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """What the sizes count, the highest value, and how a value is written."""
+
+    sizes: str = "workers"
+    top: float = 1.0
+    told: str = "{:.0%}"
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
-    """A named line: a share from 0 to 1 for each size, and half of its interval."""
+    """A named line: a value, such as a share, for each size, and half of its interval."""
 
     name: str
     shares: Sequence[float]
@@ -27,25 +36,30 @@ class Line:
     dashed: bool = False
 
 
-def plot(title: str, sizes: Sequence[int], lines: Sequence[Line]) -> str:
+SHARES = Scale()
+
+
+def plot(title: str, sizes: Sequence[int], lines: Sequence[Line], scale: Scale = SHARES) -> str:
     """The picture; sizes stand at even distances."""
     apart = (WIDTH - LEFT - RIGHT) / (len(sizes) - 1)
     places = [LEFT + apart * at for at in range(len(sizes))]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
         f"<title>{escape(title)}</title><style>{STYLE}</style>",
-        *(_level(share / 5) for share in range(6)),
+        *(_level(share / 5, scale) for share in range(6)),
         *(_text(x, HEIGHT - 26, str(n), "middle") for x, n in zip(places, sizes, strict=True)),
-        _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "workers", "middle"),
+        _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, scale.sizes, "middle"),
     ]
-    heights = _apart([_y(line.shares[-1]) for line in lines])
+    heights = _apart([_y(line.shares[-1] / scale.top) for line in lines])
     for line, colour, height in zip(lines, COLOURS, heights, strict=False):
-        parts += _drawn(line, places, colour, height)
+        parts += _drawn(line, places, colour, height, scale)
     return "\n".join([*parts, "</svg>\n"])
 
 
-def _drawn(line: Line, places: Sequence[float], colour: str, height: float) -> list[str]:
-    points = [(x, _y(share)) for x, share in zip(places, line.shares, strict=True)]
+def _drawn(
+    line: Line, places: Sequence[float], colour: str, height: float, scale: Scale
+) -> list[str]:
+    points = [(x, _y(share / scale.top)) for x, share in zip(places, line.shares, strict=True)]
     dash = ' stroke-dasharray="5 4"' if line.dashed else ""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     parts = [
@@ -53,10 +67,12 @@ def _drawn(line: Line, places: Sequence[float], colour: str, height: float) -> l
         *(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points),
     ]
     for x, share, half in zip(places, line.shares, line.halves, strict=True):
-        low, high = _y(max(0.0, share - half)), _y(min(1.0, share + half))
+        low = _y(max(0.0, share - half) / scale.top)
+        high = _y(min(scale.top, share + half) / scale.top)
         ends = f'x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}"'
         parts.append(f'<line {ends} stroke="{colour}" stroke-opacity="0.5"/>')
-    label = f"{line.name}, {line.shares[0]:.0%} to {line.shares[-1]:.0%}"
+    first, last = (scale.told.format(share) for share in (line.shares[0], line.shares[-1]))
+    label = f"{line.name}, {first} to {last}"
     x = WIDTH - RIGHT + 10
     parts.append(f'<text x="{x}" y="{height + 4:.1f}" style="fill:{colour}">{escape(label)}</text>')
     return parts
@@ -71,10 +87,10 @@ def _apart(heights: Sequence[float], least: float = 17) -> list[float]:
     return [placed[at] for at in range(len(heights))]
 
 
-def _level(share: float) -> str:
+def _level(share: float, scale: Scale) -> str:
     y = _y(share)
     rule = f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-    return rule + _text(LEFT - 8, y + 4, f"{share:.0%}", "end")
+    return rule + _text(LEFT - 8, y + 4, scale.told.format(share * scale.top), "end")
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:

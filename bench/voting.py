@@ -23,7 +23,7 @@ from bench.samples import Asker
 from bench.servers import node
 from bench.slices import OTHERS, Sampled, Slice, with_steps
 from swarm.consensus.canonical import Form, form_of
-from swarm.consensus.stopping import settled
+from swarm.consensus.score import Score
 from swarm.consensus.tally import Vote, Voter, count
 from swarm.models.local import BUNDLED_PATH
 from swarm.types import Candidate
@@ -233,7 +233,7 @@ def early(sampled: Sequence[Sampled], size: int, chance: random.Random) -> str:
 
 def _settled(ballot: Sequence[Vote | None], heard: int) -> bool:
     votes = [vote for vote in ballot[:heard] if vote]
-    return settled(votes, Fraction(len(ballot) - heard))
+    return Score.of(votes).settled(Fraction(len(ballot) - heard))
 
 
 def _class(ballot: Sequence[Vote | None]) -> Form:

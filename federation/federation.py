@@ -7,6 +7,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -162,7 +163,7 @@ class Federation:
             return ()
         lines = Lines(self.table, self._era.client, self._clock)
         ready = [(peer, peer.status) for peer in self.table.ready() if peer.status is not None]
-        names = [peer.name for peer, _ in ready]
+        names = Counter(peer.name for peer, _ in ready)
         return tuple(
             PeerProposer(peer, status, unique(peer.name, names, peer.node_id), lines)
             for peer, status in ready
@@ -171,7 +172,7 @@ class Federation:
     def figures(self) -> dict[str, MetricsSummary]:
         """What each peer that ever took part did, by its name."""
         proved = [peer for peer in self.table.peers() if peer.was_proved]
-        names = [peer.name for peer in proved]
+        names = Counter(peer.name for peer in proved)
         return {unique(peer.name, names, peer.node_id): peer.metrics.summary() for peer in proved}
 
     async def approve(self, digits: str) -> str:

@@ -1,6 +1,6 @@
 """What is said of peers: a line for each change, and names that tell them apart. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from federation.peer import Change, ChangeKind
 from federation.wire import Status
@@ -33,9 +33,9 @@ def line_of(change: Change[Status]) -> str:
     return told_by.format(name=name, where=where, why=why, models=models)
 
 
-def unique(name: str, names: Sequence[str], node_id: str) -> str:
-    """The name, with a part of the node id where another peer has the same one."""
-    return name if names.count(name) < 2 else f"{name}-{node_id[:4]}"
+def unique(name: str, names: Mapping[str, int], node_id: str) -> str:
+    """The name, with a part of the node id where `names` counts it more than once."""
+    return name if names[name] < 2 else f"{name}-{node_id[:4]}"
 
 
 def _models(change: Change[Status]) -> Sequence[Offer]:

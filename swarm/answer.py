@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from swarm.chat.completion import Reasoning, Text
 from swarm.collect import Draft, Piece, Poll
-from swarm.consensus.tally import Standing, Tally, Vote, count
+from swarm.consensus.tally import Tally, Vote, count
 from swarm.types import Candidate, DecidedBy, FinishReason, Verdict, WorkerReport
 
 
@@ -41,6 +41,12 @@ class End:
 TOLD_S = 2.0
 """The course of the vote is told when it changes, and so often while it does not."""
 
+LINES = 16
+"""Of many voters not each is worth a line: so many are told of those that answer, about."""
+
+NAMED = 12
+"""So many voters at most are named in a line."""
+
 Judge: TypeAlias = Callable[[list[Candidate]], Awaitable[int | None]]
 """Picks one of several candidates by its place, or none."""
 
@@ -63,18 +69,17 @@ async def voted(
     asked where there is more than one class; one that picks none leaves it to the count.
     """
     began = clock()
-    said, told, told_s, reason = "", -1, began, None
+    apart = max(1, len(poll.drafts) // LINES)
+    said, told, told_s, reason = "", -apart, began, None
     async with aclosing(course):
         async for reason in course:
             if reason is not None:
                 break
-            open_drafts = [draft for draft in poll.drafts.values() if may_win(draft)]
-            agreed = agreed_prefix(open_drafts) if n == 1 else ""
+            agreed = agreed_by_all(poll) if n == 1 and poll.all_speak else ""
             parts: list[Part] = []
-            answered = sum(not draft.open for draft in poll.drafts.values())
-            if answered != told or clock() - told_s >= TOLD_S:
+            if poll.answered >= told + apart or clock() - told_s >= TOLD_S:
                 parts.append(Course(standing_line(poll)))
-                told, told_s = answered, clock()
+                told, told_s = poll.answered, clock()
             if len(agreed) > len(said):
                 parts.append(Say(0, Text(agreed[len(said) :])))
                 said = agreed
@@ -94,6 +99,11 @@ async def voted(
 def may_win(draft: Draft) -> bool:
     """Whether this voter's answer can still be given."""
     return draft.open or draft.state == "valid"
+
+
+def agreed_by_all(poll: Poll) -> str:
+    """What every answer begins with that can still win."""
+    return agreed_prefix([draft for draft in poll.drafts.values() if may_win(draft)])
 
 
 def agreed_prefix(drafts: list[Draft]) -> str:
@@ -118,18 +128,22 @@ def standing_line(poll: Poll) -> str:
     drafts = list(poll.drafts.values())
     through = [draft.voter.id for draft in drafts if not draft.open]
     line = f"{len(through)} of {len(drafts)} workers have answered"
-    line += f" ({', '.join(through)})" if through else ""
+    line += f" ({_some(through)})" if through else ""
     running = [f"{draft.voter.id}: {draft.tokens}" for draft in drafts if draft.open]
     if any(draft.tokens for draft in drafts if draft.open):
-        line += f"; tokens of those who generate {', '.join(running)}"
+        line += f"; tokens of those who generate {_some(running)}"
     if len(poll.votes) > 1:
-        tally = count(poll.votes, seed=poll.rules.seed)
-        line += f"; {tally.support:.0%} of the weight for {_in_short(tally.standings[0])}"
+        first, share = poll.score.ahead()
+        line += f"; {share:.0%} of the weight for {_in_short(first.candidate)}"
     return line
 
 
-def _in_short(standing: Standing) -> str:
-    candidate = standing.best.candidate
+def _some(names: list[str]) -> str:
+    more = [f"{len(names) - NAMED} others"] if len(names) > NAMED else []
+    return ", ".join([*names[:NAMED], *more])
+
+
+def _in_short(candidate: Candidate) -> str:
     if candidate.tool_calls:
         return "calling " + ", ".join(call.name for call in candidate.tool_calls)
     line = " ".join(candidate.text.split())

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 from swarm.chat.completion import Reasoning, Text
 from swarm.chat.tool_calls import Arguments, Call
 from swarm.consensus.canonical import Reading, form_of
+from swarm.consensus.score import Outstanding, Score
 from swarm.consensus.stopping import Course, Decide, decided, wake_s
 from swarm.consensus.tally import Vote, Voter
 from swarm.consensus.validity import Check, flaw
@@ -114,7 +115,10 @@ async def as_heard(
 
 
 class Poll:
-    """The state of one vote. Knows no clock: every event comes with its time."""
+    """The state of one vote. Knows no clock: every event comes with its time.
+
+    No event looks at all voters, so that many cost no more for each than few do.
+    """
 
     def __init__(
         self,
@@ -125,9 +129,26 @@ class Poll:
     ) -> None:
         self.rules = rules
         self.drafts = {voter.id: Draft(voter) for voter in voters}
-        self.votes: list[Vote] = []
+        self.score = Score(rules.seed)
+        self._outstanding = Outstanding(voters)
+        self._silent = set(self.drafts)
         self._arrived_s: list[float] = []
         self._call_id = call_id
+
+    @property
+    def votes(self) -> list[Vote]:
+        """The valid votes, in the order in which they came."""
+        return self.score.votes
+
+    @property
+    def answered(self) -> int:
+        """How many voters are not waited for any more."""
+        return len(self.drafts) - len(self._outstanding)
+
+    @property
+    def all_speak(self) -> bool:
+        """Whether there is text of every voter that may still win."""
+        return not self._silent
 
     def hear(self, voter: str, news: News, now_s: float) -> None:
         """Take what happened to one voter's answer, unless it no longer matters."""
@@ -145,6 +166,8 @@ class Poll:
                 draft.logprobs += news.logprobs
                 draft.calling = news.calling
                 self._read(draft, news.pieces)
+                if draft.text:
+                    self._silent.discard(voter)
             case Ended():
                 draft.tokens = news.tokens
                 self._finish(draft, news, now_s)
@@ -169,23 +192,22 @@ class Poll:
         """Those of these voters that have not answered have failed: they abstain. Any of them?"""
         lost = [draft for voter in voters if (draft := self.drafts[voter]).open]
         for draft in lost:
-            draft.state, draft.why = "failed", why
+            self._end(draft, "failed", why)
         return bool(lost)
 
     def close(self) -> None:
         """Nobody is waited for any more."""
         for draft in self.drafts.values():
             if draft.open:
-                draft.state = "cancelled"
+                self._end(draft, "cancelled")
 
     def course(self, now_s: float) -> Course:
         """How far the vote has come, for the rules of stopping."""
-        outstanding = [draft.voter for draft in self.drafts.values() if draft.open]
         rules = self.rules
         return Course(
-            self.votes,
+            self.score,
             self._arrived_s,
-            outstanding,
+            self._outstanding,
             now_s,
             rules.deadline_s,
             rules.patience_s,
@@ -211,14 +233,21 @@ class Poll:
             now_s - draft.began_s,
         )
         rules = self.rules
-        draft.why = flaw(candidate, tools=rules.checks, wanted=rules.wanted)
-        if draft.why is not None:
-            draft.state = "abstained"
+        why = flaw(candidate, tools=rules.checks, wanted=rules.wanted)
+        if why is not None:
+            self._end(draft, "abstained", why)
             return
-        draft.state = "valid"
+        self._end(draft, "valid")
         form = form_of(candidate, rules.reading, defaults=rules.schemas)
-        self.votes.append(Vote(candidate, form, draft.voter))
+        self.score.add(Vote(candidate, form, draft.voter))
         self._arrived_s.append(now_s)
+
+    def _end(self, draft: Draft, state: State, why: str | None = None) -> None:
+        """The voter is not waited for any more."""
+        draft.state, draft.why = state, why
+        self._outstanding.remove(draft.voter.id)
+        if state != "valid":
+            self._silent.discard(draft.voter.id)
 
 
 async def collect(

@@ -68,10 +68,11 @@ def dealt(seats: Sequence[Seat], asked: int) -> tuple[int, ...]:
     if asked > free:
         raise Overloaded(f"{asked} workers were asked for, {free} are free", retry_after_s=2)
     given = [0] * len(seats)
-    while sum(given) < asked:
+    while asked:
         for at, seat in enumerate(seats):
-            if given[at] < seat.offer.free and sum(given) < asked:
+            if given[at] < seat.offer.free and asked:
                 given[at] += 1
+                asked -= 1
     return tuple(given)
 
 

@@ -1,20 +1,14 @@
 """When a vote is decided. Time is an argument; nothing here waits."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from math import comb
-from statistics import median
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias
 
-from swarm.consensus.canonical import Form
-from swarm.consensus.tally import Vote, Voter, count, weights, whole
+from swarm.consensus.score import Outstanding, Score
 from swarm.types import DecidedBy
 
 Decide: TypeAlias = Literal["exact", "statistical", "all", "first", "best"]
 """When to stop: by proof, by confidence, when all are in; at the first or at the strongest vote."""
-
-K = TypeVar("K", bound=Hashable)
 
 CONFIDENCE = 0.93
 LEAST_VOTES = 3
@@ -25,14 +19,15 @@ LEAST_GRACE_S = 0.25
 class Course:
     """How far a vote has come. Seconds count from the request.
 
-    `arrived_s` are the times of the valid votes, in their order; `outstanding` may still vote.
+    `arrived_s` are the times of the valid votes, none before the last; `outstanding` may still
+    vote.
     `patience_s` bounds the wait for a voter that is stronger than all who have voted. `hurried`: an
     agent waits, so once most have voted the others have as long again.
     """
 
-    votes: Sequence[Vote]
+    score: Score
     arrived_s: Sequence[float]
-    outstanding: Sequence[Voter]
+    outstanding: Outstanding
     now_s: float
     deadline_s: float
     patience_s: float = 20.0
@@ -41,31 +36,31 @@ class Course:
 
 def decided(course: Course, rule: Decide = "exact") -> DecidedBy | None:
     """Why the vote can end now, or None while it cannot."""
-    if not course.outstanding:
-        return "only one" if len(course.votes) == 1 else _fullness(course.votes)
+    score, outstanding = course.score, course.outstanding
+    if not outstanding:
+        return "only one" if len(score.votes) == 1 else _fullness(score)
     if course.now_s >= course.deadline_s:
         return "deadline"
-    if not course.votes or rule == "all":
+    if not score.votes or rule == "all":
         return None
     if rule == "first":
         return "first"
     if rule == "best":
-        heaviest = max(vote.weight for vote in course.votes)
-        return "best" if all(v.weight <= heaviest for v in course.outstanding) else None
-    if settled(course.votes, sum((v.weight for v in course.outstanding), Fraction(0))):
+        return "best" if outstanding.heaviest <= score.heaviest else None
+    if score.settled(outstanding.weight):
         return "majority"
     return _unproved(course, rule) if course.now_s >= patient_until(course) else None
 
 
 def _unproved(course: Course, rule: Decide) -> DecidedBy | None:
     """Why a vote that is not settled can end all the same."""
-    if rule == "statistical" and confident(course.votes):
+    if rule == "statistical" and confident(course.score):
         return "statistical"
     if course.hurried and course.now_s >= hurried_until(course):
         return "quorum"
-    if course.now_s < quorum_until(course):  # first, for to compare texts takes its time
+    if course.now_s < quorum_until(course):
         return None
-    return "quorum" if count(course.votes, seed="").standings[0].best.form.alike else None
+    return "quorum" if course.score.alike() else None
 
 
 def wake_s(course: Course) -> float:
@@ -79,58 +74,21 @@ def wake_s(course: Course) -> float:
     return min((time for time in times if time > course.now_s), default=course.deadline_s)
 
 
-def settled(votes: Sequence[Vote], outstanding: Fraction) -> bool:
-    """Whether no vote that may still come can change the winning class.
-
-    Level by level the leader must be ahead by more than all outstanding weight, each time with all
-    of it against the leader. A weak vote is out for good once a whole one has come; before that
-    nothing is settled.
-    """
-    counted = [vote for vote in votes if not vote.form.weak]
-    if not counted:
-        return False
-    kind = _ahead(weights(counted, lambda form: form.kind), outstanding)
-    if kind is None:
-        return False
-    of_kind = [vote for vote in counted if vote.form.kind == kind]
-    structure = _ahead(weights(of_kind, lambda form: form.structure), outstanding)
-    if structure is None:
-        return False
-    inside = [vote for vote in of_kind if vote.form.structure == structure]
-    return _class_settled(inside, outstanding)
-
-
-def _class_settled(votes: Sequence[Vote], outstanding: Fraction) -> bool:
-    form = votes[0].form
-    classes = weights(votes, lambda f: f.key)
-    if form.alike:  # another text may always be closer to all
-        return False
-    if form.kind == "tools":
-        return 2 * max(classes.values()) > sum(classes.values()) + outstanding
-    return _ahead(classes, outstanding) is not None
-
-
-def _ahead(sums: Mapping[K, Fraction], outstanding: Fraction) -> K | None:
-    """The value whose weight exceeds each other's, even with all outstanding on that one."""
-    first, *others = sorted(sums, key=lambda value: sums[value], reverse=True)
-    second = sums[others[0]] if others else Fraction(0)
-    return first if sums[first] > second + outstanding else None
-
-
-def confident(votes: Sequence[Vote]) -> bool:
+def confident(score: Score) -> bool:
     """Whether the first class leads the second so far that a tie is improbable.
 
     Closed form of the Beta tail of Adaptive-Consistency (arXiv 2305.11860), counting votes.
     """
-    counted = whole(votes)
-    if len(counted) < LEAST_VOTES:
+    counts = score.counts
+    if counts.total < LEAST_VOTES:
         return False
-    counts: dict[Form, int] = {}
-    for vote in counted:
-        counts[vote.form] = counts.get(vote.form, 0) + 1
-    first, second = (*sorted(counts.values(), reverse=True), 0)[:2]
+    first, second = int(counts.most), int(counts.next)
     trials = first + second + 1
-    return sum(comb(trials, j) for j in range(first + 1)) >= CONFIDENCE * 2**trials
+    ways, fewer = 1, 0
+    for j in range(first + 1):
+        fewer += ways
+        ways = ways * (trials - j) // (j + 1)
+    return fewer >= CONFIDENCE * 2**trials
 
 
 def quorum_until(course: Course) -> float:
@@ -138,7 +96,7 @@ def quorum_until(course: Course) -> float:
     reached = _quorum_s(course)
     if reached is None:
         return course.deadline_s
-    grace = max(LEAST_GRACE_S, median(course.arrived_s) / 2)
+    grace = max(LEAST_GRACE_S, _median(course.arrived_s) / 2)
     return min(course.deadline_s, reached + grace)
 
 
@@ -152,18 +110,22 @@ def hurried_until(course: Course) -> float:
 
 def _quorum_s(course: Course) -> float | None:
     """When more than half of those who were asked and have not abstained had voted."""
-    quorum = (len(course.votes) + len(course.outstanding)) // 2 + 1
-    return course.arrived_s[quorum - 1] if len(course.votes) >= quorum else None
+    quorum = (len(course.score.votes) + len(course.outstanding)) // 2 + 1
+    return course.arrived_s[quorum - 1] if len(course.score.votes) >= quorum else None
 
 
 def patient_until(course: Course) -> float:
     """Until when a decision that is not proved waits for a stronger voter that still runs."""
-    strongest = max((vote.weight for vote in course.votes), default=Fraction(0))
-    if not any(voter.weight > strongest for voter in course.outstanding):
+    if course.outstanding.heaviest <= course.score.heaviest:
         return 0.0
-    last = max(course.arrived_s, default=0.0)
+    last = course.arrived_s[-1] if course.arrived_s else 0.0
     return min(course.deadline_s, last + min(last, course.patience_s))
 
 
-def _fullness(votes: Sequence[Vote]) -> DecidedBy:
-    return "unanimous" if len({vote.form for vote in votes}) == 1 else "all"
+def _fullness(score: Score) -> DecidedBy:
+    return "unanimous" if score.forms == 1 else "all"
+
+
+def _median(ordered: Sequence[float]) -> float:
+    middle = len(ordered) // 2
+    return (ordered[middle] + ordered[~middle]) / 2

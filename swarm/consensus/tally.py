@@ -128,16 +128,27 @@ def count(votes: Sequence[Vote], *, seed: str) -> Tally:
     structure leads; short answers are not close to each other, only equal.
     """
     counted = whole(votes)
-    kind = _leading(counted, lambda form: form.kind, seed)
-    of_kind = [vote for vote in counted if vote.form.kind == kind]
-    structure = _leading(of_kind, lambda form: form.structure, seed)
-    inside = [vote for vote in of_kind if vote.form.structure == structure]
-    rest = [vote for vote in counted if vote not in inside]
+    inside = leading(votes, seed)
+    place = _place(inside[0])
+    rest = [vote for vote in counted if _place(vote) != place]
     ordered = [
         *_ranked(inside, seed),
         *sorted(_classes(rest, seed), key=_merit(seed), reverse=True),
     ]
     return Tally(tuple(ordered), sum((vote.weight for vote in counted), Fraction(0)))
+
+
+def leading(votes: Sequence[Vote], seed: str) -> list[Vote]:
+    """The votes of the leading structure of the leading kind, at least one."""
+    counted = whole(votes)
+    kind = _leading(counted, lambda form: form.kind, seed)
+    of_kind = [vote for vote in counted if vote.form.kind == kind]
+    structure = _leading(of_kind, lambda form: form.structure, seed)
+    return [vote for vote in of_kind if vote.form.structure == structure]
+
+
+def _place(vote: Vote) -> tuple[str, Hashable]:
+    return vote.form.kind, vote.form.structure
 
 
 def _ranked(votes: list[Vote], seed: str) -> list[Standing]:
@@ -169,6 +180,8 @@ def _leading(votes: Sequence[Vote], level: Callable[[Form], Hashable], seed: str
     groups: dict[Hashable, list[Vote]] = defaultdict(list)
     for vote in votes:
         groups[level(vote.form)].append(vote)
+    if len(groups) == 1:
+        return next(iter(groups))
     merit = _merit(seed)
     return max(groups, key=lambda value: merit(_standing(groups[value], seed)))
 

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import pytest
 
+from swarm.consensus.score import Outstanding, Score
 from swarm.consensus.stopping import Course, confident, decided, patient_until, wake_s
 from swarm.consensus.tally import Voter
 from tests.swarm.consensus.votes import LONG, call, vote
@@ -19,7 +20,7 @@ def course(*answers, outstanding=0, now_s=1.0, weights=(), deadline_s=30.0, arri
         Voter(f"w{at}", weight=Fraction(weights[at] if weights else 1)) for at in range(outstanding)
     ]
     times = arrived or [0.1 * (at + 1) for at in range(len(votes))]
-    return Course(votes, times, waiting, now_s, deadline_s)
+    return Course(Score.of(votes), times, Outstanding(waiting), now_s, deadline_s)
 
 
 def test_all_of_one_mind_is_unanimous_and_one_alone_is_only_one():
@@ -44,9 +45,9 @@ def test_the_deadline_ends_everything():
 
 
 def test_the_statistical_rule_needs_three_votes_and_a_clear_lead():
-    assert not confident(course(TWELVE, TWELVE).votes)
-    assert confident(course(TWELVE, TWELVE, TWELVE).votes)
-    assert not confident(course(TWELVE, TWELVE, THIRTEEN).votes)
+    assert not confident(course(TWELVE, TWELVE).score)
+    assert confident(course(TWELVE, TWELVE, TWELVE).score)
+    assert not confident(course(TWELVE, TWELVE, THIRTEEN).score)
     assert decided(course(*[TWELVE] * 3, outstanding=6), "statistical") == "statistical"
     assert decided(course(*[TWELVE] * 3, outstanding=6)) is None
 
@@ -92,7 +93,7 @@ def test_the_owner_bounds_the_patience():
 
 def test_confidence_does_not_outrun_a_stronger_voter_either():
     weak = course(*[TWELVE] * 3, outstanding=2, weights=(3, 1), now_s=0.4)
-    assert confident(weak.votes)
+    assert confident(weak.score)
     assert decided(weak, "statistical") is None
     assert decided(replace(weak, now_s=0.7), "statistical") == "statistical"
 

@@ -6,9 +6,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from swarm.consensus.canonical import form_of
-from swarm.consensus.stopping import settled
+from swarm.consensus.score import Score
 from swarm.consensus.tally import Vote, Voter, count
 from tests.swarm.consensus.votes import ANSWERS, ballots, vote
+
+
+def settled(votes: list[Vote], outstanding: Fraction) -> bool:
+    return Score.of(votes).settled(outstanding)
 
 
 def winning_form(votes: list[Vote], seed: str = "s"):

@@ -1,0 +1,1 @@
+"""Figures of several nodes together: votes, idleness, healing, storms, and simulated houses."""
