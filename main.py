@@ -5,15 +5,12 @@ Doors and engines are imported when they start: `import main` needs neither.
 # ruff: noqa: PLC0415
 
 import asyncio
-import contextlib
-import ipaddress
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +27,7 @@ from swarm.models.local import (
 )
 
 if TYPE_CHECKING:
+    from api.entrance import Entrance
     from api.server import ClientServer
     from hardware.snapshot import Snapshot
     from swarm.engines.process import EngineProcess
@@ -65,11 +63,10 @@ def main(arguments: Sequence[str]) -> int:
 
     try:
         settings = read_settings(arguments)
-        if (said := answered(settings)) is not None:
+        if (said := answered(settings, environment())) is not None:
             print(said)
             return 0
         _start_logging(settings)
-        _check_host(settings.host)
         snapshot = _snapshot(environment())
         if settings.detect:
             _print_hardware(settings, snapshot)
@@ -77,7 +74,8 @@ def main(arguments: Sequence[str]) -> int:
         _check_threads(settings, snapshot)
         room = room_for_models(snapshot, _engine_kind(settings, snapshot))
         plan = choose(settings, snapshot, room)
-        asyncio.run(serve(settings, snapshot, plan, room))
+        read = partial(read_settings, arguments)
+        asyncio.run(serve(settings, snapshot, plan, room, read))
     except SwarmError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
@@ -131,16 +129,20 @@ def ask_person(plan: Plan, found: Sequence[LocalModel], snapshot: "Snapshot") ->
         print(f"  a number from 1 to {len(candidates)}, please")
 
 
-async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room) -> None:
-    """Serve the plan until a signal, then end in order."""
+async def serve(
+    settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room, read: Callable[[], Settings]
+) -> None:
+    """Serve the plan until a signal, then end in order; `read` reads the settings anew."""
     from api.app import make_app
+    from api.entrance import Entrance
     from api.joining import join_others
+    from api.reload import LiveSettings, weights_of
     from api.server import ClientServer, PortInUseError
-    from guard import Door
     from hardware.snapshot import summary
     from swarm.pool import Pool, ServedModel
-    from swarm.workers import Weights, usual_workers
+    from swarm.workers import usual_workers
 
+    entrance = Entrance.of(settings)
     count = len(plan.models)
     engines = {
         model.id: make_engine(settings, snapshot, model, room, models=count)
@@ -152,12 +154,8 @@ async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room
         max_requests=settings.max_requests,
         usual_workers=settings.workers
         or usual_workers(snapshot.usable_cores, accelerated=room.device_bytes is not None),
-        weights=Weights(
-            {name: Fraction(str(weight)) for name, weight in settings.vote.weights.items()},
-            settings.vote.patience_s,
-        ),
+        weights=weights_of(settings.vote),
     )
-    door = Door(settings.port, names=door_names(settings.host))
     try:
         async with AsyncExitStack() as stack:
             federation = None
@@ -170,11 +168,12 @@ async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room
                     say=partial(_say, settings),
                 )
                 await stack.enter_async_context(federation)
-            app = make_app(pool, door, federation=federation)
-            server = ClientServer(app, host=settings.host, port=settings.port)
+            app = make_app(pool, entrance.door, federation=federation, keyring=entrance.keyring)
+            server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
             await stack.enter_async_context(server)
+            await stack.enter_async_context(LiveSettings(settings, read, pool, entrance))
             await _serve_until_signal(
-                settings, snapshot, plan, pool, server, list(engines.values())
+                settings, snapshot, plan, pool, server, list(engines.values()), entrance
             )
     except PortInUseError as error:
         raise ConfigurationError(
@@ -189,14 +188,14 @@ async def _serve_until_signal(
     pool: "Pool",
     server: "ClientServer",
     engines: "list[EngineProcess]",
+    entrance: "Entrance",
 ) -> None:
     from api.signals import Signals
     from swarm.engines.llama.build import notes
 
     signals = Signals()
-    base_url = f"http://{_in_url(settings.host)}:{settings.port}/v1"
-    _say(settings, first_screen(snapshot, plan, base_url, notes(snapshot, environment())))
-    loading = asyncio.create_task(_load(settings, engines, base_url))
+    _say(settings, first_screen(snapshot, plan, entrance, notes(snapshot, environment())))
+    loading = asyncio.create_task(_load(settings, engines, entrance))
     stopping = asyncio.create_task(signals.first.wait())
     try:
         await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -214,12 +213,12 @@ async def _serve_until_signal(
         await pool.aclose()
 
 
-async def _load(settings: Settings, engines: "list[EngineProcess]", base_url: str) -> None:
+async def _load(settings: Settings, engines: "list[EngineProcess]", entrance: "Entrance") -> None:
     from api.welcome import connect_lines
 
     for engine in engines:
         await engine.start()
-    _say(settings, connect_lines(base_url, engines[0].info.context_tokens))
+    _say(settings, connect_lines(entrance))
 
 
 def make_engine(
@@ -256,7 +255,9 @@ def _threads(snapshot: "Snapshot", model: LocalModel) -> int:
     return max(1, min(snapshot.usable_cores, fast))
 
 
-def first_screen(snapshot: "Snapshot", plan: Plan, base_url: str, notes: Sequence[str] = ()) -> str:
+def first_screen(
+    snapshot: "Snapshot", plan: Plan, entrance: "Entrance", notes: Sequence[str] = ()
+) -> str:
     """Hardware, model and endpoint; how to connect follows when the model is loaded."""
     from api.welcome import SMALL_MODEL_NOTE, endpoint_lines
     from hardware.snapshot import summary
@@ -264,17 +265,11 @@ def first_screen(snapshot: "Snapshot", plan: Plan, base_url: str, notes: Sequenc
     first, *rest = summary(snapshot)
     lines = ["Local Swarm", f"  hardware   {first}", *(f"             {line}" for line in rest)]
     lines += [f"  note       {note}" for note in notes]
-    lines += [endpoint_lines(base_url, model.id, plan.reason) for model in plan.models]
+    lines += [f"  model      {model.id}: {plan.reason}" for model in plan.models]
+    lines += endpoint_lines(entrance)
     if plan.models[0].id == BUNDLED_ID:
         lines.append(f"  {SMALL_MODEL_NOTE}")
     return "\n".join(lines)
-
-
-def door_names(host: str) -> tuple[str, ...]:
-    """The names under which clients may call a door that listens on `host`."""
-    from guard import LOOPBACK_NAMES
-
-    return tuple(dict.fromkeys((*LOOPBACK_NAMES, _in_url(host).lower())))
 
 
 async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
@@ -298,19 +293,6 @@ def _print_hardware(settings: Settings, snapshot: "Snapshot") -> None:
         return
     lines = details(snapshot) + [f"note         {each}" for each in notes(snapshot, environment())]
     print("\n".join(lines))
-
-
-def _check_host(host: str) -> None:
-    """Beyond loopback clients would need keys."""
-    if host.lower() == "localhost":
-        return
-    with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(host).is_loopback:
-            return
-    raise ConfigurationError(
-        f"--host {host}: only this machine itself is served, under 127.0.0.1, ::1 or localhost; "
-        "other machines would need a key, which cannot be set yet"
-    )
 
 
 def _engine_kind(settings: Settings, snapshot: "Snapshot") -> str:
@@ -351,23 +333,15 @@ def _holder(port: int) -> str:
 
 
 def _start_logging(settings: Settings) -> None:
-    logging.basicConfig(
-        level=logging.WARNING if settings.quiet else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%H:%M:%S",
-    )
-    if settings.debug:
-        for ours in ("api", "swarm"):
-            logging.getLogger(ours).setLevel(logging.DEBUG)
+    from api.reload import set_log_level
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    set_log_level(settings)
 
 
 def _say(settings: Settings, text: str) -> None:
     if not settings.quiet:
         print(text, flush=True)
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _gib(count: int) -> str:

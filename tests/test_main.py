@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import main
+from api.entrance import Entrance
 from hardware.snapshot import Snapshot
-from settings import read_settings
+from settings import Settings, read_settings
 from swarm.errors import ConfigurationError
 from swarm.models.fit import Room
 from swarm.models.local import LocalModel
@@ -21,6 +22,7 @@ SNAPSHOT = Snapshot("linux", "A Processor", 4, 4, frozenset(), 16 * GIB, 10 * GI
 ROOM = Room(10 * GIB)
 NANO = LocalModel("swarm-nano", Path("nano.gguf"), 5 << 20)
 SMALL = LocalModel("small", Path("small.gguf"), 2 * GIB)
+ENTRANCE = Entrance.of(Settings.model_validate({"port": 1}))
 LARGE = LocalModel("large", Path("large.gguf"), 40 * GIB)
 
 
@@ -89,14 +91,14 @@ def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_first_screen_names_hardware_model_and_endpoint() -> None:
-    screen = main.first_screen(SNAPSHOT, main.Plan((NANO,), "bundled"), "http://127.0.0.1:1/v1")
+    screen = main.first_screen(SNAPSHOT, main.Plan((NANO,), "bundled"), ENTRANCE)
     for part in ("A Processor", "swarm-nano: bundled", "http://127.0.0.1:1/v1", "--model FILE"):
         assert part in screen
 
 
 def test_the_first_screen_has_a_line_for_each_note() -> None:
     plan = main.Plan((SMALL,), "named")
-    screen = main.first_screen(SNAPSHOT, plan, "http://127.0.0.1:1/v1", ["RTX is not used: ..."])
+    screen = main.first_screen(SNAPSHOT, plan, ENTRANCE, ["RTX is not used: ..."])
     assert "  note       RTX is not used: ..." in screen
 
 
@@ -122,22 +124,13 @@ def test_threads_are_for_fast_cores_only() -> None:
 
 
 def test_the_small_model_note_is_for_the_small_model_only() -> None:
-    screen = main.first_screen(SNAPSHOT, main.Plan((SMALL,), "named"), "http://127.0.0.1:1/v1")
+    screen = main.first_screen(SNAPSHOT, main.Plan((SMALL,), "named"), ENTRANCE)
     assert "--model FILE" not in screen
-
-
-@pytest.mark.parametrize(
-    ("host", "name"), [("127.0.0.1", "127.0.0.1"), ("127.0.0.9", "127.0.0.9"), ("::1", "[::1]")]
-)
-def test_the_address_that_is_listened_on_is_a_name_of_the_door(host: str, name: str) -> None:
-    assert name in main.door_names(host)
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--host", "0.0.0.0"], "only this machine itself"),
-        (["--host", "lan"], "only this machine itself"),
         (["--threads", "9999"], "cores"),
         (["--model", "nowhere.gguf"], "no such file"),
         (["--json"], "goes with --detect"),
