@@ -1,9 +1,11 @@
-"""Who may speak to a door: Host, Origin and content type in, nothing or a refusal out.
+"""Who may speak to a door: Host, Origin, content type and key in, nothing or a refusal out.
 
 Keeps web pages away (DNS rebinding, cross-site requests). Knows no framework and no socket.
 """
 
-from collections.abc import Sequence
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -40,6 +42,25 @@ def refusal(
         or _check_origin(door, origins)
         or _check_type(method, content_type)
     )
+
+
+def holder(authorizations: Sequence[str], keys: Mapping[str, str]) -> str | Refusal:
+    """The name of the key that is shown. `authorizations`: every value of that header.
+
+    Takes as long whichever key is shown, and whatever of a wrong one is right.
+    """
+    scheme, _, shown = (authorizations[0] if len(authorizations) == 1 else "").partition(" ")
+    if scheme.lower() != "bearer" or not shown.strip():
+        return Refusal(
+            401, "missing_api_key", "a key is needed here: send it as Authorization: Bearer KEY"
+        )
+    digest = _digest(shown.strip())
+    found = [name for name, key in keys.items() if hmac.compare_digest(_digest(key), digest)]
+    return found[0] if found else Refusal(401, "invalid_api_key", "this key is not known here")
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode(errors="surrogateescape")).digest()
 
 
 def _check_host(door: Door, hosts: Sequence[str]) -> Refusal | None:

@@ -5,15 +5,12 @@ Doors and engines are imported when they start: `import main` needs neither.
 # ruff: noqa: PLC0415
 
 import asyncio
-import contextlib
-import ipaddress
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +30,7 @@ from swarm.models.local import (
 )
 
 if TYPE_CHECKING:
+    from api.entrance import Entrance
     from api.server import ClientServer
     from hardware.snapshot import Snapshot
     from swarm.engines.starting import AnyEngine
@@ -54,11 +52,10 @@ def main(arguments: Sequence[str]) -> int:
 
     try:
         settings = read_settings(arguments)
-        if (said := answered(settings)) is not None:
+        if (said := answered(settings, environment())) is not None:
             print(said)
             return 0
         _start_logging(settings)
-        _check_host(settings.host)
         snapshot = _snapshot(environment())
         if settings.detect:
             _print_hardware(settings, snapshot)
@@ -71,7 +68,8 @@ def main(arguments: Sequence[str]) -> int:
             lines = [line for plan in plans if plan for line in explain(plan)]
             print("\n".join([f"chosen: {choice.reason}", *lines]))
             return 0
-        asyncio.run(serve(settings, snapshot, choice, plans))
+        read = partial(read_settings, arguments)
+        asyncio.run(serve(settings, snapshot, choice, plans, read))
     except SwarmError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
@@ -140,19 +138,24 @@ def ask_person(choice: Choice, found: Sequence[LocalModel], snapshot: "Snapshot"
 
 
 async def serve(
-    settings: Settings, snapshot: "Snapshot", choice: Choice, plans: "list[Plan | None]"
+    settings: Settings,
+    snapshot: "Snapshot",
+    choice: Choice,
+    plans: "list[Plan | None]",
+    read: Callable[[], Settings],
 ) -> None:
-    """Serve the chosen models until a signal, then end in order."""
+    """Serve the chosen models until a signal, then end in order; `read` reads the settings anew."""
     from api.app import make_app
+    from api.entrance import Entrance
     from api.joining import join_others
+    from api.reload import LiveSettings, weights_of
     from api.server import ClientServer, PortInUseError
-    from guard import Door
     from hardware.snapshot import summary
     from swarm.engines.llama.build import notes
     from swarm.engines.starting import UPSTREAM_WORKERS, make_engine
     from swarm.pool import Pool, ServedModel
-    from swarm.workers import Weights
 
+    entrance = Entrance.of(settings)
     fast = fast_cores(snapshot)
     engines = {
         model.id: make_engine(model, plan, settings, fast_cores=fast, environment=environment())
@@ -163,12 +166,8 @@ async def serve(
         [ServedModel(name, engine, now) for name, engine in engines.items()],
         max_requests=settings.max_requests,
         usual_workers=settings.workers or (plans[0].workers if plans[0] else UPSTREAM_WORKERS),
-        weights=Weights(
-            {name: Fraction(str(weight)) for name, weight in settings.vote.weights.items()},
-            settings.vote.patience_s,
-        ),
+        weights=weights_of(settings.vote),
     )
-    door = Door(settings.port, names=door_names(settings.host))
     try:
         async with AsyncExitStack() as stack:
             federation = None
@@ -182,12 +181,15 @@ async def serve(
                     say=partial(_say, settings),
                 )
                 await stack.enter_async_context(federation)
-            app = make_app(pool, door, federation=federation)
-            server = ClientServer(app, host=settings.host, port=settings.port)
+            app = make_app(pool, entrance.door, federation=federation, keyring=entrance.keyring)
+            server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
             await stack.enter_async_context(server)
+            await stack.enter_async_context(LiveSettings(settings, read, pool, entrance))
             told = () if settings.engine else notes(snapshot, environment())
-            screen = first_screen(settings, snapshot, choice, plans, told)
-            await _serve_until_signal(settings, screen, pool, server, list(engines.values()))
+            screen = first_screen(settings, snapshot, choice, entrance, plans, told)
+            await _serve_until_signal(
+                settings, screen, pool, server, list(engines.values()), entrance
+            )
     except PortInUseError as error:
         raise ConfigurationError(
             f"{error}{_holder(settings.port)}; choose another with --port N"
@@ -200,12 +202,13 @@ async def _serve_until_signal(
     pool: "Pool",
     server: "ClientServer",
     engines: "list[AnyEngine]",
+    entrance: "Entrance",
 ) -> None:
     from api.signals import Signals
 
     signals = Signals()
     _say(settings, screen)
-    loading = asyncio.create_task(_load(settings, engines, server_url(settings)))
+    loading = asyncio.create_task(_load(settings, engines, entrance))
     stopping = asyncio.create_task(signals.first.wait())
     try:
         await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -223,12 +226,12 @@ async def _serve_until_signal(
         await pool.aclose()
 
 
-async def _load(settings: Settings, engines: "list[AnyEngine]", base_url: str) -> None:
+async def _load(settings: Settings, engines: "list[AnyEngine]", entrance: "Entrance") -> None:
     from api.welcome import connect_lines
 
     for engine in engines:
         await engine.start()
-    _say(settings, connect_lines(base_url, engines[0].info.context_tokens))
+    _say(settings, connect_lines(entrance))
 
 
 def fast_cores(snapshot: "Snapshot") -> int:
@@ -240,6 +243,7 @@ def first_screen(
     settings: Settings,
     snapshot: "Snapshot",
     choice: Choice,
+    entrance: "Entrance",
     plans: "Sequence[Plan | None]" = (),
     notes: Sequence[str] = (),
 ) -> str:
@@ -250,21 +254,14 @@ def first_screen(
     first, *rest = summary(snapshot)
     lines = ["Local Swarm", f"  hardware   {first}", *(f"             {line}" for line in rest)]
     lines += [f"  note       {note}" for note in notes]
-    url = server_url(settings)
-    lines += [endpoint_lines(url, model.id, choice.reason) for model in choice.models]
+    lines += [f"  model      {model.id}: {choice.reason}" for model in choice.models]
+    lines += endpoint_lines(entrance)
     lines += [f"  WARNING    {warning}" for plan in plans if plan for warning in plan.warnings]
     if choice.models[0].id == BUNDLED_ID:
         lines.append(f"  {SMALL_MODEL_NOTE}")
     if settings.federation:
         lines.append(peer_lines(snapshot.platform, settings.peer_port))
     return "\n".join(lines)
-
-
-def door_names(host: str) -> tuple[str, ...]:
-    """The names under which clients may call a door that listens on `host`."""
-    from guard import LOOPBACK_NAMES
-
-    return tuple(dict.fromkeys((*LOOPBACK_NAMES, _in_url(host).lower())))
 
 
 async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
@@ -288,19 +285,6 @@ def _print_hardware(settings: Settings, snapshot: "Snapshot") -> None:
         return
     lines = details(snapshot) + [f"note         {each}" for each in notes(snapshot, environment())]
     print("\n".join(lines))
-
-
-def _check_host(host: str) -> None:
-    """Beyond loopback clients would need keys."""
-    if host.lower() == "localhost":
-        return
-    with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(host).is_loopback:
-            return
-    raise ConfigurationError(
-        f"--host {host}: only this machine itself is served, under 127.0.0.1, ::1 or localhost; "
-        "other machines would need a key, which cannot be set yet"
-    )
 
 
 def _engine_kind(settings: Settings, snapshot: "Snapshot") -> str:
@@ -341,28 +325,15 @@ def _holder(port: int) -> str:
 
 
 def _start_logging(settings: Settings) -> None:
-    logging.basicConfig(
-        level=logging.WARNING if settings.quiet else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%H:%M:%S",
-    )
-    if settings.debug:
-        for ours in ("api", "swarm"):
-            logging.getLogger(ours).setLevel(logging.DEBUG)
+    from api.reload import set_log_level
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    set_log_level(settings)
 
 
 def _say(settings: Settings, text: str) -> None:
     if not settings.quiet:
         print(text, flush=True)
-
-
-def server_url(settings: Settings) -> str:
-    """What clients take as their base URL."""
-    return f"http://{_in_url(settings.host)}:{settings.port}/v1"
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _gib(count: int) -> str:

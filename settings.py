@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeAlias
 
 from platformdirs import user_state_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -24,6 +32,7 @@ from swarm.errors import ConfigurationError
 
 TOML_FILE = "swarm.toml"
 ENVIRONMENT_PREFIX = "SWARM_"
+KEYS_VARIABLE = "API_KEYS"
 
 COMMANDS = ("approve", "remove")
 """What can be said to the node that runs here."""
@@ -75,6 +84,23 @@ class VoteSettings(BaseModel):
     patience_s: float = Field(default=20.0, ge=0, le=600)
 
 
+class KeySettings(BaseModel):
+    """The table `[keys.NAME]`: a key that clients show, and what it may do (None: anything)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    key: SecretStr = Field(min_length=8, max_length=512)
+    models: tuple[str, ...] | None = None
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_a_key(cls, value: object) -> object:
+        """`NAME = "KEY"` is a key without limits."""
+        return {"key": value} if isinstance(value, str) else value
+
+
 class Settings(BaseSettings):
     """Every choice of the owner; None leaves it to the program."""
 
@@ -112,6 +138,10 @@ class Settings(BaseSettings):
     command: tuple[str, ...] = ()
     vote: VoteSettings = VoteSettings()
     explain: bool = False
+    keys: Mapping[str, KeySettings] = Field(default_factory=dict[str, KeySettings])
+    keyless: bool = False
+    key: SecretStr | None = None
+    opencode: str | None = None
     debug: bool = False
     quiet: bool = False
 
@@ -157,7 +187,22 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         raise ConfigurationError("--json goes with --detect")
     if settings.debug and settings.quiet:
         raise ConfigurationError("--debug and --quiet exclude each other")
+    settings = _with_listed_keys(settings)
+    if settings.keyless and settings.keys:
+        raise ConfigurationError("--keyless and keys exclude each other")
     return settings
+
+
+def _with_listed_keys(settings: Settings) -> Settings:
+    """The keys of the variable API_KEYS, with commas between them, where the file has none."""
+    listed = [key.strip() for key in os.environ.get(KEYS_VARIABLE, "").split(",") if key.strip()]
+    if settings.keys or not listed:
+        return settings
+    try:
+        keys = {f"key-{at}": KeySettings(key=SecretStr(key)) for at, key in enumerate(listed, 1)}
+    except ValidationError:
+        raise ConfigurationError(f"{KEYS_VARIABLE}: a key has 8 to 512 characters") from None
+    return settings.model_copy(update={"keys": keys})
 
 
 def environment() -> Mapping[str, str]:
@@ -178,6 +223,8 @@ def _wrong(details: Any, flags: Mapping[str, object]) -> str:
     elif variable in os.environ:
         source = variable
     wish = str(details["msg"]).replace("Input ", "")
+    if name in ("keys", "key"):  # what was typed may be a secret
+        return f"{flag} (from {source}): {wish[:1].lower()}{wish[1:]}"
     return f"{flag} {details['input']} (from {source}): {wish[:1].lower()}{wish[1:]}"
 
 
@@ -239,8 +286,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_model_flags(parser.add_argument_group("what to serve"))
     doors = parser.add_argument_group("where")
-    doors.add_argument("--host", metavar="ADDR", help="address to listen on (default 127.0.0.1)")
+    doors.add_argument(
+        "--host",
+        metavar="ADDR",
+        help="address to listen on (default 127.0.0.1); `lan`: this machine's in the house",
+    )
     doors.add_argument("--port", metavar="N", help="port to listen on (default 17615)")
+    doors.add_argument(
+        "--keyless", action="store_true", help="let the whole network in without a key"
+    )
+    _add_client_flags(parser.add_argument_group("clients"))
     _add_peer_flags(parser.add_argument_group("other machines"))
     output = parser.add_argument_group("what to say")
     output.add_argument(
@@ -289,6 +344,18 @@ def _add_model_flags(group: Any) -> None:
         action=argparse.BooleanOptionalAction,
         help="use flash attention (default: yes)",
     )
+
+
+def _add_client_flags(group: Any) -> None:
+    group.add_argument(
+        "--opencode",
+        nargs="?",
+        const=".",
+        metavar="DIR",
+        help="write OpenCode's configuration for the node at --host and --port into DIR "
+        "(default: here) or, with `global`, for all projects, and end",
+    )
+    group.add_argument("--key", metavar="KEY", help="with --opencode: the key of that node")
 
 
 def _add_peer_flags(group: Any) -> None:

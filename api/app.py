@@ -9,14 +9,25 @@ from collections import deque
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from api.context import FEDERATION, METRICS, PEERS, POOL, PULSE_S, REQUEST_ID, VERDICTS
+from api.context import (
+    FEDERATION,
+    KEYRING,
+    METRICS,
+    PEERS,
+    POOL,
+    PULSE_S,
+    REQUEST_ID,
+    VERDICTS,
+)
 from api.errors import error_response, json_response, plain_error
 from api.federation import add_routes
+from api.keyring import Keyring
 from api.metrics import Metrics
 from api.openai.chat import chat_completions
 from api.openai.completions import completions
 from api.openai.models import get_model, list_models
 from api.paths import path_hint
+from api.usage import ask_for_key, usage
 from federation.federation import Federation
 from guard import Door, refusal
 from swarm.engines.base import Engine, EngineLoad
@@ -35,19 +46,21 @@ def make_app(
     door: Door,
     *,
     federation: Federation | None = None,
+    keyring: Keyring | None = None,
     pulse_s: float = 2.0,
 ) -> web.Application:
-    """The application that serves `pool`, and the federation's peers, behind `door`.
+    """The application that serves `pool`, and the federation's peers, behind `door` and `keyring`.
 
     Start and stop the pool yourself.
     """
-    app = web.Application(middlewares=[_observe, _report, _guard])
+    app = web.Application(middlewares=[_observe, _report, _guard, ask_for_key])
     app[POOL] = pool
     app[PEERS] = federation.peers if federation is not None else tuple
     app[FEDERATION] = federation
     app[VERDICTS] = deque(maxlen=_VERDICTS)
     app[METRICS] = Metrics()
     app[PULSE_S] = pulse_s
+    app[KEYRING] = keyring or Keyring()
     app[_DOOR] = door
     app.on_response_prepare.append(_name_request)
     # Slashes may be doubled or trail: clients join base URLs and paths in every way.
@@ -57,6 +70,7 @@ def make_app(
     app.router.add_post("/{_:/*}v1{__:/+}completions{___:/*}", completions, name="completions")
     app.router.add_get("/{_:/*}v1{__:/+}models{___:/*}", list_models, name="models")
     app.router.add_get("/{_:/*}v1{__:/+}models/{id:.+}", get_model, name="model")
+    app.router.add_get("/{_:/*}v1{__:/+}usage{___:/*}", usage, name="usage")
     add_routes(app)
     app.router.add_get("/{_:/*}health{__:/*}", _health, name="health")
     app.router.add_get("/{_:/*}metrics{__:/*}", _metrics, name="metrics")

@@ -1,66 +1,63 @@
 """What a person says to the node that runs on this machine, over its loopback door."""
 
 import io
-import json
-import urllib.error
-import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import segno
 
+from api.clients.setup import set_up_opencode
+from api.own_node import Node, NoNodeError, call
 from federation.store import Store
 from federation.trust import encode_code
 from settings import Settings
-from swarm.errors import ConfigurationError, SwarmError
-
-_PATIENCE_S = 30.0
+from swarm.errors import ConfigurationError
 
 
-class NoNodeError(ConfigurationError):
-    """No node runs here under that port."""
-
-
-def answered(settings: Settings) -> str | None:
+def answered(settings: Settings, environ: Mapping[str, str]) -> str | None:
     """What a command line says to the node that runs here, answered; None if it starts one."""
+    if settings.opencode is not None:
+        return set_up_opencode(settings, environ)
+    node = Node(settings)
     match settings.command:
         case ("approve", *digits):
-            return approve(settings.port, " ".join(digits))
+            return approve(node, " ".join(digits))
         case ("remove", peer):
-            return remove(settings.port, peer)
+            return remove(node, peer)
         case ("remove", *_):
             raise ConfigurationError("which peer? `main.py remove PEER`, by its name or node id")
         case _:
             pass
     if settings.diagnose:
-        return "\n".join(diagnosis(call(settings.port, "diagnostics")))
+        return "\n".join(diagnosis(call(node, "diagnostics")))
     if settings.new_code:
-        call(settings.port, "new-code", {})
+        call(node, "new-code", {})
         return "a new code; the members that run have it, `main.py --show-code` prints it"
     if settings.leave:
-        return leave(settings.port, settings.state)
+        return leave(node, settings.state)
     return code(settings.state) if settings.show_code else None
 
 
-def approve(port: int, digits: str) -> str:
+def approve(node: Node, digits: str) -> str:
     """Make the machine that shows this PIN a member; one line for the person."""
-    told = call(port, "approve", {"pin": digits})
+    told = call(node, "approve", {"pin": digits})
     return f"{told['joined']} is a member now; this machine and it answer as one"
 
 
-def remove(port: int, peer: str) -> str:
+def remove(node: Node, peer: str) -> str:
     """Take a peer out of the federation."""
-    told = call(port, "remove", {"peer": peer})
+    told = call(node, "remove", {"peer": peer})
     return (
         f"{told['removed']} is no member any more; the others have a new code. "
         "Members that were off show a PIN when they come back"
     )
 
 
-def leave(port: int, folder: Path) -> str:
+def leave(node: Node, folder: Path) -> str:
     """Leave the federation, through the node if one runs here, else in what it remembers."""
     try:
-        call(port, "leave", {})
+        call(node, "leave", {})
     except NoNodeError:
         Store(folder).forget()
     return "this machine has left its federation"
@@ -75,33 +72,6 @@ def code(folder: Path) -> str:
     picture = io.StringIO()
     segno.make(told).terminal(picture, compact=True)
     return f"{picture.getvalue()}\n{told}\nmain.py --auto --join {told}"
-
-
-def call(port: int, path: str, body: object | None = None) -> Any:
-    """POST a body to /v1/federation/..., or GET without one. Raises SwarmError in its words."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/v1/federation/{path}",
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE_S) as answer:  # noqa: S310 - http, above
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        raise SwarmError(_said(error)) from None
-    except OSError as error:
-        raise NoNodeError(
-            f"no node answers on port {port} of this machine ({error}); start it with "
-            "`main.py --auto`, or name its port with --port N"
-        ) from None
-
-
-def _said(error: urllib.error.HTTPError) -> str:
-    raw = error.read(1 << 16)
-    try:
-        return str(json.loads(raw)["error"]["message"])
-    except (ValueError, LookupError, TypeError):
-        return f"the node answered {error.code} {error.reason}"
 
 
 def diagnosis(told: Any) -> list[str]:

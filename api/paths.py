@@ -6,6 +6,7 @@ _SERVED = (
     "/v1/chat/completions",
     "/v1/completions",
     "/v1/models",
+    "/v1/usage",
     "/health",
     "/metrics",
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -21,17 +22,22 @@ class PortInUseError(ConfigurationError):
 
 
 class ClientServer:
-    """Serves an application on one address, from entering the context until leaving it.
+    """Serves an application on some addresses, from entering the context until leaving it.
 
     aiohttp bounds no slow headers: a connection that has not sent a whole first request
     within `header_s` seconds is closed here, and later ones with the keep-alive limit.
     """
 
     def __init__(
-        self, app: web.Application, *, host: str, port: int, header_s: float = HEADER_SECONDS
+        self,
+        app: web.Application,
+        *,
+        hosts: Sequence[str],
+        port: int,
+        header_s: float = HEADER_SECONDS,
     ) -> None:
         self._app = app
-        self._host = host
+        self._hosts = tuple(hosts)
         self._port = port
         self._header_s = header_s
         self._silent: dict[web.RequestHandler, asyncio.TimerHandle] = {}
@@ -55,11 +61,11 @@ class ClientServer:
         loop = asyncio.get_running_loop()
         try:
             self._listener = await loop.create_server(
-                lambda: self._connected(server()), self._host, self._port, backlog=1024
+                lambda: self._connected(server()), self._hosts, self._port, backlog=1024
             )
         except OSError as error:
             await self._stack.aclose()
-            raise _cannot_listen(error, self._host, self._port) from error
+            raise _cannot_listen(error, " and ".join(self._hosts), self._port) from error
         self._stack.callback(self._listener.close)
         return self
 

@@ -1,7 +1,11 @@
 """What a person reads at start: where the endpoint is and how clients connect. Pure text."""
 
 import json
+import shlex
+from pathlib import Path
 
+from api.entrance import Entrance
+from api.keyring import Found
 from federation.firewall import MDNS_PORT, firewall_lines
 
 SMALL_MODEL_NOTE = (
@@ -10,10 +14,21 @@ SMALL_MODEL_NOTE = (
 )
 
 
-def endpoint_lines(base_url: str, model_id: str, reason: str) -> str:
-    """The first part: what is served and where."""
-    open_to = "open to this machine only"
-    return f"  model      {model_id}: {reason}\n  endpoint   {base_url} ({open_to})"
+def endpoint_lines(entrance: Entrance) -> list[str]:
+    """Where the endpoint is, who can reach it, and the key. A made key is shown once."""
+    found = entrance.found
+    keyed = "with a key" if found.keys else "WITHOUT A KEY (--keyless)"
+    if not entrance.where.beyond:
+        keyed = ", with a key" if found.keys else ""
+        return [f"  endpoint   {entrance.base_url} (open to this machine only{keyed})"]
+    lines = [f"  endpoint   {entrance.base_url} (open to the network, {keyed})"]
+    if found.fresh and found.file:
+        [key] = found.keys.values()
+        lines.append(f"  key        {key.key.get_secret_value()}")
+        lines.append(f"             shown this once; it is kept in {found.file}")
+    elif found.file:
+        lines.append(f"  key        in {found.file}")
+    return lines
 
 
 def peer_lines(platform: str, peer_port: int) -> str:
@@ -28,32 +43,30 @@ def peer_lines(platform: str, peer_port: int) -> str:
     )
 
 
-def connect_lines(base_url: str, context_tokens: int) -> str:
-    """The second part, when the model is loaded: a line to copy for every client."""
+def connect_lines(entrance: Entrance) -> str:
+    """How to connect, when the model is loaded: a line to copy for every client."""
     ask = json.dumps({"model": "swarm", "messages": [{"role": "user", "content": "Who are you?"}]})
-    return f"""\
-  curl       curl {base_url}/chat/completions -H 'Content-Type: application/json' \\
-               -d '{ask}'
-  OpenAI SDK OpenAI(base_url="{base_url}", api_key="none"), model "swarm"
-  OpenCode   this in opencode.json of your project:
-             {json.dumps(opencode_configuration(base_url, context_tokens))}"""
+    url, found = entrance.base_url, entrance.found
+    header = ' \\\n               -H "Authorization: Bearer $OPENAI_API_KEY"' if found.keys else ""
+    lines = [f"  any client {environment_line(url, key_for_shell(found))}"]
+    lines += [
+        f"  curl       curl {url}/chat/completions -H 'Content-Type: application/json'{header} \\",
+        f"               -d '{ask}'",
+        "  OpenCode   python main.py --opencode       in your project; --opencode global for all",
+    ]
+    return "\n".join(lines)
 
 
-def opencode_configuration(base_url: str, context_tokens: int) -> dict[str, object]:
-    """OpenCode's configuration for this endpoint.
+def environment_line(url: str, key: str) -> str:
+    """What a shell must know for OpenAI's SDKs and what is built on them; `key` is shell text."""
+    return f"export OPENAI_BASE_URL={url} OPENAI_API_BASE={url} OPENAI_API_KEY={key}"
 
-    The output limit is a quarter of the context: OpenCode compacts when the rest is full.
-    """
-    limit = {"context": context_tokens, "output": context_tokens // 4}
-    return {
-        "$schema": "https://opencode.ai/config.json",
-        "model": "swarm/swarm",
-        "small_model": "swarm/swarm-fast",
-        "provider": {
-            "swarm": {
-                "npm": "@ai-sdk/openai-compatible",
-                "options": {"baseURL": base_url, "apiKey": "none"},
-                "models": {"swarm": {"limit": limit}, "swarm-fast": {"limit": limit}},
-            }
-        },
-    }
+
+def key_for_shell(found: Found) -> str:
+    """How a shell gets at the key without showing it."""
+    return key_in_file(found.file) if found.file else "YOUR_KEY" if found.keys else "none"
+
+
+def key_in_file(file: Path) -> str:
+    """The content of a key file, for a shell."""
+    return f'"$(cat {shlex.quote(str(file))})"'

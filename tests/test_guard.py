@@ -2,7 +2,7 @@
 
 import pytest
 
-from guard import Door, refusal
+from guard import Door, Refusal, holder, refusal
 
 DOOR = Door(17615)
 JSON = "application/json"
@@ -152,3 +152,41 @@ def test_a_refusal_names_what_would_be_right() -> None:
     refused = refusal(DOOR, method="GET", hosts=("evil",), origins=(), content_type="")
     assert refused is not None
     assert "localhost:17615" in refused.message
+
+
+KEYS = {"phone": "sk-phone-1", "laptop": "sk-läptop"}
+
+
+@pytest.mark.parametrize(
+    ("shown", "name"),
+    [
+        ("Bearer sk-phone-1", "phone"),
+        ("bearer   sk-läptop", "laptop"),
+        ("BEARER sk-phone-1 ", "phone"),
+    ],
+)
+def test_a_key_is_known_by_its_name(shown: str, name: str) -> None:
+    assert holder([shown], KEYS) == name
+
+
+@pytest.mark.parametrize(
+    ("shown", "code"),
+    [
+        ([], "missing_api_key"),
+        (["Bearer"], "missing_api_key"),
+        (["Bearer "], "missing_api_key"),
+        (["Basic sk-phone-1"], "missing_api_key"),
+        (["sk-phone-1"], "missing_api_key"),
+        (["Bearer sk-phone-1", "Bearer sk-phone-1"], "missing_api_key"),
+        (["Bearer sk-phone-"], "invalid_api_key"),
+        (["Bearer sk-phone-11"], "invalid_api_key"),
+        (["Bearer phone"], "invalid_api_key"),
+        (["Bearer SK-PHONE-1"], "invalid_api_key"),
+        (["Bearer \udcff"], "invalid_api_key"),
+    ],
+)
+def test_what_is_no_key_is_refused(shown: list[str], code: str) -> None:
+    refused = holder(shown, KEYS)
+    assert isinstance(refused, Refusal)
+    assert (refused.status, refused.code) == (401, code)
+    assert not any(key in refused.message for key in KEYS.values())

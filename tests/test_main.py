@@ -5,14 +5,16 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import main
+from api.entrance import Entrance
 from hardware.snapshot import Snapshot
-from settings import read_settings
+from settings import Settings, read_settings
 from swarm.engines.starting import AnyEngine, make_engine, threads_of
 from swarm.errors import ConfigurationError
 from swarm.models.choose import Choice, plan_of
@@ -24,6 +26,7 @@ SNAPSHOT = Snapshot("linux", "A Processor", 4, 4, frozenset(), 16 * GIB, 10 * GI
 MACHINE = Machine(SNAPSHOT, "cpu")
 NANO = LocalModel("swarm-nano", BUNDLED_PATH, 5 << 20)
 SMALL = LocalModel("small", Path("small.gguf"), 2 * GIB)
+ENTRANCE = Entrance.of(Settings.model_validate({"port": 1}))
 
 
 @pytest.fixture(autouse=True)
@@ -73,8 +76,12 @@ def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
     assert main.choose(read_settings([]), MACHINE).models[0].id == "swarm-nano"
 
 
+def first_screen(choice: Choice, notes: Sequence[str] = ()) -> str:
+    return main.first_screen(read_settings([]), SNAPSHOT, choice, ENTRANCE, notes=notes)
+
+
 def test_the_first_screen_names_hardware_model_and_endpoint() -> None:
-    screen = main.first_screen(read_settings(["--port", "1"]), SNAPSHOT, Choice((NANO,), "bundled"))
+    screen = first_screen(Choice((NANO,), "bundled"))
     for part in ("A Processor", "swarm-nano: bundled", "http://127.0.0.1:1/v1", "--model FILE"):
         assert part in screen
 
@@ -82,7 +89,7 @@ def test_the_first_screen_names_hardware_model_and_endpoint() -> None:
 def test_the_first_screen_has_a_line_for_each_note() -> None:
     choice = Choice((SMALL,), "named")
     notes = ["RTX is not used: ..."]
-    screen = main.first_screen(read_settings([]), SNAPSHOT, choice, notes=notes)
+    screen = first_screen(choice, notes)
     assert "  note       RTX is not used: ..." in screen
 
 
@@ -110,7 +117,7 @@ def test_threads_are_for_fast_cores_only() -> None:
 
 
 def test_the_small_model_note_is_for_the_small_model_only() -> None:
-    screen = main.first_screen(read_settings([]), SNAPSHOT, Choice((SMALL,), "named"))
+    screen = first_screen(Choice((SMALL,), "named"))
     assert "--model FILE" not in screen
 
 
@@ -158,17 +165,8 @@ def test_what_mlx_models_have_not_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "name"), [("127.0.0.1", "127.0.0.1"), ("127.0.0.9", "127.0.0.9"), ("::1", "[::1]")]
-)
-def test_the_address_that_is_listened_on_is_a_name_of_the_door(host: str, name: str) -> None:
-    assert name in main.door_names(host)
-
-
-@pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--host", "0.0.0.0"], "only this machine itself"),
-        (["--host", "lan"], "only this machine itself"),
         (["--threads", "9999"], "cores"),
         (["--model", "nowhere.gguf"], "no such file"),
         (["--json"], "goes with --detect"),

@@ -11,7 +11,7 @@ from swarm.errors import ConfigurationError
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("SWARM_PORT", "SWARM_MODEL", "SWARM_CTX"):
+    for name in ("SWARM_PORT", "SWARM_MODEL", "SWARM_CTX", "API_KEYS"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -117,3 +117,53 @@ def test_help_is_one_page_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
     assert "what to serve:" in page
     assert "--no-federation" in page
     assert len(page.splitlines()) < 90
+
+
+def test_keys_stand_in_the_file_or_else_in_a_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("API_KEYS", "sk-from-variable-1, sk-from-variable-2")
+    keys = read_settings([]).keys
+    assert [key.key.get_secret_value() for key in keys.values()] == [
+        "sk-from-variable-1",
+        "sk-from-variable-2",
+    ]
+    (tmp_path / "swarm.toml").write_text(
+        '[keys]\nphone = "sk-of-the-phone"\n'
+        '[keys.laptop]\nkey = "sk-of-the-laptop"\nmodels = ["swarm-fast"]\ntokens_per_minute = 9\n'
+    )
+    keys = read_settings([]).keys
+    assert {name: key.key.get_secret_value() for name, key in keys.items()} == {
+        "phone": "sk-of-the-phone",
+        "laptop": "sk-of-the-laptop",
+    }
+    assert (keys["laptop"].models, keys["laptop"].tokens_per_minute) == (("swarm-fast",), 9)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[keys]\nphone = 'secret!'",
+        "[keys.phone]\nkey = 'secret-long-enough'\nrequests_per_minute = 'secret!'",
+        "[keys.phone]\nkey = 'secret-long-enough'\nother = 'secret!'",
+        "keys = 'secret!'",
+    ],
+)
+def test_a_mistake_beside_a_key_does_not_show_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "swarm.toml").write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings([])
+    assert "keys" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_keyless_and_keys_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEYS", "sk-from-variable-1")
+    with pytest.raises(ConfigurationError, match="exclude"):
+        read_settings(["--keyless"])
+
+
+def test_opencode_takes_a_folder_or_none() -> None:
+    assert read_settings(["--opencode"]).opencode == "."
+    assert read_settings(["--opencode", "global"]).opencode == "global"
+    assert read_settings([]).opencode is None

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from api.context import METRICS, PEERS, POOL, PULSE_S, VERDICTS, request_label
+from api.context import CALLER, PEERS, POOL, PULSE_S, VERDICTS, request_label, watched
 from api.errors import json_response
 from api.openai.body import parse_body, read_body
 from api.openai.choice import ChoiceBody, Deltas
@@ -60,6 +60,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     pool = request.app[POOL]
     raw = await read_body(request, context_tokens=pool.context_tokens)
     ask = chat_ask(parse_body(ChatBody, raw), request.headers)
+    request[CALLER].must_be_allowed(ask.model)
     beside = pool.weighed_beside(ask.model)
     seats = Seats.of(ask.model, _own(request), request.app[PEERS](), beside=beside)
     workers = _team(pool, ask, seats)
@@ -83,9 +84,7 @@ def _team(pool: Pool, ask: ChatAsk, seats: Seats) -> Team:
 
 def _own(request: web.Request) -> OwnProposer:
     """This node's workers, counted and timed under the request's name."""
-    label = request_label(request)
-    metrics = request.app[METRICS]
-    return OwnProposer(request.app[POOL], watch=lambda events: metrics.watch(events, label=label))
+    return OwnProposer(request.app[POOL], watch=partial(watched, request))
 
 
 async def _answer_by_one(
@@ -97,17 +96,15 @@ async def _answer_by_one(
     template = pool.template(model)
     text = await asyncio.to_thread(template.render, ask.messages, ask.tools, ask.template_options)
     head = envelope("chatcmpl", model.id, model.engine.info)
-    label = request_label(request)
-    events = pool.generate(model, Prompt(text, ask.sampling, ask.n))
-    watched = request.app[METRICS].watch(events, label=label)
+    events = watched(request, pool.generate(model, Prompt(text, ask.sampling, ask.n)))
     choices = [_choice(ask, text) for _ in range(ask.n)]
     if ask.stream:
         encoder = ChatStream(head, choices, include_usage=ask.include_usage, note=note)
-        response = await stream_answer(request, watched, encoder, pulse_s=request.app[PULSE_S])
+        response = await stream_answer(request, events, encoder, pulse_s=request.app[PULSE_S])
         _tell(request, encoder.verdict)
         return response
     gatherer = ChatWhole(head, choices, note=note)
-    body = await gather(watched, gatherer)
+    body = await gather(events, gatherer)
     _tell(request, gatherer.verdict)
     return json_response(body, headers=verdict_headers(gatherer.verdict))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from api.context import METRICS, POOL, PULSE_S, request_label
+from api.context import CALLER, POOL, PULSE_S, watched
 from api.errors import json_response
 from api.openai.body import parse_body, read_body
 from api.openai.reply import Counts, Envelope, envelope, finite, gather, must_be_finished
@@ -26,17 +26,18 @@ async def completions(request: web.Request) -> web.StreamResponse:
     pool = request.app[POOL]
     raw = await read_body(request, context_tokens=pool.context_tokens)
     ask = completion_ask(parse_body(CompletionBody, raw))
+    request[CALLER].must_be_allowed(ask.model)
     model = pool.resolve(ask.model)
     head = envelope("cmpl", model.id, model.engine.info)
     prompts = [Prompt(text, ask.sampling, ask.n) for text in ask.prompts]
-    events = merged([pool.generate(model, prompt) for prompt in prompts], ask.n)
-    watched = request.app[METRICS].watch(events, label=request_label(request))
+    generations = [pool.generate(model, prompt) for prompt in prompts]
+    events = watched(request, merged(generations, ask.n))
     with_logprobs = ask.sampling.top_logprobs is not None
     choices = [_Choice(with_logprobs=with_logprobs) for _ in range(len(prompts) * ask.n)]
     if ask.stream:
         encoder = CompletionStream(head, choices, include_usage=ask.include_usage)
-        return await stream_answer(request, watched, encoder, pulse_s=request.app[PULSE_S])
-    return json_response(await gather(watched, CompletionWhole(head, choices)))
+        return await stream_answer(request, events, encoder, pulse_s=request.app[PULSE_S])
+    return json_response(await gather(events, CompletionWhole(head, choices)))
 
 
 def merged(streams: Sequence[AsyncGenerator[list[Event]]], n: int) -> AsyncGenerator[list[Event]]:

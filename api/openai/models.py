@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from api.context import POOL
+from api.context import CALLER, POOL
 from api.errors import json_response
 from swarm.engines.base import ModelInfo
 from swarm.errors import EngineError
@@ -12,17 +12,18 @@ from swarm.pool import Pool
 
 
 async def list_models(request: web.Request) -> web.StreamResponse:
-    """Every id that this node answers to."""
+    """Every id that this node answers to, and that the caller may use."""
     pool = request.app[POOL]
-    return json_response(
-        {"object": "list", "data": [_model_object(pool, name) for name in pool.ids()]}
-    )
+    allowed = request[CALLER].models
+    names = [name for name in pool.ids() if allowed is None or name in allowed]
+    return json_response({"object": "list", "data": [_model_object(pool, name) for name in names]})
 
 
 async def get_model(request: web.Request) -> web.StreamResponse:
     """One id; it may hold slashes and colons."""
-    pool = request.app[POOL]
-    return json_response(_model_object(pool, request.match_info["id"].rstrip("/")))
+    name = request.match_info["id"].rstrip("/")
+    request[CALLER].must_be_allowed(name)
+    return json_response(_model_object(request.app[POOL], name))
 
 
 def _model_object(pool: Pool, name: str) -> dict[str, Any]:

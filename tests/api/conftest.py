@@ -2,7 +2,7 @@
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -11,8 +11,10 @@ import openai
 import pytest
 
 from api.app import make_app
+from api.keyring import Keyring
 from api.server import ClientServer
 from guard import Door
+from settings import KeySettings
 from swarm.pool import Pool, ServedModel
 from swarm.workers import Weights
 from tests.fakes import FakeEngine
@@ -48,6 +50,7 @@ async def started(
     usual_workers: int = 1,
     beside: FakeEngine | None = None,
     weights: Weights | None = None,
+    keys: Mapping[str, KeySettings] | None = None,
 ) -> AsyncIterator[Node]:
     port = free_port()
     pool = Pool(
@@ -57,10 +60,12 @@ async def started(
         usual_workers=usual_workers,
         weights=weights,
     )
-    app = make_app(pool, Door(port), pulse_s=pulse_s)
+    keyring = Keyring()
+    keyring.hold(keys or {})
+    app = make_app(pool, Door(port), keyring=keyring, pulse_s=pulse_s)
     base = f"http://127.0.0.1:{port}"
     async with (
-        ClientServer(app, host="127.0.0.1", port=port, header_s=header_s),
+        ClientServer(app, hosts=["127.0.0.1"], port=port, header_s=header_s),
         aiohttp.ClientSession(base) as http,
         openai.AsyncOpenAI(base_url=f"{base}/v1", api_key="none", max_retries=0) as sdk,
     ):

@@ -5,7 +5,6 @@ import logging
 import openai
 import pytest
 
-from api.welcome import connect_lines, opencode_configuration
 from tests.api.conftest import Node
 
 HELLO: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "hi"}]
@@ -68,9 +67,3 @@ async def test_every_answer_has_an_id_of_its_own(node: Node) -> None:
         async with node.http.get(path) as answer:
             ids.add(answer.headers["x-request-id"])
     assert len(ids) == 3
-
-
-def test_opencode_is_left_room_in_the_context() -> None:
-    written = str(opencode_configuration("http://127.0.0.1:1/v1", 4096))
-    assert "'context': 4096, 'output': 1024" in written
-    assert "http://127.0.0.1:1/v1" in connect_lines("http://127.0.0.1:1/v1", 4096)

@@ -1,0 +1,167 @@
+"""OpenCode's configuration for a node, put into what a person's file already says. Pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from api.clients.jsonc import append, parse, put
+from swarm.errors import ConfigurationError
+
+PROVIDER = "swarm"
+PLACEHOLDER = "none"
+"""The key where none is asked for: clients insist on one."""
+
+_DEFAULT, _SMALL = "swarm", "swarm-fast"
+_NAMES = {_DEFAULT: "Local Swarm: the vote", _SMALL: "Local Swarm: one worker"}
+
+_MOST_OUTPUT = 8_192
+_TAIL_SHARE = 4
+_USUAL_TAIL_TOKENS = 15_000
+_USUAL_TOOL_BYTES = 51_200
+_BYTES_PER_TOKEN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A node as OpenCode shall know it. `models`: the context of each id, in tokens.
+
+    `key` is text for the file: a placeholder, or a reference such as `{file:...}`.
+    """
+
+    base_url: str
+    models: Mapping[str, int]
+    key: str
+
+
+def output_tokens(context_tokens: int) -> int:
+    """The longest answer that is asked for. OpenCode compacts when the rest is full."""
+    return min(_MOST_OUTPUT, context_tokens // 4)
+
+
+def configuration(endpoint: Endpoint) -> dict[str, Any]:
+    """The whole configuration, as it is written into an empty file."""
+    context = endpoint.models[_DEFAULT]
+    return {
+        "$schema": "https://opencode.ai/config.json",
+        "model": f"{PROVIDER}/{_DEFAULT}",
+        "small_model": f"{PROVIDER}/{_SMALL}",
+        "provider": {
+            PROVIDER: {
+                "npm": "@ai-sdk/openai-compatible",
+                "name": "Local Swarm",
+                "options": {"baseURL": endpoint.base_url, "apiKey": endpoint.key},
+                "models": {name: _model(name, tokens) for name, tokens in endpoint.models.items()},
+            }
+        },
+        **_room(context),
+    }
+
+
+def _model(name: str, context_tokens: int) -> dict[str, Any]:
+    limit = {"context": context_tokens, "output": output_tokens(context_tokens)}
+    options = {} if name.endswith("-fast") else {"options": {"progress": True}}
+    return {"name": _NAMES.get(name, name), "limit": limit, **options}
+
+
+def _room(context_tokens: int) -> dict[str, Any]:
+    """What keeps a small context from being filled at once.
+
+    The turns that a compaction leaves whole, and the longest result of a tool: OpenCode's own
+    values are 2,000 to 15,000 tokens and 51,200 bytes.
+    """
+    free = context_tokens - output_tokens(context_tokens)
+    tail = min(_USUAL_TAIL_TOKENS, free // _TAIL_SHARE)
+    room: dict[str, Any] = {
+        "compaction": {
+            "auto": True,
+            "prune": True,
+            "reserved": output_tokens(context_tokens),
+            "preserve_recent_tokens": tail,
+        }
+    }
+    longest = free // _TAIL_SHARE * _BYTES_PER_TOKEN
+    if longest < _USUAL_TOOL_BYTES:
+        room["tool_output"] = {"max_bytes": longest}
+    return room
+
+
+def merged(text: str, endpoint: Endpoint) -> tuple[str, list[str]]:
+    """The text of a configuration with this endpoint in it, and what was done, in lines.
+
+    Ours are the provider's address, key and limits; everything else that the person has chosen
+    (the model, compaction, names) stays, and is named. Raises ConfigurationError for a broken text.
+    """
+    before = _object(parse(text) if text.strip() else {})
+    if before is None:
+        raise ConfigurationError("the file is not an object")
+    text = text if text.strip() else "{}\n"
+    said: list[str] = []
+    for path, value in _leaves(configuration(endpoint)):
+        there = _at(before, path)
+        if there == value:
+            continue
+        name = ".".join(path)
+        if there is None:
+            said.append(f"added      {name}")
+        elif _is_ours(path, there, value):
+            said.append(f"changed    {name}")
+        else:
+            said.append(f"kept       {name} = {json.dumps(there)}, not {json.dumps(value)}")
+            continue
+        text = put(text, path, value)
+    text, more = _let_in(text, before)
+    _check(text, before, endpoint)
+    return text, said + more
+
+
+def _is_ours(path: Sequence[str], there: Any, value: Any) -> bool:
+    """Whether a value of the file must be what the node says, whatever stood there."""
+    if tuple(path[:2]) != ("provider", PROVIDER):
+        return False
+    if path[-1] == "apiKey":
+        return value != PLACEHOLDER and not str(there).startswith(("{env:", "{file:"))
+    return path[-1] in ("npm", "baseURL") or "limit" in path
+
+
+def _let_in(text: str, before: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """The provider must be on the person's list of providers, where there is one."""
+    said: list[str] = []
+    enabled = before.get("enabled_providers")
+    if isinstance(enabled, list) and PROVIDER not in enabled:
+        text = append(text, ["enabled_providers"], PROVIDER)
+        said.append(f"added      {PROVIDER} to enabled_providers")
+    disabled = before.get("disabled_providers")
+    if isinstance(disabled, list) and PROVIDER in disabled:
+        said.append(f"WARNING    disabled_providers names {PROVIDER}: take it out to use it")
+    return text, said
+
+
+def _check(text: str, before: Mapping[str, Any], endpoint: Endpoint) -> None:
+    """What was written holds the endpoint and all that was there. Raises ConfigurationError."""
+    after = parse(text)
+    complete = all(_at(after, path) is not None for path, _ in _leaves(configuration(endpoint)))
+    options = after["provider"][PROVIDER]["options"]
+    complete = complete and options["baseURL"] == endpoint.base_url
+    kept = all(_at(after, path) is not None for path, value in _leaves(before) if value is not None)
+    if not (complete and kept):
+        raise ConfigurationError("the file cannot be changed safely; nothing was written")
+
+
+def _leaves(value: Any, path: Sequence[str] = ()) -> list[tuple[Sequence[str], Any]]:
+    """Every value that is no object, or an empty one, with its path."""
+    members = _object(value)
+    if not members:
+        return [(path, value)]
+    return [leaf for key, inner in members.items() for leaf in _leaves(inner, (*path, key))]
+
+
+def _at(value: Any, path: Sequence[str]) -> Any:
+    for step in path:
+        members = _object(value)
+        value = None if members is None else members.get(step)
+    return value
+
+
+def _object(value: Any) -> dict[str, Any] | None:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None

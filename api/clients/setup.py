@@ -1,0 +1,140 @@
+"""`main.py --opencode`: asks a node what it serves and writes OpenCode's configuration for it."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from api.clients.opencode import PLACEHOLDER, Endpoint, merged
+from api.keyring import key_file, own_key, read_key, write_key
+from api.listening import LAN, base_url, is_here, is_unspecified, lan_address
+from api.own_node import NoNodeError, message_of
+from api.welcome import environment_line, key_in_file
+from federation.files import replace_file
+from settings import Settings
+from swarm.errors import ConfigurationError, SwarmError
+
+GLOBAL = "global"
+_NAMES = ("opencode.jsonc", "opencode.json")
+_PATIENCE_S = 10.0
+
+
+def set_up_opencode(settings: Settings, environ: Mapping[str, str]) -> str:
+    """Write the configuration that the settings ask for; what was done, for the person.
+
+    Raises ConfigurationError where no node answers or the file cannot be changed.
+    """
+    url = base_url(_address(settings.host), settings.port)
+    key = _key_of(settings)
+    models = served_models(url, key)
+    file = None if key is None else _kept(settings, key)
+    reference = PLACEHOLDER if file is None else f"{{file:{file.as_posix()}}}"
+    path = place(settings.opencode or ".", environ)
+    said = write(path, Endpoint(url, models, reference))
+    shell_key = PLACEHOLDER if file is None else key_in_file(file)
+    return "\n".join(
+        [
+            f"{path}: {len(said)} changes" if said else f"{path}: nothing to change",
+            *(f"  {line}" for line in said),
+            *(f"  model      {name}: context {tokens}" for name, tokens in models.items()),
+            "  any client " + environment_line(url, shell_key),
+        ]
+    )
+
+
+def write(path: Path, endpoint: Endpoint) -> list[str]:
+    """Put the endpoint into a configuration file, made where there is none; what was done."""
+    path = path.resolve()  # a link stays one
+    try:
+        old = path.read_bytes() if path.exists() else b""
+        text, said = merged(old.decode(), endpoint)
+        if text.encode() != old:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, text.encode())
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8: {error}; nothing was written") from None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}; nothing was written") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error}") from None
+    return said
+
+
+def place(where: str, environ: Mapping[str, str]) -> Path:
+    """The file of a folder, or of all projects: of those that are there, what is read last."""
+    if where == GLOBAL:
+        home = environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+        folder = Path(home) / "opencode"
+    else:
+        folder = Path(where).expanduser().absolute()
+        if not folder.is_dir():
+            raise ConfigurationError(f"--opencode {where}: there is no such folder")
+    there = [folder / name for name in _NAMES if (folder / name).exists()]
+    return there[0] if there else folder / "opencode.json"
+
+
+def served_models(url: str, key: str | None) -> dict[str, int]:
+    """The ids that OpenCode shall offer with their contexts, as the node at `url` tells them.
+
+    The vote and one worker of the default model, and every other model that is loaded.
+    """
+    told = _models(url, key)
+    known = {model["id"]: model for model in told if model.get("context_length")}
+    if "swarm" not in known or "swarm-fast" not in known:
+        raise ConfigurationError(
+            f"the node at {url} has not loaded its model yet, or this key may not use it"
+        )
+    default = known["swarm"]["root"]
+    return {
+        name: int(model["context_length"])
+        for name, model in known.items()
+        if name in ("swarm", "swarm-fast") or model["root"] != default
+    }
+
+
+def _models(url: str, key: str | None) -> list[dict[str, Any]]:
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    request = urllib.request.Request(f"{url}/models", headers=headers)  # noqa: S310 - http
+    try:
+        with urllib.request.urlopen(request, timeout=_PATIENCE_S) as answer:  # noqa: S310 - http
+            return json.load(answer)["data"]
+    except urllib.error.HTTPError as error:
+        said = message_of(error)
+        if error.code == 401:
+            said += "; name it with --key KEY or in SWARM_KEY"
+        raise SwarmError(f"{url}: {said}") from None
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise NoNodeError(
+            f"no node answers at {url} ({error}); start it with `main.py --auto`, "
+            "or name another one with --host ADDRESS and --port N"
+        ) from None
+
+
+def _key_of(settings: Settings) -> str | None:
+    """The key of the node that is meant; never this machine's own to another one."""
+    if settings.key is not None or is_here(_address(settings.host)):
+        return own_key(settings)
+    return read_key(_file_of(settings))
+
+
+def _kept(settings: Settings, key: str) -> Path:
+    """A file, readable by its owner only, that holds the key: the configuration names it."""
+    own = key_file(settings.state)
+    if read_key(own) == key:
+        return own.absolute()
+    file = _file_of(settings)
+    write_key(file, key)
+    return file.absolute()
+
+
+def _file_of(settings: Settings) -> Path:
+    name = f"{_address(settings.host).replace(':', '_')}-{settings.port}"
+    return settings.state / "keys" / name
+
+
+def _address(host: str) -> str:
+    if host.lower() == LAN:
+        return lan_address()
+    return "127.0.0.1" if is_unspecified(host) else host

@@ -1,0 +1,146 @@
+"""The keys of the client door: who shows one, what it may do, what it has used."""
+
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from api.limits import Meter
+from federation.files import make_private_folder, write_private
+from guard import Refusal, holder
+from settings import KeySettings, Settings
+from swarm.engines.base import Delta, Event, Finished, Started
+from swarm.errors import ConfigurationError, UnknownModel
+
+MADE = "made"
+"""The name of the key that a node makes for itself."""
+
+_ANYONE = "anyone"
+
+
+@dataclass(slots=True)
+class Caller:
+    """Who speaks: the name of a key, the models that it may use (None: all), its meter."""
+
+    name: str
+    models: tuple[str, ...] | None
+    meter: Meter
+    clock: Callable[[], float]
+
+    def must_be_allowed(self, model: str) -> None:
+        """Raise UnknownModel for an id that this key may not use: for it, it is not there."""
+        if self.models is not None and model not in self.models:
+            raise UnknownModel(model, self.models)
+
+    async def counted(self, events: AsyncGenerator[list[Event]]) -> AsyncGenerator[list[Event]]:
+        """The same events; their tokens, also of an answer that breaks off, are the caller's."""
+        generated: dict[int, int] = {}
+        async with aclosing(events):
+            async for step in events:
+                for event in step:
+                    self._count(event, generated)
+                yield step
+
+    def _count(self, event: Event, generated: dict[int, int]) -> None:
+        match event:
+            case Started():
+                self.meter.used(prompt_tokens=event.prompt_tokens, now_s=self.clock())
+            case Delta():
+                generated[event.index] = generated.get(event.index, 0) + event.tokens
+                self.meter.used(completion_tokens=event.tokens, now_s=self.clock())
+            case Finished():
+                more = event.completion_tokens - generated.get(event.index, 0)
+                self.meter.used(completion_tokens=more, now_s=self.clock())
+            case _:
+                pass
+
+
+@dataclass(slots=True)
+class Keyring:
+    """The keys that hold now; none: everybody may enter. What a key has used outlives `hold`."""
+
+    clock: Callable[[], float] = time.monotonic
+    _keys: Mapping[str, KeySettings] = field(default_factory=dict[str, KeySettings])
+    _meters: dict[str, Meter] = field(default_factory=dict[str, Meter])
+
+    def hold(self, keys: Mapping[str, KeySettings]) -> None:
+        """Take these keys in the place of all others."""
+        self._keys = keys
+        for name, key in keys.items():
+            meter = self._meters.setdefault(name, Meter())
+            meter.limit("requests", key.requests_per_minute, self.clock())
+            meter.limit("tokens", key.tokens_per_minute, self.clock())
+
+    def caller(self, authorizations: Sequence[str]) -> Caller | Refusal:
+        """Who shows these Authorization headers. Without keys any placeholder is accepted."""
+        if not self._keys:
+            meter = self._meters.setdefault(_ANYONE, Meter())
+            return Caller(_ANYONE, None, meter, self.clock)
+        shown = {name: key.key.get_secret_value() for name, key in self._keys.items()}
+        name = holder(authorizations, shown)
+        if isinstance(name, Refusal):
+            return name
+        return Caller(name, self._keys[name].models, self._meters[name], self.clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The keys of a door; `file` holds the one that the node made, `fresh` if just now."""
+
+    keys: Mapping[str, KeySettings]
+    file: Path | None = None
+    fresh: bool = False
+
+
+def keys_of(settings: Settings, *, beyond: bool) -> Found:
+    """The owner's keys; where there are none and the door is open to others, one that is made.
+
+    Raises ConfigurationError for a key file that cannot be used.
+    """
+    if settings.keys or settings.keyless or not beyond:
+        return Found(settings.keys)
+    file = key_file(settings.state)
+    known = read_key(file)
+    key = known or f"sk-swarm-{secrets.token_urlsafe(24)}"
+    if known is None:
+        write_key(file, key)
+    made = KeySettings.model_validate({"key": key})
+    return Found({MADE: made}, file, fresh=known is None)
+
+
+def key_file(state: Path) -> Path:
+    """Where the key is that a node has made."""
+    return state / "api-key"
+
+
+def read_key(file: Path) -> str | None:
+    """The key in a file, None without one. Raises ConfigurationError for an unusable file."""
+    try:
+        key = file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} cannot be read: {error}") from None
+    if not 8 <= len(key) <= 512 or not key.isprintable():
+        raise ConfigurationError(f"{file} holds no key: delete it, and a new one is made")
+    return key
+
+
+def write_key(file: Path, key: str) -> None:
+    """Keep a key in a file that only its owner can read. Raises ConfigurationError."""
+    try:
+        make_private_folder(file.parent)
+        write_private(file, f"{key}\n".encode())
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error}") from None
+
+
+def own_key(settings: Settings) -> str | None:
+    """The key to show to this machine's own node, if it asks for one."""
+    if settings.key is not None:
+        return settings.key.get_secret_value()
+    for key in settings.keys.values():
+        return key.key.get_secret_value()
+    return read_key(key_file(settings.state))

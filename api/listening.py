@@ -1,0 +1,101 @@
+"""Where the client door listens, and under which names it may be called."""
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+
+from federation.interfaces import lan_addresses, read_interfaces
+from guard import LOOPBACK_NAMES
+from swarm.errors import ConfigurationError
+
+LAN = "lan"
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """`hosts` are listened on, `address` is what clients are told, `names` what they may say.
+
+    `beyond` says that other machines can reach the door.
+    """
+
+    hosts: tuple[str, ...]
+    address: str
+    names: tuple[str, ...]
+    beyond: bool
+
+    def base_url(self, port: int) -> str:
+        """What clients call the base URL."""
+        return base_url(self.address, port)
+
+
+def listening(host: str) -> Listening:
+    """What `--host` asks for. Beyond this machine, the door is also open on loopback.
+
+    Raises ConfigurationError for what is no address of a machine.
+    """
+    host = lan_address() if host.lower() == LAN else host
+    if _is_loopback(host):
+        return Listening((host,), host, _names(host), beyond=False)
+    if not is_unspecified(host):
+        return Listening((_LOOPBACK, host), host, _names(host, *_own_names()), beyond=True)
+    lan = [found.address for found in lan_addresses(read_interfaces())]
+    hosts = (host,) if host == "0.0.0.0" else (_LOOPBACK, host)  # noqa: S104 - the owner asked
+    names = _names(*_own_addresses(), *_own_names())
+    return Listening(hosts, lan[0] if lan else _LOOPBACK, names, beyond=True)
+
+
+def is_here(address: str) -> bool:
+    """Whether an address is one of this machine."""
+    return _is_loopback(address) or address in _own_addresses()
+
+
+def lan_address() -> str:
+    """This machine's address in the house. Raises ConfigurationError where it has none."""
+    for found in lan_addresses(read_interfaces()):
+        if found.version == 4 or not ipaddress.ip_address(found.address).is_link_local:
+            return found.address
+    raise ConfigurationError("--host lan: this machine has no address on a private network")
+
+
+def base_url(host: str, port: int) -> str:
+    """`http://HOST:PORT/v1`, an IPv6 address in brackets."""
+    return f"http://{_in_url(host)}:{port}/v1"
+
+
+def _names(*hosts: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*LOOPBACK_NAMES, *(_in_url(host).lower() for host in hosts))))
+
+
+def _own_names() -> tuple[str, ...]:
+    """What this machine is called in the house; a name that others could take is no danger:
+    beyond loopback a key is asked for.
+    """
+    name = socket.gethostname().lower()
+    short = name.partition(".")[0]
+    return tuple(dict.fromkeys((name, short, f"{short}.local"))) if short else ()
+
+
+def _own_addresses() -> tuple[str, ...]:
+    return tuple(a for interface in read_interfaces().values() for a in interface.addresses)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_unspecified(host: str) -> bool:
+    """Whether this means every address of the machine, such as 0.0.0.0."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False

@@ -1,0 +1,62 @@
+"""The node that runs on this machine, asked over its loopback door by a command."""
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+from api.keyring import own_key
+from settings import Settings
+from swarm.errors import ConfigurationError, SwarmError
+
+_PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """The node that the settings of this machine are for."""
+
+    settings: Settings
+
+    @property
+    def port(self) -> int:
+        """Of its client door."""
+        return self.settings.port
+
+    def headers(self) -> dict[str, str]:
+        """What shows the key, if there is one."""
+        key = own_key(self.settings)
+        return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
+class NoNodeError(ConfigurationError):
+    """No node runs here under that port."""
+
+
+def call(node: Node, path: str, body: object | None = None) -> Any:
+    """POST a body to /v1/federation/..., or GET without one. Raises SwarmError in its words."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{node.port}/v1/federation/{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", **node.headers()},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_PATIENCE_S) as answer:  # noqa: S310 - http, above
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise SwarmError(message_of(error)) from None
+    except OSError as error:
+        raise NoNodeError(
+            f"no node answers on port {node.port} of this machine ({error}); start it with "
+            "`main.py --auto`, or name its port with --port N"
+        ) from None
+
+
+def message_of(error: urllib.error.HTTPError) -> str:
+    """What a node says of an error."""
+    raw = error.read(1 << 16)
+    try:
+        return str(json.loads(raw)["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return f"the node answered {error.code} {error.reason}"

@@ -1,0 +1,114 @@
+"""What changes while a node runs when its settings file does: no stream is dropped for it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Self
+
+from api.entrance import Entrance
+from api.keyring import keys_of
+from settings import TOML_FILE, Settings, VoteSettings
+from swarm.errors import ConfigurationError
+from swarm.pool import Pool
+from swarm.workers import Weights
+
+logger = logging.getLogger(__name__)
+
+_LIVE = ("keys", "keyless", "vote", "debug", "quiet")
+"""Settings that hold at once; the others wait for the next start."""
+
+
+def weights_of(vote: VoteSettings) -> Weights:
+    """What the owner's table says of votes."""
+    weights = {name: Fraction(str(weight)) for name, weight in vote.weights.items()}
+    return Weights(weights, vote.patience_s)
+
+
+def set_log_level(settings: Settings) -> None:
+    """As quiet or as detailed as the settings ask for."""
+    logging.getLogger().setLevel(logging.WARNING if settings.quiet else logging.INFO)
+    for ours in ("api", "swarm"):
+        logging.getLogger(ours).setLevel(logging.DEBUG if settings.debug else logging.NOTSET)
+
+
+class LiveSettings:
+    """Reads the settings anew when their file has changed, and applies what can be.
+
+    Works from entering the context until leaving it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        read: Callable[[], Settings],
+        pool: Pool,
+        entrance: Entrance,
+        *,
+        poll_s: float = 2.0,
+    ) -> None:
+        self._settings = settings
+        self._read = read
+        self._pool = pool
+        self._entrance = entrance
+        self._poll_s = poll_s
+        self._file = Path(TOML_FILE)
+        self._watching: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._watching = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watching
+
+    async def _watch(self) -> None:
+        seen = await asyncio.to_thread(_stamp, self._file)
+        while True:
+            await asyncio.sleep(self._poll_s)
+            now = await asyncio.to_thread(_stamp, self._file)
+            if now != seen:
+                seen = now
+                await self._reread()
+
+    async def _reread(self) -> None:
+        beyond = self._entrance.where.beyond
+        try:
+            settings = await asyncio.to_thread(self._read)
+            found = await asyncio.to_thread(keys_of, settings, beyond=beyond)
+        except ConfigurationError as error:
+            logger.warning("%s has changed and is not used: %s", self._file.name, error)
+            return
+        changed = [
+            name
+            for name in Settings.model_fields
+            if getattr(settings, name) != getattr(self._settings, name)
+        ]
+        self._entrance.keyring.hold(found.keys)
+        self._pool.weights = weights_of(settings.vote)
+        set_log_level(settings)
+        self._settings = settings
+        self._tell(changed)
+
+    def _tell(self, changed: list[str]) -> None:
+        live = [name for name in changed if name in _LIVE]
+        later = [name for name in changed if name not in _LIVE]
+        if live:
+            logger.info("%s has changed: %s, in force now", self._file.name, ", ".join(live))
+        if later:
+            names = ", ".join(later)
+            logger.warning("%s has changed: %s, after the next start", self._file.name, names)
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    """What differs after any change of the file; None where there is none."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -1,0 +1,114 @@
+"""OpenCode's configuration: what the node serves, beside what the person has."""
+
+import json
+
+import pytest
+
+from api.clients.jsonc import parse
+from api.clients.opencode import Endpoint, configuration, merged, output_tokens
+from swarm.errors import ConfigurationError
+
+ENDPOINT = Endpoint("http://127.0.0.1:1/v1", {"swarm": 16_384, "swarm-fast": 16_384}, "none")
+
+PERSONS = """\
+{
+  // what I like
+  "theme": "tokyonight",
+  "model": "anthropic/best",
+  "enabled_providers": ["anthropic"], // only these
+  "provider": {
+    "anthropic": { "options": { "timeout": 7 } },
+    "swarm": {
+      "options": { "baseURL": "http://old/v1", "timeout": 9 },
+      "models": { "mine": { "name": "Mine" }, "swarm": { "limit": { "context": 1, "output": 1 } } },
+    },
+  },
+}
+"""
+
+
+def test_limits_are_what_is_served() -> None:
+    models = configuration(ENDPOINT)["provider"]["swarm"]["models"]
+    assert models["swarm"]["limit"] == {"context": 16_384, "output": 4_096}
+    assert models["swarm-fast"]["limit"] == {"context": 16_384, "output": 4_096}
+
+
+@pytest.mark.parametrize("context", [256, 4_096, 16_384, 32_768, 131_072, 1_000_000])
+def test_an_answer_and_the_turns_that_are_kept_leave_most_of_the_context_free(context: int) -> None:
+    written = configuration(Endpoint("u", {"swarm": context, "swarm-fast": context}, "none"))
+    tail = written["compaction"]["preserve_recent_tokens"]
+    assert output_tokens(context) <= context // 4
+    assert tail <= (context - output_tokens(context)) / 4
+    bytes_of_a_tool = written.get("tool_output", {}).get("max_bytes", 51_200)
+    assert bytes_of_a_tool / 3 <= (context - output_tokens(context)) / 4
+
+
+def test_the_vote_shows_its_progress_and_one_worker_has_none() -> None:
+    models = configuration(ENDPOINT)["provider"]["swarm"]["models"]
+    assert models["swarm"]["options"] == {"progress": True}
+    assert "options" not in models["swarm-fast"]
+
+
+def test_an_empty_file_gets_the_whole_configuration() -> None:
+    text, said = merged("", ENDPOINT)
+    assert json.loads(text) == configuration(ENDPOINT)
+    assert "added      model" in said
+
+
+def test_what_the_person_has_stays() -> None:
+    text, said = merged(PERSONS, ENDPOINT)
+    assert "// what I like" in text
+    assert "// only these" in text
+    after = parse(text)
+    assert after["theme"] == "tokyonight"
+    assert after["model"] == "anthropic/best"
+    assert after["provider"]["anthropic"] == {"options": {"timeout": 7}}
+    swarm = after["provider"]["swarm"]
+    assert swarm["options"] == {
+        "baseURL": "http://127.0.0.1:1/v1",
+        "timeout": 9,
+        "apiKey": "none",
+    }
+    assert swarm["models"]["mine"] == {"name": "Mine"}
+    assert swarm["models"]["swarm"]["limit"] == {"context": 16_384, "output": 4_096}
+    assert 'kept       model = "anthropic/best", not "swarm/swarm"' in said
+    assert "changed    provider.swarm.options.baseURL" in said
+
+
+def test_a_list_of_providers_lets_this_one_in() -> None:
+    text, said = merged(PERSONS, ENDPOINT)
+    assert parse(text)["enabled_providers"] == ["anthropic", "swarm"]
+    assert "added      swarm to enabled_providers" in said
+    _, said = merged('{"disabled_providers": ["swarm"]}', ENDPOINT)
+    assert any(line.startswith("WARNING") for line in said)
+
+
+def test_a_second_time_changes_nothing() -> None:
+    text, _ = merged(PERSONS, ENDPOINT)
+    again, said = merged(text, ENDPOINT)
+    assert again == text
+    assert all(line.startswith("kept") for line in said)
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "kept"),
+    [
+        ("{env:MINE}", "{file:/k}", True),
+        ("{file:/mine}", "{file:/k}", True),
+        ("sk-typed", "none", True),
+        ("none", "{file:/k}", False),
+        ("sk-typed", "{file:/k}", False),
+    ],
+)
+def test_a_persons_own_reference_to_a_key_stays(there: str, wanted: str, kept: bool) -> None:
+    text = json.dumps({"provider": {"swarm": {"options": {"apiKey": there}}}})
+    after, _ = merged(text, Endpoint("u", ENDPOINT.models, wanted))
+    assert parse(after)["provider"]["swarm"]["options"]["apiKey"] == (there if kept else wanted)
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", '{"provider": 1}', '{"provider": {"swarm": []}}', '{"a": 1', '{"model": 1} x']
+)
+def test_a_file_that_cannot_be_changed_safely_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError):
+        merged(text, ENDPOINT)

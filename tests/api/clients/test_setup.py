@@ -1,0 +1,113 @@
+"""`main.py --opencode` against a door: the file, the key, the lines for the person."""
+
+import asyncio
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from api.clients.setup import _key_of, place, set_up_opencode
+from settings import KeySettings, Settings
+from swarm.errors import ConfigurationError, SwarmError
+from tests.api.conftest import Node, StartNode
+from tests.fakes import FakeEngine
+
+KEY = "sk-test-12345678"
+
+
+def settings(node: Node, folder: Path, **more: object) -> Settings:
+    where = {"port": node.port, "opencode": str(folder), "state": folder / "state"}
+    return Settings.model_validate({**where, **more})
+
+
+def assert_private(file: Path, content: str) -> None:
+    assert file.read_text() == content
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+async def test_the_file_says_what_the_node_serves(node: Node, tmp_path: Path) -> None:
+    said = await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {})
+    written = json.loads((tmp_path / "opencode.json").read_text())
+    swarm = written["provider"]["swarm"]
+    assert swarm["options"] == {"baseURL": f"http://127.0.0.1:{node.port}/v1", "apiKey": "none"}
+    assert {name: model["limit"] for name, model in swarm["models"].items()} == {
+        "swarm": {"context": 4096, "output": 1024},
+        "swarm-fast": {"context": 4096, "output": 1024},
+    }
+    assert f"export OPENAI_BASE_URL=http://127.0.0.1:{node.port}/v1" in said
+    assert str(tmp_path / "opencode.json") in said
+
+
+async def test_a_second_time_leaves_the_file_alone(node: Node, tmp_path: Path) -> None:
+    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {})
+    file = tmp_path / "opencode.json"
+    file.chmod(0o640)
+    before = file.stat()
+    said = await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {})
+    assert "nothing to change" in said
+    assert file.stat().st_mtime_ns == before.st_mtime_ns
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+async def test_the_file_that_is_there_is_edited_and_a_link_stays_one(
+    node: Node, tmp_path: Path
+) -> None:
+    real = tmp_path / "dotfiles.jsonc"
+    real.write_text('{\n  "theme": "x" // mine\n}\n')
+    (tmp_path / "opencode.jsonc").symlink_to(real)
+    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {})
+    assert (tmp_path / "opencode.jsonc").is_symlink()
+    assert '"theme": "x", // mine\n' in real.read_text()
+    assert not (tmp_path / "opencode.json").exists()
+
+
+async def test_a_broken_file_is_not_touched(node: Node, tmp_path: Path) -> None:
+    file = tmp_path / "opencode.json"
+    file.write_text('{"model": ')
+    with pytest.raises(ConfigurationError, match=r"line 1.*nothing was written"):
+        await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {})
+    assert file.read_text() == '{"model": '
+
+
+async def test_the_key_stands_in_a_file_of_its_owner_and_is_only_named(
+    start_node: StartNode, tmp_path: Path
+) -> None:
+    keys = {"laptop": KeySettings.model_validate({"key": KEY})}
+    async with start_node(FakeEngine(), keys=keys) as node:
+        with pytest.raises(SwarmError, match="SWARM_KEY"):
+            await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {})
+        said = await asyncio.to_thread(set_up_opencode, settings(node, tmp_path, key=KEY), {})
+    text = (tmp_path / "opencode.json").read_text()
+    reference = json.loads(text)["provider"]["swarm"]["options"]["apiKey"]
+    file = Path(reference.removeprefix("{file:").removesuffix("}"))
+    assert_private(file, f"{KEY}\n")
+    assert KEY not in said + text
+
+
+async def test_this_machines_key_is_not_shown_to_another(tmp_path: Path) -> None:
+    own = Settings.model_validate(
+        {"state": tmp_path, "keys": {"a": KEY}, "host": "192.0.2.1", "opencode": "."}
+    )
+    assert _key_of(own) is None
+    assert _key_of(own.model_copy(update={"host": "127.0.0.1"})) == KEY
+
+
+def test_without_a_node_the_person_is_told_how_to_start_one(tmp_path: Path) -> None:
+    nowhere = Settings.model_validate({"port": 1, "opencode": str(tmp_path), "state": tmp_path})
+    with pytest.raises(ConfigurationError, match=r"main\.py --auto"):
+        set_up_opencode(nowhere, {})
+    assert not (tmp_path / "opencode.json").exists()
+
+
+def test_the_global_file_is_where_opencode_looks(tmp_path: Path) -> None:
+    environ = {"XDG_CONFIG_HOME": str(tmp_path)}
+    assert place("global", environ) == tmp_path / "opencode" / "opencode.json"
+    (tmp_path / "opencode").mkdir()
+    (tmp_path / "opencode" / "opencode.jsonc").write_text("{}")
+    assert place("global", environ).name == "opencode.jsonc"
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no such folder"):
+        place(str(tmp_path / "nowhere"), {})

@@ -1,0 +1,115 @@
+"""Where the door listens, which key it asks for, and what the person is told."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from api import listening as listening_module
+from api.entrance import Entrance
+from api.keyring import own_key, read_key
+from api.listening import lan_address, listening
+from api.welcome import connect_lines, endpoint_lines
+from federation.interfaces import Interface
+from settings import Settings
+from swarm.errors import ConfigurationError
+
+HOME = {
+    "lo": Interface(1, ("127.0.0.1", "::1"), loopback=True),
+    "tun0": Interface(2, ("10.8.0.2",)),
+    "eth0": Interface(3, ("192.168.7.5", "fe80::5")),
+}
+
+
+@pytest.fixture(autouse=True)
+def _home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening_module, "read_interfaces", lambda: HOME)
+    monkeypatch.setattr(listening_module.socket, "gethostname", lambda: "Den.example")
+
+
+def entrance(tmp_path: Path, **settings: object) -> Entrance:
+    return Entrance.of(Settings.model_validate({"state": tmp_path / "state", **settings}))
+
+
+@pytest.mark.parametrize(
+    ("host", "name"), [("127.0.0.1", "127.0.0.1"), ("127.0.0.9", "127.0.0.9"), ("::1", "[::1]")]
+)
+def test_on_loopback_the_door_is_for_this_machine(host: str, name: str) -> None:
+    where = listening(host)
+    assert (where.hosts, where.beyond) == ((host,), False)
+    assert name in where.names
+    assert "192.168.7.5" not in where.names
+
+
+def test_lan_is_the_private_address_and_loopback_stays_open() -> None:
+    where = listening("lan")
+    assert where.hosts == ("127.0.0.1", "192.168.7.5")
+    assert where.base_url(17615) == "http://192.168.7.5:17615/v1"
+    assert where.beyond
+    assert {"192.168.7.5", "127.0.0.1", "den.local", "den"} <= set(where.names)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_every_address_is_a_name_of_a_door_that_listens_on_all(host: str) -> None:
+    where = listening(host)
+    assert {"192.168.7.5", "10.8.0.2", "[fe80::5]", "localhost"} <= set(where.names)
+    assert where.address == "192.168.7.5"
+    assert where.beyond
+
+
+def test_without_a_network_lan_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening_module, "read_interfaces", lambda: {"lo": HOME["lo"]})
+    with pytest.raises(ConfigurationError, match="no address on a private network"):
+        lan_address()
+
+
+def test_beyond_this_machine_a_key_is_made_stored_and_shown_once(tmp_path: Path) -> None:
+    first = entrance(tmp_path, host="lan")
+    file = tmp_path / "state" / "api-key"
+    key = read_key(file)
+    assert key is not None
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert f"  key        {key}" in endpoint_lines(first)
+    assert "http://192.168.7.5:17615/v1" in "\n".join(endpoint_lines(first))
+    again = entrance(tmp_path, host="lan")
+    assert read_key(file) == key
+    told = "\n".join(endpoint_lines(again)) + connect_lines(again)
+    assert key not in told
+    assert str(file) in told
+    assert key not in repr(first) + repr(again)
+
+
+def test_commands_on_this_machine_show_the_made_key(tmp_path: Path) -> None:
+    entrance(tmp_path, host="lan")
+    here = Settings.model_validate({"state": tmp_path / "state"})
+    assert own_key(here) == read_key(tmp_path / "state" / "api-key")
+
+
+def test_a_persons_own_key_is_asked_for_and_none_is_made(tmp_path: Path) -> None:
+    found = entrance(tmp_path, host="lan", keys={"mine": "sk-mine-12345"}).found
+    assert list(found.keys) == ["mine"]
+    assert not (tmp_path / "state" / "api-key").exists()
+
+
+def test_keyless_is_said_loudly(tmp_path: Path) -> None:
+    opened = entrance(tmp_path, host="lan", keyless=True)
+    assert not opened.found.keys
+    assert "WITHOUT A KEY" in "\n".join(endpoint_lines(opened))
+
+
+def test_on_loopback_no_key_is_made(tmp_path: Path) -> None:
+    told = entrance(tmp_path)
+    assert not told.found.keys
+    assert not (tmp_path / "state").exists()
+    assert "OPENAI_API_KEY=none" in connect_lines(told)
+
+
+def test_a_damaged_key_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "state" / "api-key"
+    file.parent.mkdir()
+    file.write_bytes(b"\xff\xfe\n")
+    with pytest.raises(ConfigurationError, match="api-key"):
+        entrance(tmp_path, host="lan")
+    file.write_text("short")
+    with pytest.raises(ConfigurationError, match="holds no key"):
+        entrance(tmp_path, host="lan")

@@ -1,0 +1,101 @@
+"""A changed settings file is in force at once, and no stream ends for it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from api.entrance import Entrance
+from api.reload import LiveSettings, weights_of
+from guard import Refusal
+from settings import Settings, read_settings
+from swarm.pool import Pool, ServedModel
+from tests.fakes import FakeEngine
+
+
+@pytest.fixture
+def entrance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Entrance:
+    monkeypatch.chdir(tmp_path)
+    return Entrance.of(Settings.model_validate({"state": tmp_path}))
+
+
+@pytest.fixture
+async def pool(entrance: Entrance) -> AsyncIterator[Pool]:
+    pool = Pool([ServedModel("fake", FakeEngine(), 0)])
+    settings = await asyncio.to_thread(read_settings, [])
+    async with LiveSettings(settings, lambda: read_settings([]), pool, entrance, poll_s=0.01):
+        await asyncio.sleep(0.05)
+        yield pool
+
+
+async def write(folder: Path, text: str) -> None:
+    await asyncio.to_thread((folder / "swarm.toml").write_text, text)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - a file that changes has no event
+            await asyncio.sleep(0.01)
+
+
+async def logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
+    await until(lambda: text in caplog.text)
+
+
+async def test_keys_and_weights_hold_at_once(
+    pool: Pool, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    shown = ["Bearer sk-phone-1234"]
+    await write(tmp_path, '[keys]\nphone = "sk-phone-1234"\n[vote.weights]\nbig = 3\n')
+    await logged(caplog, "vote, keys, in force now")
+    assert not isinstance(entrance.keyring.caller(shown), Refusal)
+    assert isinstance(entrance.keyring.caller(["Bearer none"]), Refusal)
+    assert pool.weights.models == {"big": 3}
+    await write(tmp_path, '[keys]\nphone = "sk-another-1234"\n')
+    await logged(caplog, "swarm.toml has changed: vote, keys")
+    await until(lambda: isinstance(entrance.keyring.caller(shown), Refusal))
+    assert "sk-" not in caplog.text
+
+
+async def test_what_a_key_has_used_is_not_forgotten(
+    pool: Pool, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    text = '[keys.phone]\nkey = "sk-phone-1234"\nrequests_per_minute = 1\n'
+    await write(tmp_path, text)
+    await logged(caplog, "in force now")
+    caller = entrance.keyring.caller(["Bearer sk-phone-1234"])
+    assert not isinstance(caller, Refusal)
+    assert caller.meter.admit(caller.clock()) == 0
+    caplog.clear()
+    await write(tmp_path, text + 'models = ["swarm"]\n')
+    await logged(caplog, "in force now")
+    again = entrance.keyring.caller(["Bearer sk-phone-1234"])
+    assert not isinstance(again, Refusal)
+    assert again.models == ("swarm",)
+    assert again.meter.admit(again.clock()) > 0
+
+
+async def test_a_wrong_file_changes_nothing_and_is_named_once(
+    pool: Pool, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await write(tmp_path, "prot = 1\n")
+    await logged(caplog, "swarm.toml has changed and is not used")
+    await asyncio.sleep(0.1)
+    assert caplog.text.count("is not used") == 1
+    assert not isinstance(entrance.keyring.caller([]), Refusal)
+
+
+async def test_what_needs_a_new_start_is_said(
+    pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await write(tmp_path, "ctx = 4096\n")
+    await logged(caplog, "ctx, after the next start")
+
+
+def test_weights_are_exact() -> None:
+    vote = Settings.model_validate({"vote": {"weights": {"a": 0.1}}}).vote
+    assert weights_of(vote).models["a"] * 10 == 1
