@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from api import commands
+from api.own_node import Node as OwnNode
 from federation.store import Membership, Store
 from federation.trust import decode_code, new_secret
-from settings import read_settings
+from settings import Settings, read_settings
 from swarm.errors import ConfigurationError, SwarmError
 from tests.api.conftest import Node
 
@@ -40,11 +41,15 @@ async def test_commands_need_a_federation(node: Node) -> None:
             assert answer.status == 400
 
 
+def running_on(port: int) -> OwnNode:
+    return OwnNode(Settings(port=port))
+
+
 async def test_a_command_for_no_node_says_how_to_start_one(node: Node) -> None:
     with pytest.raises(SwarmError, match="no-federation"):
-        await asyncio.to_thread(commands.approve, node.port, "482 913")
+        await asyncio.to_thread(commands.approve, running_on(node.port), "482 913")
     with pytest.raises(ConfigurationError, match=r"main\.py --auto"):
-        await asyncio.to_thread(commands.approve, 9, "482 913")
+        await asyncio.to_thread(commands.approve, running_on(9), "482 913")
 
 
 def test_a_code_is_shown_as_a_line_to_type(tmp_path: Path) -> None:
@@ -58,14 +63,14 @@ def test_a_code_is_shown_as_a_line_to_type(tmp_path: Path) -> None:
 
 def test_leaving_without_a_node_forgets_the_federation(tmp_path: Path) -> None:
     Store(tmp_path).save(Membership(new_secret(), ("a" * 64,)))
-    assert "left" in commands.leave(9, tmp_path)
+    assert "left" in commands.leave(running_on(9), tmp_path)
     assert Store(tmp_path).load() is None
 
 
 def test_a_command_line_that_starts_a_node_says_nothing_to_one(tmp_path: Path) -> None:
-    assert commands.answered(read_settings(["--auto", "--state", str(tmp_path)])) is None
+    assert commands.answered(read_settings(["--auto", "--state", str(tmp_path)]), {}) is None
     with pytest.raises(ConfigurationError, match="which peer"):
-        commands.answered(read_settings(["remove"]))
+        commands.answered(read_settings(["remove"]), {})
 
 
 DIAGNOSTICS: dict[str, Any] = {
