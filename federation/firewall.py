@@ -4,8 +4,8 @@ MDNS_PORT = 5353
 
 
 def firewall_lines(platform: str, peer_port: int) -> tuple[str, ...]:
-    """The commands that open the peer door and mDNS; `platform` is that of the snapshot."""
-    match platform:
+    """The commands that open the peer door and mDNS; `platform` is that of a snapshot, such as `Linux x86_64`."""
+    match platform.partition(" ")[0].lower():
         case "linux":
             return (
                 f"ufw:       sudo ufw allow {peer_port}/tcp && sudo ufw allow {MDNS_PORT}/udp",
