@@ -4,7 +4,7 @@ MDNS_PORT = 5353
 
 
 def firewall_lines(platform: str, peer_port: int) -> tuple[str, ...]:
-    """The commands that open the peer door and mDNS; `platform` is that of a snapshot, such as `Linux x86_64`."""
+    """The commands that open the peer door and mDNS on a snapshot's `platform`."""
     match platform.partition(" ")[0].lower():
         case "linux":
             return (
