@@ -1,6 +1,5 @@
 """POST /v1/chat/completions: a conversation in, its next message out, whole or streamed."""
 
-import asyncio
 import json
 import secrets
 import time
@@ -32,8 +31,8 @@ from api.openai.voted import VotedStream, verdict_headers, verdict_of_one, whole
 from api.sse import DONE, data, stream_answer
 from swarm.chat.completion import CompletionParser
 from swarm.chat.completion import Piece as Parsed
-from swarm.chat.reasoning import OPEN as REASONING_MARK
 from swarm.chat.tool_calls import Call
+from swarm.chat.written import written
 from swarm.collect import Piece
 from swarm.engines.base import Delta, Event, Finished
 from swarm.errors import InvalidRequest
@@ -94,13 +93,13 @@ async def _answer_by_one(
     """One worker of this node, or `n` plain samples of it."""
     pool = request.app[POOL]
     model = pool.resolve(ask.model)
-    template = pool.template(model)
-    text = await asyncio.to_thread(template.render, ask.messages, ask.tools, ask.template_options)
+    asked = await written(pool.template(model), ask.question)
     head = envelope("chatcmpl", model.id, model.engine.info)
     label = request_label(request)
-    events = pool.generate(model, Prompt(text, ask.sampling, ask.n))
+    events = pool.generate(model, Prompt(asked.text, ask.sampling, ask.n, grammar=asked.grammar))
     watched = request.app[METRICS].watch(events, label=label)
-    choices = [_choice(ask, text) for _ in range(ask.n)]
+    logprobs = ask.sampling.top_logprobs is not None
+    choices = [Choice(asked.parser(), [] if logprobs else None) for _ in range(ask.n)]
     if ask.stream:
         encoder = ChatStream(head, choices, include_usage=ask.include_usage, note=note)
         response = await stream_answer(request, watched, encoder, pulse_s=request.app[PULSE_S])
@@ -191,18 +190,6 @@ class Choice:
         called = event.reason == "stop" and self.parser.calls_seen > 0
         self.reason = "tool_calls" if called else event.reason
         return pieces
-
-
-def _choice(ask: ChatAsk, prompt: str) -> Choice:
-    return Choice(_parser(ask, prompt), None if ask.sampling.top_logprobs is None else [])
-
-
-def _parser(ask: ChatAsk, prompt: str) -> CompletionParser:
-    return CompletionParser(
-        calls_offered=bool(ask.tools),
-        reasoning_opened=prompt.rstrip().endswith(REASONING_MARK),
-        one_call=ask.one_call,
-    )
 
 
 def _with_ids(pieces: list[Parsed]) -> list[Piece]:

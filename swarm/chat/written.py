@@ -1,0 +1,52 @@
+"""A question in a model's own words: the prompt's text, its grammar, and a parser of answers."""
+
+import asyncio
+from dataclasses import dataclass
+
+from swarm.chat.completion import CompletionParser
+from swarm.chat.formats.format import Format
+from swarm.chat.grammar import Thinking, grammar_of
+from swarm.chat.reasoning import OPEN as REASONING_MARK
+from swarm.chat.template import ChatTemplate
+from swarm.types import Grammar, Question
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an engine is given, and how its answers are read."""
+
+    text: str
+    grammar: Grammar | None
+    form: Format
+    opened: bool
+    calls_offered: bool
+    one_call: bool
+
+    def parser(self) -> CompletionParser:
+        """For one sequence's completion."""
+        reads = self.calls_offered or self.form.own_reasoning
+        return CompletionParser(
+            self.form.parser() if reads else None,
+            reasoning_opened=self.opened,
+            own_reasoning=self.form.own_reasoning,
+            one_call=self.one_call,
+        )
+
+
+async def written(template: ChatTemplate, question: Question) -> Written:
+    """The question as a model with this template reads it.
+
+    Raises InvalidRequest where the template refuses the messages.
+    """
+    return await asyncio.to_thread(_written, template, question)
+
+
+def _written(template: ChatTemplate, question: Question) -> Written:
+    text = template.render(question.messages, question.tools, question.template_options)
+    opened = text.rstrip().endswith(REASONING_MARK)
+    thinking: Thinking = "opened" if opened else "perhaps" if template.thinks else "never"
+    form = template.form
+    grammar = grammar_of(
+        form, question.tools, question.constraint, one_call=question.one_call, thinking=thinking
+    )
+    return Written(text, grammar, form, opened, bool(question.tools), question.one_call)
