@@ -34,7 +34,8 @@ class Rules:
 
     `strategy` is the asker's word for the rest, told in the verdict.
     `checks` say what is wrong with a call's arguments, by the tool's name; `schemas` are the
-    tools' own, for their defaults. `wanted` is what a response format asks of a text.
+    tools' own, for their defaults. `wanted` is what a response format asks of a text;
+    `must_call`: a text is no answer.
     """
 
     seed: str
@@ -46,6 +47,7 @@ class Rules:
     checks: Mapping[str, Check] = field(default_factory=dict[str, Check])
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     wanted: Check | None = None
+    must_call: bool = False
 
 
 @dataclass(slots=True)
@@ -203,7 +205,9 @@ class Poll:
             now_s - draft.began_s,
         )
         rules = self.rules
-        draft.why = flaw(candidate, tools=rules.checks, wanted=rules.wanted)
+        draft.why = flaw(
+            candidate, tools=rules.checks, wanted=rules.wanted, must_call=rules.must_call
+        )
         if draft.why is not None:
             draft.state = "abstained"
             return

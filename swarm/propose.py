@@ -55,7 +55,7 @@ class OwnProposer:
         workers: int,
         *,
         remaining_s: float,  # noqa: ARG002 - the asker closes this in time
-        live: bool,  # noqa: ARG002 - nothing is held back here
+        live: bool,
     ) -> AsyncGenerator[list[Told]]:
         """Let `workers` workers of this node answer; closing cancels them."""
         model = self._pool.resolve(question.model)
@@ -63,7 +63,7 @@ class OwnProposer:
         base = self._pool.temperature(model, question.sampling.temperature)
         heat = temperatures(base, workers)
         prompt = Prompt(asked.text, question.sampling, workers, heat, asked.grammar)
-        readers = [Reader(asked.parser()) for _ in range(workers)]
+        readers = [Reader(asked.parser(held=live)) for _ in range(workers)]
         events = self._pool.generate(model, prompt)
         async with aclosing(self._watch(events) if self._watch else events) as steps:
             async for step in steps:

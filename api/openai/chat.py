@@ -1,5 +1,6 @@
 """POST /v1/chat/completions: a conversation in, its next message out, whole or streamed."""
 
+import asyncio
 import json
 import secrets
 import time
@@ -58,7 +59,8 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     """Answer a chat request: by one worker here, or by a vote of all that can answer."""
     pool = request.app[POOL]
     raw = await read_body(request, context_tokens=pool.context_tokens)
-    ask = chat_ask(parse_body(ChatBody, raw), request.headers)
+    # A thread: unknown schemas are compiled to see whether they can be enforced.
+    ask = await asyncio.to_thread(chat_ask, parse_body(ChatBody, raw), request.headers)
     beside = pool.weighed_beside(ask.model)
     seats = Seats.of(ask.model, _own(request), request.app[PEERS](), beside=beside)
     workers = _team(pool, ask, seats)
@@ -99,7 +101,7 @@ async def _answer_by_one(
     events = pool.generate(model, Prompt(asked.text, ask.sampling, ask.n, grammar=asked.grammar))
     watched = request.app[METRICS].watch(events, label=label)
     logprobs = ask.sampling.top_logprobs is not None
-    choices = [Choice(asked.parser(), [] if logprobs else None) for _ in range(ask.n)]
+    choices = [Choice(asked.parser(held=True), [] if logprobs else None) for _ in range(ask.n)]
     if ask.stream:
         encoder = ChatStream(head, choices, include_usage=ask.include_usage, note=note)
         response = await stream_answer(request, watched, encoder, pulse_s=request.app[PULSE_S])

@@ -3,9 +3,11 @@
 import asyncio
 from dataclasses import dataclass
 
+from swarm.chat.arguments import checks_of
 from swarm.chat.completion import CompletionParser
 from swarm.chat.formats.format import Format
-from swarm.chat.grammar import Thinking, grammar_of
+from swarm.chat.grammar import Thinking, grammar_of, unenforced
+from swarm.chat.held import HeldCalls
 from swarm.chat.reasoning import OPEN as REASONING_MARK
 from swarm.chat.template import ChatTemplate
 from swarm.types import Grammar, Question
@@ -19,17 +21,22 @@ class Written:
     grammar: Grammar | None
     form: Format
     opened: bool
-    calls_offered: bool
-    one_call: bool
+    question: Question
 
-    def parser(self) -> CompletionParser:
-        """For one sequence's completion."""
-        reads = self.calls_offered or self.form.own_reasoning
+    def parser(self, *, held: bool) -> CompletionParser:
+        """For one sequence's completion. Held: calls that may be wrong wait until they are whole.
+
+        A vote judges whole answers itself.
+        """
+        tools = self.question.tools
+        reads = bool(tools) or self.form.own_reasoning
+        waiting = [tool for tool in tools if held and unenforced(tool.parameters)]
         return CompletionParser(
             self.form.parser() if reads else None,
             reasoning_opened=self.opened,
             own_reasoning=self.form.own_reasoning,
-            one_call=self.one_call,
+            one_call=self.question.one_call,
+            held=HeldCalls(checks_of(waiting)) if waiting else None,
         )
 
 
@@ -49,4 +56,4 @@ def _written(template: ChatTemplate, question: Question) -> Written:
     grammar = grammar_of(
         form, question.tools, question.constraint, one_call=question.one_call, thinking=thinking
     )
-    return Written(text, grammar, form, opened, bool(question.tools), question.one_call)
+    return Written(text, grammar, form, opened, question)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from swarm.chat.formats.format import Format, Spelling
 from swarm.chat.tool_calls import CLOSE, OPEN, CallParser
-from swarm.lark import arguments_schema, json_rule, literal
+from swarm.lark import json_rule, literal
 from swarm.types import ToolSpec
 
 
@@ -14,7 +14,7 @@ def _spelling(tools: Sequence[ToolSpec], one_call: bool) -> Spelling:
     for at, tool in enumerate(tools):
         head = f'{{"name": {json.dumps(tool.name, ensure_ascii=False)}, "arguments": '
         rules.append(f"call_{at}: {literal(head)} arguments_{at} SPACE? {literal('}')}")
-        rules.append(json_rule(f"arguments_{at}", arguments_schema(tool.parameters)))
+        rules.append(json_rule(f"arguments_{at}", tool.parameters))
     more = "" if one_call else " (SPACE? mark_0 body)*"
     return Spelling(
         called=f"mark_0 body{more}",

@@ -51,7 +51,8 @@ class Spelling:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way of writing calls. `spelling` is given the tools, and whether one call is all.
+    """One way of writing calls. `spelling` is given the tools, their schemas as a grammar takes
+    them, and whether one call is all.
 
     `own_reasoning`: the format itself says what is reasoning, not the marks `<think>`; then it
     is spelled, and parsed, without tools too.
