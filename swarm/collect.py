@@ -35,8 +35,8 @@ class Rules:
 
     `strategy` is the asker's word for the rest, told in the verdict.
     `checks` say what is wrong with a call's arguments, by the tool's name; `schemas` are the
-    tools' own, for their defaults. `wanted` is what a response format asks of a text. `hurried`:
-    an agent waits in its loop.
+    tools' own, for their defaults. `wanted` is what a response format asks of a text;
+    `must_call`: a text is no answer. `hurried`: an agent waits in its loop.
     """
 
     seed: str
@@ -49,6 +49,7 @@ class Rules:
     checks: Mapping[str, Check] = field(default_factory=dict[str, Check])
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     wanted: Check | None = None
+    must_call: bool = False
 
 
 @dataclass(slots=True)
@@ -233,7 +234,7 @@ class Poll:
             now_s - draft.began_s,
         )
         rules = self.rules
-        why = flaw(candidate, tools=rules.checks, wanted=rules.wanted)
+        why = flaw(candidate, tools=rules.checks, wanted=rules.wanted, must_call=rules.must_call)
         if why is not None:
             self._end(draft, "abstained", why)
             return

@@ -4,6 +4,7 @@ Knows no HTTP. The clock is an argument.
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections import Counter, deque
@@ -18,6 +19,8 @@ from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded
 from swarm.proposer import Offer
 from swarm.types import Prompt
 from swarm.workers import Weights
+
+logger = logging.getLogger(__name__)
 
 ONE_WORKER = "-fast"
 """Ending of a model id that asks for one worker and no vote."""
@@ -93,6 +96,8 @@ class Pool:
                 info.chat_template, bos_token=info.bos_token, eos_token=info.eos_token
             )
             self._templates[model.id] = known = (info, compiled)
+            if not info.holds_grammars:
+                logger.info("%s: calls are checked, not held to their schemas", model.id)
         return known[1]
 
     def free_sequences(self, model: ServedModel) -> int:

@@ -1,14 +1,13 @@
 """This node's pool as a proposer: template, generation, and what the workers say, parsed."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from swarm.chat.completion import CompletionParser, Piece
-from swarm.chat.reasoning import OPEN as REASONING_MARK
+from swarm.chat.written import written
 from swarm.engines.base import Accepted, Delta, Event, Finished, Started
 from swarm.errors import EngineError, UnknownModel
-from swarm.pool import Pool, ServedModel
+from swarm.pool import Pool
 from swarm.proposer import Began, Ended, News, Offer, Said, Told
 from swarm.types import Prompt, Question
 from swarm.workers import temperatures
@@ -56,26 +55,21 @@ class OwnProposer:
         workers: int,
         *,
         remaining_s: float,  # noqa: ARG002 - the asker closes this in time
-        live: bool,  # noqa: ARG002 - nothing is held back here
+        live: bool,
     ) -> AsyncGenerator[list[Told]]:
         """Let `workers` workers of this node answer; closing cancels them."""
         model = self._pool.resolve(question.model)
-        prompt = await prompt_of(self._pool, model, question, workers)
-        readers = [Reader(question, str(prompt.text)) for _ in range(workers)]
+        asked = await written(
+            self._pool.template(model), question, with_grammar=model.engine.info.holds_grammars
+        )
+        base = self._pool.temperature(model, question.sampling.temperature)
+        heat = temperatures(base, workers)
+        prompt = Prompt(asked.text, question.sampling, workers, heat, asked.grammar)
+        readers = [Reader(asked.parser(held=live)) for _ in range(workers)]
         events = self._pool.generate(model, prompt)
         async with aclosing(self._watch(events) if self._watch else events) as steps:
             async for step in steps:
                 yield [told for event in step for told in _told(event, readers)]
-
-
-async def prompt_of(pool: Pool, model: ServedModel, question: Question, workers: int) -> Prompt:
-    """The question as this model reads it; the workers differ a little in temperature."""
-    template = pool.template(model)
-    text = await asyncio.to_thread(
-        template.render, question.messages, question.tools, question.template_options
-    )
-    base = pool.temperature(model, question.sampling.temperature)
-    return Prompt(text, question.sampling, workers, temperatures(base, workers))
 
 
 def _told(event: Event, readers: "list[Reader]") -> list[Told]:
@@ -90,14 +84,10 @@ def _told(event: Event, readers: "list[Reader]") -> list[Told]:
 
 
 class Reader:
-    """Turns one worker's events into what it says; `prompt` is the text that it goes on from."""
+    """Turns one worker's events into what it says."""
 
-    def __init__(self, question: Question, prompt: str) -> None:
-        self._parser = CompletionParser(
-            calls_offered=bool(question.tools),
-            reasoning_opened=prompt.rstrip().endswith(REASONING_MARK),
-            one_call=question.one_call,
-        )
+    def __init__(self, parser: CompletionParser) -> None:
+        self._parser = parser
 
     def read(self, event: Delta | Finished) -> list[News]:
         """What the event tells."""

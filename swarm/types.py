@@ -56,7 +56,6 @@ class SamplingParams:
 
     `max_tokens` None means until the context is full. `seed` None draws a fresh one.
     `top_logprobs` None reports no log probabilities, 0 only those of the chosen tokens.
-    `grammar` is GBNF text whose rule `root` the whole completion must match.
     """
 
     temperature: float | None = None
@@ -73,7 +72,32 @@ class SamplingParams:
     stop: tuple[str, ...] = ()
     ignore_eos: bool = False
     top_logprobs: int | None = None
-    grammar: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What an answer is held to, whichever model gives it and in whichever format.
+
+    `must_call`: it is a tool call. `tool`: no other tool may be called. `schema`: JSON text of the
+    schema that an answer of text satisfies.
+    """
+
+    must_call: bool = False
+    tool: str | None = None
+    schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """What a completion may be, for an engine: llguidance's dialect of Lark.
+
+    `marks` are texts that may be tokens of their own; control tokens among them are shown. `lark`
+    defines the terminal BEGIN, what a text may begin with; the engine adds PLAIN, such text
+    without any mark, and for the i-th mark the rules `mark_<i>`, and `upto_<i>`: text, then it.
+    """
+
+    lark: str
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +113,7 @@ class Question:
     tools: tuple[ToolSpec, ...] = ()
     template_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     one_call: bool = False
+    constraint: Constraint = Constraint()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +127,7 @@ class Prompt:
     sampling: SamplingParams
     n: int = 1
     temperatures: tuple[float, ...] = ()
+    grammar: Grammar | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,8 @@ from api.openai.voted import VotedStream, verdict_headers, verdict_of_one, whole
 from api.sse import DONE, data, stream_answer
 from swarm.chat.completion import CompletionParser
 from swarm.chat.completion import Piece as Parsed
-from swarm.chat.reasoning import OPEN as REASONING_MARK
 from swarm.chat.tool_calls import Call
+from swarm.chat.written import written
 from swarm.collect import Piece
 from swarm.engines.base import Delta, Event, Finished
 from swarm.errors import InvalidRequest
@@ -59,7 +59,8 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     """Answer a chat request: by one worker here, or by a vote of all that can answer."""
     pool = request.app[POOL]
     raw = await read_body(request, context_tokens=pool.context_tokens)
-    ask = chat_ask(parse_body(ChatBody, raw), request.headers)
+    # A thread: unknown schemas are compiled to see whether they can be enforced.
+    ask = await asyncio.to_thread(chat_ask, parse_body(ChatBody, raw), request.headers)
     request[CALLER].must_be_allowed(ask.model)
     beside = pool.weighed_beside(ask.model)
     seats = Seats.of(ask.model, _own(request), request.app[PEERS](), beside=beside)
@@ -93,11 +94,13 @@ async def _answer_by_one(
     """One worker of this node, or `n` plain samples of it."""
     pool = request.app[POOL]
     model = pool.resolve(ask.model)
-    template = pool.template(model)
-    text = await asyncio.to_thread(template.render, ask.messages, ask.tools, ask.template_options)
+    holds = model.engine.info.holds_grammars
+    asked = await written(pool.template(model), ask.question, with_grammar=holds)
     head = envelope("chatcmpl", model.id, model.engine.info)
-    events = watched(request, pool.generate(model, Prompt(text, ask.sampling, ask.n)))
-    choices = [_choice(ask, text) for _ in range(ask.n)]
+    prompt = Prompt(asked.text, ask.sampling, ask.n, grammar=asked.grammar)
+    events = watched(request, pool.generate(model, prompt))
+    logprobs = ask.sampling.top_logprobs is not None
+    choices = [Choice(asked.parser(held=True), [] if logprobs else None) for _ in range(ask.n)]
     if ask.stream:
         encoder = ChatStream(head, choices, include_usage=ask.include_usage, note=note)
         response = await stream_answer(request, events, encoder, pulse_s=request.app[PULSE_S])
@@ -188,18 +191,6 @@ class Choice:
         called = event.reason == "stop" and self.parser.calls_seen > 0
         self.reason = "tool_calls" if called else event.reason
         return pieces
-
-
-def _choice(ask: ChatAsk, prompt: str) -> Choice:
-    return Choice(_parser(ask, prompt), None if ask.sampling.top_logprobs is None else [])
-
-
-def _parser(ask: ChatAsk, prompt: str) -> CompletionParser:
-    return CompletionParser(
-        calls_offered=bool(ask.tools),
-        reasoning_opened=prompt.rstrip().endswith(REASONING_MARK),
-        one_call=ask.one_call,
-    )
 
 
 def _with_ids(pieces: list[Parsed]) -> list[Piece]:

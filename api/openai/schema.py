@@ -109,10 +109,18 @@ ToolChoice: TypeAlias = Annotated[
 ]
 
 
+class SchemaBody(_Body):
+    """The schema of a wished form; what it is called is for people."""
+
+    name: str | None = None
+    content: dict[str, Any] = Field(alias="schema")
+
+
 class FormatBody(_Body):
     """The wished form of the answer."""
 
     type: Literal["text", "json_object", "json_schema"]
+    json_schema: SchemaBody | None = None
 
 
 class StreamOptions(_Body):

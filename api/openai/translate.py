@@ -6,19 +6,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from api.openai.constraint import check_results, constraint_of, offered_tools
 from api.openai.schema import (
     ChatBody,
     CompletionBody,
     MessageBody,
-    NamedTool,
     Part,
     SamplingBody,
-    ToolBody,
     VoteBody,
 )
 from swarm.chat.template import RESERVED
 from swarm.errors import InvalidRequest
-from swarm.types import Message, Question, SamplingParams, ToolCall, ToolSpec
+from swarm.types import Constraint, Message, Question, SamplingParams, ToolCall, ToolSpec
 
 VOTE_HEADER = "x-swarm-"
 
@@ -40,6 +39,7 @@ class ChatAsk:
     stream: bool = False
     include_usage: bool = False
     one_call: bool = False
+    constraint: Constraint = field(default_factory=Constraint)
 
     @property
     def question(self) -> Question:
@@ -51,6 +51,7 @@ class ChatAsk:
             self.tools,
             self.template_options,
             self.one_call,
+            self.constraint,
         )
 
 
@@ -78,11 +79,15 @@ def chat_ask(body: ChatBody, headers: Mapping[str, str]) -> ChatAsk:
         body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
     )
     top = (body.top_logprobs or 0) if body.logprobs else None
+    messages = tuple(_message(message, at) for at, message in enumerate(body.messages))
+    check_results(messages)
+    tools = offered_tools(body)
     return ChatAsk(
         model=body.model,
-        messages=tuple(_message(message, at) for at, message in enumerate(body.messages)),
+        messages=messages,
         sampling=_sampling(body, max_tokens=limit, top_logprobs=top),
-        tools=() if body.tool_choice == "none" else tuple(map(_tool, body.tools or ())),
+        tools=tools,
+        constraint=constraint_of(body, tools),
         template_options=_template_options(body),
         n=body.n or 1,
         stream=bool(body.stream),
@@ -161,14 +166,6 @@ def _refuse_chat_fields(body: ChatBody) -> None:
             raise InvalidRequest(reason, param=name)
     if any(kind != "text" for kind in body.modalities or ()):
         raise InvalidRequest("modalities can only be ['text'] here", param="modalities")
-    if body.response_format is not None and body.response_format.type != "text":
-        message = f"response_format {body.response_format.type!r} is not served yet; only 'text' is"
-        raise InvalidRequest(message, param="response_format.type")
-    if body.tool_choice == "required" or isinstance(body.tool_choice, NamedTool):
-        raise InvalidRequest(
-            "tool_choice can be 'auto' or 'none' here; a call cannot be forced yet",
-            param="tool_choice",
-        )
 
 
 def _message(body: MessageBody, at: int) -> Message:
@@ -213,12 +210,6 @@ def _part(part: Part, path: str) -> str:
     if part.text is None:
         raise InvalidRequest(f"{path}.text is required", param=f"{path}.text")
     return part.text
-
-
-def _tool(tool: ToolBody) -> ToolSpec:
-    empty: dict[str, Any] = {"type": "object", "properties": {}}
-    function = tool.function
-    return ToolSpec(function.name, function.description or "", function.parameters or empty)
 
 
 def _template_options(body: ChatBody) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import itertools
+import json
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from api.openai.schema import VoteBody
 from swarm.answer import Judge, Part, voted
-from swarm.chat.arguments import checks_of
+from swarm.chat.arguments import check_of, checks_of
 from swarm.chat.completion import Text
 from swarm.collect import Heard, Poll, Rules, as_heard, collect
 from swarm.consensus.canonical import Reading
@@ -33,6 +34,7 @@ def rules_of(wishes: VoteBody, question: Question, *, patience_s: float) -> Rule
 
     Ties are broken by the request itself: the same request breaks them alike.
     """
+    held = question.constraint
     strategy = "leader" if wishes.stream == "leader" else wishes.strategy or "auto"
     reading: Reading = "auto"
     decide: Decide = wishes.decide or "exact"
@@ -44,7 +46,11 @@ def rules_of(wishes: VoteBody, question: Question, *, patience_s: float) -> Rule
         case "exact" | "json" | "code" | "medoid":
             reading = strategy
         case _:
-            pass
+            reading = "auto" if held.schema is None else "json"
+    wanted = not_json if reading == "json" else None
+    if held.schema is not None:
+        wanted = check_of(json.loads(held.schema), "response_format.json_schema.schema")
+    offered = [tool for tool in question.tools if held.tool in (None, tool.name)]
     return Rules(
         seed=hashlib.sha256(repr((question.sampling.seed, question.messages)).encode()).hexdigest(),
         strategy=strategy,
@@ -53,9 +59,10 @@ def rules_of(wishes: VoteBody, question: Question, *, patience_s: float) -> Rule
         deadline_s=wishes.deadline_s or _DEADLINE_S,
         patience_s=patience_s,
         hurried=bool(question.tools),
-        checks=checks_of(question.tools),
+        checks=checks_of(offered),
         schemas={tool.name: tool.parameters for tool in question.tools},
-        wanted=not_json if reading == "json" else None,
+        wanted=wanted,
+        must_call=held.must_call,
     )
 
 

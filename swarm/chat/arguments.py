@@ -1,6 +1,8 @@
-"""Whether a call's arguments are what its tool asks for, by the tool's own JSON schema."""
+"""Whether JSON text is what a schema asks for: a call's arguments, or an answer."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
 from jsonschema import Draft202012Validator, SchemaError, ValidationError
@@ -23,30 +25,41 @@ class _Validator(Protocol):
 
 def checks_of(tools: Sequence[ToolSpec]) -> dict[str, Check]:
     """A check for each tool by its name. Raises InvalidRequest where a schema is none."""
-    return {tool.name: _check(tool, at) for at, tool in enumerate(tools)}
+    return {
+        tool.name: check_of(tool.parameters, f"tools[{at}].function.parameters")
+        for at, tool in enumerate(tools)
+    }
 
 
-def _check(tool: ToolSpec, at: int) -> Check:
-    schema = dict(tool.parameters)
-    # jsonschema has types for little of this
-    kind: Any = validator_for(schema, default=Draft202012Validator)  # pyright: ignore[reportUnknownVariableType]
-    path = f"tools[{at}].function.parameters"
+def check_of(schema: Mapping[str, Any], path: str) -> Check:
+    """A check of JSON text by a schema. Raises InvalidRequest at `path` where it is none."""
     try:
-        kind.check_schema(schema)
+        validator = _validator(json.dumps(schema))
     except SchemaError as error:
         raise InvalidRequest(f"{path} is no JSON schema: {error.message}", param=path) from error
-    validator = cast(_Validator, kind(schema, registry=_NOTHING_ELSE))
 
-    def wrong(arguments: str) -> str | None:
+    def wrong(text: str) -> str | None:
         try:
-            found = next(iter(validator.iter_errors(strict_json(arguments))), None)
+            found = next(iter(validator.iter_errors(strict_json(text))), None)
         except (ValueError, RecursionError):
-            return "the arguments are not JSON"
+            return "it is not JSON"
         except Unresolvable as error:
             return f"the schema refers to {error.ref!r}, which is not in it"
         return None if found is None else _in_words(found)
 
     return wrong
+
+
+@lru_cache(maxsize=256)
+def _validator(text: str) -> _Validator:
+    """For a schema's JSON text; an agent sends the same tools with every request."""
+    schema = json.loads(text)
+    # jsonschema has types for little of this
+    kind: Any = validator_for(schema, default=Draft202012Validator)  # pyright: ignore[reportUnknownVariableType]
+    kind.check_schema(schema)
+    return cast(
+        _Validator, kind(schema, registry=_NOTHING_ELSE, format_checker=kind.FORMAT_CHECKER)
+    )
 
 
 def _in_words(error: ValidationError) -> str:

@@ -1,10 +1,13 @@
 """A completion as it streams, told apart into reasoning, text and tool calls."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from swarm.chat.reasoning import ReasoningSplitter
-from swarm.chat.tool_calls import Arguments, Call, CallParser
+from swarm.chat.formats.format import Parser, Part
+from swarm.chat.held import HeldCalls
+from swarm.chat.reasoning import Reasoning, ReasoningSplitter
+from swarm.chat.tool_calls import Arguments, Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,45 +17,51 @@ class Text:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reasoning:
-    """Words of the model to itself."""
-
-    text: str
-
-
 Piece: TypeAlias = Text | Reasoning | Call | Arguments
 """Arguments belong to the last call."""
 
 
 class CompletionParser:
-    """Turns text of one sequence into pieces. `calls_offered`: the prompt holds tools.
+    """Turns text of one sequence into pieces. `calls` finds the calls; None: there are none.
 
-    `reasoning_opened`: the prompt ends inside reasoning. `one_call`: what follows the first call
-    is dropped.
+    `reasoning_opened`: the prompt ends inside reasoning. `own_reasoning`: `calls` finds the
+    reasoning too. `one_call`: what follows the first call is dropped. `held` keeps calls back
+    until they are known to be right.
     """
 
     def __init__(
-        self, *, calls_offered: bool, reasoning_opened: bool, one_call: bool = False
+        self,
+        calls: Parser | None,
+        *,
+        reasoning_opened: bool = False,
+        own_reasoning: bool = False,
+        one_call: bool = False,
+        held: HeldCalls | None = None,
     ) -> None:
-        self._splitter = ReasoningSplitter(opened=reasoning_opened)
-        self._calls = CallParser() if calls_offered else None
+        self._splitter = None if own_reasoning else ReasoningSplitter(opened=reasoning_opened)
+        self._calls = calls
         self._one_call = one_call
+        self._held = held
+        self._begun = 0
         self._through = False
         self.calls_seen = 0
 
     @property
     def in_reasoning(self) -> bool:
         """Whether the next text will belong to the reasoning."""
-        return self._splitter.in_reasoning
+        if self._splitter:
+            return self._splitter.in_reasoning
+        return self._calls is not None and self._calls.thinking
 
     @property
     def calls_begun(self) -> bool:
         """Whether a call is being written, or was."""
-        return self.calls_seen > 0 or (self._calls is not None and self._calls.inside)
+        return self._begun > 0 or (self._calls is not None and self._calls.inside)
 
     def feed(self, text: str) -> list[Piece]:
         """The pieces that `text` completes, in order."""
+        if self._splitter is None:
+            return self._answer(text)
         pieces: list[Piece] = []
         for kind, part in self._splitter.feed(text):
             pieces += [Reasoning(part)] if kind == "reasoning" else self._answer(part)
@@ -61,27 +70,31 @@ class CompletionParser:
     def finish(self) -> list[Piece]:
         """What was held back; call once, after the last text."""
         pieces: list[Piece] = []
-        for kind, part in self._splitter.finish():
+        for kind, part in self._splitter.finish() if self._splitter else ():
             pieces += [Reasoning(part)] if kind == "reasoning" else self._answer(part)
-        if self._calls:
-            pieces += self._kept(self._calls.finish())
-        return pieces
+        parts = self._kept(self._calls.finish()) if self._calls else []
+        if self._held:
+            parts = [*self._held.feed(parts), *self._held.finish()]
+        return pieces + self._pieces(parts)
 
     def _answer(self, text: str) -> list[Piece]:
         if self._calls is None:
             return [Text(text)]
-        return self._kept(self._calls.feed(text))
+        parts = self._kept(self._calls.feed(text))
+        return self._pieces(self._held.feed(parts) if self._held else parts)
 
-    def _kept(self, pieces: list[str | Call | Arguments]) -> list[Piece]:
-        kept: list[Piece] = []
-        for piece in pieces:
-            if self._one_call and self.calls_seen and not isinstance(piece, Arguments):
+    def _kept(self, parts: Sequence[Part]) -> list[Part]:
+        """All but what follows the first call, where one is all that is wanted."""
+        kept: list[Part] = []
+        for part in parts:
+            if self._one_call and self._begun and not isinstance(part, Arguments):
                 self._through = True
             if self._through:
                 break
-            if isinstance(piece, str):
-                kept.append(Text(piece))
-                continue
-            self.calls_seen += isinstance(piece, Call)
-            kept.append(piece)
+            self._begun += isinstance(part, Call)
+            kept.append(part)
         return kept
+
+    def _pieces(self, parts: Sequence[Part]) -> list[Piece]:
+        self.calls_seen += sum(isinstance(part, Call) for part in parts)
+        return [Text(part) if isinstance(part, str) else part for part in parts]

@@ -3,6 +3,7 @@
 Works while the completion streams; the result does not depend on the chunking.
 """
 
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from swarm.chat.marks import partial_mark
@@ -11,6 +12,13 @@ OPEN = "<think>"
 CLOSE = "</think>"
 
 Part: TypeAlias = tuple[Literal["reasoning", "answer"], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """Words of the model to itself."""
+
+    text: str
 
 
 class ReasoningSplitter:

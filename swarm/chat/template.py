@@ -16,6 +16,9 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from swarm.chat.formats.format import Format
+from swarm.chat.formats.table import format_of
+from swarm.chat.reasoning import OPEN as REASONING_MARK
 from swarm.chat.turns import ToolDict, TurnDict, as_turns, describe_tools, plain_turns
 from swarm.errors import InvalidRequest
 from swarm.types import Message, ToolSpec
@@ -83,7 +86,7 @@ class ChatTemplate:
         known: dict[str, Any] = sandbox.globals
         del known["lipsum"]
         known.update(raise_exception=_raise_exception, strftime_now=_strftime_now)
-        self._tokens = {"bos_token": bos_token, "eos_token": eos_token}
+        self._tokens: dict[str, Any] = {"bos_token": bos_token, "eos_token": eos_token}
         try:
             self._knows_tools = "tools" in meta.find_undeclared_variables(
                 sandbox.parse(self._source)
@@ -93,6 +96,16 @@ class ChatTemplate:
             raise InvalidRequest(
                 f"the model's chat template is broken: {error}", param="model"
             ) from error
+
+    @property
+    def form(self) -> Format:
+        """How this model writes calls: as its template has it, if it knows tools at all."""
+        return format_of(self._source if self._knows_tools else None)
+
+    @property
+    def thinks(self) -> bool:
+        """Whether a completion may begin with reasoning between the usual marks."""
+        return REASONING_MARK in self._source
 
     def render(
         self,

@@ -127,6 +127,11 @@ class CallParser:
         """Whether the text so far ends within a call."""
         return self._state != "text"
 
+    @property
+    def thinking(self) -> bool:
+        """Never: this format marks no reasoning."""
+        return False
+
     def feed(self, text: str) -> list[Piece]:
         """The pieces that `text` completes, in order."""
         if not self.inside and not self._held and not self._after_call and _is_plain(text):

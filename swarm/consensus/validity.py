@@ -20,15 +20,18 @@ def flaw(
     *,
     tools: Mapping[str, Check] | None = None,
     wanted: Check | None = None,
+    must_call: bool = False,
 ) -> str | None:
     """Why this candidate abstains, or None if it is valid.
 
     `tools` are the offered tools with a check of their arguments; `wanted` checks the text, as a
-    response format asks. A truncated answer is no flaw here, nor is the call that it ends in: it
-    counts where all are truncated.
+    response format asks; with `must_call` a text is no answer. A truncated answer is no flaw here,
+    nor is the call that it ends in: it counts where all are truncated.
     """
     if not candidate.text.strip() and not candidate.tool_calls:
         return "empty"
+    if must_call and not candidate.tool_calls and candidate.finish != "length":
+        return "it calls no tool"
     for at, call in enumerate(candidate.tool_calls, 1):
         check = (tools or {}).get(call.name)
         if check is None:

@@ -18,6 +18,7 @@ class ModelInfo:
     `sampling` is what holds where a request says nothing, by the names of SamplingParams: the
     values of the model's own file, then the engine's.
     `max_sequences` bounds `Prompt.n`; `prefix_cuttable` is False for recurrent memories.
+    `holds_grammars`: whether `Prompt.grammar` is obeyed; other engines are given none.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ModelInfo:
     eos_token: str
     max_sequences: int
     prefix_cuttable: bool = True
+    holds_grammars: bool = True
     sampling: Mapping[str, float] = field(default_factory=dict[str, float])
 
 

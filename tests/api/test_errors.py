@@ -14,6 +14,21 @@ from tests.fakes import INFO, FakeEngine
 
 HELLO = [{"role": "user", "content": "hi"}]
 IMAGE = {"type": "image_url", "image_url": {"url": "data:"}}
+CALLED = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{"id": "1", "type": "function", "function": {"name": "a", "arguments": "{}"}}],
+}
+RESULT = {"role": "tool", "tool_call_id": "1", "content": "done"}
+
+
+def tool(name: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": parameters}}
+
+
+def wanted(schema: dict[str, Any]) -> dict[str, Any]:
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    return {"response_format": form}
 
 
 async def post(node: Node, body: object, path: str = "/v1/chat/completions") -> tuple[int, Any]:
@@ -84,10 +99,44 @@ async def post(node: Node, body: object, path: str = "/v1/chat/completions") -> 
         ({"tools": [{"type": "function"}]}, "tools[0].function"),
         ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name"),
         ({"tool_choice": "required"}, "tool_choice"),
-        ({"tool_choice": {"type": "function", "function": {"name": "a"}}}, "tool_choice"),
+        ({"tool_choice": "required", "tools": []}, "tool_choice"),
+        (
+            {"tool_choice": {"type": "function", "function": {"name": "a"}}, "tools": [tool("b")]},
+            "tool_choice.function.name",
+        ),
+        ({"tool_choice": {"type": "function"}}, "tool_choice.function"),
+        ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
+        ({"tools": [tool("a"), tool("b"), tool("a")]}, "tools[2].function.name"),
+        ({"tools": [tool("a", {"type": "string"})]}, "tools[0].function.parameters.type"),
+        ({"tools": [tool("a"), tool("b", {"type": "odd"})]}, "tools[1].function.parameters.type"),
+        (
+            {"tools": [tool("a", {"properties": {"b": {"type": "odd"}}})]},
+            "tools[0].function.parameters",
+        ),
+        (
+            {"tools": [tool("a", {"properties": {"b": {"$ref": "#/$defs/c"}}})]},
+            "tools[0].function.parameters",
+        ),
+        (
+            {"tools": [tool("a", {"properties": {"b": {"enum": []}}, "required": ["b"]})]},
+            "tools[0].function.parameters",
+        ),
+        ({"messages": [RESULT]}, "messages[0].tool_call_id"),
+        (
+            {"messages": [*HELLO, CALLED, RESULT, {**RESULT, "tool_call_id": "2"}]},
+            "messages[3].tool_call_id",
+        ),
+        ({"messages": [RESULT, CALLED]}, "messages[0].tool_call_id"),
         ({"tool_choice": 3}, "tool_choice"),
-        ({"response_format": {"type": "json_object"}}, "response_format.type"),
-        ({"response_format": {"type": "json_schema"}}, "response_format.type"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "a"}}},
+            "response_format.json_schema.schema",
+        ),
+        (wanted({"type": 7}), "response_format.json_schema.schema"),
+        (wanted({"uniqueItems": True}), "response_format.json_schema.schema"),
+        (wanted({"$ref": "http://elsewhere/schema"}), "response_format.json_schema.schema"),
+        (wanted({"pattern": "(?=a)b"}), "response_format.json_schema.schema"),
         ({"response_format": {"type": "yaml"}}, "response_format.type"),
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"audio": {"voice": "alloy"}}, "audio"),
@@ -109,6 +158,9 @@ async def test_a_wrong_field_is_named(node: Node, fields: dict[str, Any], param:
     [
         {"response_format": {"type": "text"}},
         {"tool_choice": "auto"},
+        {"tool_choice": "none", "tools": [tool("a")]},
+        {"tools": [tool("a", {"properties": {"b": {"pattern": "(?=a)b", "uniqueItems": True}}})]},
+        {"messages": [*HELLO, CALLED, RESULT]},
         {"modalities": ["text"]},
         {"parallel_tool_calls": True},
         {"metadata": {"a": "b"}, "user": "me", "store": False, "service_tier": "auto"},

@@ -7,16 +7,15 @@ from fractions import Fraction
 from typing import Any
 
 from swarm.answer import End, Part, Say, voted
-from swarm.chat.tool_calls import CLOSE, OPEN
+from swarm.chat.completion import CompletionParser
+from swarm.chat.tool_calls import CLOSE, OPEN, CallParser
 from swarm.collect import Heard, Poll, Rules, collect
 from swarm.consensus.tally import Voter
 from swarm.engines.base import Delta, Finished
 from swarm.lead import led
 from swarm.propose import Reader
 from swarm.proposer import Began
-from swarm.types import Candidate, Question, SamplingParams, ToolCall, ToolSpec, Verdict
-
-ASKED = Question("swarm", (), SamplingParams(), (ToolSpec("any", "", {}),))
+from swarm.types import Candidate, ToolCall, Verdict
 
 
 def as_candidate(answer: dict[str, Any]) -> Candidate:
@@ -75,7 +74,7 @@ async def _spoken(
         await asyncio.sleep(0)
         answer = answers[at]
         reason = "stop" if answer.finish == "tool_calls" else answer.finish
-        reader = Reader(ASKED, "")
+        reader = Reader(CompletionParser(CallParser()))
         written = reader.read(Delta(0, as_written(answer), 1))
         yield [(f"{at}", news) for news in written]
         yield [(f"{at}", news) for news in reader.read(Finished(0, reason, 1, 0.1, 0.2))]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from swarm.answer import Course, End, Part, Say, voted
-from swarm.chat.completion import Text
+from swarm.chat.completion import CompletionParser, Text
+from swarm.chat.tool_calls import CallParser
 from swarm.collect import Heard, Poll, Rules, collect
 from swarm.consensus.tally import Voter
 from swarm.engines.base import Delta, Finished
@@ -15,10 +16,9 @@ from swarm.errors import EngineLost, GenerationFailed, SwarmError
 from swarm.lead import led
 from swarm.propose import Reader
 from swarm.proposer import Began, Ended, Said
-from swarm.types import Question, SamplingParams, ToolCall, ToolSpec, Verdict
+from swarm.types import ToolCall, Verdict
 
 Script = list[str] | SwarmError
-ASKED = Question("swarm", (), SamplingParams(), (ToolSpec("read", "", {}),))
 
 
 class Clock:
@@ -39,7 +39,7 @@ async def speak(
         for voter, script in zip(ids, scripts, strict=True):
             if isinstance(script, SwarmError):
                 raise script
-            reader = Reader(ASKED, "")
+            reader = Reader(CompletionParser(CallParser()))
             for word in script:
                 await asyncio.sleep(0)
                 yield [(voter, news) for news in reader.read(Delta(0, word, 1))]

@@ -9,6 +9,7 @@ from typing import Any
 
 import llama_cpp
 
+from swarm.engines.grammar import Grammars
 from swarm.errors import ModelLoadFailed
 
 log = logging.getLogger(__name__)
@@ -136,6 +137,12 @@ class Vocabulary:
         """A token written out, special or not; empty for a token that does not exist."""
         return "" if token < 0 else self._render(token, special=True).decode(errors="replace")
 
+    def plain_tokens(self, raw: bytes) -> list[int]:
+        """Ids of bytes in which special tokens are only letters."""
+        room = len(raw) + 8
+        ids = (llama_cpp.llama_token * room)()
+        return ids[: llama_cpp.llama_tokenize(self.handle, raw, len(raw), ids, room, False, False)]
+
     def ends_generation(self, token: int) -> bool:
         return llama_cpp.llama_vocab_is_eog(self.handle, token)
 
@@ -143,6 +150,23 @@ class Vocabulary:
     def end_tokens(self) -> tuple[int, ...]:
         """Every token that ends a generation; asks the library once for each of the vocabulary."""
         return tuple(token for token in range(self.size) if self.ends_generation(token))
+
+    @cached_property
+    def control_tokens(self) -> frozenset[int]:
+        """Tokens that are no text: marks of turns and the like."""
+        kinds = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
+        attributes = llama_cpp.llama_vocab_get_attr
+        return frozenset(t for t in range(self.size) if attributes(self.handle, t) & kinds)
+
+    @cached_property
+    def grammars(self) -> Grammars:
+        """What makes grammars ready for these tokens; half a second's work for 150,000 of them."""
+        return Grammars(
+            [self._render(token, special=True) for token in range(self.size)],
+            control=self.control_tokens,
+            ends=self.end_tokens or (self.eos,),
+            tokenize=self.plain_tokens,
+        )
 
     def _render(self, token: int, *, special: bool) -> bytes:
         length = llama_cpp.llama_token_to_piece(

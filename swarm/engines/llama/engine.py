@@ -19,12 +19,13 @@ from swarm.engines.base import (
     ModelInfo,
     Started,
 )
+from swarm.engines.grammar import Bound
 from swarm.engines.llama.bindings import Model, start_backend
 from swarm.engines.llama.cache import Cache
 from swarm.engines.llama.context import Context, Interrupted, NoRoom
 from swarm.engines.llama.describe import describe, layers_on_gpu, size_of_cache
 from swarm.engines.llama.options import LlamaOptions
-from swarm.engines.llama.sampler import Sampler
+from swarm.engines.llama.sampler import OutOfGrammar, Sampler
 from swarm.engines.llama.schedule import Shares, prompt_shares, stream_shares
 from swarm.engines.llama.sequence import Request, Sequence
 from swarm.engines.pace import Pace
@@ -102,7 +103,10 @@ class LlamaEngine:
     def submit(self, request_id: int, prompt: Prompt) -> Accepted:
         tokens = token_array(checked_tokens(prompt, self._info, self.tokenize))
         request = Request(request_id, prompt, tokens)
-        request.sequences = [self._sequence(request, index) for index in range(prompt.n)]
+        bound = self._bound(request)
+        request.sequences = [
+            self._sequence(request, index, bound and bound.copy()) for index in range(prompt.n)
+        ]
         self._requests[request_id] = request
         self._waiting.extend(request.sequences)
         return Accepted(len(tokens))
@@ -142,16 +146,26 @@ class LlamaEngine:
     def busy(self) -> bool:
         return bool(self._requests)
 
-    def _sequence(self, request: Request, index: int) -> Sequence:
+    def _bound(self, request: Request) -> Bound | None:
+        """The beginning of what the completions may be, if the prompt says that."""
+        grammar = request.prompt.grammar
+        if grammar is None:
+            return None
+        grammars = self._model.vocabulary.grammars
+        request.shown = grammars.shown(grammar)
+        return grammars.ready(grammar)
+
+    def _sequence(self, request: Request, index: int, bound: Bound | None) -> Sequence:
         params = with_defaults(request.prompt.sampling, self._info.sampling)
         if request.prompt.temperatures:
             params = replace(params, temperature=request.prompt.temperatures[index])
-        room = self._info.context_tokens - len(request.prompt_tokens)
+        prompt = request.prompt_tokens
+        room = self._info.context_tokens - len(prompt)
         return Sequence(
             request,
             index,
-            array("i", request.prompt_tokens),
-            Sampler(self._model.vocabulary, params, prompt=request.prompt_tokens, index=index),
+            array("i", prompt),
+            Sampler(self._model.vocabulary, params, prompt=prompt, index=index, bound=bound),
             TextStream(params.stop),
             limit=min(room, room if params.max_tokens is None else params.max_tokens),
         )
@@ -282,7 +296,12 @@ class LlamaEngine:
         self._sample(sequence, row)
 
     def _sample(self, sequence: Sequence, row: int) -> None:
-        token = sequence.sampler.sample(self._context, row)
+        try:
+            token = sequence.sampler.sample(self._context, row)
+        except OutOfGrammar:
+            log.warning("an answer's grammar has grown too large; the answer is cut there")
+            self._finish(sequence, "length")
+            return
         if self._model.vocabulary.ends_generation(token):
             self._finish(sequence, "stop")
             return
@@ -290,13 +309,19 @@ class LlamaEngine:
         if logprob is not None:
             sequence.logprobs.append(logprob)
         sequence.tokens.append(token)
-        shown = sequence.text.feed(self._model.vocabulary.piece(token))
+        shown = sequence.text.feed(self._piece(sequence, token))
         if shown.text:
             self._show(sequence, shown.text)
         if shown.stopped:
             self._finish(sequence, "stop")
         elif sequence.generated >= sequence.limit:
             self._finish(sequence, "length")
+
+    def _piece(self, sequence: Sequence, token: int) -> bytes:
+        vocabulary = self._model.vocabulary
+        if token in sequence.request.shown:
+            return vocabulary.written(token).encode()
+        return vocabulary.piece(token)
 
     def _show(self, sequence: Sequence, text: str) -> None:
         tokens = sequence.generated - sequence.shown_tokens

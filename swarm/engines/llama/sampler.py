@@ -8,6 +8,7 @@ from typing import Any
 import llama_cpp
 import numpy as np
 
+from swarm.engines.grammar import Allowed, Bound
 from swarm.engines.llama.bindings import Vocabulary
 from swarm.engines.llama.context import Context
 from swarm.engines.sampling import PRESENCE_WINDOW, REPETITION_WINDOW
@@ -15,20 +16,30 @@ from swarm.errors import InvalidRequest
 from swarm.types import SamplingParams, TokenLogprob
 
 
+class OutOfGrammar(Exception):
+    """A grammar met a limit of its own: the sequence cannot go on. A signal, like NoRoom."""
+
+
 class Sampler:
     """The state of one sequence's sampling. `params` must be complete (`with_defaults`)."""
 
     def __init__(
-        self, vocabulary: Vocabulary, params: SamplingParams, *, prompt: Tokens[int], index: int
+        self,
+        vocabulary: Vocabulary,
+        params: SamplingParams,
+        *,
+        prompt: Tokens[int],
+        index: int,
+        bound: Bound | None = None,
     ) -> None:
         self._vocabulary = vocabulary
+        self._bound = bound
         self._top_logprobs = params.top_logprobs
         self.seed = (secrets.randbits(32) if params.seed is None else params.seed) + index
         self._chain: Any = llama_cpp.llama_sampler_chain_init(
             llama_cpp.llama_sampler_chain_default_params()
         )
         self._add_bias(params)
-        self._add_grammar(params)
         self._add_penalties(params, prompt)
         self._add_choice(params)
 
@@ -39,8 +50,29 @@ class Sampler:
             self._chain = None
 
     def sample(self, context: Context, row: int) -> int:
-        """Pick a token from a row of the last batch and remember it."""
-        return llama_cpp.llama_sampler_sample(self._chain, context.handle, row)
+        """Pick a token from a row of the last batch and remember it.
+
+        Raises OutOfGrammar where the grammar has grown too large to go on.
+        """
+        bound = self._bound
+        if bound is None:
+            return llama_cpp.llama_sampler_sample(self._chain, context.handle, row)
+        if bound.only_end is not None:
+            return bound.only_end
+        token = self._sample_allowed(context, row, bound.allowed())
+        bound.accept(token)
+        if bound.lost:
+            raise OutOfGrammar
+        return token
+
+    def _sample_allowed(self, context: Context, row: int, allowed: Allowed) -> int:
+        logits = context.logits(row)
+        kept = None if self._top_logprobs is None else logits.copy()
+        np.copyto(logits, -np.inf, where=~allowed)
+        token = llama_cpp.llama_sampler_sample(self._chain, context.handle, row)
+        if kept is not None:
+            logits[:] = kept
+        return token
 
     def logprob(self, context: Context, row: int, token: int) -> TokenLogprob | None:
         """What the model itself thought of the token, before bias, penalties and temperature."""
@@ -78,16 +110,6 @@ class Sampler:
             entries = (llama_cpp.llama_logit_bias * len(bias))(*bias.items())
             size = self._vocabulary.size
             self._add(llama_cpp.llama_sampler_init_logit_bias(size, len(bias), entries))
-
-    def _add_grammar(self, params: SamplingParams) -> None:
-        if params.grammar is None:
-            return
-        grammar = llama_cpp.llama_sampler_init_grammar(
-            self._vocabulary.handle, params.grammar.encode(), b"root"
-        )
-        if not grammar:
-            raise InvalidRequest("the grammar is not valid GBNF with a rule `root`")
-        self._add(grammar)
 
     def _add_penalties(self, params: SamplingParams, prompt: Tokens[int]) -> None:
         if params.repetition_penalty not in (None, 1.0):

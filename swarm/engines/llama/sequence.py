@@ -12,13 +12,17 @@ from swarm.types import Prompt, TokenLogprob
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """A prompt on its way: its sequences that are not finished, and events not yet sent."""
+    """A prompt on its way: its sequences that are not finished, and events not yet sent.
+
+    `shown` are control tokens that its answers show.
+    """
 
     id: int
     prompt: Prompt
     prompt_tokens: "array[int]"
     sequences: "list[Sequence]" = field(default_factory=list["Sequence"])
     events: list[Event] = field(default_factory=list[Event])
+    shown: frozenset[int] = frozenset()
     started: bool = False
     cached_tokens: int = 0
     prefill_began: float | None = None

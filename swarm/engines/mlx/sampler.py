@@ -36,8 +36,6 @@ class Sampler:
     def __init__(
         self, vocabulary: Vocabulary, params: SamplingParams, *, prompt_tokens: int, index: int
     ) -> None:
-        if params.grammar is not None:
-            raise InvalidRequest("the MLX engine knows no grammars; ask a model in a GGUF file")
         self._vocabulary = vocabulary
         self._top_logprobs = params.top_logprobs
         self._rows: deque[Any] = deque()

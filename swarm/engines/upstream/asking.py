@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from swarm.engines.upstream.server import CHAT_MARK, Server
-from swarm.errors import InvalidRequest
 from swarm.types import Prompt, SamplingParams
 
 Body: TypeAlias = dict[str, Any]
@@ -38,8 +37,6 @@ def asks(prompt: Prompt, server: Server, *, room_tokens: int | None) -> list[Ask
     request with its own. `room_tokens` is what the context leaves, where that is known.
     """
     sampling = prompt.sampling
-    if sampling.grammar is not None and server.template is None:
-        raise InvalidRequest(f"{server.url} is not known to understand grammars")
     made: list[Ask] = []
     for first in range(0, prompt.n, server.per_request):
         count = min(server.per_request, prompt.n - first)
@@ -116,7 +113,6 @@ def _sampling(params: SamplingParams, first: int, *, chat: bool) -> Body:
         "logit_bias": {str(token): bias for token, bias in params.logit_bias.items()},
         "stop": list(params.stop),
         "ignore_eos": params.ignore_eos,
-        "grammar": params.grammar,
     }
     body |= {name: value for name, value in optional.items() if value}
     if params.seed is not None:

@@ -68,6 +68,7 @@ class Server:
             bos_token=self.bos_token,
             eos_token=self.eos_token,
             max_sequences=self.most_sequences,
+            holds_grammars=False,
             sampling=DEFAULTS,
         )
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from swarm.chat.completion import CompletionParser, Reasoning, Text
 from swarm.chat.reasoning import Part, ReasoningSplitter
-from swarm.chat.tool_calls import Arguments, Call
+from swarm.chat.tool_calls import Arguments, Call, CallParser
 
 
 def split(*chunks: str, opened: bool = False) -> tuple[str, str]:
@@ -44,8 +44,8 @@ def test_the_chunking_does_not_matter(text: str, opened: bool) -> None:
     assert split(*text, opened=opened) == split(text, opened=opened)
 
 
-def completion(text: str, **options: bool) -> list[object]:
-    parser = CompletionParser(**{"calls_offered": True, "reasoning_opened": False, **options})
+def completion(text: str, *, calls: bool = True, one_call: bool = False) -> list[object]:
+    parser = CompletionParser(CallParser() if calls else None, one_call=one_call)
     return [*parser.feed(text), *parser.finish()]
 
 
@@ -66,7 +66,7 @@ def test_a_call_inside_reasoning_is_reasoning() -> None:
 
 
 def test_without_tools_a_call_is_text() -> None:
-    assert completion(CALL, calls_offered=False) == [Text(CALL)]
+    assert completion(CALL, calls=False) == [Text(CALL)]
 
 
 def test_one_call_keeps_the_first_and_drops_what_follows() -> None:

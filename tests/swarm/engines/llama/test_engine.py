@@ -1,5 +1,6 @@
 """The engine in this process, on a tiny random model: what it shares and never mixes up."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from swarm.engines.llama import engine as engine_module
 from swarm.engines.llama.engine import LlamaEngine, load
 from swarm.engines.llama.options import LlamaOptions
 from swarm.errors import ContextOverflow, InvalidRequest, ModelLoadFailed
-from swarm.types import Prompt, SamplingParams
+from swarm.types import Grammar, Prompt, SamplingParams
 
 TINY = Shape("random", 2, 64, 128, 2, 1, vocabulary=512, context_tokens=1024)
 GREEDY = SamplingParams(temperature=0, max_tokens=24)
@@ -252,7 +253,7 @@ def test_a_prompt_as_long_as_the_context_is_refused_at_once(narrow):
         (Prompt((1, 512), GREEDY), "0 to 511"),
         (Prompt((1,), GREEDY, n=17), "1 to 16"),
         (Prompt((1,), replace(GREEDY, logit_bias={999: 1.0})), "token 999"),
-        (Prompt((1,), replace(GREEDY, grammar="nonsense ::=")), "grammar"),
+        (Prompt((1,), GREEDY, grammar=Grammar("nonsense ::=")), "cannot be enforced"),
     ],
 )
 def test_what_cannot_run_is_refused_with_the_reason(engine, prompt, words):
@@ -299,12 +300,52 @@ def test_penalties_keep_a_token_from_coming_again(engine):
     assert outcome.texts[0] == "c"
 
 
-def test_a_grammar_bounds_what_is_said(engine):
-    params = SamplingParams(seed=5, temperature=1.5, max_tokens=20, grammar='root ::= "y" [0-9]')
-    [outcome] = run(engine, Prompt(tokens(20), params))
-    assert outcome.texts[0][0] == "y"
-    assert outcome.texts[0][1:].isdigit()
+HOT = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, min_p=0, seed=5, max_tokens=20)
+ANY = "BEGIN: /(?s:.*)/"
+
+
+def test_a_grammar_bounds_what_each_sequence_says_and_ends_it(engine):
+    grammar = Grammar(ANY + '\nstart: "y" /[0-9]{3}/')
+    [bound, free] = run(
+        engine,
+        Prompt(tokens(20), HOT, n=4, grammar=grammar),
+        Prompt(tokens(20), replace(HOT, ignore_eos=True)),
+    )
+    said = bound.texts.values()
+    assert all(re.fullmatch("y[0-9]{3}", text) for text in said)
+    assert len(set(said)) == 4
+    assert {end.reason for end in bound.finished.values()} == {"stop"}
+    assert len(free.texts[0]) > 4
+
+
+def test_a_grammar_leaves_text_free_until_its_mark(engine):
+    bias = {B: 99.0, B + 1: 99.0}  # of two letters every text soon holds the mark
+    grammar = Grammar(ANY + '\nstart: PLAIN | upto_0 "!"', ("bcb",))
+    [outcome] = run(
+        engine, Prompt(tokens(20), replace(HOT, max_tokens=200, logit_bias=bias), grammar=grammar)
+    )
+    assert re.fullmatch("[bc]*?bcb!", outcome.texts[0])
     assert outcome.finished[0].reason == "stop"
+
+
+def test_a_mark_that_is_a_control_token_is_shown_and_never_spelled(engine):
+    grammar = Grammar(ANY + '\nstart: mark_0 "y"', ("<|im_start|>",))
+    [outcome] = run(engine, Prompt(tokens(20), HOT, grammar=grammar))
+    assert outcome.texts[0] == "<|im_start|>y"
+    assert outcome.finished[0].completion_tokens == 2
+
+
+def test_log_probabilities_are_the_models_own_under_a_grammar(engine):
+    params = replace(GREEDY, max_tokens=1, top_logprobs=512)
+    grammar = Grammar(ANY + '\nstart: "y"')
+    engine.submit(1, Prompt(tokens(20), params, grammar=grammar))
+    entries = []
+    while engine.busy:
+        for _, events in engine.step():
+            entries += [p for e in events if isinstance(e, Delta) for p in e.logprobs]
+    assert entries[0].token == "y"
+    assert entries[0].logprob < -1
+    assert sum(2.718281828**t.logprob for t in entries[0].top) == pytest.approx(1, abs=1e-3)
 
 
 def test_a_memory_that_cannot_be_cut_is_computed_anew_and_says_the_same(tiny, monkeypatch):

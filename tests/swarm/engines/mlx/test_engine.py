@@ -277,7 +277,6 @@ def test_typical_sampling_keeps_what_surprises_as_expected():
         (Prompt((1, 1024), GREEDY), "0 to 1023"),
         (Prompt((1,), GREEDY, n=33), "1 to 32"),
         (Prompt((1,), replace(GREEDY, logit_bias={9999: 1.0})), "token 9999"),
-        (Prompt((1,), replace(GREEDY, grammar='root ::= "y"')), "no grammars"),
     ],
 )
 def test_what_cannot_run_is_refused_with_the_reason(engine, prompt, words):

@@ -1,0 +1,93 @@
+"""Tools, tool choice and response format as what an answer is held to; what is wrong is a 400."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from api.openai.schema import ChatBody, NamedTool, ToolBody
+from swarm.chat.arguments import check_of
+from swarm.chat.grammar import unenforced
+from swarm.errors import InvalidRequest
+from swarm.types import Constraint, Message, ToolSpec
+
+_SCHEMA = "response_format.json_schema.schema"
+_ANY_OBJECT = '{"type": "object"}'
+
+
+def offered_tools(body: ChatBody) -> tuple[ToolSpec, ...]:
+    """The tools that the model may know of. Raises InvalidRequest that says which is wrong."""
+    tools = tuple(_tool(tool, at) for at, tool in enumerate(body.tools or ()))
+    names: set[str] = set()
+    for at, tool in enumerate(tools):
+        if tool.name in names:
+            path = f"tools[{at}].function.name"
+            raise InvalidRequest(f"{path}: there are two tools {tool.name!r}", param=path)
+        names.add(tool.name)
+    return () if body.tool_choice == "none" else tools
+
+
+def _tool(tool: ToolBody, at: int) -> ToolSpec:
+    function = tool.function
+    schema: dict[str, Any] = function.parameters or {"type": "object", "properties": {}}
+    path = f"tools[{at}].function.parameters"
+    if schema.get("type", "object") != "object":
+        message = f"{path}.type is {schema['type']!r}; arguments are an 'object'"
+        raise InvalidRequest(message, param=f"{path}.type")
+    _check_schema({"type": "object", **schema}, path)
+    return ToolSpec(function.name, function.description or "", schema)
+
+
+def _check_schema(schema: Mapping[str, Any], path: str) -> tuple[str, ...]:
+    """What of it is not enforced. Raises InvalidRequest where it is none, or unsatisfiable."""
+    check_of(schema, path)
+    try:
+        return unenforced(schema)
+    except ValueError as error:
+        raise InvalidRequest(f"{path}: {error}", param=path) from error
+
+
+def constraint_of(body: ChatBody, tools: Sequence[ToolSpec]) -> Constraint:
+    """What the answer is held to. Raises InvalidRequest for a choice that cannot be made."""
+    schema = _wanted_schema(body)
+    choice = body.tool_choice
+    if isinstance(choice, NamedTool):
+        name = choice.function.name
+        if name not in (tool.name for tool in tools):
+            path = "tool_choice.function.name"
+            raise InvalidRequest(f"{path}: there is no tool {name!r} in tools", param=path)
+        return Constraint(must_call=True, tool=name)
+    if choice == "required":
+        if not tools:
+            message = "tool_choice 'required' needs tools"
+            raise InvalidRequest(message, param="tool_choice")
+        return Constraint(must_call=True)
+    return Constraint(schema=schema)
+
+
+def _wanted_schema(body: ChatBody) -> str | None:
+    """The JSON text of the schema that a response format asks for."""
+    wish = body.response_format
+    if wish is None or wish.type == "text":
+        return None
+    if wish.type == "json_object":
+        return _ANY_OBJECT
+    if wish.json_schema is None:
+        path = "response_format.json_schema"
+        raise InvalidRequest(f"{path} is required with the type 'json_schema'", param=path)
+    schema = wish.json_schema.content
+    left = _check_schema(schema, _SCHEMA)
+    if left:
+        message = f"{_SCHEMA} asks for what cannot be enforced: {'; '.join(left)}"
+        raise InvalidRequest(message, param=_SCHEMA)
+    return json.dumps(schema)
+
+
+def check_results(messages: Sequence[Message]) -> None:
+    """Raise InvalidRequest where a tool's result has no call before it."""
+    called: set[str] = set()
+    for at, message in enumerate(messages):
+        called.update(call.id for call in message.tool_calls)
+        if message.role == "tool" and message.tool_call_id not in called:
+            path = f"messages[{at}].tool_call_id"
+            said = f"{path}: no call {message.tool_call_id!r} stands in a message before it"
+            raise InvalidRequest(said, param=path)

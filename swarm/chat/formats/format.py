@@ -1,0 +1,64 @@
+"""What every format of tool calls offers: a parser of growing text, and a grammar."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from swarm.chat.reasoning import Reasoning
+from swarm.chat.tool_calls import Arguments, Call
+from swarm.types import ToolSpec
+
+Part: TypeAlias = str | Call | Arguments | Reasoning
+"""What a parser finds; plain text is for the user."""
+
+
+class Parser(Protocol):
+    """Splits a growing text into text and calls; the result does not depend on the chunking."""
+
+    @property
+    def inside(self) -> bool:
+        """Whether the text so far ends within a call."""
+        ...
+
+    @property
+    def thinking(self) -> bool:
+        """Whether the next text belongs to reasoning that the format itself marks."""
+        ...
+
+    def feed(self, text: str) -> Sequence[Part]:
+        """The parts that `text` completes, in order."""
+        ...
+
+    def finish(self) -> Sequence[Part]:
+        """What was held back; call once, after the last text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How a format spells its completions, in Lark: see Grammar for what surrounds it.
+
+    `called`: a call or several, at once; `free`: text, or calls, or text and then calls; `said`:
+    text that is JSON of the rule `answer`. `rules` are the lines that these need.
+    """
+
+    called: str
+    free: str
+    rules: tuple[str, ...]
+    marks: tuple[str, ...] = ()
+    said: str = "answer SPACE?"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way of writing calls. `spelling` is given the tools, their schemas as a grammar takes
+    them, and whether one call is all.
+
+    `own_reasoning`: the format itself says what is reasoning, not the marks `<think>`; then it
+    is spelled, and parsed, without tools too.
+    """
+
+    name: str
+    parser: Callable[[], Parser]
+    spelling: Callable[[Sequence[ToolSpec], bool], Spelling]
+    own_reasoning: bool = False

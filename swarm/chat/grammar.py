@@ -1,0 +1,140 @@
+"""From what an answer is held to, to the grammar of a completion in a model's own format."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
+
+from llguidance import LLMatcher
+
+from swarm.chat.formats.format import Format, Spelling
+from swarm.lark import SPACE, json_rule
+from swarm.types import Constraint, Grammar, ToolSpec
+
+Thinking: TypeAlias = Literal["never", "perhaps", "opened"]
+"""Whether a completion begins with reasoning between `<think>` and `</think>`; opened: the prompt
+ends with the opening mark."""
+
+_NEVER = r"BEGIN: /(?s:.*)/"
+_PERHAPS = r"BEGIN: /(?s:.*)/ & ~/[ \n\t\r]*<think>(?s:.*)/"
+_THOUGHT = r"""thought[lazy]: /(?s:.*)<\/think>/"""
+_THINK = r"""thought[lazy]: /[ \n\t\r]*<think>(?s:.*)<\/think>/"""
+
+
+def grammar_of(
+    form: Format,
+    tools: Sequence[ToolSpec],
+    constraint: Constraint,
+    *,
+    one_call: bool,
+    thinking: Thinking,
+) -> Grammar | None:
+    """The grammar of a completion, None where it may be anything.
+
+    Text is free up to where a call begins, and the call is then valid by its tool's schema as
+    far as the grammar's library knows the schema's words (`unenforced` tells what it does not).
+    """
+    callable_tools = [ready_tool(t) for t in tools if constraint.tool in (None, t.name)]
+    if not (callable_tools or constraint.schema or form.own_reasoning):
+        return None
+    spelling = form.spelling(callable_tools, one_call)
+    lines = ['%llguidance {"no_forcing": true}', SPACE, *spelling.rules]
+    if constraint.schema is not None:
+        lines.append(json_rule("answer", json.loads(constraint.schema)))
+    before = "" if thinking == "never" else "thought? " if thinking == "perhaps" else "thought "
+    lines.append(f"start: {before}({_completion(spelling, constraint, bool(callable_tools))})")
+    lines += {
+        "never": [_NEVER],
+        "perhaps": [_PERHAPS, _THINK],
+        "opened": [_NEVER, _THOUGHT],
+    }[thinking]
+    return Grammar("\n".join(lines), spelling.marks)
+
+
+def _completion(spelling: Spelling, constraint: Constraint, callable_tools: bool) -> str:
+    if constraint.must_call:
+        return f"SPACE? ({spelling.called})"
+    if constraint.schema is None:
+        return spelling.free
+    if callable_tools:
+        return f"SPACE? ({spelling.said} | {spelling.called})"
+    return f"SPACE? ({spelling.said})"
+
+
+def ready_tool(tool: ToolSpec) -> ToolSpec:
+    """The tool with a schema that a grammar can take: an object, without other properties.
+
+    A schema that names properties and says nothing of others allows them; a model that writes
+    one has mistaken a name. What is closed here is valid by the schema as it was.
+    """
+    schema: dict[str, Any] = {"type": "object", **tool.parameters}
+    if _unenforced(json.dumps(schema)).blind:
+        schema = {"type": "object"}
+    elif "properties" in schema and not any(word in schema for word in _COMPOSED):
+        schema.setdefault("additionalProperties", False)
+    return replace(tool, parameters=schema)
+
+
+_COMPOSED = (
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "$ref",
+    "$dynamicRef",
+    "if",
+    "patternProperties",
+    "unevaluatedProperties",
+    "dependentSchemas",
+    "minProperties",
+)
+"""Words beside which other properties may be named elsewhere, or needed."""
+
+_FORMATS = frozenset(
+    {
+        "regex",
+        "json-pointer",
+        "relative-json-pointer",
+        "uri-reference",
+        "uri-template",
+        "iri",
+        "iri-reference",
+        "idn-email",
+        "idn-hostname",
+    }
+)
+"""What JSON Schema defines and the library does not know; any other format is an annotation."""
+
+
+def unenforced(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    """What of a schema a grammar does not enforce, in the library's words; it is checked after.
+
+    Raises ValueError, which says why, where nothing can satisfy it, or it refers to nothing.
+    """
+    return _unenforced(json.dumps(schema)).left
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """`blind`: nothing of the schema can be enforced."""
+
+    left: tuple[str, ...]
+    blind: bool = False
+
+
+@lru_cache(maxsize=256)
+def _unenforced(schema: str) -> _Left:
+    text = f"start: answer\n{json_rule('answer', json.loads(schema))}\n"
+    failed, said = LLMatcher.validate_grammar_with_warnings(text)
+    if failed:
+        reason = said[0].strip().splitlines()[0].partition(_PREAMBLE)[2] or said[0]
+        if "regex" not in reason:
+            raise ValueError(reason)
+        return _Left(("a pattern with look-around",), blind=True)
+    unknown = "Unknown format: "
+    return _Left(
+        tuple(w for w in said if not w.startswith(unknown) or w.removeprefix(unknown) in _FORMATS)
+    )
+
+
+_PREAMBLE = "failed to compile JSON schema: "

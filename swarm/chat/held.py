@@ -1,0 +1,43 @@
+"""Calls that no grammar holds to their schema: they wait until they are whole, and are checked."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from swarm.chat.formats.format import Part
+from swarm.chat.tool_calls import CLOSE, OPEN, Arguments, Call
+from swarm.consensus.validity import Check
+
+
+class HeldCalls:
+    """Passes parts on; calls of the tools in `checks` only when they are whole and right.
+
+    One that is wrong becomes text: the asker sees what the model wrote, and no call.
+    """
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = checks
+        self._call: Call | None = None
+
+    def feed(self, parts: Sequence[Part]) -> list[Part]:
+        """The parts that need not wait."""
+        passed: list[Part] = []
+        for part in parts:
+            if isinstance(part, Arguments) and self._call is not None:
+                self._call = Call(self._call.name, self._call.arguments + part.text)
+                continue
+            passed += self.finish()
+            if isinstance(part, Call) and part.name in self._checks:
+                self._call = part
+            else:
+                passed.append(part)
+        return passed
+
+    def finish(self) -> list[Part]:
+        """The call that waited: it is whole."""
+        call, self._call = self._call, None
+        if call is None:
+            return []
+        if self._checks[call.name](call.arguments) is None:
+            return [call]
+        name = json.dumps(call.name, ensure_ascii=False)
+        return [f'{OPEN}{{"name": {name}, "arguments": {call.arguments}}}{CLOSE}']

@@ -1,0 +1,27 @@
+"""Small pieces of grammars in llguidance's dialect of Lark."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+SPACE = r"SPACE: /[ \n\t\r]{1,20}/"
+"""White space around calls: bounded, for a model may find no end to it."""
+
+_OPTIONS = {"whitespace_pattern": r"[ \n\t\r]{1,20}", "lenient": True}
+"""How llguidance reads a schema: words that it cannot enforce are left to a check afterwards."""
+
+
+def literal(text: str) -> str:
+    """A text as Lark writes it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def pattern(text: str) -> str:
+    """A regular expression, for between slashes, that is exactly this text."""
+    return re.sub(r"[^\w]", lambda match: f"\\x{{{ord(match.group()):x}}}", text)
+
+
+def json_rule(name: str, schema: Mapping[str, Any]) -> str:
+    """A rule that is JSON of this schema."""
+    return f"{name}: %json {json.dumps({**schema, 'x-guidance': _OPTIONS})}"

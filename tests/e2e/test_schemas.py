@@ -1,0 +1,98 @@
+"""A thousand random tools and a model with random weights: what it calls by itself is valid."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from jsonschema.validators import validator_for
+
+from bench.models import Shape, random_model
+from swarm.chat.completion import CompletionParser
+from swarm.chat.formats.format import Format
+from swarm.chat.formats.table import FORMATS
+from swarm.chat.grammar import grammar_of, unenforced
+from swarm.chat.tool_calls import Arguments, Call
+from swarm.engines.base import Delta, Finished
+from swarm.engines.llama.engine import LlamaEngine, load
+from swarm.engines.llama.options import LlamaOptions
+from swarm.types import Constraint, Prompt, SamplingParams, ToolSpec
+from tests.schemas import Schema, parameters
+
+TINY = Shape("random", 2, 64, 128, 2, 1, vocabulary=512, context_tokens=1024)
+HOT = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, min_p=0, max_tokens=600)
+NAMES = st.sampled_from(["read", "büro", 'say "x"', "a.b-c"])
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaEngine]:
+    folder = tmp_path_factory.mktemp("models")
+    engine = load(LlamaOptions(random_model(TINY, folder=folder), threads=1))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def seen() -> Counter[str]:
+    return Counter()
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
+def test_every_call_that_ends_by_itself_is_valid(
+    engine: LlamaEngine, seen: Counter[str], form: Format
+) -> None:
+    @settings(
+        max_examples=1000 // len(FORMATS),
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(parameters(), NAMES, st.integers(0, 2**31))
+    def one(schema: Schema, name: str, seed: int) -> None:
+        try:
+            left = unenforced(schema)
+        except ValueError:
+            seen["refused"] += 1
+            return
+        outcome = called(engine, form, ToolSpec(name, "", schema), seed)
+        if outcome is None:
+            seen["cut"] += 1
+            return
+        assert outcome[0] == name
+        problem = next(validator_for(schema)(schema).iter_errors(json.loads(outcome[1])), None)
+        seen["valid" if problem is None else "checked after"] += 1
+        assert problem is None or left, (schema, outcome[1])
+
+    one()
+    print(form.name, dict(seen))
+    assert seen["valid"] > seen.total() / 2
+    seen.clear()
+
+
+def called(engine: LlamaEngine, form: Format, tool: ToolSpec, seed: int) -> tuple[str, str] | None:
+    """Name and arguments of the one call, None if it was cut."""
+    wish = Constraint(must_call=True)
+    grammar = grammar_of(form, [tool], wish, one_call=True, thinking="never")
+    sampling = replace(HOT, seed=seed)
+    engine.submit(1, Prompt((5, 6, 7), sampling, grammar=grammar))
+    parser = CompletionParser(form.parser(), own_reasoning=form.own_reasoning)
+    pieces: list[object] = []
+    reason = ""
+    while engine.busy:
+        for _, events in engine.step():
+            for event in events:
+                if isinstance(event, Delta):
+                    pieces += parser.feed(event.text)
+                if isinstance(event, Finished):
+                    reason = event.reason
+    pieces += parser.finish()
+    if reason != "stop":
+        return None
+    (call,) = [piece for piece in pieces if isinstance(piece, Call)]
+    more = "".join(piece.text for piece in pieces if isinstance(piece, Arguments))
+    return call.name, call.arguments + more

@@ -1,0 +1,124 @@
+"""What grammars let models write, byte by byte."""
+
+import json
+from typing import Any
+
+import pytest
+
+from swarm.chat.formats.canonical import CANONICAL
+from swarm.chat.grammar import Thinking, grammar_of, ready_tool, unenforced
+from swarm.types import Constraint, ToolSpec
+from tests.lexicon import Lexicon
+
+LEXICON = Lexicon()
+READ = ToolSpec(
+    "read",
+    "",
+    {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]},
+)
+NOW = ToolSpec("now", "", {"type": "object", "properties": {}})
+CALL = '<tool_call>{"name": "read", "arguments": {"path": "a"}}</tool_call>'
+TIME = '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'
+
+
+def read(
+    text: str,
+    *,
+    one_call: bool = False,
+    thinking: Thinking = "never",
+    tools: tuple[ToolSpec, ...] = (READ, NOW),
+    **held: Any,
+) -> str:
+    grammar = grammar_of(CANONICAL, tools, Constraint(**held), one_call=one_call, thinking=thinking)
+    assert grammar is not None
+    return LEXICON.read(grammar, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["Hello.", "", "a < b", CALL, f"I look.\n{CALL}", f"{CALL}\n{TIME}", f"{TIME}{TIME}"]
+)
+def test_text_is_free_and_calls_may_follow(text: str) -> None:
+    assert read(text) == "whole"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<tool_call>read",
+        '<tool_call>{"name": "write"',
+        '<tool_call>{"name": "read", "arguments": {}',
+        '<tool_call>{"name": "read", "arguments": {"path": 1',
+        '<tool_call>{"name": "read", "arguments": {"path": "a", "x"',
+        '<tool_call>{"name": "now", "arguments": {"path"',
+        f"{CALL} and then",
+        "<tool_call>" + " " * 21,
+    ],
+)
+def test_a_call_that_its_tool_would_refuse_cannot_be_written(text: str) -> None:
+    assert read(text).startswith("not after")
+
+
+def test_a_call_may_be_required_and_one_alone_or_of_one_tool() -> None:
+    assert read(CALL, must_call=True) == "whole"
+    assert read("Hello", must_call=True).startswith("not after")
+    assert read("", must_call=True) == "part"
+    assert read(CALL + TIME, one_call=True).startswith("not after")
+    assert read(TIME, must_call=True, tool="read").startswith("not after")
+    assert read(CALL, must_call=True, tool="read") == "whole"
+
+
+def test_reasoning_comes_first_and_is_free() -> None:
+    thought = f"<think>a {CALL}</think>\n"
+    assert read(thought + "Hello", thinking="perhaps") == "whole"
+    assert read(thought + CALL, thinking="perhaps", must_call=True) == "whole"
+    assert read("Hello", thinking="perhaps") == "whole"
+    assert read("<think>it goes on", thinking="perhaps") == "part"
+    assert read(f"so {CALL}</think>{CALL}", thinking="opened", must_call=True) == "whole"
+    assert read(f"so {CALL}", thinking="opened") == "part"
+
+
+def test_an_answer_of_json_satisfies_its_schema() -> None:
+    schema = json.dumps({"type": "object", "properties": {"a": {"type": "integer"}}})
+    held: Any = {"schema": schema, "tools": ()}
+    assert read('{"a": 1}\n', **held) == "whole"
+    assert read('{"a": "1"', **held).startswith("not after")
+    assert read("Here is", **held).startswith("not after")
+    assert read('<think>x</think> {"a": 1}', thinking="perhaps", **held) == "whole"
+    both: Any = {"schema": schema}
+    assert read('{"a": 1}', **both) == "whole"
+    assert read(CALL, **both) == "whole"
+    assert read("Hello", **both).startswith("not after")
+
+
+def test_where_everything_is_allowed_there_is_no_grammar() -> None:
+    assert grammar_of(CANONICAL, [], Constraint(), one_call=False, thinking="never") is None
+
+
+def test_a_mark_that_is_a_control_token_is_only_that_token() -> None:
+    lexicon = Lexicon(["<tool_call>"])
+    grammar = grammar_of(CANONICAL, [READ], Constraint(), one_call=False, thinking="never")
+    assert grammar is not None
+    assert lexicon.read(grammar, f"I look. {CALL}") == "whole"
+    spelled = Lexicon(["<other>"])
+    assert spelled.read(grammar, f"I look. {CALL}") == "whole"
+
+
+def test_what_a_grammar_leaves_open_is_told() -> None:
+    assert unenforced(READ.parameters) == ()
+    assert "uniqueItems" in unenforced({"type": "array", "uniqueItems": True})[0]
+    assert unenforced({"pattern": "(?=a)b"}) == ("a pattern with look-around",)
+    assert unenforced({"format": "int32"}) == ()
+    assert unenforced({"format": "regex"}) == ("Unknown format: regex",)
+    with pytest.raises(ValueError, match="minLength"):
+        unenforced({"type": "string", "minLength": 3, "maxLength": 2})
+
+
+def test_a_tool_whose_schema_cannot_be_compiled_takes_any_object() -> None:
+    tool = ToolSpec("t", "", {"properties": {"a": {"pattern": "(?!a)"}}})
+    assert ready_tool(tool).parameters == {"type": "object"}
+
+
+@pytest.mark.parametrize("name", ['say "x"', "büro", "a\\b", "new\nline", "tab\t", "</tool_call>"])
+def test_a_tool_may_have_any_name(name: str) -> None:
+    call = f'<tool_call>{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": {{}}}}'
+    assert read(call + "</tool_call>", tools=(ToolSpec(name, "", {}),)) == "whole"
