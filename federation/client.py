@@ -5,7 +5,7 @@ A peer is its node id: the name in the certificate that TLS itself checks before
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -258,16 +258,23 @@ async def _refusal(response: aiohttp.ClientResponse) -> PeerError:
 
 def _as_peer_error(error: aiohttp.ClientError) -> PeerError:
     """What went wrong on the way, told apart as far as it can be."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            # aiohttp's own errors are SSLErrors without a reason of their own
-            return UntrustedPeer(f"TLS failed: {getattr(cause, 'reason', None) or cause}")
-        cause = cause.__cause__ or cause.__context__ or getattr(cause, "os_error", None)
-    if isinstance(error, aiohttp.ClientSSLError):
-        return UntrustedPeer(f"TLS failed: {error}")
+    tls = [cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)]
+    if tls:
+        # aiohttp's own errors are SSLErrors without a reason of their own
+        reason = next((cause.reason for cause in tls if getattr(cause, "reason", None)), None)
+        if reason == "WRONG_VERSION_NUMBER":
+            return PeerUnreachable("what answers there is no peer door")
+        return UntrustedPeer(f"TLS failed: {reason or tls[0]}")
     if isinstance(error, aiohttp.ServerTimeoutError):
         return PeerTimedOut(str(error))
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return PeerUnreachable("it closed the connection, as a node of another federation does")
     return PeerUnreachable(str(error) or type(error).__name__)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what lies behind it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__ or getattr(cause, "os_error", None)

@@ -8,21 +8,23 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, instance_name
 from federation.approvals import Approvals, Invitation
+from federation.background import Background
 from federation.client import Door, door_name
 from federation.discovery import Discovery
+from federation.doors import Doors
 from federation.era import Era
 from federation.interfaces import LanAddress, lan_addresses, read_interfaces
 from federation.lines import line_of, unique
 from federation.metrics import MetricsSummary
-from federation.pairing import Joined, PairingDoor
+from federation.pairing import Joined
 from federation.peer import Change
 from federation.peer_proposer import Lines, PeerProposer
 from federation.peers import PeerTable
@@ -68,14 +70,11 @@ class Federation:
         self._shown_pin = ""
         self._strangers = Strangers()
         self._changing = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._stack = AsyncExitStack()
         self._era_stack = AsyncExitStack()
         self._era: Era | None = None
-        self._pairing: PairingDoor | None = None
-        self._pairing_stack = AsyncExitStack()
         self.addresses: tuple[LanAddress, ...] = ()
-        self.trouble: str | None = None
         self.discovery: Discovery | None = None
 
     async def __aenter__(self) -> Self:
@@ -84,6 +83,7 @@ class Federation:
         self._store = await asyncio.to_thread(Store, wishes.folder)
         self._key: NodeKey = await asyncio.to_thread(self._store.key)
         self._approvals = Approvals(self.node_id)
+        self._doors = Doors(self.node_id, self._pin, port=wishes.port, on_joined=self._joined)
         self._membership = chosen(await asyncio.to_thread(self._store.load), wishes)
         await self._remember()
         self.table = PeerTable[Status](self.node_id, self.federation_id)
@@ -103,8 +103,8 @@ class Federation:
                     on_gone=self._gone,
                 )
             )
-            self._start(self._watch())
-            stack.push_async_callback(self._end_tasks)
+            self._background.start(self._watch())
+            stack.push_async_callback(self._background.end)
             self._stack = stack.pop_all()
         return self
 
@@ -141,7 +141,12 @@ class Federation:
     @property
     def pairing_port(self) -> int:
         """Of the pairing door; 0 while it is closed."""
-        return self._pairing.port if self._pairing else 0
+        return self._doors.pairing_port
+
+    @property
+    def trouble(self) -> str | None:
+        """Why others cannot come in here, while that is so."""
+        return self._doors.trouble
 
     def status(self) -> Status:
         """What this node says of itself to its peers."""
@@ -230,61 +235,13 @@ class Federation:
         await self._open_right_door()
 
     async def _end_era(self) -> None:
-        await self._close_pairing()
+        await self._doors.close_pairing()
         self._era = None
         await self._era_stack.aclose()
 
-    async def _open_door(self) -> None:
-        """The peer door, where it is not open yet."""
-        if self._era is None or self._era.port:
-            return
-        hosts = [address.host for address in self.addresses]
-        try:
-            await self._era.open_door(hosts, self.wishes.port)
-        except OSError as error:
-            self._trouble(f"the peer door cannot listen: {error.strerror}")
-
-    async def _open_pairing(self) -> None:
-        hosts = [address.host for address in self.addresses]
-        if self._pairing is not None or not hosts:
-            return
-        door = PairingDoor(
-            self.node_id,
-            self._pin,
-            addresses=hosts,
-            on_joined=self._joined,
-            port=self.wishes.port,  # free while this node is alone: a firewall opens one port
-        )
-        try:
-            async with AsyncExitStack() as stack:
-                self._pairing = await stack.enter_async_context(door)
-                self._pairing_stack = stack.pop_all()
-        except ConfigurationError as error:
-            self._trouble(str(error))
-
-    def _trouble(self, told: str) -> None:
-        """Others cannot come in here; said once, and in the diagnostics while it lasts."""
-        if self.trouble is None:
-            logger.error(
-                "%s; another program has port %d: choose another with --peer-port N",
-                told,
-                self.wishes.port,
-            )
-        self.trouble = told
-
-    async def _close_pairing(self) -> None:
-        self._pairing = None
-        await self._pairing_stack.aclose()
-
     async def _open_right_door(self) -> None:
-        """The pairing door of a node that is alone, else the peer door; never both."""
-        if self.alone:
-            if self._era is not None:
-                await self._era.close_door()
-            await self._open_pairing()
-        else:
-            await self._close_pairing()
-            await self._open_door()
+        hosts = [address.host for address in self.addresses]
+        await self._doors.open_right(self._era, alone=self.alone, hosts=hosts)
 
     async def _joined(self, joined: Joined) -> None:
         """A member has handed its federation over: remember it, then live in it."""
@@ -298,7 +255,7 @@ class Federation:
             self._approvals.end_joining()
             raise
         self._say("joined: this machine and the one that approved it are one federation now")
-        self._start(self._enter(membership, joined))
+        self._background.start(self._enter(membership, joined))
 
     async def _enter(self, membership: Membership, joined: Joined) -> None:
         try:
@@ -316,7 +273,7 @@ class Federation:
     async def _renewed(self, secret: bytes) -> None:
         """A member handed out a new secret; this answer still goes over the old one."""
         members = self._membership.members
-        self._start(self._become(Membership(secret, members)))
+        self._background.start(self._become(Membership(secret, members)))
 
     async def _add_member(self, node_id: str) -> None:
         known = self._membership.members
@@ -357,7 +314,7 @@ class Federation:
             logger.info(line_of(change))
             peer = change.peer
             if change.kind == "joined" and peer and peer.node_id not in self._membership.members:
-                self._start(self._learn(peer.node_id))
+                self._background.start(self._learn(peer.node_id))
 
     async def _learn(self, node_id: str) -> None:
         async with self._changing:
@@ -391,7 +348,7 @@ class Federation:
             told = ", ".join(address.address for address in addresses) or "none"
             logger.info("this machine's addresses on the network: %s", told)
             self.addresses = addresses
-            await self._close_pairing()
+            await self._doors.close_pairing()
             if self._era is not None:
                 await self._era.close_door()
             await self._open_right_door()
@@ -426,24 +383,6 @@ class Federation:
         if self.discovery is not None:
             await self.discovery.advertise(self._advertisement())
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do it beside the rest; what goes wrong in it is logged, once."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(_log_failure)
-
-    async def _end_tasks(self) -> None:
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
     async def _read_addresses(self) -> tuple[LanAddress, ...]:
         interfaces = await asyncio.to_thread(read_interfaces)
         return lan_addresses(interfaces, self.wishes.interfaces)
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()):
-        logger.error("the federation failed: %s", error, exc_info=error)

@@ -1,0 +1,92 @@
+"""The one door of a node to others: the pairing door while it is alone, else the peer door.
+
+Both have the same port, so that a firewall opens one.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+
+from federation.era import Era
+from federation.pairing import Joined, PairingDoor
+from federation.pin import Pin
+from swarm.errors import ConfigurationError
+
+logger = logging.getLogger(__name__)
+
+
+class Doors:
+    """Opens the right door; `trouble` says why others cannot come in, while that is so."""
+
+    def __init__(
+        self,
+        node_id: str,
+        pin: Pin,
+        *,
+        port: int,
+        on_joined: Callable[[Joined], Awaitable[None]],
+    ) -> None:
+        self.trouble: str | None = None
+        self._node_id = node_id
+        self._pin = pin
+        self._port = port
+        self._on_joined = on_joined
+        self._pairing: PairingDoor | None = None
+        self._stack = AsyncExitStack()
+
+    @property
+    def pairing_port(self) -> int:
+        """Of the pairing door; 0 while it is closed."""
+        return self._pairing.port if self._pairing else 0
+
+    async def open_right(self, era: Era | None, *, alone: bool, hosts: Sequence[str]) -> None:
+        """The pairing door of a node that is alone, else the peer door of `era`; never both."""
+        if alone:
+            if era is not None:
+                await era.close_door()
+            await self._open_pairing(hosts)
+        else:
+            await self.close_pairing()
+            await self._open_peer_door(era, hosts)
+
+    async def close_pairing(self) -> None:
+        """Be approved by nobody."""
+        self._pairing = None
+        await self._stack.aclose()
+
+    async def _open_peer_door(self, era: Era | None, hosts: Sequence[str]) -> None:
+        if era is None or era.port:
+            return
+        try:
+            await era.open_door(hosts, self._port)
+            self.trouble = None
+        except OSError as error:
+            self._tell(f"the peer door cannot listen: {error.strerror}")
+
+    async def _open_pairing(self, hosts: Sequence[str]) -> None:
+        if self._pairing is not None or not hosts:
+            return
+        door = PairingDoor(
+            self._node_id,
+            self._pin,
+            addresses=hosts,
+            on_joined=self._on_joined,
+            port=self._port,
+        )
+        try:
+            async with AsyncExitStack() as stack:
+                self._pairing = await stack.enter_async_context(door)
+                self._stack = stack.pop_all()
+            self.trouble = None
+        except ConfigurationError as error:
+            self._tell(str(error))
+
+    def _tell(self, told: str) -> None:
+        """Said once while it lasts."""
+        if self.trouble is None:
+            logger.error(
+                "%s; another program has port %d: choose another with --peer-port N",
+                told,
+                self._port,
+            )
+        self.trouble = told
