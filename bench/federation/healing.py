@@ -11,8 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-
-import psutil
+from pathlib import Path
 
 from bench.federation.house import house, ready, start, until, whole
 from bench.figures import parser, spread, verdict
@@ -48,8 +47,7 @@ def found_s(running: Sequence[Host], newcomer: Host) -> float:
     """Start one more node; from its socket until it and all others are ready for each other."""
     began = time.monotonic()
     start(newcomer, wait=False)
-    process = psutil.Process(newcomer.node.process.pid)
-    until(lambda: announces(process), 60)
+    until(lambda: announces(newcomer), 60)
     opened = time.monotonic()
     until(lambda: whole([*running, newcomer]), 60)
     now = time.monotonic()
@@ -58,9 +56,10 @@ def found_s(running: Sequence[Host], newcomer: Host) -> float:
     return now - opened
 
 
-def announces(process: psutil.Process) -> bool:
-    """Whether it has opened its multicast socket."""
-    return any(udp.laddr[1] == MDNS_PORT for udp in process.net_connections("udp") if udp.laddr)
+def announces(host: Host) -> bool:
+    """Whether a multicast socket is open on this host."""
+    table = Path(f"/proc/{host.node.process.pid}/net/udp").read_text(encoding="ascii")
+    return f":{MDNS_PORT:04X} " in table
 
 
 def gone_s(hosts: Sequence[Host], host: Host, how: str) -> float:
