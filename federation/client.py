@@ -43,6 +43,9 @@ CONNECT_S = 2.0
 SILENCE_S = 5.0
 """A peer that generates writes at least an empty line in a fraction of this."""
 
+_UNREAD = ("Accept", "Accept-Encoding", "User-Agent")
+"""What nobody reads is not said in every heartbeat."""
+
 _ERROR_BYTES = 4096
 _LINE_BYTES = 4 << 20
 
@@ -87,7 +90,10 @@ class PeerClient:
             total=None, sock_connect=CONNECT_S, sock_read=self._silence_s
         )
         self._session = aiohttp.ClientSession(
-            connector=connector, timeout=timeout, auto_decompress=False
+            connector=connector,
+            timeout=timeout,
+            auto_decompress=False,
+            skip_auto_headers=_UNREAD,
         )
         return self
 

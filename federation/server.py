@@ -83,6 +83,7 @@ class PeerDoor:
 
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[_report], client_max_size=_BODY_BYTES)
+        app.on_response_prepare.append(_say_less)
         app.router.add_post("/peer/heartbeat", self._heartbeat)
         app.router.add_post("/peer/propose", self._propose)
         app.router.add_post("/peer/secret", self._secret)
@@ -258,6 +259,12 @@ async def _pulse(response: web.StreamResponse) -> AsyncGenerator[None]:
     finally:
         beating.cancel()
         await asyncio.gather(beating, return_exceptions=True)
+
+
+async def _say_less(_: web.Request, response: web.StreamResponse) -> None:
+    """What no peer reads is not said in the answer to every heartbeat."""
+    for name in ("Date", "Server"):
+        response.headers.pop(name, None)
 
 
 def _json(body: bytes) -> web.Response:
