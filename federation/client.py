@@ -14,6 +14,8 @@ from typing import Self
 import aiohttp
 
 from federation.certificates import NODE_ID_HEX, certified_name
+from federation.peers import TABLE_SIZE
+from federation.statuses import NOT_KNOWN, Statuses, digest, told_to
 from federation.wire import (
     ANSWER_BYTES,
     STATUS_BYTES,
@@ -25,8 +27,8 @@ from federation.wire import (
     ProposeBody,
     Status,
     decode_files_answer,
+    decode_heartbeat,
     decode_line,
-    decode_status,
     encode_body,
 )
 from swarm.errors import (
@@ -48,6 +50,9 @@ SILENCE_S = 5.0
 
 CHECKSUM_S = 120.0
 """A peer that has never told a large file's checksum computes it first."""
+
+_UNREAD = ("Accept", "Accept-Encoding", "User-Agent")
+"""What nobody reads is not said in every heartbeat."""
 
 _ERROR_BYTES = 4096
 _LINE_BYTES = 4 << 20
@@ -86,10 +91,15 @@ class PeerClient:
         self._named = named_context
         self._silence_s = silence_s
         self._session: aiohttp.ClientSession | None = None
+        self._statuses = Statuses()
+        self._told: dict[str, str] = {}
+        """By the names of the latest 256 peers: the digest of what each was told last."""
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=10)
-        self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
+        self._session = aiohttp.ClientSession(
+            connector=connector, auto_decompress=False, skip_auto_headers=_UNREAD
+        )
         return self
 
     async def __aexit__(
@@ -102,13 +112,32 @@ class PeerClient:
             await self._session.close()
 
     async def heartbeat(self, door: Door, own: Status) -> Status:
-        """Tell a peer how this node is; learn how it is. Raises PeerError."""
+        """Tell a peer how this node is; learn how it is. Raises PeerError.
+
+        Peers whose id is known are told only what has changed since they were last told.
+        """
         with _timed("a heartbeat", HEARTBEAT_S):
-            async with (
-                asyncio.timeout(HEARTBEAT_S),
-                self._post(door, "/peer/heartbeat", encode_body(own)) as response,
-            ):
-                return decode_status(await _bounded(response, STATUS_BYTES))
+            async with asyncio.timeout(HEARTBEAT_S):
+                try:
+                    return await self._beat(door, own)
+                except PeerRefused as error:
+                    if error.status != NOT_KNOWN or not self._told.pop(door.name or "", ""):
+                        raise
+                    return await self._beat(door, own)
+
+    async def _beat(self, door: Door, own: Status) -> Status:
+        name = door.name or ""
+        said = told_to(self._told.get(name, ""), own)
+        path = f"/peer/heartbeat?holds={self._statuses.held(name)}"
+        async with self._post(door, path, encode_body(said)) as response:
+            answer = decode_heartbeat(await _bounded(response, STATUS_BYTES))
+        if not name:
+            return Statuses().read(name, answer)
+        self._told.pop(name, None)
+        while len(self._told) >= TABLE_SIZE:
+            del self._told[next(iter(self._told))]
+        self._told[name] = digest(own)
+        return self._statuses.read(name, answer)
 
     async def hand_secret(self, door: Door, secret: NewSecret) -> None:
         """Give a member the federation's next secret. Raises PeerError."""

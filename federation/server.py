@@ -17,6 +17,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from federation.sharing import Shelf
+from federation.statuses import Statuses, told_to
 from federation.trust import node_id_of
 from federation.wire import (
     DoneLine,
@@ -24,14 +25,21 @@ from federation.wire import (
     FilesAnswer,
     Status,
     decode_files,
+    decode_heartbeat,
     decode_propose,
     decode_secret,
-    decode_status,
     encode_body,
     encode_line,
     encode_lines,
 )
-from swarm.errors import Overloaded, PeerError, ProtocolMismatch, RequestError, SwarmError
+from swarm.errors import (
+    Overloaded,
+    PeerError,
+    PeerRefused,
+    ProtocolMismatch,
+    RequestError,
+    SwarmError,
+)
 from swarm.proposer import Said, Told
 from swarm.types import Question
 
@@ -81,12 +89,14 @@ class PeerDoor:
         self._hosts = tuple(hosts)
         self._asked_port = port
         self._listeners: list[asyncio.Server] = []
+        self._statuses = Statuses()
         self._running: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[_report], client_max_size=_BODY_BYTES)
+        app.on_response_prepare.append(_say_less)
         app.router.add_post("/peer/heartbeat", self._heartbeat)
         app.router.add_post("/peer/propose", self._propose)
         app.router.add_post("/peer/secret", self._secret)
@@ -136,12 +146,13 @@ class PeerDoor:
         return int(sockets[0].getsockname()[1]) if sockets else 0
 
     async def _heartbeat(self, request: web.Request) -> web.Response:
-        status = decode_status(await request.read())
         node = _caller(request)
+        status = self._statuses.read(node, decode_heartbeat(await request.read()))
         if status.node != node:
             raise ProtocolMismatch("the status names another node than the certificate")
         self._node.heard(node, request.remote or "", status)
-        return _json(encode_body(self._node.status()))
+        own = told_to(request.query.get("holds", ""), self._node.status())
+        return _json(encode_body(own))
 
     async def _secret(self, request: web.Request) -> web.Response:
         secret = decode_secret(await request.read()).secret
@@ -277,6 +288,12 @@ async def _pulse(response: web.StreamResponse) -> AsyncGenerator[None]:
         await asyncio.gather(beating, return_exceptions=True)
 
 
+async def _say_less(_: web.Request, response: web.StreamResponse) -> None:
+    """What no peer reads is not said in the answer to every heartbeat."""
+    for name in ("Date", "Server"):
+        response.headers.pop(name, None)
+
+
 def _json(body: bytes) -> web.Response:
     return web.Response(body=body, content_type="application/json")
 
@@ -289,6 +306,8 @@ async def _report(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Overloaded as error:
         headers = {"Retry-After": str(error.retry_after_s)}
         return web.Response(status=429, text=str(error), headers=headers)
+    except PeerRefused as error:
+        return web.Response(status=error.status or 400, text=str(error))
     except (RequestError, PeerError) as error:
         return web.Response(status=400, text=str(error))
     except SwarmError as error:

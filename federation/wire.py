@@ -59,6 +59,14 @@ class Status(_Message):
     engine: Name = ""
 
 
+class Same(_Message):
+    """A status as it was told before, but for the clock: its digest, of 16 hex digits."""
+
+    protocol: Literal[1] = PROTOCOL
+    same: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+    clock_s: float
+
+
 class ProposeBody(_Message):
     """A question for some of the peer's workers. `label` names it in logs."""
 
@@ -161,6 +169,7 @@ _PIECES: dict[PieceKind, Callable[[str], Piece]] = {
     "call": Call,
     "arguments": Arguments,
 }
+_SAME = b'{"protocol":1,"same":'
 _LINES: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
 
@@ -232,6 +241,11 @@ def decode_line(raw: bytes) -> Line:
 def decode_status(raw: bytes) -> Status:
     """Raises ProtocolMismatch that names the version or the field."""
     return _decode(Status, raw)
+
+
+def decode_heartbeat(raw: bytes) -> Status | Same:
+    """Raises ProtocolMismatch that names the version or the field."""
+    return _decode(Same if raw.startswith(_SAME) else Status, raw)
 
 
 def decode_propose(raw: bytes) -> ProposeBody:

@@ -219,15 +219,14 @@ def growth(figures: Sequence[float]) -> float:
 
 
 def table(found: dict[str, list[Measured]]) -> str:
-    lines = ["| answers | " + " | ".join(f"{n} nodes" for n in SIZES) + " |"]
-    lines.append("|---" * (len(SIZES) + 1) + "|")
+    heads = ("answers", "nodes", "processor", "latency", "after the last answer", "decided by")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, measured in found.items():
-        cells = [
-            f"{one.cpu_ms:.1f} ms of a core; {one.seconds:.2f} s, {one.behind_ms:.1f} ms of it "
-            f"after the last answer heard ({one.decided_by})"
-            for one in measured
+        lines += [
+            f"| {name} | {n} | {one.cpu_ms:.1f} ms | {one.seconds:.2f} s | {one.behind_ms:.0f} ms "
+            f"| {one.decided_by} |"
+            for n, one in zip(SIZES, measured, strict=True)
         ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -241,6 +240,9 @@ def write(found: dict[str, list[Measured]]) -> None:
         Line(name, [one.cpu_ms / n for one, n in zip(measured, SIZES, strict=True)], [0.0] * 3)
         for name, measured in found.items()
     ]
+    least = lines[0].shares[0]
+    rising = [least * math.log(n) / math.log(SIZES[0]) for n in SIZES]
+    lines.append(Line("growth as n log n", rising, [0.0] * 3, dashed=True))
     top = math.ceil(max(share for line in lines for share in line.shares) * 5) / 5
     scale = Scale("nodes", top, "{:.2f} ms")
     PICTURE.parent.mkdir(parents=True, exist_ok=True)

@@ -125,13 +125,17 @@ class Host:
         port: int = PORT,
         wait: bool = True,
         environment: Mapping[str, str] | None = None,
+        program: Path = ROOT / "main.py",
     ) -> HostedNode:
-        """`main.py --auto` on this host; `wait`: until it can answer. Ends with the network."""
+        """`main.py --auto` on this host; `wait`: until it can answer. Ends with the network.
+
+        Another program takes the same flags and serves the same endpoint.
+        """
         output = self.folder / f"node-{len(self.nodes)}.txt"
         arguments = ("--auto", "--port", str(port), *flags)
         with output.open("wb") as file:
             process = subprocess.Popen(
-                self._command(sys.executable, str(ROOT / "main.py"), *arguments),
+                self._command(sys.executable, str(program), *arguments),
                 cwd=self.folder,
                 env={**self._environment(), **(environment or {})},
                 stdin=subprocess.DEVNULL,

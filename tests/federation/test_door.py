@@ -157,6 +157,30 @@ async def test_a_heartbeat_tells_both_sides(here: Side, there: Side) -> None:
         assert there.heard == [(here.key.node_id, here.status())]
 
 
+async def test_a_heartbeat_without_news_tells_both_sides_the_time(here: Side, there: Side) -> None:
+    def later(status: Status) -> Status:
+        return status.model_copy(update={"clock_s": 7.5})
+
+    async with listening(there), calling(here) as client:
+        await client.heartbeat(there.to(), here.status())
+        assert await client.heartbeat(there.to(), later(here.status())) == there.status()
+        assert there.heard[-1] == (here.key.node_id, later(here.status()))
+        fuller = later(here.status()).model_copy(update={"models": ()})
+        await client.heartbeat(there.to(), fuller)
+        assert there.heard[-1] == (here.key.node_id, fuller)
+
+
+async def test_a_node_that_was_started_again_is_told_everything_again(
+    here: Side, there: Side
+) -> None:
+    async with calling(here) as client:
+        for _ in range(2):
+            async with listening(there):
+                for _ in range(2):
+                    assert await client.heartbeat(there.to(), here.status()) == there.status()
+    assert there.heard == [(here.key.node_id, here.status())] * 4
+
+
 async def test_nobody_speaks_for_another_node(here: Side, there: Side) -> None:
     async with listening(there), calling(here) as client:
         with pytest.raises(PeerRefused, match="another node"):

@@ -138,6 +138,24 @@ async def test_the_course_of_the_vote_is_told_when_it_changes():
     assert len(lines) == len(set(lines))
 
 
+async def test_of_many_workers_not_each_is_worth_a_line_or_a_name():
+    parts, _ = await vote(*[["Answer: 1"]] * 100, decide="all")
+    lines = [part.line for part in parts if isinstance(part, Course)]
+    assert lines[0] == "0 of 100 workers have answered"
+    assert 10 < len(lines) < 20
+    assert "v10, v11, 6 others); 100% of the weight for 'Answer: 1'" in lines[3]
+
+
+async def test_a_worker_that_fails_in_silence_does_not_hold_the_others_text_back():
+    parts, _ = await vote(
+        EngineLost("gone"), ["The sum ", "is ", "twelve."], ["The sum ", "is ", "thirteen."]
+    )
+    first = next(at for at, part in enumerate(parts) if isinstance(part, Say))
+    assert isinstance(parts[first], Say)
+    assert not any(isinstance(part, End) for part in parts[:first])
+    assert len([part for part in parts if isinstance(part, Say)]) > 1
+
+
 async def test_a_vote_that_takes_long_tells_how_far_the_workers_are():
     clock = Clock()
     poll = Poll(
