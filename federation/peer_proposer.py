@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from federation.client import Door, PeerClient, door_name
 from federation.peer import Peer
 from federation.peers import PeerTable
-from federation.wire import MAX_WORKERS, ProposeBody, Status
+from federation.wire import LABEL_CHARACTERS, MAX_WORKERS, ProposeBody, Status
 from swarm.errors import PeerError, PeerRefused, PeerUnreachable
 from swarm.pool import ONE_WORKER, SWARM_IDS
 from swarm.proposer import Ended, Offer, Told
@@ -62,7 +62,10 @@ class PeerProposer:
         wanted = model.removesuffix(ONE_WORKER)
         for offer in self._status.models:
             if offer.model == wanted or (wanted in SWARM_IDS and offer.default):
-                return replace(offer, usual=min(offer.usual, MAX_WORKERS))
+                usual, free, most = (
+                    min(count, MAX_WORKERS) for count in (offer.usual, offer.free, offer.most)
+                )
+                return replace(offer, usual=usual, free=free, most=most)
         return None
 
     def won(self) -> None:
@@ -78,7 +81,7 @@ class PeerProposer:
         if not table.may_ask(self.node, clock()):
             raise PeerUnreachable(f"{self.name} failed just now; it is left out for a while")
         body = ProposeBody(
-            label=question.model,
+            label=question.model[:LABEL_CHARACTERS],
             question=question,
             workers=workers,
             remaining_s=min(remaining_s, self._lines.timeout_s),

@@ -5,7 +5,9 @@ TLS has proved that the caller is a member; what it may use up here is bounded a
 
 import asyncio
 import logging
+import socket
 import ssl
+import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -16,6 +18,7 @@ from typing import Protocol, Self
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from federation.interfaces import scoped
 from federation.sharing import Shelf
 from federation.statuses import Statuses, told_to
 from federation.trust import node_id_of
@@ -52,6 +55,7 @@ MOST_WAITING_BYTES = 64 << 20
 """So many bytes of questions of one node are held here at once."""
 
 PULSE_S = 1.0
+_UNHEARD_MS = 6000
 _HANDSHAKE_S = 5.0
 _KEEP_ALIVE_S = 60.0
 _BODY_BYTES = 16 << 20
@@ -150,7 +154,7 @@ class PeerDoor:
         status = self._statuses.read(node, decode_heartbeat(await request.read()))
         if status.node != node:
             raise ProtocolMismatch("the status names another node than the certificate")
-        self._node.heard(node, request.remote or "", status)
+        self._node.heard(node, _address(request), status)
         own = told_to(request.query.get("holds", ""), self._node.status())
         return _json(encode_body(own))
 
@@ -179,10 +183,14 @@ class PeerDoor:
             told = self._node.answers.propose(
                 body.question, body.workers, remaining_s=body.remaining_s, live=body.live
             )
+            _notice_when_gone(request)
             news = told if body.live else gathered(told)
-            async with aclosing(news):
-                # What is refused is refused with a status, before the first line.
-                first = await anext(news, None)
+            async with aclosing(news), _asked_for(news) as first:
+                # What is refused at once is refused with a status. A long prompt takes longer to
+                # read, or has to wait: then the asker must see that this node lives.
+                await asyncio.wait({first}, timeout=PULSE_S)
+                if first.done():
+                    first.result()
                 response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
                 await response.prepare(request)
                 async with _pulse(response):
@@ -192,13 +200,13 @@ class PeerDoor:
     async def _lines(
         self,
         response: web.StreamResponse,
-        first: list[Told] | None,
+        first: asyncio.Task[list[Told] | None],
         news: AsyncGenerator[list[Told]],
         remaining_s: float,
     ) -> None:
         try:
             async with asyncio.timeout(remaining_s):
-                await response.write(encode_lines(first or []))
+                await response.write(encode_lines(await first or []))
                 async for told in news:
                     await response.write(encode_lines(told))
             await response.write(encode_line(DoneLine()))
@@ -269,6 +277,43 @@ def _caller(request: web.Request) -> str:
     if certificate is None:
         raise web.HTTPForbidden
     return node_id_of(certificate)
+
+
+def _address(request: web.Request) -> str:
+    """Where the caller is; a link-local address means nothing without its zone."""
+    transport = request.transport
+    peer = transport.get_extra_info("peername") if transport else None
+    if not peer:
+        return ""
+    return scoped(peer[0], peer[3]) if len(peer) == 4 else str(peer[0])
+
+
+def _notice_when_gone(request: web.Request) -> None:
+    """Where a caller's machine has no power or cable any more, nothing is acknowledged.
+
+    Elsewhere than on Linux that is noticed when the time of its question is over.
+    """
+    transport = request.transport
+    connection = transport.get_extra_info("socket") if transport else None
+    if connection is not None and sys.platform == "linux":
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNHEARD_MS)
+
+
+@asynccontextmanager
+async def _asked_for(
+    news: AsyncGenerator[list[Told]],
+) -> AsyncGenerator[asyncio.Task[list[Told] | None]]:
+    """The first of the news on its way, None where there is none; cancelled at the end."""
+
+    async def ask() -> list[Told] | None:
+        return await anext(news, None)
+
+    first = asyncio.create_task(ask())
+    try:
+        yield first
+    finally:
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ Whoever reads a message bounds its bytes first. Knows no sockets.
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from swarm.chat.completion import Piece, Reasoning, Text
 from swarm.chat.tool_calls import Arguments, Call
@@ -24,16 +24,58 @@ ANSWER_BYTES = 8 << 20
 
 MAX_WORKERS = 64
 MAX_FILES = 64
+MOST = 1 << 31
+"""No count of tokens, places or workers is larger."""
 
 
 class _Message(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, ser_json_bytes="base64", val_json_bytes="base64"
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
     )
 
 
 MessageT = TypeVar("MessageT", bound=_Message)
-Name: TypeAlias = Annotated[str, Field(max_length=128)]
+
+
+def _printable(text: str) -> str:
+    """Names stand in logs and on screens."""
+    if not text.isprintable():
+        raise ValueError("has characters that cannot be shown")
+    return text
+
+
+def _counted(*names: str) -> AfterValidator:
+    """These fields are counts."""
+
+    def check(told: ToldT) -> ToldT:
+        wrong = [name for name in names if not 0 <= getattr(told, name) <= MOST]
+        if wrong:
+            raise ValueError(f"{wrong[0]} is no count")
+        return told
+
+    return AfterValidator(check)
+
+
+def _offered(offer: Offer) -> Offer:
+    if not (offer.model.isprintable() and 0 < len(offer.model) <= MODEL_CHARACTERS):
+        raise ValueError(f"model is no id of at most {MODEL_CHARACTERS} characters")
+    return offer
+
+
+ToldT = TypeVar("ToldT")
+MODEL_CHARACTERS = 256
+LABEL_CHARACTERS = 128
+Name: TypeAlias = Annotated[str, Field(max_length=LABEL_CHARACTERS), AfterValidator(_printable)]
+Offered: TypeAlias = Annotated[
+    Offer,
+    _counted("usual", "free", "most", "waiting_tokens", "context_tokens"),
+    AfterValidator(_offered),
+]
 FileName: TypeAlias = Annotated[str, Field(max_length=256, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """No folder is in a name, so that a peer writes nowhere else."""
 
@@ -54,8 +96,8 @@ class Status(_Message):
     epoch: int
     clock_s: float
     port: int = Field(ge=1, le=65535)
-    models: tuple[Offer, ...] = Field(max_length=256)
-    hardware: Annotated[str, Field(max_length=512)] = ""
+    models: tuple[Offered, ...] = Field(max_length=256)
+    hardware: Annotated[str, Field(max_length=512), AfterValidator(_printable)] = ""
     engine: Name = ""
 
 
@@ -112,7 +154,7 @@ class BeganLine(_Message):
 
     kind: Literal["began"] = "began"
     at: int
-    news: Began
+    news: Annotated[Began, _counted("prompt_tokens", "cached_tokens")]
 
 
 PieceKind: TypeAlias = Literal["text", "reasoning", "call", "arguments"]
@@ -124,8 +166,8 @@ class SaidLine(_Message):
     kind: Literal["said"] = "said"
     at: int
     pieces: tuple[tuple[PieceKind, str], ...]
-    tokens: int = Field(ge=0)
-    reasoning_tokens: int = Field(ge=0)
+    tokens: int = Field(ge=0, le=MOST)
+    reasoning_tokens: int = Field(ge=0, le=MOST)
     calling: bool
     logprobs: tuple[TokenLogprob, ...]
 
@@ -146,7 +188,7 @@ class EndedLine(_Message):
 
     kind: Literal["ended"] = "ended"
     at: int
-    news: Ended
+    news: Annotated[Ended, _counted("tokens")]
 
 
 class FailedLine(_Message):

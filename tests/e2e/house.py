@@ -44,7 +44,11 @@ def wait_together(hosts: Sequence[Host]) -> None:
     for host in hosts:
         host.node.wait_ready()
         others = {other.name for other in hosts if other is not host}
-        host.node.wait_until(lambda host=host, others=others: with_models(host) == others, READY_S)
+
+        def together(host: Host = host, others: set[str] = others) -> bool:
+            return with_models(host) == others
+
+        host.node.wait_until(together, READY_S)
 
 
 def diagnostics(host: Host) -> Any:

@@ -1,0 +1,120 @@
+"""A peer that has the code and says what a test wants: a TLS server on a host, in a thread."""
+
+import asyncio
+import contextlib
+import dataclasses
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+from aiohttp import web
+
+from federation.client import Door, PeerClient
+from federation.trust import Credentials, NodeKey
+from federation.wire import ProposeBody, Status, decode_propose, encode_body
+from swarm.proposer import Offer
+from tests.e2e.hosts import Host
+from tests.e2e.house import PEER_PORT
+
+Reply = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class FakePeer:
+    """`reply` is what it says to a question, `status` what to a heartbeat; a test sets both.
+
+    `questions` are those that reached it.
+    """
+
+    def __init__(self, host: Host, secret: bytes, folder: Path, name: str) -> None:
+        folder.mkdir(exist_ok=True)
+        self.host = host
+        self.name = name
+        self.key = NodeKey.load_or_make(folder / "key.pem")
+        self.credentials = Credentials(self.key, secret, folder)
+        self.reply: Reply = nothing
+        self.questions: list[ProposeBody] = []
+        self.status: bytes | None = None
+        self._ended = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def own_status(self, offer: Offer | None = None) -> Status:
+        """What an honest node would say."""
+        return Status(
+            version="1",
+            node=self.key.node_id,
+            name=self.name,
+            epoch=1,
+            clock_s=time.time(),
+            port=PEER_PORT,
+            models=(offer or Offer("fake", 3, 8, 8, default=True),),
+        )
+
+    async def serve(self, friend: Host, ready: Callable[[], None]) -> None:
+        """Listen, and call `friend` so that it knows; until `end`."""
+        self._loop = asyncio.get_running_loop()
+        app = web.Application(client_max_size=16 << 20)
+        app.router.add_post("/peer/heartbeat", self._heartbeat)
+        app.router.add_post("/peer/propose", self._propose)
+        runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+        )
+        await runner.setup()
+        context = self.credentials.server_context()
+        await web.TCPSite(runner, self.host.ipv4, PEER_PORT, ssl_context=context).start()
+        plain = self.credentials.client_context()
+        async with PeerClient(plain, plain) as client:
+            await client.heartbeat(Door(friend.ipv4, PEER_PORT), self.own_status())
+        ready()
+        await self._ended.wait()
+        await runner.cleanup()
+
+    def end(self) -> None:
+        """From any thread."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._ended.set)
+
+    async def _heartbeat(self, _: web.Request) -> web.Response:
+        return web.Response(body=self.status or encode_body(self.own_status()))
+
+    async def _propose(self, request: web.Request) -> web.StreamResponse:
+        self.questions.append(decode_propose(await request.read()))
+        return await self.reply(request)
+
+
+async def nothing(_: web.Request) -> web.StreamResponse:
+    """An answer without a line."""
+    return web.Response(body=b"")
+
+
+@contextlib.contextmanager
+def fake_peer(host: Host, friend: Host, secret: bytes, folder: Path) -> Iterator[FakePeer]:
+    """A fake peer on `host` that `friend` knows of; gone after the block."""
+    peer = FakePeer(host, secret, folder, host.name)
+    ready = threading.Event()
+
+    def serve() -> None:
+        with host.inside():
+            asyncio.run(peer.serve(friend, ready.set))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        assert ready.wait(20)
+        yield peer
+    finally:
+        peer.end()
+        thread.join(10)
+
+
+def odd_status(peer: FakePeer, **fields: object) -> bytes:
+    """A status with fields that no honest node would say, past every check of ours."""
+    honest = dataclasses.asdict(peer.own_status().models[0])
+    offers = [{**honest, **{k: v for k, v in fields.items() if k in honest}}]
+    others = {k: v for k, v in fields.items() if k not in honest}
+    return (
+        peer.own_status()
+        .model_copy(update={"models": offers, **others})
+        .model_dump_json(warnings=False)
+        .encode()
+    )

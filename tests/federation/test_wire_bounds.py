@@ -1,0 +1,81 @@
+"""What a member may say is bounded: counts, names and numbers that no honest node would send."""
+
+import json
+from typing import Any
+
+import pytest
+
+from federation.peer import Peer
+from federation.peer_proposer import Lines, PeerProposer
+from federation.peers import PeerTable
+from federation.wire import MAX_WORKERS, Status, decode_line, decode_status, encode_body
+from swarm.errors import ProtocolMismatch
+from swarm.proposer import Offer
+from tests.federation.sightings import OURS, node_id
+
+STATUS = Status(
+    version="1",
+    node=node_id(1),
+    name="kitchen",
+    epoch=1,
+    clock_s=1.0,
+    port=17617,
+    models=(Offer("nano", 3, 8, 8, default=True),),
+)
+HONEST = json.loads(encode_body(STATUS))
+
+
+def said(**news: Any) -> bytes:
+    return json.dumps({"kind": "ended", "at": 0, "news": news}).encode()
+
+
+@pytest.mark.parametrize("field", ["usual", "free", "most", "waiting_tokens", "context_tokens"])
+@pytest.mark.parametrize("count", [-1, 10**400])
+def test_an_offer_counts_with_counts(field: str, count: int) -> None:
+    status = {**HONEST, "models": [{**HONEST["models"][0], field: count}]}
+    with pytest.raises(ProtocolMismatch, match=f"{field} is no count"):
+        decode_status(json.dumps(status).encode())
+
+
+@pytest.mark.parametrize("model", ["", "m" * 257, "nano\n"])
+def test_an_offer_names_a_model(model: str) -> None:
+    status = {**HONEST, "models": [{**HONEST["models"][0], "model": model}]}
+    with pytest.raises(ProtocolMismatch, match="model"):
+        decode_status(json.dumps(status).encode())
+
+
+@pytest.mark.parametrize("field", ["name", "version", "hardware", "engine"])
+def test_names_can_be_shown(field: str) -> None:
+    with pytest.raises(ProtocolMismatch, match=field):
+        decode_status(json.dumps({**HONEST, field: "kitchen\x1b[2J"}).encode())
+
+
+@pytest.mark.parametrize("clock", ["NaN", "Infinity"])
+def test_a_clock_is_a_number(clock: str) -> None:
+    raw = json.dumps(HONEST).replace(f'"clock_s": {HONEST["clock_s"]}', f'"clock_s": {clock}')
+    with pytest.raises(ProtocolMismatch, match="clock_s"):
+        decode_status(raw.encode())
+
+
+@pytest.mark.parametrize("tokens", [-1, 10**400])
+def test_an_answer_is_a_count_of_tokens_long(tokens: int) -> None:
+    with pytest.raises(ProtocolMismatch, match="tokens is no count"):
+        decode_line(said(finish="stop", tokens=tokens))
+
+
+def test_a_log_probability_is_a_number() -> None:
+    line = (
+        b'{"kind": "said", "at": 0, "pieces": [], "tokens": 1, "reasoning_tokens": 0, "calling": '
+        b'false, "logprobs": [{"token": "a", "utf8": "YQ==", "logprob": NaN, "top": []}]}'
+    )
+    with pytest.raises(ProtocolMismatch, match="finite number"):
+        decode_line(line)
+
+
+def test_a_peer_is_asked_for_no_more_workers_than_a_question_may_name() -> None:
+    large = STATUS.model_copy(update={"models": (Offer("nano", 300, 300, 300, default=True),)})
+    peer: Peer[Status] = Peer(node_id(1)[:16], node_id(1), "kitchen", (), 0.0, 0.0)
+    lines = Lines(PeerTable(node_id(2), OURS), None)  # type: ignore[arg-type]  # nobody is called
+    offer = PeerProposer(peer, large, "kitchen", lines).offer("swarm")
+    assert offer is not None
+    assert [offer.usual, offer.free, offer.most] == [MAX_WORKERS] * 3
