@@ -353,3 +353,48 @@ async def test_a_client_that_leaves_in_the_middle_of_a_vote_frees_all(
         async with asyncio.timeout(1):
             while engine.running:  # noqa: ASYNC110 - the fake has no event for it
                 await asyncio.sleep(0.01)
+
+
+async def test_a_required_call_is_voted_on_and_texts_abstain(start_node: StartNode) -> None:
+    call = '<tool_call>{"name": "read", "arguments": {"path": "a"}}|</tool_call>'
+    engine = Voters("I would|.", "I would|.", call)
+    async with start_node(engine, usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8, tools=[READ], tool_choice="required"
+        )
+    assert said.choices[0].finish_reason == "tool_calls"
+    assert said.usage.swarm["abstained"] == 2  # type: ignore[union-attr]
+
+
+async def test_a_named_choice_lets_no_other_tool_win(start_node: StartNode) -> None:
+    call = '<tool_call>{"name": "%s", "arguments": {"path": "a"}}|</tool_call>'
+    engine = Voters(call % "write", call % "write", call % "read")
+    write: Any = {"type": "function", "function": {**READ["function"], "name": "write"}}
+    async with start_node(engine, usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8, tools=[READ, write],
+            tool_choice={"type": "function", "function": {"name": "read"}},
+        )  # fmt: skip
+    (made,) = said.choices[0].message.tool_calls or ()
+    assert made.function.name == "read"  # type: ignore[union-attr]
+    assert engine.prompts[0].grammar is not None
+
+
+async def test_a_response_format_is_the_rule_of_the_vote(start_node: StartNode) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    engine = Voters('{"b": 2}', '{"a": "2"}', '{"a": 1}')
+    async with start_node(engine, usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8,
+            response_format={
+                "type": "json_schema", "json_schema": {"name": "a", "schema": schema}
+            },
+        )  # fmt: skip
+    assert said.choices[0].message.content == '{"a": 1}'
+    assert said.usage.swarm["abstained"] == 2  # type: ignore[union-attr]
+
+
+async def test_without_tools_or_a_form_nothing_is_held(start_node: StartNode) -> None:
+    async with start_node(FakeEngine()) as node:
+        await node.sdk.chat.completions.create(model="swarm-fast", messages=HELLO)
+        assert node.engine.prompts[0].grammar is None

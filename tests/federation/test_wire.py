@@ -21,7 +21,15 @@ from swarm.chat.completion import Piece, Reasoning, Text
 from swarm.chat.tool_calls import Arguments, Call
 from swarm.errors import ProtocolMismatch
 from swarm.proposer import Began, Ended, Offer, Said, Told
-from swarm.types import Message, Question, SamplingParams, TokenLogprob, ToolCall, ToolSpec
+from swarm.types import (
+    Constraint,
+    Message,
+    Question,
+    SamplingParams,
+    TokenLogprob,
+    ToolCall,
+    ToolSpec,
+)
 
 words = st.text(max_size=20)
 pieces = st.one_of(
@@ -131,3 +139,10 @@ def test_what_was_said_is_not_repeated_in_the_error() -> None:
     with pytest.raises(ProtocolMismatch) as caught:
         decode_propose(b'{"protocol": 1, "label": "l", "question": "my secret prompt"}')
     assert "secret" not in str(caught.value)
+
+
+def test_a_question_with_a_constraint_arrives_whole() -> None:
+    constraint = Constraint(must_call=True, tool="read", schema='{"type": "object"}')
+    question = Question("swarm", (Message("user", "hi"),), SamplingParams(), constraint=constraint)
+    body = ProposeBody(label="a", question=question, workers=2, remaining_s=5)
+    assert decode_propose(encode_body(body)) == body

@@ -57,3 +57,9 @@ def test_what_only_looks_like_a_loop(text):
 
 def test_a_loop_is_found_behind_other_text():
     assert loops("Once upon a time there was a house. " * 2 + "It was red. " * 40)
+
+
+def test_where_a_call_is_required_a_text_is_no_answer():
+    assert flaw(Candidate("v", "no"), must_call=True) == "it calls no tool"
+    made = Candidate("v", "", (call("read", "{}"),))
+    assert flaw(made, tools={"read": refuses}, must_call=True) is None
