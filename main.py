@@ -136,7 +136,7 @@ async def serve(
     from api.app import make_app
     from api.entrance import Entrance
     from api.joining import join_others
-    from api.reload import LiveSettings, weights_of
+    from api.reload import LiveSettings, forms_of, weights_of
     from api.server import ClientServer, PortInUseError
     from hardware.snapshot import summary
     from swarm.pool import Pool, ServedModel
@@ -155,6 +155,7 @@ async def serve(
         usual_workers=settings.workers
         or usual_workers(snapshot.usable_cores, accelerated=room.device_bytes is not None),
         weights=weights_of(settings.vote),
+        forms=forms_of(settings),
     )
     try:
         async with AsyncExitStack() as stack:

@@ -15,8 +15,9 @@ from typing import cast
 from swarm.chat.template import ChatTemplate
 from swarm.engines.base import Engine, Event, ModelInfo
 from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
+from swarm.forms import Forms, rendered
 from swarm.proposer import Offer
-from swarm.types import Prompt
+from swarm.types import Prompt, Question
 from swarm.workers import Weights
 
 ONE_WORKER = "-fast"
@@ -49,12 +50,14 @@ class Pool:
         max_requests: int = 256,
         usual_workers: int = 1,
         weights: Weights | None = None,
+        forms: Forms | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.models = tuple(models)
         self._max_requests = max_requests
         self._usual_workers = usual_workers
         self.weights = weights or Weights()
+        self.forms = forms or Forms()
         self._clock = clock
         self._in_flight = 0
         self._sequences: Counter[str] = Counter()
@@ -94,6 +97,12 @@ class Pool:
             )
             self._templates[model.id] = known = (info, compiled)
         return known[1]
+
+    async def text_of(self, model: ServedModel, question: Question) -> str:
+        """The prompt's text as this model reads it, in the form that fits it."""
+        template = self.template(model)
+        fitted = await self.forms.fit(question, model.id, model.engine, template)
+        return await rendered(template, fitted)
 
     def free_sequences(self, model: ServedModel) -> int:
         """Sequences that the model's engine could begin at once."""
@@ -138,7 +147,8 @@ class Pool:
         self._sequences[model.id] += prompt.n
         self._waiting_tokens[model.id] += work
         try:
-            async with aclosing(_closable(model.engine.generate(prompt))) as events:
+            generation = _closable(model.engine.generate(prompt))
+            async with aclosing(self.forms.timed(model.id, generation)) as events:
                 async for step in events:
                     yield step
         finally:

@@ -1,6 +1,5 @@
 """This node's pool as a proposer: template, generation, and what the workers say, parsed."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
@@ -70,10 +69,7 @@ class OwnProposer:
 
 async def prompt_of(pool: Pool, model: ServedModel, question: Question, workers: int) -> Prompt:
     """The question as this model reads it; the workers differ a little in temperature."""
-    template = pool.template(model)
-    text = await asyncio.to_thread(
-        template.render, question.messages, question.tools, question.template_options
-    )
+    text = await pool.text_of(model, question)
     base = pool.temperature(model, question.sampling.temperature)
     return Prompt(text, question.sampling, workers, temperatures(base, workers))
 

@@ -1,6 +1,5 @@
 """POST /v1/chat/completions: a conversation in, its next message out, whole or streamed."""
 
-import asyncio
 import json
 import secrets
 import time
@@ -93,8 +92,7 @@ async def _answer_by_one(
     """One worker of this node, or `n` plain samples of it."""
     pool = request.app[POOL]
     model = pool.resolve(ask.model)
-    template = pool.template(model)
-    text = await asyncio.to_thread(template.render, ask.messages, ask.tools, ask.template_options)
+    text = await pool.text_of(model, ask.question)
     head = envelope("chatcmpl", model.id, model.engine.info)
     events = watched(request, pool.generate(model, Prompt(text, ask.sampling, ask.n)))
     choices = [_choice(ask, text) for _ in range(ask.n)]
