@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -37,6 +38,10 @@ nft 'add table bridge t; add chain bridge t c { type filter hook forward priorit
 """
 
 
+def _has(program: str) -> bool:
+    return shutil.which(program) is not None
+
+
 @functools.cache
 def _runs(*command: str) -> bool:
     """Whether root may run this here."""
@@ -46,13 +51,23 @@ def _runs(*command: str) -> bool:
 
 
 # What a test may need beyond the lock: name -> whether it is here.
+OPENCODE = Path(__file__).parent / "e2e/opencode/node_modules/.bin/opencode"
+
 NEEDS = {
-    "curl": lambda: shutil.which("curl") is not None,
-    "openssl": lambda: shutil.which("openssl") is not None,
+    "curl": lambda: _has("curl"),
+    "openssl": lambda: _has("openssl"),
     "namespaces": lambda: _runs("sh", "-ec", _NAMESPACES),
     "nftables": lambda: _runs("unshare", "--net", "sh", "-ec", _NFTABLES),
+    "opencode": OPENCODE.exists,
+    "js-tiktoken": lambda: (OPENCODE.parents[1] / "js-tiktoken").exists() and _has("node"),
 }
-MEANS = {"namespaces": "Linux, root and iproute2", "nftables": "Linux, root and nftables"}
+_NPM = "`npm ci` in tests/e2e/opencode"
+MEANS = {
+    "namespaces": "Linux, root and iproute2",
+    "nftables": "Linux, root and nftables",
+    "opencode": f"OpenCode ({_NPM})",
+    "js-tiktoken": f"Node.js and js-tiktoken ({_NPM})",
+}
 
 # multiprocessing keeps these for the whole run once anything used them.
 KEPT_PROCESSES = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")

@@ -344,3 +344,19 @@ async def test_a_client_that_leaves_in_the_middle_of_a_vote_frees_all(
         async with asyncio.timeout(1):
             while engine.running:  # noqa: ASYNC110 - the fake has no event for it
                 await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("strategy", ["auto", "leader", "first"])
+async def test_a_prompt_that_is_too_long_is_a_status_before_any_stream(
+    start_node: StartNode, strategy: str
+) -> None:
+    """A client compacts on a 400 and not on an event of a stream that has begun."""
+    async with start_node(FakeEngine(), usual_workers=3) as node:
+        with pytest.raises(openai.BadRequestError) as caught:
+            await node.sdk.chat.completions.create(
+                model="swarm",
+                messages=[{"role": "user", "content": "long " * 2000}],
+                stream=True,
+                extra_body={"swarm": {"strategy": strategy, "progress": True}},
+            )
+    assert caught.value.code == "context_length_exceeded"
