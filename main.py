@@ -148,7 +148,7 @@ async def serve(
     from api.app import make_app
     from api.entrance import Entrance
     from api.joining import join_others
-    from api.reload import LiveSettings, weights_of
+    from api.reload import LiveSettings, forms_of, weights_of
     from api.server import ClientServer, PortInUseError
     from hardware.snapshot import summary
     from swarm.engines.llama.build import notes
@@ -167,6 +167,7 @@ async def serve(
         max_requests=settings.max_requests,
         usual_workers=settings.workers or (plans[0].workers if plans[0] else UPSTREAM_WORKERS),
         weights=weights_of(settings.vote),
+        forms=forms_of(settings),
     )
     try:
         async with AsyncExitStack() as stack:

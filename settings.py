@@ -37,6 +37,7 @@ KEYS_VARIABLE = "API_KEYS"
 COMMANDS = ("approve", "remove")
 """What can be said to the node that runs here."""
 
+Form: TypeAlias = Literal["auto", "full", "compact"]
 KvType: TypeAlias = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
 
 _INSTEAD = {
@@ -142,6 +143,8 @@ class Settings(BaseSettings):
     keyless: bool = False
     key: SecretStr | None = None
     opencode: str | None = None
+    prompt: Form = "auto"
+    prompt_file: Path | None = None
     debug: bool = False
     quiet: bool = False
 
@@ -354,6 +357,20 @@ def _add_client_flags(group: Any) -> None:
         metavar="DIR",
         help="write OpenCode's configuration for the node at --host and --port into DIR "
         "(default: here) or, with `global`, for all projects, and end",
+    )
+    form = group.add_mutually_exclusive_group()
+    form.add_argument(
+        "--prompt",
+        metavar="FORM",
+        help="how models read long tools and instructions: full, compact, or auto (default), "
+        "which is compact where the context is small",
+    )
+    form.add_argument(
+        "--use-opencode-tools",
+        dest="prompt",
+        action="store_const",
+        const="full",
+        help="the same as --prompt full",
     )
     group.add_argument("--key", metavar="KEY", help="with --opencode: the key of that node")
 

@@ -11,13 +11,15 @@ from typing import Self
 from api.entrance import Entrance
 from api.keyring import keys_of
 from settings import TOML_FILE, Settings, VoteSettings
+from swarm.chat.compact import read_words
 from swarm.errors import ConfigurationError
+from swarm.forms import Forms
 from swarm.pool import Pool
 from swarm.workers import Weights
 
 logger = logging.getLogger(__name__)
 
-_LIVE = ("keys", "keyless", "vote", "debug", "quiet")
+_LIVE = ("keys", "keyless", "vote", "prompt", "prompt_file", "debug", "quiet")
 """Settings that hold at once; the others wait for the next start."""
 
 
@@ -25,6 +27,18 @@ def weights_of(vote: VoteSettings) -> Weights:
     """What the owner's table says of votes."""
     weights = {name: Fraction(str(weight)) for name, weight in vote.weights.items()}
     return Weights(weights, vote.patience_s)
+
+
+def forms_of(settings: Settings) -> Forms:
+    """In which form models read prompts. Raises ConfigurationError for a bad file of words."""
+    file = settings.prompt_file
+    if file is None:
+        return Forms(settings.prompt)
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"prompt_file {file}: {error}") from None
+    return Forms(settings.prompt, read_words(text, str(file)))
 
 
 def set_log_level(settings: Settings) -> None:
@@ -81,6 +95,7 @@ class LiveSettings:
         try:
             settings = await asyncio.to_thread(self._read)
             found = await asyncio.to_thread(keys_of, settings, beyond=beyond)
+            forms = await asyncio.to_thread(forms_of, settings)
         except ConfigurationError as error:
             logger.warning("%s has changed and is not used: %s", self._file.name, error)
             return
@@ -91,6 +106,8 @@ class LiveSettings:
         ]
         self._entrance.keyring.hold(found.keys)
         self._pool.weights = weights_of(settings.vote)
+        if {"prompt", "prompt_file"} & set(changed):
+            self._pool.forms = forms
         set_log_level(settings)
         self._settings = settings
         self._tell(changed)

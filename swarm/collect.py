@@ -17,7 +17,7 @@ from swarm.consensus.score import Outstanding, Score
 from swarm.consensus.stopping import Course, Decide, decided, wake_s
 from swarm.consensus.tally import Vote, Voter
 from swarm.consensus.validity import Check, flaw
-from swarm.errors import GenerationFailed, SwarmError
+from swarm.errors import GenerationFailed, RequestError, SwarmError
 from swarm.proposer import Began, Ended, News, Said, Told
 from swarm.types import Candidate, DecidedBy, TokenLogprob, ToolCall
 
@@ -261,9 +261,10 @@ async def collect(
     """Let all proposers answer at once; yields None after each change, then why it is decided.
 
     `voters` are the ids that each proposer answers for; a proposer that fails loses its own. All
-    proposers are closed before the reason is given. Raises the last error if all have failed.
+    proposers are closed before the reason is given. Raises the last error if all have failed, the
+    request's own fault before others; nothing is yielded before one proposer has taken it.
     """
-    began = clock()
+    began, taken = clock(), False
     error: SwarmError = GenerationFailed("no worker gave a valid answer")
     async with at_once(proposals) as (queue, _):
         while True:
@@ -278,8 +279,11 @@ async def collect(
             if arrival is None:
                 continue
             failure = poll.take(arrival, voters, clock() - began)
-            error = failure or error
-            yield None
+            if failure is not None and not isinstance(error, RequestError):
+                error = failure
+            taken = taken or failure is None
+            if taken:
+                yield None
     poll.close()
     if not poll.votes:
         raise GenerationFailed(f"no worker has answered within {poll.rules.deadline_s:.0f} s")

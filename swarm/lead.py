@@ -26,8 +26,9 @@ async def led(
     """
     began, sent = clock(), 0
     async with at_once(list(proposals.values())) as (queue, tasks):
-        yield [Course(f"{len(proposals)} workers begin")]
         race = _Race(poll, list(proposals), queue, lambda: clock() - began)
+        await race.begun()
+        yield [Course(f"{len(proposals)} workers begin")]
         leader = await race.leader()
         for task, name in zip(tasks, proposals, strict=True):
             if name != leader.voter.id:
@@ -64,6 +65,12 @@ class _Race:
         self._elapsed = elapsed
         self.error: SwarmError = GenerationFailed("no worker has begun an answer")
 
+    async def begun(self) -> None:
+        """Wait until one has taken the request. Raises the last error if all have refused it."""
+        while not await self.hear():
+            if not any(map(may_win, self._poll.drafts.values())):
+                raise self.error
+
     async def leader(self) -> Draft:
         """The leader, as soon as there is one. Raises the last error if all have failed."""
         while any(map(may_win, self._poll.drafts.values())):
@@ -73,14 +80,15 @@ class _Race:
             await self.hear()
         raise self.error
 
-    async def hear(self) -> None:
-        """Take what arrives next. Raises GenerationFailed at the deadline."""
+    async def hear(self) -> bool:
+        """Take what arrives next; whether it is no failure. Raises GenerationFailed when late."""
         limit_s = self._poll.rules.deadline_s
         arrival = await next_arrival(self._queue, limit_s - self._elapsed())
         if arrival is None:
             raise GenerationFailed(f"the answer is not complete after {limit_s:.0f} s")
         failure = self._poll.take(arrival, self._voters, self._elapsed())
         self.error = failure or self.error
+        return failure is None
 
 
 def opening(draft: Draft) -> str | None:

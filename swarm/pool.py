@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import cast
 
 from swarm.chat.template import ChatTemplate
+from swarm.chat.written import Written, written
 from swarm.engines.base import Engine, Event, ModelInfo
 from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
+from swarm.forms import Forms
 from swarm.proposer import Offer
-from swarm.types import Prompt
+from swarm.types import Prompt, Question
 from swarm.workers import Weights
 
 logger = logging.getLogger(__name__)
@@ -52,12 +54,14 @@ class Pool:
         max_requests: int = 256,
         usual_workers: int = 1,
         weights: Weights | None = None,
+        forms: Forms | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.models = tuple(models)
         self._max_requests = max_requests
         self._usual_workers = usual_workers
         self.weights = weights or Weights()
+        self.forms = forms or Forms()
         self._clock = clock
         self._in_flight = 0
         self._sequences: Counter[str] = Counter()
@@ -99,6 +103,12 @@ class Pool:
             if not info.holds_grammars:
                 logger.info("%s: calls are checked, not held to their schemas", model.id)
         return known[1]
+
+    async def written(self, model: ServedModel, question: Question) -> Written:
+        """The question as this model reads it, in the form that fits it. Raises InvalidRequest."""
+        template = self.template(model)
+        fitted = await self.forms.fit(question, model.id, model.engine, template)
+        return await written(template, fitted, with_grammar=model.engine.info.holds_grammars)
 
     def free_sequences(self, model: ServedModel) -> int:
         """Sequences that the model's engine could begin at once."""
@@ -143,7 +153,8 @@ class Pool:
         self._sequences[model.id] += prompt.n
         self._waiting_tokens[model.id] += work
         try:
-            async with aclosing(_closable(model.engine.generate(prompt))) as events:
+            generation = _closable(model.engine.generate(prompt))
+            async with aclosing(self.forms.timed(model.id, generation)) as events:
                 async for step in events:
                     yield step
         finally:

@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from swarm.chat.completion import CompletionParser, Piece
-from swarm.chat.written import written
 from swarm.engines.base import Accepted, Delta, Event, Finished, Started
 from swarm.errors import EngineError, UnknownModel
 from swarm.pool import Pool
@@ -59,9 +58,7 @@ class OwnProposer:
     ) -> AsyncGenerator[list[Told]]:
         """Let `workers` workers of this node answer; closing cancels them."""
         model = self._pool.resolve(question.model)
-        asked = await written(
-            self._pool.template(model), question, with_grammar=model.engine.info.holds_grammars
-        )
+        asked = await self._pool.written(model, question)
         base = self._pool.temperature(model, question.sampling.temperature)
         heat = temperatures(base, workers)
         prompt = Prompt(asked.text, question.sampling, workers, heat, asked.grammar)

@@ -39,6 +39,10 @@ nft 'add table bridge t; add chain bridge t c { type filter hook forward priorit
 """
 
 
+def _has(program: str) -> bool:
+    return shutil.which(program) is not None
+
+
 @functools.cache
 def _runs(*command: str) -> bool:
     """Whether root may run this here."""
@@ -49,15 +53,25 @@ def _runs(*command: str) -> bool:
 
 # What a test may need beyond the lock: name -> whether it is here.
 LLAMA_SERVER = Path(__file__).parent.parent / "build" / "llama" / "bin" / "llama-server"
+OPENCODE = Path(__file__).parent / "e2e/opencode/node_modules/.bin/opencode"
+
 NEEDS = {
-    "curl": lambda: shutil.which("curl") is not None,
-    "openssl": lambda: shutil.which("openssl") is not None,
+    "curl": lambda: _has("curl"),
+    "openssl": lambda: _has("openssl"),
     "namespaces": lambda: _runs("sh", "-ec", _NAMESPACES),
     "nftables": lambda: _runs("unshare", "--net", "sh", "-ec", _NFTABLES),
     "llama-server": LLAMA_SERVER.exists,
     "mlx": lambda: importlib.util.find_spec("mlx_lm") is not None,
+    "opencode": OPENCODE.exists,
+    "js-tiktoken": lambda: (OPENCODE.parents[1] / "js-tiktoken").exists() and _has("node"),
 }
-MEANS = {"namespaces": "Linux, root and iproute2", "nftables": "Linux, root and nftables"}
+_NPM = "`npm ci` in tests/e2e/opencode"
+MEANS = {
+    "namespaces": "Linux, root and iproute2",
+    "nftables": "Linux, root and nftables",
+    "opencode": f"OpenCode ({_NPM})",
+    "js-tiktoken": f"Node.js and js-tiktoken ({_NPM})",
+}
 
 # multiprocessing keeps these for the whole run once anything used them.
 KEPT_PROCESSES = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")

@@ -33,7 +33,6 @@ from api.sse import DONE, data, stream_answer
 from swarm.chat.completion import CompletionParser
 from swarm.chat.completion import Piece as Parsed
 from swarm.chat.tool_calls import Call
-from swarm.chat.written import written
 from swarm.collect import Piece
 from swarm.engines.base import Delta, Event, Finished
 from swarm.errors import InvalidRequest
@@ -94,8 +93,7 @@ async def _answer_by_one(
     """One worker of this node, or `n` plain samples of it."""
     pool = request.app[POOL]
     model = pool.resolve(ask.model)
-    holds = model.engine.info.holds_grammars
-    asked = await written(pool.template(model), ask.question, with_grammar=holds)
+    asked = await pool.written(model, ask.question)
     head = envelope("chatcmpl", model.id, model.engine.info)
     prompt = Prompt(asked.text, ask.sampling, ask.n, grammar=asked.grammar)
     events = watched(request, pool.generate(model, prompt))

@@ -15,6 +15,7 @@ from api.openai.schema import (
     SamplingBody,
     VoteBody,
 )
+from swarm.chat.marks import without_progress
 from swarm.chat.template import RESERVED
 from swarm.errors import InvalidRequest
 from swarm.types import Constraint, Message, Question, SamplingParams, ToolCall, ToolSpec
@@ -187,7 +188,7 @@ def _message(body: MessageBody, at: int) -> Message:
     return Message(
         role=body.role,
         content=_content(body, path),
-        reasoning=body.reasoning_content or body.reasoning,
+        reasoning=without_progress(body.reasoning_content or body.reasoning or "") or None,
         tool_calls=tuple(calls),
         tool_call_id=body.tool_call_id,
         name=body.name,

@@ -10,6 +10,7 @@ from api.openai.choice import ChoiceBody, Deltas
 from api.openai.reply import Envelope, logprobs_object
 from api.sse import DONE, data
 from swarm.answer import Course, End, Part, Say
+from swarm.chat.marks import PROGRESS
 from swarm.engines.base import Finished
 from swarm.errors import GenerationFailed
 from swarm.types import Verdict, WorkerReport
@@ -148,7 +149,7 @@ class VotedStream:
             case Say(index, piece):
                 return self._chunk(index, self._deltas[index].of(piece))
             case Course(line):
-                said = {"reasoning_content": line + "\n"}
+                said = {"reasoning_content": f"{PROGRESS}{line}\n"}
                 return self._chunk(0, said) if self._progress else b""
             case End():
                 self._ends.append(part)

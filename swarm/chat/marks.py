@@ -1,4 +1,13 @@
-"""Marks in a growing text."""
+"""Marks in a growing text, and that of the lines that tell a vote's course."""
+
+PROGRESS = "[swarm] "
+"""Begins each line of a vote's progress, so that it is known when a client sends it back."""
+
+
+def without_progress(reasoning: str) -> str:
+    """A message's reasoning without the lines that no model has written."""
+    lines = reasoning.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith(PROGRESS))
 
 
 def partial_mark(data: str, mark: str) -> int:

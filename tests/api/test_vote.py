@@ -398,3 +398,19 @@ async def test_without_tools_or_a_form_nothing_is_held(start_node: StartNode) ->
     async with start_node(FakeEngine()) as node:
         await node.sdk.chat.completions.create(model="swarm-fast", messages=HELLO)
         assert node.engine.prompts[0].grammar is None
+
+
+@pytest.mark.parametrize("strategy", ["auto", "leader", "first"])
+async def test_a_prompt_that_is_too_long_is_a_status_before_any_stream(
+    start_node: StartNode, strategy: str
+) -> None:
+    """A client compacts on a 400 and not on an event of a stream that has begun."""
+    async with start_node(FakeEngine(), usual_workers=3) as node:
+        with pytest.raises(openai.BadRequestError) as caught:
+            await node.sdk.chat.completions.create(
+                model="swarm",
+                messages=[{"role": "user", "content": "long " * 2000}],
+                stream=True,
+                extra_body={"swarm": {"strategy": strategy, "progress": True}},
+            )
+    assert caught.value.code == "context_length_exceeded"

@@ -1,0 +1,190 @@
+"""The compact form of a question: tools as first sentences and schemas, a client's prose as ours.
+
+The user's words stay whole, and every tool stays callable. Old tool results are shortened in rare
+large steps, so that the prefix of a conversation stays the same from turn to turn. Pure.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from swarm.errors import ConfigurationError
+from swarm.types import Message, Question, ToolSpec
+
+_SENTENCE = re.compile(
+    r"\A[\s*-]*(.+?)(?:(?<=[^.\s][.!?])(?<!e\.g\.)(?<!i\.e\.)(?=\s)|\n|\Z)", re.DOTALL
+)
+_SENTENCE_CHARACTERS = 160
+_LISTED = re.compile(r"^[-*] +`?([\w-]+)`?:", re.MULTILINE)
+_SKILL = re.compile(r"<description>(.*?)</description>", re.DOTALL)
+_LOCATION = re.compile(r"\s*<location>.*?</location>", re.DOTALL)
+_NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+_VALUES = frozenset({"enum", "const", "default"})
+_LARGEST_EXACT = 2**53 - 1
+_REMARKS = frozenset({"description", "title", "$schema", "$comment", "examples"})
+
+_HEAD_CHARACTERS, _TAIL_CHARACTERS = 200, 100
+_WHOLE_RESULTS = 2
+"""The last results of tools are never shortened: the model is at work on them."""
+
+
+class _System(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    begins: str = Field(min_length=8)
+    keeps_from: tuple[str, ...] = Field(min_length=1)
+
+
+class _Lists(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    behind: tuple[str, ...] = ()
+
+
+class Words(BaseModel):
+    """The text of the data file `compact.toml`, or of the owner's in its place."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    instructions: str
+    cut: str = Field(pattern=r"\{characters\}")
+    system: tuple[_System, ...] = ()
+    lists: _Lists = _Lists()
+
+
+def read_words(text: str, name: str) -> Words:
+    """The words of a TOML text. Raises ConfigurationError that names the file and the setting."""
+    try:
+        return Words.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigurationError(f"{name}: {where}: {first['msg']}") from None
+
+
+@cache
+def our_words() -> Words:
+    """Those that come with the project."""
+    return read_words((files("swarm.chat") / "compact.toml").read_text("utf-8"), "compact.toml")
+
+
+def compacted(question: Question, words: Words) -> Question:
+    """The question in the compact form; itself where there is nothing to cut."""
+    messages = tuple(_compact_message(message, words) for message in question.messages)
+    tools = tuple(compact_tool(tool, words) for tool in question.tools)
+    if messages == question.messages and tools == question.tools:
+        return question
+    return replace(question, messages=messages, tools=tools)
+
+
+def _compact_message(message: Message, words: Words) -> Message:
+    if message.role not in ("system", "developer") or not message.content:
+        return message
+    return replace(message, content=compact_system(message.content, words))
+
+
+def compact_system(text: str, words: Words) -> str:
+    """A client's own prose replaced by ours; surroundings and the user's instructions stay."""
+    for known in words.system:
+        if not text.lstrip().lower().startswith(known.begins.lower()):
+            continue
+        places = [at for mark in known.keeps_from if (at := text.find(mark)) >= 0]
+        if places:
+            return f"{words.instructions.strip()}\n{_short_skills(text[min(places) :])}"
+    return text
+
+
+def _short_skills(text: str) -> str:
+    short = _SKILL.sub(lambda m: f"<description>{first_sentence(m[1])}</description>", text)
+    return _LOCATION.sub("", short)
+
+
+def compact_tool(tool: ToolSpec, words: Words) -> ToolSpec:
+    """The tool with the first sentence of its description and the bare types of its schema."""
+    told = first_sentence(tool.description)
+    for mark in words.lists.behind:
+        _, found, listed = tool.description.partition(mark)
+        if names := _LISTED.findall(listed):
+            told += f" {found}: {', '.join(names)}."
+    return replace(tool, description=told, parameters=_bare(tool.parameters))
+
+
+def first_sentence(text: str) -> str:
+    """Up to the first full stop or line end, cut at a word where even that is long."""
+    found = _SENTENCE.match(text)
+    sentence = found[1].strip() if found else ""
+    if len(sentence) <= _SENTENCE_CHARACTERS:
+        return sentence
+    return sentence[:_SENTENCE_CHARACTERS].rpartition(" ")[0]
+
+
+def _bare(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema without remarks. Names of properties are no remarks, whatever they are."""
+    bare: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _NAMED and isinstance(value, dict):
+            named = cast("dict[str, Any]", value)
+            bare[key] = {name: _bare_value(inner) for name, inner in named.items()}
+        elif key in _VALUES:
+            bare[key] = value
+        elif key not in _REMARKS and not _bounds_nothing(value):
+            bare[key] = _bare_value(value)
+    return bare
+
+
+def _bare_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _bare(cast("dict[str, Any]", value))
+    if isinstance(value, list):
+        return [_bare_value(item) for item in cast("list[Any]", value)]
+    return value
+
+
+def _bounds_nothing(value: Any) -> bool:
+    """Schema writers of JavaScript bound every integer by what a double can hold."""
+    return isinstance(value, int) and abs(value) >= _LARGEST_EXACT
+
+
+def shortened(
+    messages: Sequence[Message], sizes: Sequence[int], *, room_tokens: int, words: Words
+) -> tuple[Message, ...]:
+    """The conversation with old results of tools cut, as often as it has outgrown its room.
+
+    `sizes` are the messages' tokens. The conversation is followed from its first message: each time
+    that it would no longer fit, all results but the last two are cut at once. So the answer for a
+    longer conversation begins like that for a shorter one, but at these rare points.
+    """
+    kept, tokens = list(messages), list(sizes)
+    whole: list[int] = []
+    used = 0
+    for at, message in enumerate(messages):
+        used += tokens[at]
+        if message.role in ("tool", "function"):
+            whole.append(at)
+        if used <= room_tokens:
+            continue
+        for old in whole[:-_WHOLE_RESULTS]:
+            kept[old], after = _cut_result(kept[old], tokens[old], words)
+            used -= tokens[old] - after
+            tokens[old] = after
+        whole = whole[-_WHOLE_RESULTS:]
+    return tuple(kept)
+
+
+def _cut_result(message: Message, tokens: int, words: Words) -> tuple[Message, int]:
+    """The shortened result with an estimate of its tokens."""
+    text = message.content or ""
+    left_out = len(text) - _HEAD_CHARACTERS - _TAIL_CHARACTERS
+    mark = words.cut.format(characters=left_out)
+    if left_out <= len(mark):
+        return message, tokens
+    short = f"{text[:_HEAD_CHARACTERS]}{mark}{text[-_TAIL_CHARACTERS:]}"
+    return replace(message, content=short), max(1, tokens * len(short) // len(text))

@@ -1,0 +1,176 @@
+"""In which form a model reads a question: as it came, or compact where its context is small."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from swarm.chat.compact import Words, compacted, our_words, shortened
+from swarm.chat.template import ChatTemplate
+from swarm.engines.base import Engine, Event, Finished, Started
+from swarm.errors import InvalidRequest
+from swarm.types import Message, Question
+
+logger = logging.getLogger(__name__)
+
+Form: TypeAlias = Literal["auto", "full", "compact"]
+
+_FIXED_SHARE = 3
+"""What every request of a session repeats may fill a third of the context."""
+
+_PATIENCE_S = 20.0
+"""How long a person should wait at most until that has been read."""
+
+_MEASURED_TOKENS = 256
+_MARKS_TOKENS = 8
+"""About what a template writes around one message."""
+
+_BYTES_PER_TOKEN = 3
+"""An upstream server may have no way to count; English has more than four bytes in a token."""
+
+_KNOWN = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The form of all questions with one beginning, and the tokens of that in this form."""
+
+    compact: bool
+    fixed_tokens: int
+
+
+class Forms:
+    """Chooses the form once for all questions that begin alike, and says why in the log.
+
+    What a session repeats in every request, its system prompt and its tools, is also what makes
+    the choice: so it is the same for every turn, and the prefix cache holds.
+    """
+
+    def __init__(self, form: Form = "auto", words: Words | None = None) -> None:
+        self.form = form
+        self._words = words or our_words()
+        self._chosen: OrderedDict[tuple[str, int], _Chosen] = OrderedDict()
+        self._speeds: dict[str, float] = {}
+
+    async def fit(
+        self, question: Question, model_id: str, engine: Engine, template: ChatTemplate
+    ) -> Question:
+        """The question as the model shall read it. Raises EngineError, InvalidRequest."""
+        if self.form == "full":
+            return question
+        compact = compacted(question, self._words)
+        if compact is question:
+            return question
+        key = (model_id, hash(repr((_fixed(question), question.tools))))
+        chosen = self._chosen.get(key)
+        if chosen is None:
+            chosen = await self._choose(question, compact, model_id, engine, template)
+            self._chosen[key] = chosen
+            while len(self._chosen) > _KNOWN:
+                self._chosen.popitem(last=False)
+        if not chosen.compact:
+            return question
+        return await self._shortened(compact, chosen, engine)
+
+    async def timed(
+        self, model_id: str, events: AsyncGenerator[list[Event]]
+    ) -> AsyncGenerator[list[Event]]:
+        """The same events; how fast the model reads is learned from them."""
+        read_tokens = 0
+        async with aclosing(events):
+            async for step in events:
+                for event in step:
+                    if isinstance(event, Started):
+                        read_tokens = event.prompt_tokens - event.cached_tokens
+                    elif isinstance(event, Finished) and event.prefill_s > 0:
+                        if read_tokens >= _MEASURED_TOKENS:
+                            self._speeds[model_id] = read_tokens / event.prefill_s
+                        read_tokens = 0
+                yield step
+
+    async def _choose(
+        self,
+        question: Question,
+        compact: Question,
+        model_id: str,
+        engine: Engine,
+        template: ChatTemplate,
+    ) -> _Chosen:
+        full_tokens = await _count(_beginning(question), engine, template)
+        why = self._why_compact(full_tokens, model_id, engine.info.context_tokens)
+        if why is None:
+            return _Chosen(compact=False, fixed_tokens=full_tokens)
+        tokens = await _count(_beginning(compact), engine, template)
+        logger.info(
+            "%s reads compact prompts here: %d tokens of tools and instructions become %d (%s)",
+            model_id,
+            full_tokens,
+            tokens,
+            why,
+        )
+        return _Chosen(compact=True, fixed_tokens=tokens)
+
+    def _why_compact(self, tokens: int, model_id: str, context_tokens: int) -> str | None:
+        if self.form == "compact":
+            return "--prompt compact"
+        if tokens > context_tokens // _FIXED_SHARE:
+            return f"its context is {context_tokens}"
+        speed = self._speeds.get(model_id)
+        if speed and tokens / speed > _PATIENCE_S:
+            return f"reading them would take {tokens / speed:.0f} s"
+        return None
+
+    async def _shortened(self, question: Question, chosen: _Chosen, engine: Engine) -> Question:
+        """The question with old results cut where the conversation has outgrown the context."""
+        context = engine.info.context_tokens
+        answer = min(question.sampling.max_tokens or context, context // 4)
+        room = context - answer - chosen.fixed_tokens
+        fixed = _fixed(question)
+        spoken = question.messages[len(fixed) :]
+        written = [_written(message) for message in spoken]
+        if sum(len(text.encode()) + _MARKS_TOKENS for text in written) < room:
+            return question  # a token is at least one byte
+        sizes = [await _tokens(text, engine) + _MARKS_TOKENS for text in written]
+        short = shortened(spoken, sizes, room_tokens=room, words=self._words)
+        return replace(question, messages=(*fixed, *short))
+
+
+def _fixed(question: Question) -> tuple[Message, ...]:
+    """The messages before the first of the user: those that a session repeats unchanged."""
+    fixed: list[Message] = []
+    for message in question.messages:
+        if message.role not in ("system", "developer"):
+            break
+        fixed.append(message)
+    return tuple(fixed)
+
+
+def _beginning(question: Question) -> Question:
+    return replace(question, messages=(*_fixed(question), Message("user", "")))
+
+
+def _written(message: Message) -> str:
+    calls = "".join(call.name + call.arguments for call in message.tool_calls)
+    return (message.content or "") + (message.reasoning or "") + calls
+
+
+async def _count(question: Question, engine: Engine, template: ChatTemplate) -> int:
+    return await _tokens(await rendered(template, question), engine)
+
+
+async def _tokens(text: str, engine: Engine) -> int:
+    """Exact where the model's tokenizer can be asked, otherwise an estimate from above."""
+    try:
+        return len(await engine.tokenize(text))
+    except InvalidRequest:
+        return len(text.encode()) // _BYTES_PER_TOKEN
+
+
+async def rendered(template: ChatTemplate, question: Question) -> str:
+    """The text of a question by a model's template."""
+    return await asyncio.to_thread(
+        template.render, question.messages, question.tools, question.template_options
+    )

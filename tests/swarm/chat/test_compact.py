@@ -1,0 +1,231 @@
+"""The compact form: what is cut, and what must never be."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm.chat.arguments import checks_of
+from swarm.chat.compact import (
+    compact_system,
+    compact_tool,
+    compacted,
+    first_sentence,
+    our_words,
+    read_words,
+    shortened,
+)
+from swarm.errors import ConfigurationError
+from swarm.types import Message, Question, SamplingParams, ToolSpec
+
+WORDS = our_words()
+CLIENTS = """\
+You are opencode, an interactive CLI tool that helps users.
+
+IMPORTANT: a great many rules.
+You are powered by the model named swarm.
+Here is some useful information about the environment you are running in:
+<env>
+  Working directory: /home/u/p
+</env>
+Instructions from: /home/u/p/AGENTS.md
+Always answer in French. You are free to choose.
+
+Skills provide specialized instructions and workflows for specific tasks.
+<available_skills>
+  <skill>
+    <name>deploy</name>
+    <description>Use it to deploy. It is long.</description>
+    <location>/x/y</location>
+  </skill>
+</available_skills>"""
+
+TASK = ToolSpec(
+    "task",
+    "Launch an agent, e.g. one that looks. And much\nmore.\n\nAvailable agent types and tools:\n"
+    "- explore: Fast. Use it.\n- general: All.",
+    {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {
+            "description": {"type": "string", "description": "short"},
+            "title": {"type": "array", "items": {"enum": ["description"], "title": "T"}},
+            "count": {"type": "integer", "minimum": 0, "maximum": 9007199254740991},
+        },
+        "required": ["description"],
+    },
+)
+
+
+def question(*messages: Message, tools: tuple[ToolSpec, ...] = ()) -> Question:
+    return Question("swarm", messages, SamplingParams(), tools)
+
+
+def test_the_instructions_are_short() -> None:
+    """A token of a large vocabulary is a word or a mark, rarely less; counted in bench/."""
+    assert len(WORDS.instructions.split()) <= 100
+    assert len(WORDS.instructions) <= 500
+    assert "URL" in WORDS.instructions
+
+
+def test_a_clients_prose_goes_and_surroundings_and_the_users_instructions_stay() -> None:
+    short = compact_system(CLIENTS, WORDS)
+    assert short.startswith(WORDS.instructions.strip())
+    assert "a great many rules" not in short
+    assert "  Working directory: /home/u/p" in short
+    assert "Always answer in French. You are free to choose." in short
+    assert "<name>deploy</name>" in short
+    assert "Use it to deploy." in short
+    assert "It is long" not in short
+
+
+@pytest.mark.parametrize(
+    "text", ["You are a pirate.", "", "You are opencode, and nothing else is known.", "you are"]
+)
+def test_a_system_prompt_that_is_not_known_stays_whole(text: str) -> None:
+    assert compact_system(text, WORDS) == text
+
+
+def test_a_tool_keeps_what_is_needed_to_call_it() -> None:
+    short = compact_tool(TASK, WORDS)
+    assert short.description == (
+        "Launch an agent, e.g. one that looks. Available agent types: explore, general."
+    )
+    assert short.parameters == {
+        "type": "object",
+        "properties": {
+            "description": {"type": "string"},
+            "title": {"type": "array", "items": {"enum": ["description"]}},
+            "count": {"type": "integer", "minimum": 0},
+        },
+        "required": ["description"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("Reads a file. Then more.", "Reads a file."),
+        ("- Fast search\n- more", "Fast search"),
+        ("  One line", "One line"),
+        ("Reads v1.2 files! Now.", "Reads v1.2 files!"),
+        ("", ""),
+        ("\n\n", ""),
+        ("word " * 100, ("word " * 32).strip()),
+    ],
+)
+def test_a_description_becomes_its_first_sentence(text: str, sentence: str) -> None:
+    assert first_sentence(text) == sentence
+
+
+def test_the_users_words_and_the_answers_stay_whole() -> None:
+    asked = question(
+        Message("system", CLIENTS),
+        Message("user", CLIENTS),
+        Message("assistant", CLIENTS),
+        tools=(TASK,),
+    )
+    assert compacted(asked, WORDS).messages[1:] == asked.messages[1:]
+
+
+def test_where_nothing_is_to_cut_the_question_is_the_same() -> None:
+    asked = question(Message("system", "Be brief."), Message("user", "hi"))
+    assert compacted(asked, WORDS) is asked
+
+
+schemas = st.recursive(
+    st.sampled_from(
+        [
+            {"type": "string", "description": "d"},
+            {"type": "integer", "minimum": 1, "title": "t"},
+            {"enum": ["a", {"description": "kept"}], "description": "d"},
+            {"type": "boolean", "default": True, "examples": [True]},
+        ]
+    ),
+    lambda inner: (
+        st.fixed_dictionaries(
+            {
+                "type": st.just("object"),
+                "description": st.just("d"),
+                "properties": st.dictionaries(
+                    st.sampled_from(["description", "title", "examples", "x"]), inner, max_size=3
+                ),
+            }
+        )
+        | st.fixed_dictionaries({"type": st.just("array"), "items": inner})
+    ),
+    max_leaves=6,
+)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["a", "b"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["description", "title", "x"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(schemas, values)
+def test_the_same_arguments_are_valid(schema: dict[str, Any], value: Any) -> None:
+    tool = ToolSpec("t", "d", {"type": "object", "properties": {"v": schema}})
+    short = compact_tool(tool, WORDS)
+    full_check, short_check = (checks_of([each])["t"] for each in (tool, short))
+    arguments = json.dumps({"v": value})
+    assert full_check(arguments) == short_check(arguments)
+
+
+def spoken(results: list[int]) -> tuple[list[Message], list[int]]:
+    """A conversation with results of so many characters; a token is a character."""
+    messages = [Message("user", "do it")]
+    for number, length in enumerate(results):
+        messages += [Message("assistant", "call"), Message("tool", f"{number % 10}" * length)]
+    return messages, [len(message.content or "") for message in messages]
+
+
+def test_old_results_are_cut_once_the_room_is_full_and_the_last_two_stay() -> None:
+    messages, sizes = spoken([2000, 2000, 2000, 2000])
+    short = shortened(messages, sizes, room_tokens=7000, words=WORDS)
+    lengths = [len(m.content or "") for m in short if m.role == "tool"]
+    assert lengths[:2] == [len("0" * 300 + WORDS.cut.format(characters=1700))] * 2
+    assert lengths[2:] == [2000, 2000]
+    assert [m for m in short if m.role != "tool"] == [m for m in messages if m.role != "tool"]
+    assert shortened(messages, sizes, room_tokens=9000, words=WORDS) == tuple(messages)
+
+
+@given(st.lists(st.integers(0, 3000), max_size=14), st.integers(500, 9000))
+def test_a_longer_conversation_begins_alike_but_at_rare_points(
+    results: list[int], room: int
+) -> None:
+    messages, sizes = spoken(results)
+    forms = [
+        shortened(messages[:end], sizes[:end], room_tokens=room, words=WORDS)
+        for end in range(1, len(messages) + 1)
+    ]
+    changes = sum(later[: len(form)] != form for form, later in itertools.pairwise(forms))
+    longest = max(results, default=0)
+    if room > 3 * longest + 400 * len(results):
+        assert changes <= 1 + sum(results) // max(1, room - 2 * longest - 400 * len(results))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("instructions = 1", "mine.toml: instructions"),
+        ("instructions = 'x'\ncut = 'no count'", "mine.toml: cut"),
+        ("instructions = 'x'\ncut = '{characters}'\nother = 1", "mine.toml: other"),
+        ("instructions = ", "mine.toml: "),
+    ],
+)
+def test_an_owners_file_is_checked(text: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        read_words(text, "mine.toml")
+
+
+def test_an_owners_words_are_taken() -> None:
+    words = read_words("instructions = 'Be brief.'\ncut = '<{characters}>'", "mine.toml")
+    assert compact_system(CLIENTS, words) == CLIENTS
+    assert words.instructions == "Be brief."

@@ -1,0 +1,99 @@
+"""Which form a model reads: chosen by what a session repeats, once, and said in the log."""
+
+import logging
+from dataclasses import replace
+
+import pytest
+
+from swarm.chat.compact import our_words
+from swarm.chat.template import ChatTemplate
+from swarm.engines.base import Finished, Started
+from swarm.errors import InvalidRequest
+from swarm.forms import Forms
+from swarm.types import Message, Question, SamplingParams, ToolSpec
+from tests.fakes import INFO, FakeEngine
+
+TEMPLATE = ChatTemplate("{{ messages | tojson }}{{ tools | tojson }}")
+TOOL = ToolSpec("read", "Reads a file. " + "And more. " * 50, {"type": "object"})
+SYSTEM = "You are opencode. " + "Rules. " * 50 + "<env>here</env>"
+
+
+def question(*more: Message, **changes: object) -> Question:
+    messages = (Message("system", SYSTEM), Message("user", "hi"), *more)
+    return replace(Question("m", messages, SamplingParams(), (TOOL,)), **changes)
+
+
+def engine(context_tokens: int) -> FakeEngine:
+    return FakeEngine(model_info=replace(INFO, context_tokens=context_tokens))
+
+
+async def fit(forms: Forms, asked: Question, context_tokens: int) -> Question:
+    return await forms.fit(asked, "m", engine(context_tokens), TEMPLATE)
+
+
+async def test_a_small_context_reads_the_compact_form(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    forms = Forms()
+    small = await fit(forms, question(), 2_500)
+    assert small.tools[0].description == "Reads a file."
+    assert "Rules." not in (small.messages[0].content or "")
+    assert small.messages[1] == Message("user", "hi")
+    assert await fit(Forms(), question(), 9_000) == question()
+    assert "its context is 2500" in caplog.text
+
+
+async def test_the_form_is_chosen_once_for_all_that_begin_alike(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    forms = Forms()
+    first = await fit(forms, question(), 2_500)
+    later = question(Message("assistant", "well"), Message("user", "more " * 90))
+    assert (await fit(forms, later, 2_500)).messages[:2] == first.messages
+    assert caplog.text.count("compact") == 1
+
+
+async def test_the_owners_word_wins() -> None:
+    assert await fit(Forms("full"), question(), 2_500) == question()
+    assert (await fit(Forms("compact"), question(), 90_000)).tools[0].description == "Reads a file."
+
+
+async def test_a_slow_reader_gets_the_compact_form() -> None:
+    async def read(seconds: float):
+        yield [Started(1000, 0)]
+        yield [Finished(0, "stop", 1, seconds, 0.0)]
+
+    forms = Forms()
+    async for _ in forms.timed("m", read(1.0)):
+        pass
+    assert await fit(forms, question(), 9_000) == question()
+    async for _ in forms.timed("m", read(100.0)):
+        pass
+    other = question(tools=(TOOL, replace(TOOL, name="other")))
+    assert (await fit(forms, other, 9_000)).tools[0].description == "Reads a file."
+    assert await fit(forms, question(), 9_000) == question(), "a session keeps its form"
+
+
+async def test_old_results_are_cut_where_the_conversation_outgrows_the_context() -> None:
+    turns = [
+        message
+        for number in range(6)
+        for message in (Message("assistant", "call"), Message("tool", f"{number}" * 1000))
+    ]
+    whole = question(*turns)
+    assert (await fit(Forms("compact"), whole, 20_000)).messages[1:] == whole.messages[1:]
+    cut = (await fit(Forms("compact"), whole, 6_000)).messages
+    lengths = [len(message.content or "") for message in cut if message.role == "tool"]
+    assert lengths[0] < 400
+    assert lengths[-2:] == [1000, 1000]
+    assert "characters cut" in our_words().cut
+
+
+async def test_a_server_that_cannot_count_is_estimated() -> None:
+    class Uncounting(FakeEngine):
+        async def tokenize(self, text: str) -> list[int]:
+            raise InvalidRequest("this server has no /tokenize")
+
+    upstream = Uncounting(model_info=replace(INFO, context_tokens=800))
+    fitted = await Forms().fit(question(), "m", upstream, TEMPLATE)
+    assert fitted.tools[0].description == "Reads a file."
