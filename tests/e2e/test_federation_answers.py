@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,30 @@ def test_a_removed_member_is_a_stranger_that_can_be_approved_again(tmp_path: Pat
         assert done.returncode == 0, done.stderr
         wait_together(lan.hosts)
         assert voters(ask(third)) == {"here": 3, "host1": 3, "host2": 3}
+
+
+def test_no_request_is_lost_while_the_code_changes(tmp_path: Path) -> None:
+    with house(2, tmp_path) as lan:
+        one, _ = lan.hosts
+        with ThreadPoolExecutor(4) as threads:
+            asked = [threads.submit(ask, one) for _ in range(60)]
+            changed = [one.main("--new-code").returncode for _ in range(3)]
+            answers = [each.result() for each in asked]
+        assert changed == [0, 0, 0]
+        assert [text_of(answer) for answer in answers] == ["Answer: 11"] * 60
+        wait_together(lan.hosts)
+
+
+def test_a_named_peer_is_found_where_there_is_no_multicast(tmp_path: Path) -> None:
+    with network(2, tmp_path) as lan:
+        one, other = lan.hosts
+        for host in lan.hosts:
+            host.ip("link set lan0 multicast off")
+        one.start_node()
+        code = one.main("--show-code").stdout.split()[-1]
+        start_member(other, code, "--peer", f"{one.ipv4}:{PEER_PORT}")
+        wait_together(lan.hosts)
+        assert voters(ask(one)) == {"here": 3, "host2": 3}
 
 
 def test_a_member_that_was_off_when_the_code_changed_shows_a_pin_again(tmp_path: Path) -> None:
