@@ -214,8 +214,7 @@ def _as_peer_error(error: aiohttp.ClientError) -> PeerError:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
-            # aiohttp's own errors are SSLErrors without a reason of their own
-            return UntrustedPeer(f"TLS failed: {getattr(cause, 'reason', None) or cause}")
+            return UntrustedPeer(f"TLS failed: {cause.reason or cause}")
         cause = cause.__cause__ or cause.__context__ or getattr(cause, "os_error", None)
     if isinstance(error, aiohttp.ClientSSLError):
         return UntrustedPeer(f"TLS failed: {error}")
