@@ -169,6 +169,8 @@ class PeerClient:
         self, door: Door, body: ProposeBody, *, count: Callable[[int], None]
     ) -> AsyncGenerator[list[Told]]:
         """A peer's answer as it comes. `count` is told the bytes. Raises PeerError."""
+        if self._session is not None and self._session.closed:
+            raise PeerUnreachable("the federation's code changed just now")
         async with self._post(door, "/peer/propose", encode_body(body)) as response:
             async with aclosing(_lines(response, count)) as lines:
                 async for raw in lines:
