@@ -54,11 +54,13 @@ class Format:
     """One way of writing calls. `spelling` is given the tools, their schemas as a grammar takes
     them, and whether one call is all.
 
+    `holds`: whether the spelling enforces as much of a tool's schema as the library could.
     `own_reasoning`: the format itself says what is reasoning, not the marks `<think>`; then it
     is spelled, and parsed, without tools too.
     """
 
     name: str
-    parser: Callable[[], Parser]
+    parser: Callable[[Sequence[ToolSpec]], Parser]
     spelling: Callable[[Sequence[ToolSpec], bool], Spelling]
+    holds: Callable[[ToolSpec], bool] = lambda _: True
     own_reasoning: bool = False
