@@ -8,11 +8,11 @@ from swarm.chat.formats.marked import MarkedParser
 from swarm.lark import any_of, json_rule, literal
 from swarm.types import ToolSpec
 
-CALLS = "<｜tool▁calls▁begin｜>"  # noqa: RUF001 - the marks are so
-CALL = "<｜tool▁call▁begin｜>"  # noqa: RUF001
-SEPARATOR = "<｜tool▁sep｜>"  # noqa: RUF001
-CALL_END = "<｜tool▁call▁end｜>"  # noqa: RUF001
-CALLS_END = "<｜tool▁calls▁end｜>"  # noqa: RUF001
+CALLS = "<｜tool▁calls▁begin｜>"
+CALL = "<｜tool▁call▁begin｜>"
+SEPARATOR = "<｜tool▁sep｜>"
+CALL_END = "<｜tool▁call▁end｜>"
+CALLS_END = "<｜tool▁calls▁end｜>"
 _MARKS = (CALLS, CALL, SEPARATOR, CALL_END, CALLS_END)
 _BEGIN = rf"\s*(?:{CALL})?\s*"
 _FENCED = re.compile(

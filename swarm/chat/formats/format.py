@@ -39,7 +39,8 @@ class Spelling:
     """How a format spells its completions, in Lark: see Grammar for what surrounds it.
 
     `called`: a call or several, at once; `free`: text, or calls, or text and then calls; `said`:
-    text that is JSON of the rule `answer`. `rules` are the lines that these need.
+    text that is JSON of the rule `answer`. `rules` are the lines that these need. `call_begins`:
+    a character with which no text may begin, for it begins a call.
     """
 
     called: str
@@ -47,6 +48,7 @@ class Spelling:
     rules: tuple[str, ...]
     marks: tuple[str, ...] = ()
     said: str = "answer SPACE?"
+    call_begins: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

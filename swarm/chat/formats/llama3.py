@@ -17,16 +17,19 @@ _HEAD = re.compile(
 
 
 def _spelling(tools: Sequence[ToolSpec], one_call: bool) -> Spelling:
-    rules = [
-        f"item: {any_of('call', len(tools))}" if tools else 'item: "{"',
-        "TEXT: PLAIN & ~/[ \\n\\t\\r]*[{](?s:.*)/",
-    ]
+    rules = [f"item: {any_of('call', len(tools))}"] if tools else []
     for at, tool in enumerate(tools):
         head = f'{{"name": {json.dumps(tool.name, ensure_ascii=False)}, "parameters": '
         rules.append(f"call_{at}: {literal(head)} arguments_{at} SPACE? {literal('}')}")
         rules.append(json_rule(f"arguments_{at}", tool.parameters))
     calls = "item" if one_call else 'item (";" SPACE? item)*'
-    return Spelling(f"mark_0? {calls}", f"TEXT | {calls} | upto_0 {calls}", tuple(rules), (TAG,))
+    return Spelling(
+        called=f"mark_0? {calls}",
+        free=f"PLAIN | {calls} | upto_0 {calls}",
+        rules=tuple(rules),
+        marks=(TAG,),
+        call_begins="{",
+    )
 
 
 LLAMA3 = Format("llama3", lambda _: MarkedParser(TAG, _HEAD, "{", at_once="{"), _spelling)

@@ -16,6 +16,7 @@ _MARKS = Marks(
     close_read=re.compile(r"\s*(?:</function>\s*)?</tool_call>"),
     value_close="</parameter>",
     trim="\n",
+    never=("<function=",),
 )
 
 QWEN3_CODER = Format(

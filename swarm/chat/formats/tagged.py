@@ -30,6 +30,7 @@ class Marks:
     Spelled: `call`, `name` with `{}` for it, then for each parameter `key` with `{}` for it, the
     value and `value_end`, at last `close`. Read: `name_read` and `key_read`, whose group is the
     name, `value_close`, `close_read`. `trim`: what is dropped once at both ends of a value.
+    `never`: what text before a call may not hold, for models write a call without its mark.
     """
 
     call: str
@@ -42,6 +43,7 @@ class Marks:
     close_read: "re.Pattern[str]"
     value_close: str
     trim: str = ""
+    never: tuple[str, ...] = ()
 
 
 def spelling(marks: Marks, tools: Sequence[ToolSpec], one_call: bool) -> Spelling:
@@ -54,7 +56,7 @@ def spelling(marks: Marks, tools: Sequence[ToolSpec], one_call: bool) -> Spellin
         called=f"mark_0 body{more}",
         free=f"PLAIN | upto_0 body{more}",
         rules=tuple(rules),
-        marks=(marks.call,),
+        marks=(marks.call, *marks.never),
     )
 
 
