@@ -25,3 +25,8 @@ def pattern(text: str) -> str:
 def json_rule(name: str, schema: Mapping[str, Any]) -> str:
     """A rule that is JSON of this schema."""
     return f"{name}: %json {json.dumps({**schema, 'x-guidance': _OPTIONS})}"
+
+
+def any_of(rule: str, count: int) -> str:
+    """One of the rules `<rule>_0` to `<rule>_<count - 1>`."""
+    return " | ".join(f"{rule}_{at}" for at in range(count))

@@ -77,7 +77,7 @@ def test_flags_that_people_are_used_to_are_taken() -> None:
     [
         ("--n-gpu-layers=-9", "--gpu-layers -9"),
         ("--kv q8_0 --no-flash-attn", "needs flash attention"),
-        ("--prot 9", "did you mean --port"),
+        ("--prto 9", "did you mean --port"),
         ("--unheard-of X", "unrecognized arguments: --unheard-of"),
         ("--port", "expected one argument"),
         ("--port 70000", "--port 70000 .from the command line.: should be less"),

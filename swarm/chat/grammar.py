@@ -9,15 +9,14 @@ from typing import Any, Literal, TypeAlias
 from llguidance import LLMatcher
 
 from swarm.chat.formats.format import Format, Spelling
-from swarm.lark import SPACE, json_rule
+from swarm.chat.reasoning import OPEN
+from swarm.lark import SPACE, json_rule, pattern
 from swarm.types import Constraint, Grammar, ToolSpec
 
 Thinking: TypeAlias = Literal["never", "perhaps", "opened"]
 """Whether a completion begins with reasoning between `<think>` and `</think>`; opened: the prompt
 ends with the opening mark."""
 
-_NEVER = r"BEGIN: /(?s:.*)/"
-_PERHAPS = r"BEGIN: /(?s:.*)/ & ~/[ \n\t\r]*<think>(?s:.*)/"
 _THOUGHT = r"""thought[lazy]: /(?s:.*)<\/think>/"""
 _THINK = r"""thought[lazy]: /[ \n\t\r]*<think>(?s:.*)<\/think>/"""
 
@@ -44,12 +43,16 @@ def grammar_of(
         lines.append(json_rule("answer", json.loads(constraint.schema)))
     before = "" if thinking == "never" else "thought? " if thinking == "perhaps" else "thought "
     lines.append(f"start: {before}({_completion(spelling, constraint, bool(callable_tools))})")
-    lines += {
-        "never": [_NEVER],
-        "perhaps": [_PERHAPS, _THINK],
-        "opened": [_NEVER, _THOUGHT],
-    }[thinking]
+    lines += {"never": [], "perhaps": [_THINK], "opened": [_THOUGHT]}[thinking]
+    barred = [spelling.call_begins, OPEN if thinking == "perhaps" else None]
+    lines.append(_begin([text for text in barred if text]))
     return Grammar("\n".join(lines), spelling.marks)
+
+
+def _begin(barred: Sequence[str]) -> str:
+    """The terminal of texts that begin with none of these."""
+    others = [rf" & ~/[ \n\t\r]*{pattern(text)}(?s:.*)/" for text in barred]
+    return f"BEGIN: /(?s:.*)/{''.join(others)}"
 
 
 def _completion(spelling: Spelling, constraint: Constraint, callable_tools: bool) -> str:

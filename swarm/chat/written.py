@@ -11,7 +11,7 @@ from swarm.chat.held import HeldCalls
 from swarm.chat.reasoning import OPEN as REASONING_MARK
 from swarm.chat.template import ChatTemplate
 from swarm.errors import InvalidRequest
-from swarm.types import Constraint, Grammar, Question
+from swarm.types import Constraint, Grammar, Question, ToolSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,17 @@ class Written:
         """
         tools = self.question.tools
         reads = bool(tools) or self.form.own_reasoning
-        waiting = [tool for tool in tools if held and unenforced(tool.parameters)]
+        waiting = [tool for tool in tools if held and not self._holds(tool)]
         return CompletionParser(
-            self.form.parser() if reads else None,
+            self.form.parser(tools) if reads else None,
             reasoning_opened=self.opened,
             own_reasoning=self.form.own_reasoning,
             one_call=self.question.one_call,
             held=HeldCalls(checks_of(waiting)) if waiting else None,
         )
+
+    def _holds(self, tool: ToolSpec) -> bool:
+        return self.form.holds(tool) and not unenforced(tool.parameters)
 
 
 async def written(template: ChatTemplate, question: Question, *, with_grammar: bool) -> Written:

@@ -56,8 +56,8 @@ class Grammars:
 
     def ready(self, grammar: Grammar) -> "Bound":
         """A grammar at its beginning. Raises InvalidRequest where it is none."""
-        rules = [self._mark(at, mark) for at, mark in enumerate(grammar.marks)]
-        text = "\n".join([grammar.lark, _plain(grammar.marks), *rules]) + "\n"
+        rules = [self._mark(at, grammar.marks) for at in range(len(grammar.marks))]
+        text = "\n".join([grammar.lark, f"PLAIN: {_without(grammar.marks)}", *rules]) + "\n"
         matcher = LLMatcher(self._tokenizer, text, log_level=0)
         if matcher.is_error():
             reason = matcher.get_error().partition("\n")[0]
@@ -68,14 +68,15 @@ class Grammars:
         """The control tokens that are shown: the marks of the grammar."""
         return frozenset(self._marks[mark] for mark in grammar.marks if mark in self._marks)
 
-    def _mark(self, at: int, mark: str) -> str:
+    def _mark(self, at: int, marks: Sequence[str]) -> str:
         """The rules of one mark: see Grammar. A lexer takes the longest match, hence `lazy`."""
+        mark = marks[at]
         token = self._marks.get(mark)
         if token is not None:
             return f"mark_{at}: <[{token}]>\nupto_{at}: PLAIN <[{token}]>"
         return (
             f"mark_{at}: {literal(mark)}\n"
-            f"UPTO_{at}: /(?s:.*){pattern(mark)}/ & BEGIN\n"
+            f"UPTO_{at}: /(?s:.*){pattern(mark)}/ & {_without([*marks[:at], *marks[at + 1 :]])}\n"
             f"upto_{at}[lazy]: UPTO_{at}"
         )
 
@@ -114,8 +115,8 @@ class Bound:
         self._matcher.consume_token(token)
 
 
-def _plain(marks: Sequence[str]) -> str:
-    """Text in which no mark is spelled out."""
+def _without(marks: Sequence[str]) -> str:
+    """A text in which none of these marks is spelled out."""
     if not marks:
-        return "PLAIN: BEGIN"
-    return f"PLAIN: BEGIN & ~/(?s:.*)({'|'.join(map(pattern, marks))})(?s:.*)/"
+        return "BEGIN"
+    return f"BEGIN & ~/(?s:.*)({'|'.join(map(pattern, marks))})(?s:.*)/"

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 from swarm.chat.formats.format import Format, Spelling
 from swarm.chat.tool_calls import CLOSE, OPEN, CallParser
-from swarm.lark import json_rule, literal
+from swarm.lark import any_of, json_rule, literal
 from swarm.types import ToolSpec
 
 
 def _spelling(tools: Sequence[ToolSpec], one_call: bool) -> Spelling:
-    rules = [f"body: SPACE? ({_any('call', tools)}) SPACE? {literal(CLOSE)}"] if tools else []
+    rules = (
+        [f"body: SPACE? ({any_of('call', len(tools))}) SPACE? {literal(CLOSE)}"] if tools else []
+    )
     for at, tool in enumerate(tools):
         head = f'{{"name": {json.dumps(tool.name, ensure_ascii=False)}, "arguments": '
         rules.append(f"call_{at}: {literal(head)} arguments_{at} SPACE? {literal('}')}")
@@ -24,8 +26,4 @@ def _spelling(tools: Sequence[ToolSpec], one_call: bool) -> Spelling:
     )
 
 
-def _any(rule: str, tools: Sequence[ToolSpec]) -> str:
-    return " | ".join(f"{rule}_{at}" for at in range(len(tools)))
-
-
-CANONICAL = Format("canonical", CallParser, _spelling)
+CANONICAL = Format("canonical", lambda _: CallParser(), _spelling)

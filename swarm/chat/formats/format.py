@@ -39,7 +39,8 @@ class Spelling:
     """How a format spells its completions, in Lark: see Grammar for what surrounds it.
 
     `called`: a call or several, at once; `free`: text, or calls, or text and then calls; `said`:
-    text that is JSON of the rule `answer`. `rules` are the lines that these need.
+    text that is JSON of the rule `answer`. `rules` are the lines that these need. `call_begins`:
+    a character with which no text may begin, for it begins a call.
     """
 
     called: str
@@ -47,6 +48,7 @@ class Spelling:
     rules: tuple[str, ...]
     marks: tuple[str, ...] = ()
     said: str = "answer SPACE?"
+    call_begins: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,13 @@ class Format:
     """One way of writing calls. `spelling` is given the tools, their schemas as a grammar takes
     them, and whether one call is all.
 
+    `holds`: whether the spelling enforces as much of a tool's schema as the library could.
     `own_reasoning`: the format itself says what is reasoning, not the marks `<think>`; then it
     is spelled, and parsed, without tools too.
     """
 
     name: str
-    parser: Callable[[], Parser]
+    parser: Callable[[Sequence[ToolSpec]], Parser]
     spelling: Callable[[Sequence[ToolSpec], bool], Spelling]
+    holds: Callable[[ToolSpec], bool] = lambda _: True
     own_reasoning: bool = False

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from swarm.chat.completion import CompletionParser, Reasoning, Text
+from swarm.chat.completion import CompletionParser, Piece, Reasoning, Text
 from swarm.chat.template import ChatTemplate
-from swarm.chat.tool_calls import Call
+from swarm.chat.tool_calls import Arguments, Call, CallParser
 from swarm.engines.base import Started
 from swarm.engines.upstream.engine import UpstreamEngine
 from swarm.errors import (
@@ -165,9 +165,8 @@ async def test_reasoning_and_calls_of_a_chat_come_back_as_our_parser_reads_them(
     )
     async with engine_at(fake) as engine:
         text = (await ask(engine, conversation(engine))).texts[0]
-    parser = CompletionParser(calls_offered=True, reasoning_opened=False)
-    pieces = [*parser.feed(text), *parser.finish()]
-    assert pieces == [
+    parser = CompletionParser(CallParser())
+    assert whole([*parser.feed(text), *parser.finish()]) == [
         Reasoning("Hm, so."),
         Text("I read."),
         Call("read", '{"path": "</tool_call>"}'),
@@ -175,12 +174,24 @@ async def test_reasoning_and_calls_of_a_chat_come_back_as_our_parser_reads_them(
     ]
 
 
-async def test_arguments_that_are_no_json_make_no_call():
+def whole(pieces: list[Piece]) -> list[Piece]:
+    """The pieces with each call's arguments in it."""
+    found: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, Arguments) and isinstance(found[-1], Call):
+            found[-1] = Call(found[-1].name, found[-1].arguments + piece.text)
+        else:
+            found.append(piece)
+    return found
+
+
+async def test_arguments_that_are_no_json_are_told_as_they_are():
     fake = FakeServer(streams(called(0, '{"path"', "read"), told("tool_calls")))
     async with engine_at(fake) as engine:
         text = (await ask(engine, conversation(engine))).texts[0]
-    parser = CompletionParser(calls_offered=True, reasoning_opened=False)
-    assert not any(isinstance(p, Call) for p in [*parser.feed(text), *parser.finish()])
+    parser = CompletionParser(CallParser())
+    [call] = whole([*parser.feed(text), *parser.finish()])
+    assert call == Call("read", '{"path"')
 
 
 @pytest.mark.parametrize(

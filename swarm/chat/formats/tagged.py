@@ -1,0 +1,250 @@
+"""Calls whose arguments stand between marks, one by one: Qwen3-Coder's XML and GLM's pairs.
+
+A string stands as it is; every other value, and a string with a pattern or format, as JSON.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from swarm.chat.formats.format import Part, Spelling
+from swarm.chat.marks import partial_mark
+from swarm.chat.tool_calls import HEAD_CHARACTERS, Arguments, Call, strict_json
+from swarm.lark import any_of, json_rule, literal, pattern
+from swarm.types import ToolSpec
+
+_PLAIN_WORDS = frozenset(
+    ("type", "minLength", "maxLength", "title", "description", "default", "examples", "$comment")
+)
+_TOP_WORDS = frozenset(
+    ("type", "properties", "required", "additionalProperties", "$defs", "definitions", "$schema")
+) | (_PLAIN_WORDS - {"minLength", "maxLength"})
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """How a call is written around its name, its keys and its values.
+
+    Spelled: `call`, `name` with `{}` for it, then for each parameter `key` with `{}` for it, the
+    value and `value_end`, at last `close`. Read: `name_read` and `key_read`, whose group is the
+    name, `value_close`, `close_read`. `trim`: what is dropped once at both ends of a value.
+    `never`: what text before a call may not hold, for models write a call without its mark.
+    """
+
+    call: str
+    name: str
+    key: str
+    value_end: str
+    close: str
+    name_read: "re.Pattern[str]"
+    key_read: "re.Pattern[str]"
+    close_read: "re.Pattern[str]"
+    value_close: str
+    trim: str = ""
+    never: tuple[str, ...] = ()
+
+
+def spelling(marks: Marks, tools: Sequence[ToolSpec], one_call: bool) -> Spelling:
+    """The grammar: parameters in the order of the schema, the optional ones left out at will."""
+    rules = [f"body: SPACE? ({any_of('call', len(tools))}) {literal(marks.close)}"] if tools else []
+    for at, tool in enumerate(tools):
+        rules += _call_rules(marks, tool, at)
+    more = "" if one_call else " (SPACE? mark_0 body)*"
+    return Spelling(
+        called=f"mark_0 body{more}",
+        free=f"PLAIN | upto_0 body{more}",
+        rules=tuple(rules),
+        marks=(marks.call, *marks.never),
+    )
+
+
+def _call_rules(marks: Marks, tool: ToolSpec, at: int) -> list[str]:
+    properties, required = _parts(tool)
+    rules: list[str] = []
+    parameters: list[str] = []
+    for number, (key, schema) in enumerate(properties.items()):
+        name = f"parameter_{at}_{number}"
+        head = marks.key.replace("{}", key)
+        parameters.append(name if key in required else f"{name}?")
+        rules += _value_rules(marks, name, literal(head), schema, tool)
+    head = literal(marks.name.replace("{}", tool.name))
+    return [f"call_{at}: {head} {' '.join(parameters)}", *rules]
+
+
+def _parts(tool: ToolSpec) -> tuple[dict[str, Any], Sequence[str]]:
+    """The properties that may be written, and those that must be."""
+    properties = dict(cast(Mapping[str, Any], tool.parameters.get("properties", {})))
+    required = cast(Sequence[str], tool.parameters.get("required", ()))
+    properties |= {key: {} for key in required if key not in properties}
+    return properties, required
+
+
+def _value_rules(marks: Marks, name: str, head: str, schema: Any, tool: ToolSpec) -> list[str]:
+    if is_plain(schema):
+        bounds = f"{schema.get('minLength', 0)},{schema.get('maxLength', '')}"
+        end, terminal = pattern(marks.value_end), name.upper()
+        return [
+            f"{name}: {head} {name}_text",
+            f"{terminal}: /(?s:.){{{bounds}}}{end}/ & ~/(?s:.*){end}(?s:.+)/",
+            f"{name}_text[lazy]: {terminal}",
+        ]
+    root = tool.parameters
+    whole: dict[str, Any] = {word: root[word] for word in ("$defs", "definitions") if word in root}
+    whole |= cast(Mapping[str, Any], schema) if isinstance(schema, Mapping) else {}
+    tail = literal(marks.value_end)
+    return [f"{name}: {head} {name}_json {tail}", json_rule(f"{name}_json", whole)]
+
+
+def is_plain(schema: object) -> bool:
+    """Whether values of this schema are strings that stand as they are."""
+    if not isinstance(schema, Mapping):
+        return False
+    known = cast(Mapping[str, Any], schema)
+    return known.get("type") == "string" and _PLAIN_WORDS.issuperset(known)
+
+
+def holds(tool: ToolSpec) -> bool:
+    """Whether parameters one by one say as much as the whole schema does."""
+    schema = tool.parameters
+    refers = re.findall(r'"\$ref": "([^"]*)', json.dumps(schema.get("properties", {})))
+    inside = all(each.startswith(("#/$defs/", "#/definitions/")) for each in refers)
+    _, required = _parts(tool)
+    named = cast(Mapping[str, Any], schema.get("properties", {}))
+    spelled = all(re.fullmatch(r"[^<>\s]+", key) for key in named)
+    return _TOP_WORDS.issuperset(schema) and inside and spelled and named.keys() >= set(required)
+
+
+class TaggedParser:
+    """Finds calls of these marks; strings of the tools' schemas stream, other values come whole.
+
+    What never comes to a name stays text; what stands between calls, and behind them, is dropped.
+    """
+
+    def __init__(self, marks: Marks, tools: Sequence[ToolSpec]) -> None:
+        self._marks = marks
+        self._plain = {
+            tool.name: {key for key, schema in _parts(tool)[0].items() if is_plain(schema)}
+            for tool in tools
+        }
+        self._state: Literal["text", "name", "key", "plain", "value"] = "text"
+        self._held = ""
+        self._gap = ""
+        self._tool = ""
+        self._some = False
+        self._called = False
+
+    @property
+    def inside(self) -> bool:
+        """Whether the text so far ends within a call."""
+        return self._state != "text"
+
+    @property
+    def thinking(self) -> bool:
+        """Never: these formats mark no reasoning."""
+        return False
+
+    def feed(self, text: str) -> list[Part]:
+        """The parts that `text` completes, in order."""
+        self._held += text
+        parts: list[Part] = []
+        while self._advance(parts):
+            pass
+        return parts
+
+    def finish(self) -> list[Part]:
+        """What was held back. A call that lacks only its closing marks is whole."""
+        rest, self._held = self._held, ""
+        match self._state:
+            case "text":
+                return [rest] if rest and not self._called else []
+            case "name":
+                return [self._gap + self._marks.call + rest]
+            case "key":
+                return [Arguments("}" if self._some else "{}")]
+            case "plain" | "value":
+                return []
+
+    def _advance(self, parts: list[Part]) -> bool:
+        """Read up to one mark; False when more text is needed."""
+        match self._state:
+            case "text":
+                return self._read_text(parts)
+            case "name":
+                return self._read_name(parts)
+            case "key":
+                return self._read_key(parts)
+            case "plain":
+                return self._read_plain(parts)
+            case "value":
+                return self._read_value(parts)
+
+    def _read_text(self, parts: list[Part]) -> bool:
+        mark = self._marks.call
+        before, found, after = self._held.partition(mark)
+        if found:
+            text = before.rstrip()
+            self._gap = before[len(text) :]
+            self._state, self._held = "name", after
+        else:
+            text = before[: len(before) - partial_mark(before, mark)].rstrip()
+            self._held = before[len(text) :]
+        if text and not self._called:
+            parts.append(text)
+        return bool(found)
+
+    def _read_name(self, parts: list[Part]) -> bool:
+        found = self._marks.name_read.match(self._held)
+        if found is None:
+            if len(self._held) > HEAD_CHARACTERS:
+                parts.append(self._gap + self._marks.call + self._held)
+                self._state, self._held = "text", ""
+            return False
+        self._tool, self._held = found[1], self._held[found.end() :]
+        self._state, self._some, self._called = "key", False, True
+        parts.append(Call(self._tool))
+        return True
+
+    def _read_key(self, parts: list[Part]) -> bool:
+        if found := self._marks.close_read.match(self._held):
+            parts.append(Arguments("}" if self._some else "{}"))
+            self._state, self._held = "text", self._held[found.end() :]
+            return True
+        found = self._marks.key_read.match(self._held)
+        if found is None:
+            return False
+        plain = found[1] in self._plain.get(self._tool, ())
+        key = f"{', ' if self._some else '{'}{json.dumps(found[1], ensure_ascii=False)}: "
+        parts.append(Arguments(key + ('"' if plain else "")))
+        self._state, self._some = "plain" if plain else "value", True
+        self._held = self._held[found.end() :]
+        return True
+
+    def _read_plain(self, parts: list[Part]) -> bool:
+        close, trim = self._marks.value_close, self._marks.trim
+        value, found, after = self._held.partition(close)
+        if not found:
+            value = value[: len(value) - partial_mark(value, close)].removesuffix(trim)
+        text = json.dumps(value.removesuffix(trim) if found else value, ensure_ascii=False)[1:-1]
+        self._held = after if found else self._held[len(value) :]
+        if found:
+            self._state, text = "key", text + '"'
+        parts += [Arguments(text)] if text else []
+        return bool(found)
+
+    def _read_value(self, parts: list[Part]) -> bool:
+        value, found, after = self._held.partition(self._marks.value_close)
+        if found:
+            parts.append(Arguments(_as_json(value.strip())))
+            self._state, self._held = "key", after
+        return bool(found)
+
+
+def _as_json(text: str) -> str:
+    """A value that should be JSON; one that is not is a string."""
+    try:
+        strict_json(text)
+    except (ValueError, RecursionError):
+        return json.dumps(text, ensure_ascii=False)
+    return text

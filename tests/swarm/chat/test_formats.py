@@ -1,0 +1,171 @@
+"""Completions as models write them, in every format, however they are cut; and what is spelled."""
+
+import itertools
+import json
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swarm.chat.completion import CompletionParser, Text
+from swarm.chat.formats.format import Format
+from swarm.chat.formats.table import FORMATS, format_of
+from swarm.chat.grammar import grammar_of
+from swarm.chat.reasoning import Reasoning
+from swarm.chat.tool_calls import Arguments, Call
+from swarm.types import Constraint, ToolSpec
+from tests.lexicon import Lexicon
+
+FOLDER = Path(__file__).parent / "outputs"
+
+
+@dataclass
+class Case:
+    """A completion and what it says."""
+
+    form: Format
+    tools: list[ToolSpec]
+    source: str
+    output: str
+    text: str = ""
+    reasoning: str = ""
+    calls: list[tuple[str, str]] = field(default_factory=list)
+
+
+def tool(name: str, strings: list[str]) -> ToolSpec:
+    properties = {key: {"type": "string"} for key in strings}
+    return ToolSpec(name, "", {"type": "object", "properties": properties})
+
+
+def cases() -> list[Case]:
+    found: list[Case] = []
+    for file in sorted(FOLDER.glob("*.toml")):
+        said = tomllib.loads(file.read_text())
+        tools = [tool(name, keys) for name, keys in said.get("tools", {}).items()]
+        found += [Case(FORMATS[file.stem], tools, **case) for case in said["case"]]
+    return found
+
+
+CASES = cases()
+
+
+def read(case: Case, parts: list[str]) -> dict[str, Any]:
+    parser = CompletionParser(case.form.parser(case.tools), own_reasoning=case.form.own_reasoning)
+    pieces = [piece for part in parts for piece in parser.feed(part)] + parser.finish()
+    said: dict[str, Any] = {"text": "", "reasoning": "", "calls": []}
+    for piece in pieces:
+        match piece:
+            case Text(text):
+                said["text"] += text
+            case Reasoning(text):
+                said["reasoning"] += text
+            case Call(name, arguments):
+                said["calls"].append([name, arguments])
+            case Arguments(text):
+                said["calls"][-1][1] += text
+    for call in said["calls"]:
+        call[1] = json.loads(call[1])
+    return said | {key: said[key].strip() for key in ("text", "reasoning")}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{c.form.name}-{n}" for n, c in enumerate(CASES)])
+def test_what_models_write_is_read_however_it_is_cut(case: Case) -> None:
+    expected = {
+        "text": case.text,
+        "reasoning": case.reasoning,
+        "calls": [[name, json.loads(arguments)] for name, arguments in case.calls],
+    }
+    assert read(case, [case.output]) == expected
+    assert read(case, list(case.output)) == expected
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(CASES), st.lists(st.integers(0, 400), max_size=12))
+def test_the_chunking_does_not_matter(case: Case, cuts: list[int]) -> None:
+    places = sorted({0, *(cut for cut in cuts if cut < len(case.output)), len(case.output)})
+    parts = [case.output[a:b] for a, b in itertools.pairwise(places)]
+    assert read(case, parts) == read(case, [case.output])
+
+
+READ = ToolSpec(
+    "read",
+    "",
+    {
+        "type": "object",
+        "properties": {"path": {"type": "string"}, "lines": {"type": "integer"}},
+        "required": ["path"],
+    },
+)
+SPELLED = {
+    "canonical": '<tool_call>\n{"name": "read", "arguments": {"path": "a", "lines": 3}}\n'
+    "</tool_call>",
+    "qwen3-coder": "<tool_call>\n<function=read>\n<parameter=path>\na\n</parameter>\n"
+    "<parameter=lines>\n3\n</parameter>\n</function>\n</tool_call>",
+    "glm": "<tool_call>read\n<arg_key>path</arg_key>\n<arg_value>a</arg_value>\n"
+    "<arg_key>lines</arg_key>\n<arg_value>3</arg_value>\n</tool_call>",
+    "llama3": '{"name": "read", "parameters": {"path": "a", "lines": 3}}',
+    "mistral": '[TOOL_CALLS] [{"name": "read", "arguments": {"path": "a", "lines": 3}}]',
+    "mistral-args": '[TOOL_CALLS]read[ARGS]{"path": "a", "lines": 3}',
+    "harmony": "<|channel|>commentary to=functions.read <|constrain|>json<|message|>"
+    '{"path": "a", "lines": 3}',
+    "deepseek-v3": "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>read\n"
+    "```json\n"
+    '{"path": "a", "lines": 3}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
+    "deepseek-v31": "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>read<｜tool▁sep｜>"
+    '{"path": "a", "lines": 3}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
+}
+CONTROL = ("<|channel|>", "<|message|>", "<|end|>", "<|start|>", "<|constrain|>", "[TOOL_CALLS]",
+           "[ARGS]", "<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>",
+           "<｜tool▁call▁end｜>", "<｜tool▁calls▁end｜>")  # fmt: skip
+
+
+@pytest.mark.parametrize("control", [(), CONTROL], ids=["letters", "tokens"])
+@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
+def test_a_formats_own_spelling_is_allowed_and_read(form: Format, control: tuple[str, ...]) -> None:
+    lexicon = Lexicon(control)
+    for must_call in (True, False):
+        grammar = grammar_of(
+            form, [READ], Constraint(must_call=must_call), one_call=False, thinking="never"
+        )
+        assert grammar is not None
+        assert lexicon.read(grammar, SPELLED[form.name]) == "whole"
+        wrong = SPELLED[form.name].replace("3", "x")
+        assert lexicon.read(grammar, wrong).startswith("not after")
+    case = Case(form, [READ], "", SPELLED[form.name])
+    assert read(case, [case.output])["calls"] == [["read", {"path": "a", "lines": 3}]]
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
+def test_plain_words_are_allowed_where_a_call_is_not_required(form: Format) -> None:
+    grammar = grammar_of(form, [READ], Constraint(), one_call=False, thinking="never")
+    assert grammar is not None
+    words = "Hello, a < b and {c}."
+    if form.own_reasoning:
+        words = f"<|channel|>final<|message|>{words}"
+    assert Lexicon().read(grammar, words) == "whole"
+    case = Case(form, [READ], "", words)
+    assert read(case, list(words))["text"].endswith("Hello, a < b and {c}.")
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        (None, "canonical"),
+        ("{{ '<|im_start|>' }}", "canonical"),
+        ("{{ '<tool_call>\\n{\"name\": ' }}", "canonical"),
+        ("{{ '<tool_call>\\n<function=' }} <parameter=x>", "qwen3-coder"),
+        ("{{ '<tool_call>' }}<arg_key>{{ k }}</arg_key>", "glm"),
+        ("<|start_header_id|> {{ '\"parameters\": ' }}", "llama3"),
+        ("{{ '[TOOL_CALLS] [' }}", "mistral"),
+        ("{{ '[TOOL_CALLS]' }}{{ '[ARGS]' }}", "mistral-args"),
+        ("{{ '<|channel|>final<|message|>' }}", "harmony"),
+        ("{{ tool['type'] + '<｜tool▁sep｜>' + '\\n```json' }}", "deepseek-v3"),
+        ("{{ name + '<｜tool▁sep｜>' + arguments }}", "deepseek-v31"),
+    ],
+)
+def test_a_template_says_which_format_its_model_writes(template: str | None, name: str) -> None:
+    assert format_of(template).name == name
