@@ -1,4 +1,4 @@
-"""The real OpenCode, headless, in a home of its own; what it did, by its events and files."""
+"""The real OpenCode, headless, in a home of its own; what it did, as its events say."""
 
 import contextlib
 import json
@@ -23,6 +23,14 @@ _OFFLINE = (
     "OPENCODE_DISABLE_DEFAULT_PLUGINS",
     "OPENCODE_DISABLE_SHARE",
 )
+
+
+_CAREFUL = """\
+{
+  // A small model may call anything: of commands only those that the tests ask for are run.
+  "permission": { "bash": { "*": "deny", "touch *": "allow" } },
+}
+"""
 
 
 class ModelFellShortError(Exception):
@@ -95,6 +103,7 @@ class Client:
         project, home = folder / "project", folder / "home"
         project.mkdir(parents=True)
         home.mkdir()
+        (project / "opencode.json").write_text(_CAREFUL)
         port = ["--port", str(node.port)]
         command = [sys.executable, str(ROOT / "main.py"), "--opencode", str(project), *port, *flags]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
