@@ -29,6 +29,7 @@ from api.openai.seats import Seats
 from api.openai.translate import ChatAsk, chat_ask
 from api.openai.vote import Party, by_vote, judged, log_verdict, rules_of
 from api.openai.voted import VotedStream, verdict_headers, verdict_of_one, whole
+from api.openai.waiting import when_loaded
 from api.sse import DONE, data, stream_answer
 from swarm.chat.completion import CompletionParser
 from swarm.chat.completion import Piece as Parsed
@@ -60,6 +61,12 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     pool = request.app[POOL]
     raw = await read_body(request, context_tokens=pool.context_tokens)
     ask = chat_ask(parse_body(ChatBody, raw), request.headers)
+    return await when_loaded(request, ask.model, lambda: _answer(request, ask), stream=ask.stream)
+
+
+async def _answer(request: web.Request, ask: ChatAsk) -> web.StreamResponse:
+    """As many workers as the request needs, here or elsewhere."""
+    pool = request.app[POOL]
     beside = pool.weighed_beside(ask.model)
     seats = Seats.of(ask.model, _own(request), request.app[PEERS](), beside=beside)
     workers = _team(pool, ask, seats)

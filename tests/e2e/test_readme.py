@@ -47,11 +47,12 @@ def test_the_sdk_lines_answer(nano: RunningNode) -> None:
     assert typed.stdout.strip()
 
 
-def test_the_settings_of_the_vote_are_taken(tmp_path: Path, monkeypatch: Any) -> None:
-    [lines] = blocks("toml")
-    (tmp_path / "swarm.toml").write_text(lines)
+def test_the_settings_of_the_file_are_taken(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "swarm.toml").write_text("\n".join(blocks("toml")))
     monkeypatch.chdir(tmp_path)
-    assert read_settings([]).vote.weights == {"big-model": 3, "small-model": 0.5}
+    settings = read_settings([])
+    assert settings.vote.weights == {"big-model": 3, "small-model": 0.5}
+    assert settings.of_model("qwen2.5-coder:7b:4bit").ctx == 16_384
 
 
 def test_the_commands_of_the_quick_start_are_there() -> None:
