@@ -8,7 +8,7 @@ from api.context import POOL
 from api.errors import json_response
 from swarm.engines.base import ModelInfo
 from swarm.errors import EngineError, InvalidRequest
-from swarm.pool import Pool, ServedModel
+from swarm.pool import Pool
 
 
 async def list_models(request: web.Request) -> web.StreamResponse:
@@ -56,14 +56,14 @@ def _model_object(pool: Pool, name: str) -> dict[str, Any]:
         "status": pool.status(model),
     }
     try:
-        return body | _facts(model.engine.info) | _speed(pool, model)
+        return body | _facts(model.engine.info) | speed_of(pool, model.id)
     except EngineError:
         return body
 
 
-def _speed(pool: Pool, model: ServedModel) -> dict[str, Any]:
+def speed_of(pool: Pool, model_id: str) -> dict[str, Any]:
     """Tokens a second of one stream: as planned, from and to, and as measured, once it was."""
-    resident = pool.loading.resident(model.id)
+    resident = pool.loading.resident(model_id)
     if resident is None or resident.plan is None:
         return {}
     expected = [round(each, 1) for each in resident.plan.tokens_per_s]

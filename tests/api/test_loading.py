@@ -118,6 +118,9 @@ async def test_what_is_loaded_and_what_can_be_is_listed(house: House) -> None:
     }
     one = (await house.sdk.models.retrieve("first")).to_dict()
     assert one["tokens_per_s"] == {"expected": [pytest.approx(14.9, 0.1), 59.6], "measured": None}
+    async with house.http.get("/v1/federation/diagnostics") as answer:
+        (told,) = (await answer.json())["models"]
+    assert (told["model"], told["tokens_per_s"]) == ("first", one["tokens_per_s"])
     assert "context_length" not in (await house.sdk.models.retrieve("org/second")).to_dict()
 
 
