@@ -7,7 +7,6 @@ Doors and engines are imported when they start: `import main` needs neither.
 import asyncio
 import logging
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -17,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from settings import Settings, environment, read_settings
 from swarm.errors import ConfigurationError, SwarmError
-from swarm.models.choose import Choice, named_models, plan_of, recommended, suggestion
+from swarm.models.choose import Choice, named_models, recommended, suggestion
 from swarm.models.explain import explain
-from swarm.models.fit import Wishes
+from swarm.models.hub import downloaded, hub_of
 from swarm.models.ids import Known, Machine
 from swarm.models.local import (
     BUNDLED_ID,
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from api.entrance import Entrance
     from api.server import ClientServer
     from hardware.snapshot import Snapshot
-    from swarm.engines.starting import AnyEngine
     from swarm.models.fit import Plan
     from swarm.models.wanted import Wanted
     from swarm.pool import Pool
@@ -61,28 +59,23 @@ def main(arguments: Sequence[str]) -> int:
             _print_hardware(settings, snapshot)
             return 0
         _check_threads(settings, snapshot)
+        from api.serving import plans_of, wishes
+
         machine = Machine(snapshot, _engine_kind(settings, snapshot), wishes(settings))
         choice = choose(settings, machine)
-        plans = plans_of(choice, machine)
+        plans = plans_of(choice, machine, settings)
         if settings.explain:
             lines = [line for plan in plans if plan for line in explain(plan)]
             print("\n".join([f"chosen: {choice.reason}", *lines]))
             return 0
         read = partial(read_settings, arguments)
-        asyncio.run(serve(settings, snapshot, choice, plans, read))
+        asyncio.run(serve(settings, machine, choice, plans, read))
     except SwarmError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
     except (KeyboardInterrupt, EOFError):
         return 130
     return 0
-
-
-def wishes(settings: Settings) -> Wishes:
-    """The owner's words over the fit's."""
-    return Wishes(
-        settings.ctx, settings.gpu_layers, settings.workers, settings.kv, settings.flash_attn
-    )
 
 
 def choose(settings: Settings, machine: Machine) -> Choice:
@@ -93,26 +86,22 @@ def choose(settings: Settings, machine: Machine) -> Choice:
         models = upstream_models(settings.engine, settings.model)
         return Choice(models, f"served by {settings.engine}")
     known = Known(scan_models(settings.models), load_catalogue(settings.models / "cards"))
+    here = (*known.found, *downloaded(known.cards, machine.format, hub_of(environment())))
     if settings.model:
-        return named_models(settings.model, known, machine, partial(_bring, settings))
+        named = named_models(settings.model, known, machine, partial(_bring, settings))
+        return named.with_others(here)
     choice = recommended(known, machine, folder=str(settings.models))
     if choice.models[0].id == BUNDLED_ID and (better := suggestion(known, machine)):
         choice = replace(choice, reason=f"{choice.reason}; {better}")
-    if settings.auto or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return choice
-    return ask_person(choice, known.found, machine.snapshot)
-
-
-def plans_of(choice: Choice, machine: Machine) -> "list[Plan | None]":
-    """How each of the models will run; they share the machine evenly. None: elsewhere."""
-    shared = replace(machine, wishes=replace(machine.wishes, models=len(choice.models)))
-    return [plan_of(m, shared) if isinstance(m, LocalModel) else None for m in choice.models]
+    if not settings.auto and sys.stdin.isatty() and sys.stdout.isatty():
+        choice = ask_person(choice, known.found, machine.snapshot)
+    return choice.with_others(here)
 
 
 def _bring(settings: Settings, wanted: "Wanted") -> Path:
     """From a peer, the hub, or its cache: the library is imported when it is needed."""
     from api.joining import copied_from_peers
-    from swarm.models.download import bring, hub_of
+    from swarm.models.download import bring
 
     from_peer = partial(copied_from_peers, settings) if settings.federation else None
     return bring(wanted, hub_of(environment()), from_peer=from_peer)
@@ -139,7 +128,7 @@ def ask_person(choice: Choice, found: Sequence[LocalModel], snapshot: "Snapshot"
 
 async def serve(
     settings: Settings,
-    snapshot: "Snapshot",
+    machine: Machine,
     choice: Choice,
     plans: "list[Plan | None]",
     read: Callable[[], Settings],
@@ -148,27 +137,16 @@ async def serve(
     from api.app import make_app
     from api.entrance import Entrance
     from api.joining import join_others
-    from api.reload import LiveSettings, forms_of, weights_of
+    from api.reload import LiveSettings
     from api.server import ClientServer, PortInUseError
+    from api.serving import pool_of
     from hardware.snapshot import summary
     from swarm.engines.llama.build import notes
-    from swarm.engines.starting import UPSTREAM_WORKERS, make_engine
-    from swarm.pool import Pool, ServedModel
 
     entrance = Entrance.of(settings)
-    fast = fast_cores(snapshot)
-    engines = {
-        model.id: make_engine(model, plan, settings, fast_cores=fast, environment=environment())
-        for model, plan in zip(choice.models, plans, strict=True)
-    }
-    now = int(time.time())
-    pool = Pool(
-        [ServedModel(name, engine, now) for name, engine in engines.items()],
-        max_requests=settings.max_requests,
-        usual_workers=settings.workers or (plans[0].workers if plans[0] else UPSTREAM_WORKERS),
-        weights=weights_of(settings.vote),
-        forms=forms_of(settings),
-    )
+    snapshot = machine.snapshot
+    pool = pool_of(choice, machine, settings, environment())
+    files = [m.path for m in (*choice.models, *choice.others) if isinstance(m, LocalModel)]
     try:
         async with AsyncExitStack() as stack:
             federation = None
@@ -178,7 +156,7 @@ async def serve(
                     pool,
                     version=VERSION,
                     hardware=summary(snapshot)[0],
-                    files={m.path.name: m.path for m in choice.models if isinstance(m, LocalModel)},
+                    files={path.name: path for path in files},
                     say=partial(_say, settings),
                 )
                 await stack.enter_async_context(federation)
@@ -188,9 +166,7 @@ async def serve(
             await stack.enter_async_context(LiveSettings(settings, read, pool, entrance))
             told = () if settings.engine else notes(snapshot, environment())
             screen = first_screen(settings, snapshot, choice, entrance, plans, told)
-            await _serve_until_signal(
-                settings, screen, pool, server, list(engines.values()), entrance
-            )
+            await _serve_until_signal(settings, screen, pool, server, choice, entrance)
     except PortInUseError as error:
         raise ConfigurationError(
             f"{error}{_holder(settings.port)}; choose another with --port N"
@@ -202,14 +178,14 @@ async def _serve_until_signal(
     screen: str,
     pool: "Pool",
     server: "ClientServer",
-    engines: "list[AnyEngine]",
+    choice: Choice,
     entrance: "Entrance",
 ) -> None:
     from api.signals import Signals
 
     signals = Signals()
     _say(settings, screen)
-    loading = asyncio.create_task(_load(settings, engines, entrance))
+    loading = asyncio.create_task(_load(settings, choice, pool, entrance))
     stopping = asyncio.create_task(signals.first.wait())
     try:
         await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -227,17 +203,12 @@ async def _serve_until_signal(
         await pool.aclose()
 
 
-async def _load(settings: Settings, engines: "list[AnyEngine]", entrance: "Entrance") -> None:
+async def _load(settings: Settings, choice: Choice, pool: "Pool", entrance: "Entrance") -> None:
+    from api.serving import loaded_at_start
     from api.welcome import connect_lines
 
-    for engine in engines:
-        await engine.start()
+    await pool.loading.begin(loaded_at_start(choice, settings))
     _say(settings, connect_lines(entrance))
-
-
-def fast_cores(snapshot: "Snapshot") -> int:
-    """Physical cores that may be used, without the slow ones of a mixed processor."""
-    return min(snapshot.usable_cores, snapshot.performance_cores or snapshot.physical_cores)
 
 
 def first_screen(
@@ -255,7 +226,9 @@ def first_screen(
     first, *rest = summary(snapshot)
     lines = ["Local Swarm", f"  hardware   {first}", *(f"             {line}" for line in rest)]
     lines += [f"  note       {note}" for note in notes]
-    lines += [f"  model      {model.id}: {choice.reason}" for model in choice.models]
+    lines.append(f"  model      {choice.models[0].id}: {choice.reason}")
+    if later := [model.id for model in (*choice.models[1:], *choice.others)]:
+        lines.append(f"  on request {', '.join(later)}")
     lines += endpoint_lines(entrance)
     lines += [f"  WARNING    {warning}" for plan in plans if plan for warning in plan.warnings]
     if choice.models[0].id == BUNDLED_ID:

@@ -102,6 +102,30 @@ class KeySettings(BaseModel):
         return {"key": value} if isinstance(value, str) else value
 
 
+class ModelSettings(BaseModel):
+    """A table `[models."ID"]`: what holds for one model instead of the general settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ctx: int | None = Field(None, ge=256)
+    gpu_layers: int | None = Field(None, ge=-1)
+    workers: int | None = Field(None, ge=1, le=64)
+    kv: KvType | None = None
+
+
+class _TomlFile(TomlConfigSettingsSource):
+    """The owner's file; its table `models` holds the models' own settings, and maybe the folder."""
+
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        if isinstance(values.get("models"), dict):
+            tables: dict[str, Any] = dict(values.pop("models"))
+            if "folder" in tables:
+                values["models"] = tables.pop("folder")
+            values["each_model"] = tables
+        return values
+
+
 class Settings(BaseSettings):
     """Every choice of the owner; None leaves it to the program."""
 
@@ -138,6 +162,9 @@ class Settings(BaseSettings):
     diagnose: bool = False
     command: tuple[str, ...] = ()
     vote: VoteSettings = VoteSettings()
+    each_model: Mapping[str, ModelSettings] = Field(default_factory=dict[str, ModelSettings])
+    idle_unload_s: float | None = Field(None, gt=0)
+    memory_limit_gib: float | None = Field(None, gt=0)
     explain: bool = False
     keys: Mapping[str, KeySettings] = Field(default_factory=dict[str, KeySettings])
     keyless: bool = False
@@ -164,7 +191,12 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags come first: they are what the class is called with."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, _TomlFile(settings_cls)
+
+    def of_model(self, model_id: str) -> "Settings":
+        """The settings as they hold for one model: its own table wins over all that is general."""
+        own = self.each_model.get(model_id)
+        return self.model_copy(update=own.model_dump(exclude_none=True)) if own else self
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:
@@ -181,8 +213,9 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         raise ConfigurationError(_wrong(details, flags)) from None
     except ValueError as error:
         raise ConfigurationError(f"{TOML_FILE}: {error}") from error
-    if settings.kv not in ("f32", "f16", "bf16") and not settings.flash_attn:
-        raise ConfigurationError(f"--kv {settings.kv} needs flash attention: no --no-flash-attn")
+    for kv in (settings.kv, *(each.kv or settings.kv for each in settings.each_model.values())):
+        if kv not in ("f32", "f16", "bf16") and not settings.flash_attn:
+            raise ConfigurationError(f"--kv {kv} needs flash attention: no --no-flash-attn")
     if settings.command and settings.command[0] not in COMMANDS:
         told = " or ".join(COMMANDS)
         raise ConfigurationError(f"there is no command {settings.command[0]!r}; there is {told}")
@@ -215,7 +248,7 @@ def environment() -> Mapping[str, str]:
 
 def _wrong(details: Any, flags: Mapping[str, object]) -> str:
     name = str(details["loc"][0]) if details["loc"] else ""
-    path = ".".join(map(str, details["loc"]))
+    path = ".".join(map(str, details["loc"])).replace("each_model.", "models.", 1)
     flag = path if "." in path else f"--{name.replace('_', '-')}"
     variable = ENVIRONMENT_PREFIX + name.upper()
     if details["type"] == "extra_forbidden":
@@ -316,7 +349,7 @@ def _add_model_flags(group: Any) -> None:
         metavar="NAME",
         help="what to serve: a GGUF file, an MLX folder, an id such as qwen2.5-coder:7b:4bit "
         "(downloaded where it is not here), hf:owner/repository/file; repeat it for several, "
-        "the first is the default",
+        "the first is the default, others are loaded on request",
     )
     group.add_argument(
         "--models", metavar="DIR", help="folder with GGUF files to choose from (default models/)"
@@ -341,6 +374,16 @@ def _add_model_flags(group: Any) -> None:
     group.add_argument("--threads", metavar="N", help="processor threads of the engine")
     group.add_argument(
         "--kv", metavar="TYPE", help="type of the key-value cache: f16 (default), q8_0, q4_0, ..."
+    )
+    group.add_argument(
+        "--idle-unload-s",
+        metavar="N",
+        help="unload a model that nobody has used for N seconds (default: never)",
+    )
+    group.add_argument(
+        "--memory-limit-gib",
+        metavar="N",
+        help="memory that all models take at most, of the machine and of each accelerator",
     )
     group.add_argument(
         "--flash-attn",

@@ -25,7 +25,7 @@ from api.keyring import Keyring
 from api.metrics import Metrics
 from api.openai.chat import chat_completions
 from api.openai.completions import completions
-from api.openai.models import get_model, list_models
+from api.openai.models import get_model, list_models, load_model, unload_model
 from api.paths import path_hint
 from api.usage import ask_for_key, usage
 from federation.federation import Federation
@@ -69,6 +69,10 @@ def make_app(
     )
     app.router.add_post("/{_:/*}v1{__:/+}completions{___:/*}", completions, name="completions")
     app.router.add_get("/{_:/*}v1{__:/+}models{___:/*}", list_models, name="models")
+    app.router.add_post("/{_:/*}v1{__:/+}models/{id:.+}/load{___:/*}", load_model, name="load")
+    app.router.add_post(
+        "/{_:/*}v1{__:/+}models/{id:.+}/unload{___:/*}", unload_model, name="unload"
+    )
     app.router.add_get("/{_:/*}v1{__:/+}models/{id:.+}", get_model, name="model")
     app.router.add_get("/{_:/*}v1{__:/+}usage{___:/*}", usage, name="usage")
     add_routes(app)
@@ -78,8 +82,13 @@ def make_app(
 
 
 async def _health(request: web.Request) -> web.StreamResponse:
-    """`ok` when the default model can generate."""
-    engine = request.app[POOL].models[0].engine
+    """`ok` when the default model can generate, or could once it is loaded again."""
+    pool = request.app[POOL]
+    engine = pool.models[0].engine
+    present = [model.id for model in pool.models if pool.status(model) == "loaded"]
+    resident = pool.loading.resident(pool.models[0].id)
+    if pool.loading.begun and resident is not None and resident.status != "loaded":
+        return json_response({"status": "ok", "models": present})
     try:
         async with asyncio.timeout(_LOAD_SECONDS):
             await engine.load()
@@ -92,16 +101,15 @@ async def _health(request: web.Request) -> web.StreamResponse:
         return json_response({"status": "failed", "detail": str(error)}, status=503)
     except TimeoutError:
         pass  # A long step is being computed: busy, and alive.
-    return json_response(
-        {"status": "ok", "models": [model.id for model in request.app[POOL].models]}
-    )
+    return json_response({"status": "ok", "models": present})
 
 
 async def _metrics(request: web.Request) -> web.StreamResponse:
-    models = request.app[POOL].models
+    pool = request.app[POOL]
+    models = [model for model in pool.models if pool.status(model) == "loaded"]
     loads = await asyncio.gather(*(_load_of(model.engine) for model in models))
-    for model, load in zip(models, loads, strict=True):
-        request.app[METRICS].engine_load(model.id, load)
+    names = [model.id for model in models]
+    request.app[METRICS].engine_loads(dict(zip(names, loads, strict=True)))
     federation = request.app[FEDERATION]
     if federation is not None:
         request.app[METRICS].peers(federation.figures())

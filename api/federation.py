@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.context import FEDERATION, POOL, VERDICTS
 from api.errors import json_response, plain_error
 from api.openai.body import parse_body, read_body
+from api.openai.models import speed_of
 from federation.diagnostics import discovery_object, peer_object
 from federation.federation import Federation
 from federation.pin import parse_pin
@@ -55,7 +56,7 @@ async def _diagnostics(request: web.Request) -> web.StreamResponse:
     pool = request.app[POOL]
     body: dict[str, Any] = {
         "queue": {"requests": pool.in_flight},
-        "models": [asdict(offer) for offer in pool.offers()],
+        "models": [asdict(offer) | speed_of(pool, offer.model) for offer in pool.offers()],
         "verdicts": list(request.app[VERDICTS]),
     }
     if federation is None:

@@ -89,10 +89,12 @@ class Metrics:
         self._requests.labels(route, str(status)).inc()
         self._duration.labels(route).observe(duration_s)
 
-    def engine_load(self, model: str, load: EngineLoad | None) -> None:
-        """What an engine says of itself; NaN for one that does not answer now."""
+    def engine_loads(self, loads: Mapping[str, EngineLoad | None]) -> None:
+        """What the engines say of themselves, by model; NaN for one that does not answer now."""
         for name, gauge in self._engine.items():
-            gauge.labels(model).set(getattr(load, name) if load else float("nan"))
+            gauge.clear()
+            for model, load in loads.items():
+                gauge.labels(model).set(getattr(load, name) if load else float("nan"))
 
     def peers(self, figures: Mapping[str, MetricsSummary]) -> None:
         """What the peers that are known now did, by name; the others are no longer told."""

@@ -5,8 +5,8 @@ Knows no OpenAI chunk; an encoder turns events into bytes.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Protocol, TypeVar
 
 from aiohttp import web
@@ -68,32 +68,55 @@ async def stream_answer(
         first = await anext(events, None)
         if first is None:
             raise GenerationFailed("the engine gave no answer")
-        response = web.StreamResponse(headers=_HEADERS)
-        await response.prepare(request)
-        sink = _Sink(response)
-        pulse = asyncio.create_task(_pulse(sink, pulse_s))
-        whole = False
-        try:
+        async with _opened(request, pulse_s) as sink:
             await sink.write(encoder.begin() + encoder.step(first))
             async for step in events:
                 await sink.write(encoder.step(step))
             await sink.write(encoder.end())
-            whole = True
-        except SwarmError as error:
-            await sink.write(data(json.dumps(error_object(error))))
-        finally:
-            pulse.cancel()
-            await asyncio.gather(pulse, return_exceptions=True)
-            if not whole:
-                _cut(request)
-    return response
+            sink.whole = True
+    return sink.response
+
+
+async def stream_early(
+    request: web.Request, answer: Callable[[], Awaitable[web.StreamResponse]], *, pulse_s: float
+) -> web.StreamResponse:
+    """Open the stream before `answer` does, which may take long to begin: comments go out.
+
+    Then an error of any kind is an event of the stream, not a status.
+    """
+    async with _opened(request, pulse_s) as sink:
+        await sink.write(_KEEP_ALIVE)
+        await answer()
+    return sink.response
+
+
+@asynccontextmanager
+async def _opened(request: web.Request, pulse_s: float) -> AsyncGenerator["_Sink"]:
+    """The request's stream, opened by the first who needs it, and ended by the same."""
+    if (already := request.get(_SINK)) is not None:
+        yield already
+        return
+    response = web.StreamResponse(headers=_HEADERS)
+    await response.prepare(request)
+    sink = request[_SINK] = _Sink(response)
+    pulse = asyncio.create_task(_pulse(sink, pulse_s))
+    try:
+        yield sink
+    except SwarmError as error:
+        await sink.write(data(json.dumps(error_object(error))))
+    finally:
+        pulse.cancel()
+        await asyncio.gather(pulse, return_exceptions=True)
+        if not sink.whole:
+            _cut(request)
 
 
 class _Sink:
     """Writes to a client and gives up on one that does not read."""
 
     def __init__(self, response: web.StreamResponse) -> None:
-        self._response = response
+        self.response = response
+        self.whole = False
         self.last_write = asyncio.get_running_loop().time()
 
     async def write(self, raw: bytes) -> None:
@@ -102,9 +125,12 @@ class _Sink:
         self.last_write = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(_STALL_SECONDS):
-                await self._response.write(raw)
+                await self.response.write(raw)
         except TimeoutError:
             raise ConnectionResetError("the client does not read its stream") from None
+
+
+_SINK = web.RequestKey("sink", _Sink)
 
 
 async def _pulse(sink: _Sink, pulse_s: float) -> None:

@@ -16,8 +16,10 @@ from typing import cast
 from swarm.chat.template import ChatTemplate
 from swarm.chat.written import Written, written
 from swarm.engines.base import Engine, Event, ModelInfo
+from swarm.engines.resident import Status
 from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
 from swarm.forms import Forms
+from swarm.models.loading import Loading
 from swarm.proposer import Offer
 from swarm.types import Prompt, Question
 from swarm.workers import Weights
@@ -45,7 +47,10 @@ class ServedModel:
 
 
 class Pool:
-    """The models of one node; the first is the default. At most `max_requests` at once."""
+    """The models of one node; the first is the default. At most `max_requests` at once.
+
+    `loading` knows those that come and go; without it all are there.
+    """
 
     def __init__(
         self,
@@ -55,9 +60,11 @@ class Pool:
         usual_workers: int = 1,
         weights: Weights | None = None,
         forms: Forms | None = None,
+        loading: Loading | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.models = tuple(models)
+        self.loading = loading or Loading()
         self._max_requests = max_requests
         self._usual_workers = usual_workers
         self.weights = weights or Weights()
@@ -90,6 +97,13 @@ class Pool:
             if model_id in (model.id, model.id + ONE_WORKER):
                 return model
         raise UnknownModel(model_id, self.ids())
+
+    def status(self, model: ServedModel) -> Status:
+        """Whether the model could generate now, is on its way there, or waits to be asked for."""
+        resident = self.loading.resident(model.id)
+        if resident is not None:
+            return resident.status
+        return "loaded" if _known_info(model) else "loading"
 
     def template(self, model: ServedModel) -> ChatTemplate:
         """The model's chat template, compiled once. Raises EngineNotReady before it is loaded."""
@@ -135,9 +149,11 @@ class Pool:
     def offer(self, model: ServedModel) -> Offer:
         """What a question for this model meets here now. Raises EngineNotReady."""
         info = model.engine.info
+        resident = self.loading.resident(model.id)
+        plan = resident.plan if resident else None
         return Offer(
             model.id,
-            usual=self._usual_workers,
+            usual=plan.workers if plan else self._usual_workers,
             free=self.free_sequences(model),
             most=info.max_sequences,
             waiting_tokens=self._waiting_tokens[model.id],
@@ -181,6 +197,7 @@ class Pool:
     async def aclose(self) -> None:
         """End all engines; what still runs fails with EngineLost."""
         self._closing = True
+        await self.loading.aclose()
         await asyncio.gather(*(model.engine.aclose() for model in self.models))
 
     def _admit(self) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import main
 from api.entrance import Entrance
+from api.serving import fast_cores
 from hardware.snapshot import Snapshot
 from settings import Settings, read_settings
 from swarm.engines.starting import AnyEngine, make_engine, threads_of
@@ -110,8 +111,8 @@ def test_hardware_is_told_before_there_is_an_engine(
 
 def test_threads_are_for_fast_cores_only() -> None:
     mixed = replace(SNAPSHOT, physical_cores=16, usable_cores=16, performance_cores=8)
-    assert main.fast_cores(mixed) == 8
-    assert main.fast_cores(replace(mixed, usable_cores=4)) == 4
+    assert fast_cores(mixed) == 8
+    assert fast_cores(replace(mixed, usable_cores=4)) == 4
     assert threads_of(SMALL, 8) == 8
     assert threads_of(NANO, 8) == 1
 

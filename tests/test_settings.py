@@ -167,3 +167,40 @@ def test_opencode_takes_a_folder_or_none() -> None:
     assert read_settings(["--opencode"]).opencode == "."
     assert read_settings(["--opencode", "global"]).opencode == "global"
     assert read_settings([]).opencode is None
+
+
+def test_a_model_has_a_table_of_its_own_that_wins(tmp_path: Path) -> None:
+    text = (
+        'ctx = 1024\n[models]\nfolder = "elsewhere"\n[models."qwen:7b"]\nctx = 4096\nkv = "q8_0"\n'
+    )
+    (tmp_path / "swarm.toml").write_text(text)
+    settings = read_settings(["--workers", "2"])
+    assert settings.models == Path("elsewhere")
+    own = settings.of_model("qwen:7b")
+    assert (own.ctx, own.kv, own.workers) == (4096, "q8_0", 2)
+    assert settings.of_model("other").ctx == 1024
+
+
+def test_the_folder_may_stand_alone(tmp_path: Path) -> None:
+    (tmp_path / "swarm.toml").write_text('models = "elsewhere"\n')
+    assert read_settings([]).models == Path("elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("ctx = 3", "models.a.ctx 3 .from swarm.toml.: should be greater"),
+        ("context = 4096", "there is no setting 'models.a.context'"),
+        ('kv = "x"', "models.a.kv x"),
+    ],
+)
+def test_a_wrong_setting_of_a_model_is_named(tmp_path: Path, table: str, said: str) -> None:
+    (tmp_path / "swarm.toml").write_text(f"[models.a]\n{table}\n")
+    with pytest.raises(ConfigurationError, match=said):
+        read_settings([])
+
+
+def test_a_model_s_quantised_cache_needs_flash_attention(tmp_path: Path) -> None:
+    (tmp_path / "swarm.toml").write_text('[models.a]\nkv = "q8_0"\n')
+    with pytest.raises(ConfigurationError, match="--kv q8_0 needs flash attention"):
+        read_settings(["--no-flash-attn"])

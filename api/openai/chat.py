@@ -29,6 +29,7 @@ from api.openai.seats import Seats
 from api.openai.translate import ChatAsk, chat_ask
 from api.openai.vote import Party, by_vote, judged, log_verdict, rules_of
 from api.openai.voted import VotedStream, verdict_headers, verdict_of_one, whole
+from api.openai.waiting import when_loaded
 from api.sse import DONE, data, stream_answer
 from swarm.chat.completion import CompletionParser
 from swarm.chat.completion import Piece as Parsed
@@ -61,6 +62,12 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     # A thread: unknown schemas are compiled to see whether they can be enforced.
     ask = await asyncio.to_thread(chat_ask, parse_body(ChatBody, raw), request.headers)
     request[CALLER].must_be_allowed(ask.model)
+    return await when_loaded(request, ask.model, lambda: _answer(request, ask), stream=ask.stream)
+
+
+async def _answer(request: web.Request, ask: ChatAsk) -> web.StreamResponse:
+    """As many workers as the request needs, here or elsewhere."""
+    pool = request.app[POOL]
     beside = pool.weighed_beside(ask.model)
     seats = Seats.of(ask.model, _own(request), request.app[PEERS](), beside=beside)
     workers = _team(pool, ask, seats)

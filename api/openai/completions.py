@@ -13,7 +13,8 @@ from api.errors import json_response
 from api.openai.body import parse_body, read_body
 from api.openai.reply import Counts, Envelope, envelope, finite, gather, must_be_finished
 from api.openai.schema import CompletionBody
-from api.openai.translate import completion_ask
+from api.openai.translate import CompletionAsk, completion_ask
+from api.openai.waiting import when_loaded
 from api.sse import DONE, data, stream_answer
 from swarm.engines.base import Delta, Event, Finished
 from swarm.types import FinishReason, Prompt, TokenLogprob
@@ -27,6 +28,11 @@ async def completions(request: web.Request) -> web.StreamResponse:
     raw = await read_body(request, context_tokens=pool.context_tokens)
     ask = completion_ask(parse_body(CompletionBody, raw))
     request[CALLER].must_be_allowed(ask.model)
+    return await when_loaded(request, ask.model, lambda: _answer(request, ask), stream=ask.stream)
+
+
+async def _answer(request: web.Request, ask: CompletionAsk) -> web.StreamResponse:
+    pool = request.app[POOL]
     model = pool.resolve(ask.model)
     head = envelope("cmpl", model.id, model.engine.info)
     prompts = [Prompt(text, ask.sampling, ask.n) for text in ask.prompts]

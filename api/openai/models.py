@@ -1,4 +1,4 @@
-"""GET /v1/models and /v1/models/{id}: what a client may ask for."""
+"""GET /v1/models and /v1/models/{id}: what a client may ask for; loading and unloading it."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from aiohttp import web
 from api.context import CALLER, POOL
 from api.errors import json_response
 from swarm.engines.base import ModelInfo
-from swarm.errors import EngineError
+from swarm.errors import EngineError, InvalidRequest
 from swarm.pool import Pool
 
 
@@ -26,6 +26,26 @@ async def get_model(request: web.Request) -> web.StreamResponse:
     return json_response(_model_object(request.app[POOL], name))
 
 
+async def load_model(request: web.Request) -> web.StreamResponse:
+    """Load the model of an id and answer when it is; its own settings hold."""
+    pool = request.app[POOL]
+    name = request.match_info["id"]
+    async with pool.loading.held(pool.resolve(name).id):
+        return json_response(_model_object(pool, name))
+
+
+async def unload_model(request: web.Request) -> web.StreamResponse:
+    """Free the memory of a model that nobody uses; the next request loads it again."""
+    pool = request.app[POOL]
+    name = request.match_info["id"]
+    model = pool.resolve(name)
+    resident = pool.loading.resident(model.id)
+    if resident is None or (resident.status == "loaded" and resident.plan is None):
+        raise InvalidRequest(f"{model.id} is run by another server, which loads and unloads it")
+    await pool.loading.unload(model.id)
+    return json_response(_model_object(pool, name))
+
+
 def _model_object(pool: Pool, name: str) -> dict[str, Any]:
     model = pool.resolve(name)
     body: dict[str, Any] = {
@@ -34,11 +54,23 @@ def _model_object(pool: Pool, name: str) -> dict[str, Any]:
         "created": model.created,
         "owned_by": "local-swarm",
         "root": model.id,
+        "status": pool.status(model),
     }
     try:
-        return body | _facts(model.engine.info)
+        return body | _facts(model.engine.info) | speed_of(pool, model.id)
     except EngineError:
         return body
+
+
+def speed_of(pool: Pool, model_id: str) -> dict[str, Any]:
+    """Tokens a second of one stream: as planned, from and to, and as measured, once it was."""
+    resident = pool.loading.resident(model_id)
+    if resident is None or resident.plan is None:
+        return {}
+    expected = [round(each, 1) for each in resident.plan.tokens_per_s]
+    measured = resident.measured_tokens_per_s
+    told = None if measured is None else round(measured, 1)
+    return {"tokens_per_s": {"expected": expected, "measured": told}}
 
 
 def _facts(info: ModelInfo) -> dict[str, Any]:

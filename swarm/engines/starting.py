@@ -77,7 +77,7 @@ def make_engine(
         sequences=max(wishes.workers or 0, MAX_SEQUENCES),
         threads=wishes.threads or threads_of(model, fast_cores),
         gpu_layers=-1 if plan.offloaded else sum(plan.gpu_layers),
-        kv_type=wishes.kv,
+        kv_type=plan.kv_type,
         flash_attention=wishes.flash_attn,
         sampling=model.sampling,
     )

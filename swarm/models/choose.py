@@ -1,6 +1,6 @@
 """Which models a node serves: those that are named, else the largest of the folder that fits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from swarm.errors import ConfigurationError
@@ -8,15 +8,32 @@ from swarm.models.fit import COMFORT_TOKENS_PER_S, Plan, Weights, gib, plan_for
 from swarm.models.header import read_header
 from swarm.models.ids import Known, Machine, find, what_fits
 from swarm.models.local import AnyModel, LocalModel, bundled_model, mlx_model, size_bytes
+from swarm.models.place import Taken
 from swarm.models.wanted import Bring, Unreachable
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What this node will serve: the first model is the default; why, in words."""
+    """What this node will serve: the first model is the default; why, in words.
+
+    `others` are here too, and are loaded when somebody asks for them, as are all but the first.
+    """
 
     models: tuple[AnyModel, ...]
     reason: str
+    others: tuple[LocalModel, ...] = ()
+
+    def with_others(self, here: Iterable[LocalModel]) -> "Choice":
+        """The same beside all else that is here; of models with one id or file the first counts."""
+        known = {model.id: model for model in self.models}
+        paths = {model.path for model in self.models if isinstance(model, LocalModel)}
+        others: list[LocalModel] = []
+        for model in here:
+            if model.id not in known and model.path not in paths:
+                known[model.id] = model
+                paths.add(model.path)
+                others.append(model)
+        return replace(self, others=tuple(others))
 
 
 def named_models(names: Sequence[str], known: Known, machine: Machine, bring: Bring) -> Choice:
@@ -53,10 +70,17 @@ def suggestion(known: Known, machine: Machine) -> str | None:
     return None
 
 
-def plan_of(model: LocalModel, machine: Machine) -> Plan:
-    """How a model that is here will run. Raises ConfigurationError with the figures."""
+def plan_of(
+    model: LocalModel,
+    machine: Machine,
+    taken: Taken = Taken(),  # noqa: B008 - frozen
+) -> Plan:
+    """How a model that is here will run beside others. Raises ConfigurationError with the figures.
+
+    Reads the file's header.
+    """
     kind = "mlx" if model.format == "mlx" else machine.engine_kind
-    return plan_for(_weights(model), machine.snapshot, kind, machine.wishes)
+    return plan_for(_weights(model), machine.snapshot, kind, machine.wishes, taken)
 
 
 def _weights(model: LocalModel) -> Weights:

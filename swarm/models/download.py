@@ -8,7 +8,6 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +31,10 @@ from tqdm.asyncio import tqdm
 
 from swarm.errors import ConfigurationError
 from swarm.models.fit import gib
+from swarm.models.hub import Hub, copied_folder
 from swarm.models.wanted import Fetch, Unreachable, Wanted
 
 log = logging.getLogger(__name__)
-
-SPARE_BYTES = 1 << 30
-"""What a download leaves free on the disk."""
 
 WAY_TIMEOUT_S = 5.0
 """How long a connection to the hub may take: its library would try for half a minute."""
@@ -46,35 +43,10 @@ _SHA256_LENGTH = 64
 _ENDPOINT = "https://huggingface.co"
 
 
-@dataclass(frozen=True, slots=True)
-class Hub:
-    """Where files come from, and where they are kept; None is the library's own choice.
-
-    `spare_bytes` stay free on the disk.
-    """
-
-    cache: Path
-    endpoint: str | None = None
-    token: str | None = None
-    offline: bool = False
-    spare_bytes: int = SPARE_BYTES
-
-
 class _Bar(tqdm):  # pyright: ignore[reportMissingTypeArgument]  (only so in its stubs)
     """A progress bar without the thread that the library starts to refresh idle ones."""
 
     monitor_interval = 0
-
-
-def hub_of(environ: Mapping[str, str]) -> Hub:
-    """The hub by the variables that people have set for it anyway."""
-    home = Path(environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
-    return Hub(
-        cache=Path(environ.get("HF_HUB_CACHE", home / "hub")).expanduser(),
-        endpoint=environ.get("HF_ENDPOINT") or None,
-        token=environ.get("HF_TOKEN") or _stored_token(home),
-        offline=environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"),
-    )
 
 
 def bring(wanted: Wanted, hub: Hub, *, from_peer: Fetch | None = None) -> Path:
@@ -157,7 +129,7 @@ def _folder(wanted: Wanted, hub: Hub) -> Path:
 
 def _from_peer(wanted: Wanted, hub: Hub, fetch: Fetch | None) -> Path | None:
     """What a peer has copied, now or earlier; its sizes must be the ones that are known."""
-    folder = hub.cache / "from-peers" / wanted.repository.replace("/", "--")
+    folder = copied_folder(wanted, hub.cache)
     first = folder / wanted.files[0] if wanted.files else folder
     if first.is_file():
         return first
@@ -232,11 +204,3 @@ def _refused(where: str, error: HfHubHTTPError) -> str:
         later = f"in {wait} seconds" if wait else "later"
         return f"{where} has had too many requests from here: try again {later}"
     return f"{where} answered with status {status}"
-
-
-def _stored_token(home: Path) -> str | None:
-    """What `hf auth login` has left."""
-    try:
-        return (home / "token").read_text(encoding="utf-8").strip() or None
-    except OSError:
-        return None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from hardware.snapshot import Accelerator, Snapshot
+from hardware.snapshot import Snapshot
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Format, Release
 from swarm.models.memory import (
@@ -13,13 +13,8 @@ from swarm.models.memory import (
     footprint,
     usual_cache,
 )
+from swarm.models.place import Place, Taken, place_for
 from swarm.workers import usual_workers
-
-HOST_SHARE = 0.7
-"""Of the free memory of the machine itself: the rest is for what else it runs."""
-
-DEVICE_RESERVE_BYTES = 512 << 20
-"""What a backend takes on an accelerator beside weights, cache and scratch: a cautious guess."""
 
 CACHE_BYTES = 256 << 20, 8 << 30
 """Least and most that a key-value cache gets where the owner names no context."""
@@ -49,14 +44,14 @@ USUAL_BITS = 4
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """The owner's words; None leaves it to the fit. `models` share the machine evenly."""
+    """The owner's words; None leaves it to the fit. `limit_bytes`: as `place_for` has it."""
 
     context_tokens: int | None = None
     gpu_layers: int | None = None
     workers: int | None = None
     kv_type: str = "f16"
     flash: bool = True
-    models: int = 1
+    limit_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +66,6 @@ class Weights:
     shape: Shape | None
     trained_tokens: int | None
     active_share: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Memory that a model may take: the machine's own, and that of each device, in bytes."""
-
-    host_bytes: int
-    available_bytes: int
-    devices: tuple[int, ...] = ()
-    kinds: tuple[str, ...] = ()
-    unified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,31 +95,38 @@ class Plan:
         """Whether every layer lies on a device."""
         return sum(self.gpu_layers) > self.layers
 
+    @property
+    def taken(self) -> Taken:
+        """The memory that others must do without. A cache of unknown shape is taken as planned."""
+        cache = self.cache_bytes if self.weights.shape is None else 0
+        layers = max(sum(self.gpu_layers), 1)
+        devices = () if self.place.unified else self.gpu_layers
+        return Taken(
+            self.host.total_bytes + cache,
+            tuple(self.device_bytes * count // layers for count in devices),
+        )
 
-def place_for(snapshot: Snapshot, engine_kind: str, *, models: int = 1) -> Place:
-    """The memory that an engine of this kind (cpu, cuda, ...) can use, shared by so many models."""
-    kind = "metal" if engine_kind == "mlx" else engine_kind
-    usable = [device for device in snapshot.accelerators if device.runs_on(kind)]
-    own = [device for device in usable if not device.unified]
-    available = snapshot.memory_available_bytes
-    return Place(
-        host_bytes=int(available * HOST_SHARE) // models,
-        available_bytes=available,
-        devices=tuple(_free_bytes(device) // models for device in own),
-        kinds=tuple(device.kind for device in own or usable),
-        unified=bool(usable) and not own,
-    )
+    def as_good_as(self, other: "Plan") -> bool:
+        """Whether as many layers lie on devices, and the context is as long."""
+        on_devices = sum(self.gpu_layers) >= sum(other.gpu_layers)
+        return on_devices and self.context_tokens >= other.context_tokens
 
 
 def plan_for(
-    weights: Weights, snapshot: Snapshot, engine_kind: str, wishes: Wishes | None = None
+    weights: Weights,
+    snapshot: Snapshot,
+    engine_kind: str,
+    wishes: Wishes | None = None,
+    taken: Taken = Taken(),  # noqa: B008 - frozen
 ) -> Plan:
-    """How these weights run on that machine. Raises ConfigurationError with the figures.
+    """How these weights run on that machine beside what others have taken of it.
+
+    Raises ConfigurationError with the figures.
 
     A context that is refused is the owner's; one that nobody named is cut, which the plan says.
     """
     wishes = wishes or Wishes()
-    place = place_for(snapshot, engine_kind, models=wishes.models)
+    place = place_for(snapshot, engine_kind, taken=taken, limit_bytes=wishes.limit_bytes)
     shape = weights.shape or Shape(1, 1, 0, 0)
     on_devices = _layers_on_devices(weights, shape, place, wishes)
     cells, context = _cache(weights, shape, place, wishes, on_devices)
@@ -204,12 +195,6 @@ def weights_of(card: Card, release: Release) -> Weights:
         card.context_tokens,
         card.active_parameters / card.parameters,
     )
-
-
-def _free_bytes(device: Accelerator) -> int:
-    free = device.memory_free_bytes
-    known = int(device.memory_total_bytes * 0.9) if free is None else free
-    return max(0, known - DEVICE_RESERVE_BYTES)
 
 
 def _layers_on_devices(

@@ -47,12 +47,13 @@ def test_the_sdk_lines_answer(nano: RunningNode) -> None:
     assert typed.stdout.strip()
 
 
-def test_the_settings_are_taken(tmp_path: Path, monkeypatch: Any) -> None:
+def test_the_settings_of_the_file_are_taken(tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "swarm.toml").write_text("\n".join(blocks("toml")))
     monkeypatch.chdir(tmp_path)
     settings = read_settings([])
     assert settings.vote.weights == {"big-model": 3, "small-model": 0.5}
     assert settings.keys["laptop"].requests_per_minute == 30
+    assert settings.of_model("qwen2.5-coder:7b:4bit").ctx == 16_384
 
 
 def test_the_commands_of_the_quick_start_are_there() -> None:

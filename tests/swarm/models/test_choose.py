@@ -10,7 +10,7 @@ from bench.models import TINY, random_model
 from hardware.snapshot import Accelerator, Snapshot
 from swarm.errors import ConfigurationError
 from swarm.models.catalogue import load_catalogue
-from swarm.models.choose import named_models, plan_of, recommended, suggestion
+from swarm.models.choose import Choice, named_models, plan_of, recommended, suggestion
 from swarm.models.ids import Known, Machine, find
 from swarm.models.local import BUNDLED_ID, LocalModel, bundled_model, scan_models
 from swarm.models.wanted import Unreachable, Wanted
@@ -164,3 +164,12 @@ def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
         named_models(
             [str(file), str(tmp_path / "b" / file.name)], known(), Machine(PC, "cpu"), never
         )
+
+
+def test_what_else_is_here_is_known_once(tmp_path: Path) -> None:
+    def model(name: str, file: str) -> LocalModel:
+        return LocalModel(name, tmp_path / file, GIB)
+
+    chosen = Choice((model("named", "a.gguf"),), "named")
+    here = [model("a", "a.gguf"), model("b", "b.gguf"), model("named", "c.gguf"), model("b", "d")]
+    assert [other.id for other in chosen.with_others(here).others] == ["b"]

@@ -12,7 +12,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from swarm.errors import ConfigurationError
-from swarm.models.download import Hub, bring, hub_of
+from swarm.models.download import bring
+from swarm.models.hub import Hub, hub_of
 from swarm.models.wanted import Fetch, Unreachable, Wanted
 
 COMMIT = "c" * 40

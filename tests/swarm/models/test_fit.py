@@ -12,6 +12,7 @@ from swarm.models.catalogue import load_catalogue
 from swarm.models.explain import explain
 from swarm.models.fit import Plan, Weights, Wishes, best_release, plan_for, weights_of
 from swarm.models.memory import Shape
+from swarm.models.place import Taken
 
 GIB = 1 << 30
 SHAPE = Shape(
@@ -106,12 +107,32 @@ def test_the_owner_s_layers_count_or_are_refused() -> None:
         plan_for(SEVEN, with_cards(LITTLE), "cuda", Wishes(gpu_layers=29))
 
 
-def test_two_models_share_the_machine() -> None:
+def test_a_second_model_has_what_the_first_leaves() -> None:
     machine = replace(OLD, memory_available_bytes=4 * GIB)
     alone = plan_for(SMALL, machine, "cpu")
-    shared = plan_for(SMALL, machine, "cpu", Wishes(models=2))
-    assert shared.place.host_bytes * 2 <= alone.place.host_bytes
-    assert shared.cells <= alone.cells
+    beside = plan_for(SMALL, machine, "cpu", taken=alone.taken)
+    assert beside.place.host_bytes == alone.place.host_bytes - alone.host.total_bytes
+    assert beside.cells <= alone.cells
+    with pytest.raises(ConfigurationError, match="too large"):
+        plan_for(SMALL, machine, "cpu", taken=Taken(int(2.5 * GIB)))
+
+
+def test_a_card_s_memory_is_taken_too() -> None:
+    first = plan_for(SEVEN, with_cards(CARD, LITTLE), "cuda")
+    assert sum(first.taken.device_bytes) == pytest.approx(first.device_bytes, abs=2)
+    second = plan_for(SEVEN, with_cards(CARD, LITTLE), "cuda", taken=first.taken)
+    assert sum(second.place.devices) == sum(first.place.devices) - sum(first.taken.device_bytes)
+    crowded = plan_for(SEVEN, with_cards(CARD), "cuda", taken=Taken(0, (20 * GIB,)))
+    assert not crowded.as_good_as(first)
+    assert second.as_good_as(second)
+
+
+def test_the_owner_s_limit_bounds_every_memory() -> None:
+    limit = Wishes(limit_bytes=6 * GIB)
+    assert plan_for(SEVEN, with_cards(CARD), "cuda", limit).place.devices == (6 * GIB,)
+    assert plan_for(SEVEN, PC, "cpu", limit).place.host_bytes == 6 * GIB
+    with pytest.raises(ConfigurationError, match=r"6\.0 GiB of memory may be taken"):
+        plan_for(HUGE, PC, "cpu", limit)
 
 
 def test_a_mixture_is_expected_to_be_faster_than_its_size() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from swarm.chat.completion import CompletionParser, Piece, Reasoning, Text
 from swarm.chat.template import ChatTemplate
-from swarm.chat.tool_calls import Arguments, Call, CallParser
+from swarm.chat.tool_calls import Arguments, Call, CallParser, strict_json
 from swarm.engines.base import Started
 from swarm.engines.upstream.engine import UpstreamEngine
 from swarm.errors import (
@@ -191,7 +191,9 @@ async def test_arguments_that_are_no_json_are_told_as_they_are():
         text = (await ask(engine, conversation(engine))).texts[0]
     parser = CompletionParser(CallParser())
     [call] = whole([*parser.feed(text), *parser.finish()])
-    assert call == Call("read", '{"path"')
+    assert isinstance(call, Call)
+    with pytest.raises(ValueError, match="Expecting"):
+        strict_json(call.arguments)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,96 @@
+"""What the owner's settings make of this machine's models: plans, engines, and a pool of them."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from api.reload import forms_of, weights_of
+from hardware.snapshot import Snapshot
+from settings import Settings
+from swarm.engines.resident import Make, Planned, Resident
+from swarm.engines.starting import UPSTREAM_WORKERS, make_engine
+from swarm.models.choose import Choice, plan_of
+from swarm.models.fit import Plan, Wishes
+from swarm.models.ids import Machine
+from swarm.models.loading import Loading
+from swarm.models.local import AnyModel, LocalModel
+from swarm.models.place import Taken
+from swarm.pool import Pool, ServedModel
+
+
+def wishes(settings: Settings) -> Wishes:
+    """The owner's words over the fit's."""
+    limit = settings.memory_limit_gib
+    return Wishes(
+        settings.ctx,
+        settings.gpu_layers,
+        settings.workers,
+        settings.kv,
+        settings.flash_attn,
+        None if limit is None else int(limit * (1 << 30)),
+    )
+
+
+def plans_of(choice: Choice, machine: Machine, settings: Settings) -> "list[Plan | None]":
+    """How each of the named models would run alone. None: elsewhere."""
+    return [
+        plan_of(model, _machine_for(model, machine, settings))
+        if isinstance(model, LocalModel)
+        else None
+        for model in choice.models
+    ]
+
+
+def pool_of(
+    choice: Choice, machine: Machine, settings: Settings, environment: Mapping[str, str]
+) -> Pool:
+    """The models of this node; the pool begins, loads and ends them."""
+    now = int(time.time())
+    residents = [
+        Resident(model.id, _maker(model, machine, settings, environment))
+        for model in (*choice.models, *choice.others)
+    ]
+    return Pool(
+        [ServedModel(resident.id, resident, now) for resident in residents],
+        max_requests=settings.max_requests,
+        usual_workers=settings.workers or UPSTREAM_WORKERS,
+        weights=weights_of(settings.vote),
+        forms=forms_of(settings),
+        loading=Loading(residents, idle_unload_s=settings.idle_unload_s),
+    )
+
+
+def loaded_at_start(choice: Choice, settings: Settings) -> list[str]:
+    """The default model, and of those named with it what another server runs or the owner weighs.
+
+    Weighed models vote beside the default one, which they could not on request.
+    """
+    first, *named = choice.models
+    weighed = settings.vote.weights
+    also = [m.id for m in named if m.id in weighed or not isinstance(m, LocalModel)]
+    return [first.id, *also]
+
+
+def fast_cores(snapshot: Snapshot) -> int:
+    """Physical cores that may be used, without the slow ones of a mixed processor."""
+    return min(snapshot.usable_cores, snapshot.performance_cores or snapshot.physical_cores)
+
+
+def _maker(
+    model: AnyModel, machine: Machine, settings: Settings, environment: Mapping[str, str]
+) -> Make:
+    own = settings.of_model(model.id)
+    fast = fast_cores(machine.snapshot)
+
+    def make(taken: Taken) -> Planned:
+        plan = None
+        if isinstance(model, LocalModel):
+            plan = plan_of(model, _machine_for(model, machine, settings), taken)
+        engine = make_engine(model, plan, own, fast_cores=fast, environment=environment)
+        return Planned(engine, plan)
+
+    return make
+
+
+def _machine_for(model: LocalModel, machine: Machine, settings: Settings) -> Machine:
+    return replace(machine, wishes=wishes(settings.of_model(model.id)))

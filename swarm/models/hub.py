@@ -1,0 +1,99 @@
+"""The hub and its cache on this machine: where files come from, and which are here already."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarm.errors import ConfigurationError
+from swarm.models.card import Card, Format
+from swarm.models.ids import wanted
+from swarm.models.local import LocalModel, mlx_model, size_bytes
+from swarm.models.wanted import Wanted
+
+SPARE_BYTES = 1 << 30
+"""What a download leaves free on the disk."""
+
+FROM_PEERS = "from-peers"
+"""Folder of the cache with what was copied from peers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Where files come from, and where they are kept; None is the library's own choice.
+
+    `spare_bytes` stay free on the disk.
+    """
+
+    cache: Path
+    endpoint: str | None = None
+    token: str | None = None
+    offline: bool = False
+    spare_bytes: int = SPARE_BYTES
+
+
+def hub_of(environ: Mapping[str, str]) -> Hub:
+    """The hub by the variables that people have set for it anyway."""
+    home = Path(environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+    return Hub(
+        cache=Path(environ.get("HF_HUB_CACHE", home / "hub")).expanduser(),
+        endpoint=environ.get("HF_ENDPOINT") or None,
+        token=environ.get("HF_TOKEN") or _stored_token(home),
+        offline=environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"),
+    )
+
+
+def downloaded(cards: Iterable[Card], kind: Format, hub: Hub) -> list[LocalModel]:
+    """The releases of these cards that are wholly in the cache, by their full ids."""
+    if not hub.cache.is_dir():
+        return []
+    releases = [wanted(card, release) for card in cards for release in card.of(kind)]
+    return [model for each in releases if (model := _in_cache(each, hub.cache)) is not None]
+
+
+def copied_folder(wanted: Wanted, cache: Path) -> Path:
+    """Where files of a repository are that came from a peer."""
+    return cache / FROM_PEERS / wanted.repository.replace("/", "--")
+
+
+def _in_cache(wanted: Wanted, cache: Path) -> LocalModel | None:
+    folders = (copied_folder(wanted, cache), _snapshot(wanted, cache))
+    if not wanted.files:
+        return _folder_model(wanted, cache)
+    for folder in folders:
+        paths = [folder / name for name in wanted.files]
+        if all(path.is_file() for path in paths):
+            size = size_bytes(paths[0])
+            return LocalModel(wanted.id, paths[0], size, sampling=wanted.sampling)
+    return None
+
+
+def _folder_model(wanted: Wanted, cache: Path) -> LocalModel | None:
+    """An MLX repository of which nothing is still on its way."""
+    if list((_repository(wanted, cache) / "blobs").glob("*.incomplete")):
+        return None
+    try:
+        model = mlx_model(_snapshot(wanted, cache))
+    except ConfigurationError:
+        return None
+    return LocalModel(wanted.id, model.path, model.size_bytes, "mlx", wanted.sampling)
+
+
+def _repository(wanted: Wanted, cache: Path) -> Path:
+    """The folder of a repository, as the hub's library names it."""
+    return cache / f"models--{wanted.repository.replace('/', '--')}"
+
+
+def _snapshot(wanted: Wanted, cache: Path) -> Path:
+    repository = _repository(wanted, cache)
+    revision = wanted.revision or "main"
+    reference = repository / "refs" / revision
+    commit = reference.read_text(encoding="utf-8") if reference.is_file() else revision
+    return repository / "snapshots" / commit
+
+
+def _stored_token(home: Path) -> str | None:
+    """What `hf auth login` has left."""
+    try:
+        return (home / "token").read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None

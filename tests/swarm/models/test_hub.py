@@ -1,0 +1,70 @@
+"""Which models of the catalogue are in the hub's cache already; nobody is asked."""
+
+from pathlib import Path
+
+import pytest
+
+from swarm.models.card import Card, Format
+from swarm.models.catalogue import load_catalogue
+from swarm.models.hub import Hub, copied_folder, downloaded
+from swarm.models.ids import wanted
+from swarm.models.wanted import Wanted
+
+CODER = next(card for card in load_catalogue() if card.id == "qwen2.5-coder:7b")
+
+
+def release(kind: Format, card: Card = CODER) -> Wanted:
+    return wanted(card, card.of(kind)[0])
+
+
+def snapshot(each: Wanted, cache: Path) -> Path:
+    repository = cache / f"models--{each.repository.replace('/', '--')}"
+    if each.revision:
+        return repository / "snapshots" / each.revision
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("c" * 40)
+    return repository / "snapshots" / ("c" * 40)
+
+
+def filled(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"GGUF")
+
+
+def test_without_a_cache_nothing_is_there(tmp_path: Path) -> None:
+    assert downloaded([CODER], "gguf", Hub(tmp_path / "nowhere")) == []
+
+
+@pytest.mark.parametrize("place", [snapshot, copied_folder])
+def test_a_release_with_all_its_files_is_there(tmp_path: Path, place: object) -> None:
+    each = release("gguf")
+    folder = snapshot(each, tmp_path) if place is snapshot else copied_folder(each, tmp_path)
+    filled(folder, *each.files)
+    (model,) = downloaded([CODER], "gguf", Hub(tmp_path))
+    assert (model.id, model.path, model.sampling) == (
+        each.id,
+        folder / each.files[0],
+        each.sampling,
+    )
+
+
+def test_a_part_of_a_release_is_not(tmp_path: Path) -> None:
+    each = next(
+        found
+        for card in load_catalogue()
+        for one in card.of("gguf")
+        if len((found := wanted(card, one)).files) > 1
+    )
+    filled(snapshot(each, tmp_path), each.files[0])
+    assert downloaded(load_catalogue(), "gguf", Hub(tmp_path)) == []
+
+
+def test_an_mlx_folder_is_there_once_nothing_of_it_is_on_its_way(tmp_path: Path) -> None:
+    each = release("mlx")
+    folder = snapshot(each, tmp_path)
+    filled(folder, "config.json", "model.safetensors")
+    (model,) = downloaded([CODER], "mlx", Hub(tmp_path))
+    assert (model.id, model.format) == (each.id, "mlx")
+    filled(folder.parent.parent, "blobs/abc.incomplete")
+    assert downloaded([CODER], "mlx", Hub(tmp_path)) == []
