@@ -19,7 +19,7 @@ from hypothesis import settings
 settings.register_profile("no timing", deadline=None)  # a busy machine is no fault of a test
 settings.load_profile("no timing")
 
-OUR_MODULES = ["api", "federation", "hardware", "swarm"]
+OUR_MODULES = ["api", "federation", "hardware", "swarm", "tools"]
 
 # What tests/e2e/hosts.py does, in small.
 _NAMESPACES = """
