@@ -16,6 +16,8 @@ import pytest_asyncio
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
+from tools import landlock
+
 settings.register_profile("no timing", deadline=None)  # a busy machine is no fault of a test
 settings.load_profile("no timing")
 
@@ -38,6 +40,14 @@ nft 'add table bridge t; add chain bridge t c { type filter hook forward priorit
 
 
 @functools.cache
+def _works(*command: str) -> bool:
+    """Whether anybody may run this here."""
+    if shutil.which(command[0]) is None:
+        return False
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@functools.cache
 def _runs(*command: str) -> bool:
     """Whether root may run this here."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which(command[0]) is None:
@@ -50,9 +60,15 @@ NEEDS = {
     "curl": lambda: shutil.which("curl") is not None,
     "openssl": lambda: shutil.which("openssl") is not None,
     "namespaces": lambda: _runs("sh", "-ec", _NAMESPACES),
+    "bubblewrap": lambda: _works("bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"),
+    "landlock": lambda: landlock.version() >= landlock.LEAST_VERSION,
     "nftables": lambda: _runs("unshare", "--net", "sh", "-ec", _NFTABLES),
 }
-MEANS = {"namespaces": "Linux, root and iproute2", "nftables": "Linux, root and nftables"}
+MEANS = {
+    "namespaces": "Linux, root and iproute2",
+    "nftables": "Linux, root and nftables",
+    "landlock": "Linux 6.7 with Landlock",
+}
 
 # multiprocessing keeps these for the whole run once anything used them.
 KEPT_PROCESSES = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")

@@ -6,6 +6,8 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
+from tools.bounds import Sandbox
+from tools.fetcher import Fetcher
 from tools.kept import KeptOutputs
 from tools.workspace import Workspace
 
@@ -32,13 +34,28 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """How long a command may run: usually, a package manager, and at most if it is asked for."""
+
+    usual_s: float = 30.0
+    packages_s: float = 300.0
+    longest_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """Where and for whom a tool runs. `emit` is told output as it comes, on the event loop."""
+    """Where and for whom a tool runs. `emit` is told output as it comes, on the event loop; `ask`
+    puts a question to the person, and gives None where nobody answers.
+    """
 
     workspace: Workspace
     kept: KeptOutputs
     session: Session
     emit: Callable[[str], None]
+    sandbox: Sandbox | None = None
+    fetcher: Fetcher | None = None
+    ask: Callable[[str], Awaitable[str | None]] | None = None
+    times: Times = Times()
     output_chars: int = 3000
 
     def readable(self, path: str) -> Workspace:

@@ -1,12 +1,18 @@
 """A workspace with a secret beside it, and calls of tools in it."""
 
+import dataclasses
+import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tools.bash import BASH
+from tools.bounds import Bounds, Sandbox
+from tools.bubblewrap import Bubblewrap
 from tools.kept import KeptOutputs
+from tools.sandbox import Landlocked, find_bash
 from tools.tool import Call, Output, Session, Tool
 from tools.workspace import Workspace
 
@@ -51,3 +57,42 @@ def run(call: Call) -> Run:
         return await tool.run(tool.arguments.model_validate(arguments), call)
 
     return run_tool
+
+
+@pytest.fixture
+def bounds(tmp_path: Path, workspace: Workspace, kept: KeptOutputs) -> Bounds:
+    scratch = tmp_path / "scratch"
+    (scratch / "home").mkdir(parents=True)
+    return Bounds(workspace.root, scratch, kept.folder.root)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("bubblewrap", marks=pytest.mark.needs("bubblewrap")),
+        pytest.param("Landlock", marks=pytest.mark.needs("landlock")),
+    ]
+)
+def sandbox(request: pytest.FixtureRequest, bounds: Bounds) -> Sandbox:
+    """Both sandboxes of Linux, of which a machine uses one."""
+    if request.param == "bubblewrap":
+        program = shutil.which("bwrap")
+        assert program is not None
+        return Bubblewrap(program, find_bash(), bounds)
+    return Landlocked(find_bash(), bounds, ())
+
+
+@pytest.fixture
+def confined(call: Call, sandbox: Sandbox) -> Call:
+    """A call whose commands run in the sandbox."""
+    return dataclasses.replace(call, sandbox=sandbox)
+
+
+@pytest.fixture
+def shell(confined: Call) -> Run:
+    """Run the tool bash in the sandbox."""
+
+    async def run_command(command: str, **arguments: object) -> Output:
+        told = {"command": command, **arguments}
+        return await BASH.run(BASH.arguments.model_validate(told), confined)
+
+    return run_command
