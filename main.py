@@ -136,6 +136,7 @@ async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room
     from api.app import make_app
     from api.joining import join_others
     from api.server import ClientServer, PortInUseError
+    from api.tool_door import tool_door
     from guard import Door
     from hardware.snapshot import summary
     from swarm.pool import Pool, ServedModel
@@ -170,6 +171,7 @@ async def serve(settings: Settings, snapshot: "Snapshot", plan: Plan, room: Room
                     say=partial(_say, settings),
                 )
                 await stack.enter_async_context(federation)
+            await stack.enter_async_context(tool_door(settings, partial(_say, settings)))
             app = make_app(pool, door, federation=federation)
             server = ClientServer(app, host=settings.host, port=settings.port)
             await stack.enter_async_context(server)

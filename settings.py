@@ -25,6 +25,9 @@ from swarm.errors import ConfigurationError
 TOML_FILE = "swarm.toml"
 ENVIRONMENT_PREFIX = "SWARM_"
 
+LAN = "lan"
+"""Stands for this machine's address on the LAN."""
+
 COMMANDS = ("approve", "remove")
 """What can be said to the node that runs here."""
 
@@ -73,6 +76,20 @@ class VoteSettings(BaseModel):
     patience_s: float = Field(default=20.0, ge=0, le=600)
 
 
+class ToolSettings(BaseModel):
+    """The table `[tools]`: folders beside the system's that commands may read, how long they may
+    run (usually, package managers, at most if asked for), how much of an output is told.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    readable: tuple[Path, ...] = ()
+    usual_s: float = Field(default=30.0, gt=0)
+    packages_s: float = Field(default=300.0, gt=0)
+    longest_s: float = Field(default=600.0, gt=0, le=86_400)
+    output_chars: int = Field(default=3000, ge=200, le=1_000_000)
+
+
 class Settings(BaseSettings):
     """Every choice of the owner; None leaves it to the program."""
 
@@ -105,6 +122,14 @@ class Settings(BaseSettings):
     new_code: bool = False
     show_code: bool = False
     diagnose: bool = False
+    tool_server: bool = False
+    tool_host: str | None = None
+    tool_port: int = Field(17616, ge=1, le=65535)
+    tool_token: SecretStr | None = None
+    workspace: Path | None = None
+    allow_network: bool = False
+    sandbox: bool = True
+    tools: ToolSettings = ToolSettings()
     command: tuple[str, ...] = ()
     vote: VoteSettings = VoteSettings()
     debug: bool = False
@@ -150,6 +175,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         raise ConfigurationError(f"there is no command {settings.command[0]!r}; there is {told}")
     if settings.as_json and not settings.detect:
         raise ConfigurationError("--json goes with --detect")
+    if settings.tool_host is not None and not settings.tool_server:
+        raise ConfigurationError("--tool-host goes with --tool-server: it says where to listen")
     if settings.debug and settings.quiet:
         raise ConfigurationError("--debug and --quiet exclude each other")
     return settings
@@ -236,6 +263,7 @@ def _parser() -> argparse.ArgumentParser:
     doors.add_argument("--host", metavar="ADDR", help="address to listen on (default 127.0.0.1)")
     doors.add_argument("--port", metavar="N", help="port to listen on (default 17615)")
     _add_peer_flags(parser.add_argument_group("other machines"))
+    _add_tool_flags(parser.add_argument_group("tools for models"))
     output = parser.add_argument_group("what to say")
     output.add_argument("--debug", action="store_true", help="log more, and speeds per request")
     output.add_argument("--quiet", action="store_true", help="log warnings and errors only")
@@ -269,6 +297,32 @@ def _add_model_flags(group: Any) -> None:
         "--flash-attn",
         action=argparse.BooleanOptionalAction,
         help="use flash attention (default: yes)",
+    )
+
+
+def _add_tool_flags(group: Any) -> None:
+    group.add_argument(
+        "--tool-server", action="store_true", help="run the tools of models on this machine"
+    )
+    group.add_argument(
+        "--tool-host",
+        nargs="?",
+        const=LAN,
+        metavar="URL",
+        help="where the tool server listens (default 127.0.0.1; bare: the LAN address)",
+    )
+    group.add_argument("--tool-port", metavar="N", help="its port (default 17616)")
+    group.add_argument(
+        "--workspace", metavar="DIR", help="the folder that tools stay in (default: this project's)"
+    )
+    group.add_argument(
+        "--allow-network", action="store_true", help="let commands and webfetch use the network"
+    )
+    group.add_argument(
+        "--no-sandbox",
+        dest="sandbox",
+        action="store_false",
+        help="let commands run with all rights of this user",
     )
 
 

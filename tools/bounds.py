@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
-Network: TypeAlias = Literal["none", "packages", "all"]
-"""Nothing; the owner's package hosts by way of the proxy; everything that this machine reaches."""
+Network: TypeAlias = Literal["none", "all"]
+"""Nothing, or everything that this machine reaches."""
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 """Where Linux keeps programs. /home, /root, /opt, /var, /run and /mnt are the owner's."""
@@ -77,7 +77,6 @@ class Bounds:
     kept: Path
     readable: tuple[Path, ...] = ()
     network: Network = "none"
-    proxy: Path | None = None
     limits: Limits = Limits()
 
     def search_path(self) -> str:

@@ -77,7 +77,7 @@ async def choose_sandbox(
         if not why:
             return sandbox
         why = f"bubblewrap does not work here ({why})"
-    return _landlocked(bash, bounds, why)
+    return landlocked(bash, bounds, why, landlock.version())
 
 
 def unconfined(bounds: Bounds, *, which: Callable[[str], str | None] = shutil.which) -> Sandbox:
@@ -93,13 +93,11 @@ def find_bash(which: Callable[[str], str | None] = shutil.which) -> str:
     return str(Path(bash).resolve())
 
 
-def _landlocked(bash: str, bounds: Bounds, why: str) -> Sandbox:
-    version = landlock.version()
+def landlocked(bash: str, bounds: Bounds, why: str, version: int) -> Sandbox:
+    """With this version of Landlock. Raises SandboxUnavailable where it covers too little."""
     if version < (1 if bounds.network == "all" else landlock.LEAST_VERSION):
         has = f"version {version}" if version else "no Landlock"
         raise SandboxUnavailable(_refusal(f"{why}; the kernel has {has}"))
-    if bounds.network == "packages":
-        raise SandboxUnavailable(_refusal(f"{why}; --allow-network packages needs bubblewrap"))
     return Landlocked(bash, bounds, landlock_notes(why, version, platform.machine()))
 
 
@@ -119,8 +117,6 @@ def landlock_notes(why: str, version: int, machine: str) -> tuple[str, ...]:
 
 
 async def _seatbelt(bash: str, bounds: Bounds) -> Sandbox:
-    if bounds.network == "packages":
-        raise SandboxUnavailable(_refusal("--allow-network packages needs bubblewrap"))
     if not await asyncio.to_thread(os.access, seatbelt.PROGRAM, os.X_OK):
         raise SandboxUnavailable(_refusal(f"there is no {seatbelt.PROGRAM}"))
     sandbox = Seatbelt(bash, bounds)

@@ -18,7 +18,7 @@ from tools import landlock
 from tools.bounds import Bounds, Sandbox
 from tools.bubblewrap import Bubblewrap
 from tools.errors import SandboxUnavailable
-from tools.sandbox import Landlocked, choose_sandbox, landlock_notes, unconfined
+from tools.sandbox import Landlocked, choose_sandbox, landlock_notes, landlocked, unconfined
 from tools.seatbelt import profile
 
 READS: dict[str, str] = {
@@ -281,11 +281,10 @@ async def test_without_bash_there_are_no_commands(bounds: Bounds) -> None:
         await choose_sandbox(bounds, which=only())
 
 
-@pytest.mark.needs("landlock")
-async def test_a_refusal_names_the_owners_flag(bounds: Bounds) -> None:
-    packages = dataclasses.replace(bounds, network="packages")
-    with pytest.raises(SandboxUnavailable, match="--no-sandbox"):
-        await choose_sandbox(packages, which=only("bash"))
+@pytest.mark.parametrize("version", [0, 1, 3])
+def test_a_refusal_names_the_owners_flag(bounds: Bounds, version: int) -> None:
+    with pytest.raises(SandboxUnavailable, match=r"bwrap is missing.*--no-sandbox"):
+        landlocked("/bin/bash", bounds, "bwrap is missing", version)
 
 
 def test_landlock_says_what_it_leaves_open() -> None:
