@@ -61,6 +61,7 @@ NEEDS = {
     "openssl": lambda: shutil.which("openssl") is not None,
     "namespaces": lambda: _runs("sh", "-ec", _NAMESPACES),
     "bubblewrap": lambda: _works("bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"),
+    "npm": lambda: shutil.which("npm") is not None,
     "landlock": lambda: landlock.version() >= landlock.LEAST_VERSION,
     "nftables": lambda: _runs("unshare", "--net", "sh", "-ec", _NFTABLES),
 }

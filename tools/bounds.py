@@ -114,6 +114,7 @@ def environment(bounds: Bounds, scratch: str) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "TERM": "dumb",
         "PAGER": "cat",
+        "GIT_CONFIG_NOSYSTEM": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "npm_config_update_notifier": "false",
     }

@@ -151,7 +151,7 @@ async def test_the_environment_of_the_node_is_not_seen(
     assert SECRET not in ended.text
     names = {line.partition("=")[0] for line in (await shell("env")).text.splitlines()}
     assert names == {
-        *("PATH", "HOME", "TMPDIR", "LANG", "TERM", "PAGER"),
+        *("PATH", "HOME", "TMPDIR", "LANG", "TERM", "PAGER", "GIT_CONFIG_NOSYSTEM"),
         *("PIP_DISABLE_PIP_VERSION_CHECK", "npm_config_update_notifier", "PWD", "SHLVL", "_"),
     }
 
