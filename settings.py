@@ -3,12 +3,10 @@
 The one place that reads the environment and `swarm.toml`.
 """
 
-import argparse
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from platformdirs import user_state_path
 from pydantic import (
@@ -28,47 +26,17 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from flags import ENVIRONMENT_PREFIX, TOML_FILE, parse_flags
 from swarm.errors import ConfigurationError
 
-TOML_FILE = "swarm.toml"
-ENVIRONMENT_PREFIX = "SWARM_"
 KEYS_VARIABLE = "API_KEYS"
+
 
 COMMANDS = ("approve", "remove")
 """What can be said to the node that runs here."""
 
 Form: TypeAlias = Literal["auto", "full", "compact"]
 KvType: TypeAlias = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
-
-_INSTEAD = {
-    "--instances": "--workers",
-    "--num-workers": "--workers",
-    "--n-workers": "--workers",
-    "--agents": "--workers",
-    "--voters": "--workers",
-    "--parallel": "--workers",
-    "--n-gpu-layers": "--gpu-layers",
-    "--ngl": "--gpu-layers",
-    "-ngl": "--gpu-layers",
-    "--ctx-size": "--ctx",
-    "--context": "--ctx",
-    "--context-size": "--ctx",
-    "--n-ctx": "--ctx",
-    "--n-threads": "--threads",
-    "--cache-type-k": "--kv",
-    "--base-url": "--engine",
-    "--upstream": "--engine",
-    "--model-path": "--model",
-    "--models-dir": "--models",
-    "--model-dir": "--models",
-    "--api-port": "--port",
-    "--bind": "--host",
-    "--federated": "--federation",
-    "--verbose": "--debug",
-    "--silent": "--quiet",
-}
-"""Flags of such systems that people are used to, with ours of the same meaning."""
-
 
 Weight: TypeAlias = Annotated[float, Field(gt=0, le=100)]
 
@@ -126,6 +94,20 @@ class _TomlFile(TomlConfigSettingsSource):
         return values
 
 
+class ToolSettings(BaseModel):
+    """The table `[tools]`: folders beside the system's that commands may read, how long they may
+    run (usually, package managers, at most if asked for), how much of an output is told.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    readable: tuple[Path, ...] = ()
+    usual_s: float = Field(default=30.0, gt=0)
+    packages_s: float = Field(default=300.0, gt=0)
+    longest_s: float = Field(default=600.0, gt=0, le=86_400)
+    output_chars: int = Field(default=3000, ge=200, le=1_000_000)
+
+
 class Settings(BaseSettings):
     """Every choice of the owner; None leaves it to the program."""
 
@@ -160,6 +142,14 @@ class Settings(BaseSettings):
     new_code: bool = False
     show_code: bool = False
     diagnose: bool = False
+    tool_server: bool = False
+    tool_host: str | None = None
+    tool_port: int = Field(17616, ge=1, le=65535)
+    tool_token: SecretStr | None = None
+    workspace: Path | None = None
+    allow_network: bool = False
+    sandbox: bool = True
+    tools: ToolSettings = ToolSettings()
     command: tuple[str, ...] = ()
     vote: VoteSettings = VoteSettings()
     each_model: Mapping[str, ModelSettings] = Field(default_factory=dict[str, ModelSettings])
@@ -204,7 +194,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
 
     Raises ConfigurationError that names the setting. `--help` prints and exits.
     """
-    flags = vars(_parser().parse_args(arguments))
+    flags = parse_flags(arguments)
     try:
         settings = Settings(**flags)
     except ValidationError as error:
@@ -221,6 +211,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         raise ConfigurationError(f"there is no command {settings.command[0]!r}; there is {told}")
     if settings.as_json and not settings.detect:
         raise ConfigurationError("--json goes with --detect")
+    if settings.tool_host is not None and not settings.tool_server:
+        raise ConfigurationError("--tool-host goes with --tool-server: it says where to listen")
     if settings.debug and settings.quiet:
         raise ConfigurationError("--debug and --quiet exclude each other")
     settings = _with_listed_keys(settings)
@@ -262,191 +254,3 @@ def _wrong(details: Any, flags: Mapping[str, object]) -> str:
     if name in ("keys", "key"):  # what was typed may be a secret
         return f"{flag} (from {source}): {wish[:1].lower()}{wish[1:]}"
     return f"{flag} {details['input']} (from {source}): {wish[:1].lower()}{wish[1:]}"
-
-
-def _ours(argument: str) -> str:
-    """The same argument with our name of the flag."""
-    flag, equals, value = argument.partition("=")
-    return _INSTEAD.get(flag.replace("_", "-"), flag) + equals + value
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser that knows what people type instead of our flags."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigurationError(f"{message}\n{self.prog} --help lists the flags")
-
-    def parse_args(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, args: Sequence[str]
-    ) -> argparse.Namespace:
-        known, unknown = self.parse_known_args([_ours(argument) for argument in args])
-        if unknown:
-            self._refuse(unknown)
-        return known
-
-    def _refuse(self, unknown: Sequence[str]) -> NoReturn:
-        first = unknown[0].split("=", 1)[0]
-        if instead := self._similar(first):
-            self.error(f"there is no {first}; did you mean {instead}?")
-        self.error(f"unrecognized arguments: {' '.join(unknown)}")
-
-    def _similar(self, flag: str) -> str | None:
-        known = [option for action in self._actions for option in action.option_strings]
-        matches = difflib.get_close_matches(flag, known, n=1, cutoff=0.75)
-        return matches[0] if matches else None
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="main.py",
-        usage="main.py [FLAGS] [COMMAND]",
-        description="Serve a local model behind an OpenAI-compatible endpoint.",
-        epilog=f"Every setting can also stand in the environment ({ENVIRONMENT_PREFIX}PORT=...) "
-        f"or in {TOML_FILE} (port = ...); flags win over the environment, and that over the file.",
-        allow_abbrev=False,
-        argument_default=argparse.SUPPRESS,
-    )
-    parser.add_argument(
-        "command",
-        nargs="*",
-        metavar="COMMAND",
-        help="said to the node that runs here: `approve PIN`, `remove PEER`",
-    )
-    parser.add_argument(
-        "--auto", action="store_true", help="never ask; this is also so without a terminal"
-    )
-    looking = parser.add_argument_group("only look")
-    looking.add_argument("--detect", action="store_true", help="print this machine's hardware")
-    looking.add_argument(
-        "--json", dest="as_json", action="store_true", help="with --detect: for a program"
-    )
-    _add_model_flags(parser.add_argument_group("what to serve"))
-    doors = parser.add_argument_group("where")
-    doors.add_argument(
-        "--host",
-        metavar="ADDR",
-        help="address to listen on (default 127.0.0.1); `lan`: this machine's in the house",
-    )
-    doors.add_argument("--port", metavar="N", help="port to listen on (default 17615)")
-    doors.add_argument(
-        "--keyless", action="store_true", help="let the whole network in without a key"
-    )
-    _add_client_flags(parser.add_argument_group("clients"))
-    _add_peer_flags(parser.add_argument_group("other machines"))
-    output = parser.add_argument_group("what to say")
-    output.add_argument(
-        "--explain", action="store_true", help="say how the models would run and why, then end"
-    )
-    output.add_argument("--debug", action="store_true", help="log more, and speeds per request")
-    output.add_argument("--quiet", action="store_true", help="log warnings and errors only")
-    return parser
-
-
-def _add_model_flags(group: Any) -> None:
-    group.add_argument(
-        "--model",
-        action="append",
-        metavar="NAME",
-        help="what to serve: a GGUF file, an MLX folder, an id such as qwen2.5-coder:7b:4bit "
-        "(downloaded where it is not here), hf:owner/repository/file; repeat it for several, "
-        "the first is the default, others are loaded on request",
-    )
-    group.add_argument(
-        "--models", metavar="DIR", help="folder with GGUF files to choose from (default models/)"
-    )
-    group.add_argument(
-        "--engine",
-        metavar="URL",
-        help="an OpenAI-compatible server that runs the model, such as http://host:port/v1 "
-        f"(its key: {ENVIRONMENT_PREFIX}ENGINE_KEY)",
-    )
-    group.add_argument("--ctx", metavar="N", help="context of one conversation, in tokens")
-    group.add_argument(
-        "--gpu-layers",
-        metavar="N",
-        help="layers on accelerators; -1 is all (default: what fits)",
-    )
-    group.add_argument(
-        "--workers",
-        metavar="N",
-        help="workers that vote on an answer (default 3, or 5 on larger machines)",
-    )
-    group.add_argument("--threads", metavar="N", help="processor threads of the engine")
-    group.add_argument(
-        "--kv", metavar="TYPE", help="type of the key-value cache: f16 (default), q8_0, q4_0, ..."
-    )
-    group.add_argument(
-        "--idle-unload-s",
-        metavar="N",
-        help="unload a model that nobody has used for N seconds (default: never)",
-    )
-    group.add_argument(
-        "--memory-limit-gib",
-        metavar="N",
-        help="memory that all models take at most, of the machine and of each accelerator",
-    )
-    group.add_argument(
-        "--flash-attn",
-        action=argparse.BooleanOptionalAction,
-        help="use flash attention (default: yes)",
-    )
-
-
-def _add_client_flags(group: Any) -> None:
-    group.add_argument(
-        "--opencode",
-        nargs="?",
-        const=".",
-        metavar="DIR",
-        help="write OpenCode's configuration for the node at --host and --port into DIR "
-        "(default: here) or, with `global`, for all projects, and end",
-    )
-    form = group.add_mutually_exclusive_group()
-    form.add_argument(
-        "--prompt",
-        metavar="FORM",
-        help="how models read long tools and instructions: full, compact, or auto (default), "
-        "which is compact where the context is small",
-    )
-    form.add_argument(
-        "--use-opencode-tools",
-        dest="prompt",
-        action="store_const",
-        const="full",
-        help="the same as --prompt full",
-    )
-    group.add_argument("--key", metavar="KEY", help="with --opencode: the key of that node")
-
-
-def _add_peer_flags(group: Any) -> None:
-    either = group.add_mutually_exclusive_group()
-    either.add_argument("--federation", action="store_true", help="look for peers (on already)")
-    either.add_argument(
-        "--no-federation", dest="federation", action="store_false", help="stay alone"
-    )
-    group.add_argument("--join", metavar="CODE", help="join the federation of this code")
-    group.add_argument("--open", action="store_true", help="trust everybody on the network")
-    group.add_argument(
-        "--peer",
-        action="append",
-        metavar="HOST[:PORT]",
-        help="a peer where multicast does not reach; repeat it for several",
-    )
-    group.add_argument("--peer-port", metavar="N", help="port for peers (default 17617)")
-    group.add_argument(
-        "--peer-interface",
-        action="append",
-        metavar="NAME",
-        help="listen for peers on this interface, a VPN's for instance, instead of the LAN's",
-    )
-    group.add_argument(
-        "--state", metavar="DIR", help="where this node keeps its key and federation"
-    )
-    group.add_argument(
-        "--show-code", action="store_true", help="print the code for --join, and end"
-    )
-    group.add_argument("--new-code", action="store_true", help="make a new code, and end")
-    group.add_argument("--leave", action="store_true", help="leave the federation, and end")
-    group.add_argument(
-        "--diagnose", action="store_true", help="say how the federation stands, and end"
-    )

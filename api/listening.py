@@ -5,10 +5,10 @@ import socket
 from dataclasses import dataclass
 
 from federation.interfaces import lan_addresses, read_interfaces
+from flags import LAN
 from guard import LOOPBACK_NAMES
 from swarm.errors import ConfigurationError
 
-LAN = "lan"
 _LOOPBACK = "127.0.0.1"
 
 

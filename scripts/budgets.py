@@ -11,7 +11,18 @@ from pathlib import Path
 from statistics import median, quantiles
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("main.py", "settings.py", "guard.py", "hardware", "swarm", "federation", "api", "scripts")
+ROOMS = (
+    "main.py",
+    "flags.py",
+    "settings.py",
+    "guard.py",
+    "hardware",
+    "tools",
+    "swarm",
+    "federation",
+    "api",
+    "scripts",
+)
 
 FILE_LINES = 400
 FUNCTION_LINES = 60

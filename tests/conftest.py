@@ -18,10 +18,12 @@ import pytest_asyncio
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
+from tools import landlock
+
 settings.register_profile("no timing", deadline=None)  # a busy machine is no fault of a test
 settings.load_profile("no timing")
 
-OUR_MODULES = ["api", "federation", "hardware", "swarm"]
+OUR_MODULES = ["api", "federation", "hardware", "swarm", "tools"]
 
 # What tests/e2e/hosts.py does, in small.
 _NAMESPACES = """
@@ -44,6 +46,14 @@ def _has(program: str) -> bool:
 
 
 @functools.cache
+def _works(*command: str) -> bool:
+    """Whether anybody may run this here."""
+    if shutil.which(command[0]) is None:
+        return False
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@functools.cache
 def _runs(*command: str) -> bool:
     """Whether root may run this here."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which(command[0]) is None:
@@ -59,6 +69,9 @@ NEEDS = {
     "curl": lambda: _has("curl"),
     "openssl": lambda: _has("openssl"),
     "namespaces": lambda: _runs("sh", "-ec", _NAMESPACES),
+    "bubblewrap": lambda: _works("bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"),
+    "npm": lambda: shutil.which("npm") is not None,
+    "landlock": lambda: landlock.version() >= landlock.LEAST_VERSION,
     "nftables": lambda: _runs("unshare", "--net", "sh", "-ec", _NFTABLES),
     "llama-server": LLAMA_SERVER.exists,
     "mlx": lambda: importlib.util.find_spec("mlx_lm") is not None,
@@ -71,6 +84,11 @@ MEANS = {
     "nftables": "Linux, root and nftables",
     "opencode": f"OpenCode ({_NPM})",
     "js-tiktoken": f"Node.js and js-tiktoken ({_NPM})",
+}
+MEANS = {
+    "namespaces": "Linux, root and iproute2",
+    "nftables": "Linux, root and nftables",
+    "landlock": "Linux 6.7 with Landlock",
 }
 
 # multiprocessing keeps these for the whole run once anything used them.

@@ -1,0 +1,263 @@
+"""The command line: every flag with its words of help. Knows no values but text."""
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from swarm.errors import ConfigurationError
+
+TOML_FILE = "swarm.toml"
+ENVIRONMENT_PREFIX = "SWARM_"
+
+LAN = "lan"
+"""Stands for this machine's address on the LAN."""
+
+_INSTEAD = {
+    "--instances": "--workers",
+    "--num-workers": "--workers",
+    "--n-workers": "--workers",
+    "--agents": "--workers",
+    "--voters": "--workers",
+    "--parallel": "--workers",
+    "--n-gpu-layers": "--gpu-layers",
+    "--ngl": "--gpu-layers",
+    "-ngl": "--gpu-layers",
+    "--ctx-size": "--ctx",
+    "--context": "--ctx",
+    "--context-size": "--ctx",
+    "--n-ctx": "--ctx",
+    "--n-threads": "--threads",
+    "--cache-type-k": "--kv",
+    "--base-url": "--engine",
+    "--upstream": "--engine",
+    "--model-path": "--model",
+    "--models-dir": "--models",
+    "--model-dir": "--models",
+    "--api-port": "--port",
+    "--bind": "--host",
+    "--federated": "--federation",
+    "--verbose": "--debug",
+    "--silent": "--quiet",
+}
+"""Flags of such systems that people are used to, with ours of the same meaning."""
+
+
+def parse_flags(arguments: Sequence[str]) -> dict[str, Any]:
+    """The flags that were given, by the names of settings. Raises ConfigurationError."""
+    return vars(_parser().parse_args(arguments))
+
+
+def _ours(argument: str) -> str:
+    """The same argument with our name of the flag."""
+    flag, equals, value = argument.partition("=")
+    return _INSTEAD.get(flag.replace("_", "-"), flag) + equals + value
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that knows what people type instead of our flags."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(f"{message}\n{self.prog} --help lists the flags")
+
+    def parse_args(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, args: Sequence[str]
+    ) -> argparse.Namespace:
+        known, unknown = self.parse_known_args([_ours(argument) for argument in args])
+        if unknown:
+            self._refuse(unknown)
+        return known
+
+    def _refuse(self, unknown: Sequence[str]) -> NoReturn:
+        first = unknown[0].split("=", 1)[0]
+        if instead := self._similar(first):
+            self.error(f"there is no {first}; did you mean {instead}?")
+        self.error(f"unrecognized arguments: {' '.join(unknown)}")
+
+    def _similar(self, flag: str) -> str | None:
+        known = [option for action in self._actions for option in action.option_strings]
+        matches = difflib.get_close_matches(flag, known, n=1, cutoff=0.75)
+        return matches[0] if matches else None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="main.py",
+        usage="main.py [FLAGS] [COMMAND]",
+        description="Serve a local model behind an OpenAI-compatible endpoint.",
+        epilog=f"Every setting can also stand in the environment ({ENVIRONMENT_PREFIX}PORT=...) "
+        f"or in {TOML_FILE} (port = ...); flags win over the environment, and that over the file.",
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument(
+        "command",
+        nargs="*",
+        metavar="COMMAND",
+        help="said to the node that runs here: `approve PIN`, `remove PEER`",
+    )
+    parser.add_argument(
+        "--auto", action="store_true", help="never ask; this is also so without a terminal"
+    )
+    looking = parser.add_argument_group("only look")
+    looking.add_argument("--detect", action="store_true", help="print this machine's hardware")
+    looking.add_argument(
+        "--json", dest="as_json", action="store_true", help="with --detect: for a program"
+    )
+    _add_model_flags(parser.add_argument_group("what to serve"))
+    doors = parser.add_argument_group("where")
+    doors.add_argument(
+        "--host",
+        metavar="ADDR",
+        help="address to listen on (default 127.0.0.1); `lan`: this machine's in the house",
+    )
+    doors.add_argument("--port", metavar="N", help="port to listen on (default 17615)")
+    doors.add_argument(
+        "--keyless", action="store_true", help="let the whole network in without a key"
+    )
+    _add_client_flags(parser.add_argument_group("clients"))
+    _add_peer_flags(parser.add_argument_group("other machines"))
+    _add_tool_flags(parser.add_argument_group("tools for models"))
+    output = parser.add_argument_group("what to say")
+    output.add_argument(
+        "--explain", action="store_true", help="say how the models would run and why, then end"
+    )
+    output.add_argument("--debug", action="store_true", help="log more, and speeds per request")
+    output.add_argument("--quiet", action="store_true", help="log warnings and errors only")
+    return parser
+
+
+def _add_model_flags(group: Any) -> None:
+    group.add_argument(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="what to serve: a GGUF file, an MLX folder, an id such as qwen2.5-coder:7b:4bit "
+        "(downloaded where it is not here), hf:owner/repository/file; repeat it for several, "
+        "the first is the default, others are loaded on request",
+    )
+    group.add_argument(
+        "--models", metavar="DIR", help="folder with GGUF files to choose from (default models/)"
+    )
+    group.add_argument(
+        "--engine",
+        metavar="URL",
+        help="an OpenAI-compatible server that runs the model, such as http://host:port/v1 "
+        f"(its key: {ENVIRONMENT_PREFIX}ENGINE_KEY)",
+    )
+    group.add_argument("--ctx", metavar="N", help="context of one conversation, in tokens")
+    group.add_argument(
+        "--gpu-layers",
+        metavar="N",
+        help="layers on accelerators; -1 is all (default: what fits)",
+    )
+    group.add_argument(
+        "--workers",
+        metavar="N",
+        help="workers that vote on an answer (default 3, or 5 on larger machines)",
+    )
+    group.add_argument("--threads", metavar="N", help="processor threads of the engine")
+    group.add_argument(
+        "--kv", metavar="TYPE", help="type of the key-value cache: f16 (default), q8_0, q4_0, ..."
+    )
+    group.add_argument(
+        "--idle-unload-s",
+        metavar="N",
+        help="unload a model that nobody has used for N seconds (default: never)",
+    )
+    group.add_argument(
+        "--memory-limit-gib",
+        metavar="N",
+        help="memory that all models take at most, of the machine and of each accelerator",
+    )
+    group.add_argument(
+        "--flash-attn",
+        action=argparse.BooleanOptionalAction,
+        help="use flash attention (default: yes)",
+    )
+
+
+def _add_client_flags(group: Any) -> None:
+    group.add_argument(
+        "--opencode",
+        nargs="?",
+        const=".",
+        metavar="DIR",
+        help="write OpenCode's configuration for the node at --host and --port into DIR "
+        "(default: here) or, with `global`, for all projects, and end",
+    )
+    form = group.add_mutually_exclusive_group()
+    form.add_argument(
+        "--prompt",
+        metavar="FORM",
+        help="how models read long tools and instructions: full, compact, or auto (default), "
+        "which is compact where the context is small",
+    )
+    form.add_argument(
+        "--use-opencode-tools",
+        dest="prompt",
+        action="store_const",
+        const="full",
+        help="the same as --prompt full",
+    )
+    group.add_argument("--key", metavar="KEY", help="with --opencode: the key of that node")
+
+
+def _add_tool_flags(group: Any) -> None:
+    group.add_argument(
+        "--tool-server", action="store_true", help="run the tools of models on this machine"
+    )
+    group.add_argument(
+        "--tool-host",
+        nargs="?",
+        const=LAN,
+        metavar="URL",
+        help="where the tool server listens (default 127.0.0.1; bare: the LAN address)",
+    )
+    group.add_argument("--tool-port", metavar="N", help="its port (default 17616)")
+    group.add_argument(
+        "--workspace", metavar="DIR", help="the folder that tools stay in (default: this project's)"
+    )
+    group.add_argument(
+        "--allow-network", action="store_true", help="let commands and webfetch use the network"
+    )
+    group.add_argument(
+        "--no-sandbox",
+        dest="sandbox",
+        action="store_false",
+        help="let commands run with all rights of this user",
+    )
+
+
+def _add_peer_flags(group: Any) -> None:
+    either = group.add_mutually_exclusive_group()
+    either.add_argument("--federation", action="store_true", help="look for peers (on already)")
+    either.add_argument(
+        "--no-federation", dest="federation", action="store_false", help="stay alone"
+    )
+    group.add_argument("--join", metavar="CODE", help="join the federation of this code")
+    group.add_argument("--open", action="store_true", help="trust everybody on the network")
+    group.add_argument(
+        "--peer",
+        action="append",
+        metavar="HOST[:PORT]",
+        help="a peer where multicast does not reach; repeat it for several",
+    )
+    group.add_argument("--peer-port", metavar="N", help="port for peers (default 17617)")
+    group.add_argument(
+        "--peer-interface",
+        action="append",
+        metavar="NAME",
+        help="listen for peers on this interface, a VPN's for instance, instead of the LAN's",
+    )
+    group.add_argument(
+        "--state", metavar="DIR", help="where this node keeps its key and federation"
+    )
+    group.add_argument(
+        "--show-code", action="store_true", help="print the code for --join, and end"
+    )
+    group.add_argument("--new-code", action="store_true", help="make a new code, and end")
+    group.add_argument("--leave", action="store_true", help="leave the federation, and end")
+    group.add_argument(
+        "--diagnose", action="store_true", help="say how the federation stands, and end"
+    )

@@ -1,0 +1,103 @@
+"""What the owner's settings make of the tool server."""
+
+import stat
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from api.tool_door import listening_host, project_around, tool_door, workspace_root
+from settings import Settings
+from swarm.errors import ConfigurationError
+from tests.e2e.nodes import free_port
+from tools import bubblewrap, server
+
+LOADED = (bubblewrap, server)
+"""Imported here, as importing blocks."""
+
+
+def settings(tmp_path: Path, **told: object) -> Settings:
+    (tmp_path / "work").mkdir(exist_ok=True)
+    usual = {"tool_server": True, "tool_port": free_port(), "state": tmp_path / "state"}
+    return Settings(**{**usual, "workspace": tmp_path / "work", **told})  # type: ignore[arg-type]
+
+
+def test_the_workspace_is_the_project_around(tmp_path: Path) -> None:
+    (tmp_path / "project/.git").mkdir(parents=True)
+    (tmp_path / "project/deep/down").mkdir(parents=True)
+    assert project_around(tmp_path / "project/deep/down") == tmp_path / "project"
+
+
+def test_a_workspace_never_holds_the_nodes_keys(tmp_path: Path) -> None:
+    for root in (tmp_path, tmp_path / "state", Path("/")):
+        with pytest.raises(ConfigurationError, match="keys"):
+            workspace_root(root, tmp_path / "state")
+    assert workspace_root(tmp_path / "work", tmp_path / "state") == tmp_path / "work"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "host"),
+    [
+        (None, "127.0.0.1"),
+        ("http://127.0.0.1:17616", "127.0.0.1"),
+        ("localhost", "127.0.0.1"),
+        ("http://[::1]:17616/", "::1"),
+    ],
+)
+def test_the_address_is_loopback_unless_said_otherwise(wanted: str | None, host: str) -> None:
+    assert listening_host(wanted) == host
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="not an address of this machine"):
+        listening_host("http://192.0.2.7:17616")
+
+
+async def test_without_the_flag_there_is_no_tool_server(tmp_path: Path) -> None:
+    said: list[str] = []
+    async with tool_door(settings(tmp_path, tool_server=False), said.append):
+        assert said == []
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_on_loopback_it_serves_this_machine(tmp_path: Path) -> None:
+    said: list[str] = []
+    chosen = settings(tmp_path)
+    async with tool_door(chosen, said.append), aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{chosen.tool_port}/v1/tools/execute"
+        body = {"name": "bash", "arguments": {"command": "pwd"}}
+        async with session.post(url, json=body) as answer:
+            assert (await answer.json())["output"] == str(tmp_path / "work")
+    assert "sandbox: bubblewrap" in said[0]
+    assert "this machine only" in said[1]
+
+
+@pytest.mark.needs("namespaces")
+async def test_on_the_lan_a_token_is_made_and_asked_for(tmp_path: Path) -> None:
+    said: list[str] = []
+    chosen = settings(tmp_path, tool_host="lan", sandbox=False)
+    async with tool_door(chosen, said.append), aiohttp.ClientSession() as session:
+        base = said[-1].split()[1].partition("/v1")[0]
+        async with session.get(f"{base}/v1/tools") as answer:
+            assert answer.status == 401
+        file = tmp_path / "state/tool-token"
+        headers = {"Authorization": f"Bearer {file.read_text().strip()}"}
+        async with session.get(f"{base}/v1/tools", headers=headers) as answer:
+            assert answer.status == 200
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text().strip() not in " ".join(said)
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_a_port_that_is_taken_names_the_flag(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    async with tool_door(chosen, lambda text: None):
+        with pytest.raises(ConfigurationError, match="--tool-port N"):
+            async with tool_door(chosen, lambda text: None):
+                pass
+
+
+async def test_a_workspace_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--tool-server: the workspace"):
+        async with tool_door(settings(tmp_path, workspace=tmp_path / "none"), lambda text: None):
+            pass

@@ -1,0 +1,245 @@
+"""The tools for files, with OpenCode's arguments."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from tests.tools.conftest import Run
+from tools.edit import EDIT
+from tools.errors import InvalidArguments, OutsideWorkspace, ToolError, ToolFailed
+from tools.glob import GLOB
+from tools.grep import GREP
+from tools.list import LIST
+from tools.read import READ
+from tools.tool import Call
+from tools.workspace import Workspace
+from tools.write import WRITE
+
+
+def make(root: Path, *paths: str, text: str = "") -> None:
+    for number, path in enumerate(paths):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+        os.utime(root / path, (number, number))
+
+
+async def test_what_was_written_is_read_with_line_numbers(run: Run, workspace: Workspace) -> None:
+    path = f"{workspace.root}/src/a.py"
+    made = await run(WRITE, filePath=path, content="one\ntwo\n")
+    assert made.metadata["existed"] is False
+    read = await run(READ, filePath=path)
+    assert "1: one\n2: two" in read.text
+    assert "total 2 lines" in read.text
+
+
+async def test_a_long_file_is_read_in_pages(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "long.txt", text="\n".join(f"line {n}" for n in range(1, 101)))
+    page = await run(READ, filePath="long.txt", offset=11, limit=5)
+    assert (page.metadata["first"], page.metadata["last"]) == (11, 15)
+    assert "11: line 11\n" in page.text
+    assert "'offset' 16" in page.text
+    with pytest.raises(ToolFailed, match="has 100 lines"):
+        await run(READ, filePath="long.txt", offset=101)
+
+
+async def test_a_page_is_bounded_in_characters_too(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "wide.txt", text="\n".join(["x" * 5000] * 50))
+    page = await run(READ, filePath="wide.txt")
+    assert len(page.text) < 22_000
+    assert page.metadata["last"] == 9
+
+
+async def test_a_folder_is_read_as_its_names(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "b.txt", "a/c.txt")
+    read = await run(READ, filePath=str(workspace.root))
+    assert "<entries>\na/\nb.txt\n" in read.text
+
+
+async def test_a_binary_file_is_not_told(run: Run, workspace: Workspace) -> None:
+    (workspace.root / "b").write_bytes(b"\0\1\2")
+    with pytest.raises(ToolFailed, match="binary file, 3 bytes"):
+        await run(READ, filePath="b")
+
+
+async def test_an_empty_file_is_read(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "empty")
+    assert "total 0 lines" in (await run(READ, filePath="empty")).text
+
+
+async def test_exact_words_are_replaced(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "a.py", text="x = 1\ny = 1\n")
+    edited = await run(EDIT, filePath="a.py", oldString="x = 1", newString="x = 2")
+    assert (workspace.root / "a.py").read_text() == "x = 2\ny = 1\n"
+    assert "-x = 1\n+x = 2\n" in edited.metadata["diff"]
+
+
+async def test_words_that_stand_twice_need_a_decision(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "a.py", text="= 1\n= 1\n")
+    with pytest.raises(ToolFailed, match="stands 2 times"):
+        await run(EDIT, filePath="a.py", oldString="= 1", newString="= 2")
+    await run(EDIT, filePath="a.py", oldString="= 1", newString="= 2", replaceAll=True)
+    assert (workspace.root / "a.py").read_text() == "= 2\n= 2\n"
+
+
+async def test_words_that_do_not_stand_there_name_the_nearest(
+    run: Run, workspace: Workspace
+) -> None:
+    make(workspace.root, "a.py", text="a\n    return value + 1\n")
+    with pytest.raises(ToolFailed, match="line 2 is like its first line"):
+        await run(EDIT, filePath="a.py", oldString="return valu + 1", newString="")
+
+
+async def test_lines_of_windows_stay_lines_of_windows(run: Run, workspace: Workspace) -> None:
+    (workspace.root / "a.txt").write_bytes(b"one\r\ntwo\r\nthree\r\n")
+    await run(EDIT, filePath="a.txt", oldString="one\ntwo", newString="1\n2")
+    assert (workspace.root / "a.txt").read_bytes() == b"1\r\n2\r\nthree\r\n"
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [("x", "x", "same"), ("", "x", "empty")])
+async def test_an_edit_that_is_none_is_refused(run: Run, old: str, new: str, said: str) -> None:
+    with pytest.raises(InvalidArguments, match=said):
+        await run(EDIT, filePath="a", oldString=old, newString=new)
+
+
+async def test_bytes_that_are_no_text_are_not_edited(run: Run, workspace: Workspace) -> None:
+    (workspace.root / "b").write_bytes(b"\xff\xfe a")
+    with pytest.raises(ToolFailed, match="UTF-8"):
+        await run(EDIT, filePath="b", oldString="a", newString="b")
+
+
+async def test_a_tree_leaves_out_what_git_ignores(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "a/b.txt", "a/deep/c.txt", "d.txt", "out/e.o", ".git/config", "f.log")
+    (workspace.root / ".gitignore").write_text("out/\n*.log\n")
+    listed = await run(LIST, ignore=["d.*"])
+    assert listed.text.splitlines() == [
+        f"{workspace.root}/",
+        "  .gitignore",
+        "  a/",
+        "    b.txt",
+        "    deep/",
+        "      c.txt",
+    ]
+
+
+async def test_a_long_tree_ends_at_a_hundred(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, *(f"f{number:03}" for number in range(101)))
+    listed = await run(LIST)
+    assert listed.text.endswith("f099\n(only the first 100 files)")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "names"),
+    [
+        ("*.py", None, ["src/x/c.py", "src/b.py", "a.py"]),
+        ("**/*.py", None, ["src/x/c.py", "src/b.py", "a.py"]),
+        ("src/*.py", None, ["src/b.py"]),
+        ("src/**/*.{py,md}", None, ["src/d.md", "src/x/c.py", "src/b.py"]),
+        ("*.py", "src", ["src/x/c.py", "src/b.py"]),
+        ("x/*", "src", ["src/x/c.py"]),
+        ("{root}/src/*.py", None, ["src/b.py"]),
+        ("[ab].py", None, ["src/b.py", "a.py"]),
+        ("*.rs", None, []),
+    ],
+)
+async def test_a_pattern_finds_files_the_last_changed_first(
+    run: Run, workspace: Workspace, pattern: str, path: str | None, names: list[str]
+) -> None:
+    make(workspace.root, "a.py", "src/b.py", "src/x/c.py", "src/d.md")
+    found = await run(GLOB, pattern=pattern.replace("{root}", str(workspace.root)), path=path)
+    wanted = [f"{workspace.root}/{name}" for name in names] or ["No files found"]
+    assert found.text.splitlines() == wanted
+
+
+@pytest.mark.parametrize("pattern", ["", "!x", "a\0", "{a,b}" * 9, "x" * 501])
+async def test_a_pattern_that_is_none_is_refused(run: Run, pattern: str) -> None:
+    with pytest.raises(InvalidArguments, match="pattern"):
+        await run(GLOB, pattern=pattern)
+
+
+async def test_rules_of_folders_below_hold_there(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "a.log", "keep/a.log", "keep/b.tmp", "c.tmp")
+    (workspace.root / ".gitignore").write_text("*.log\n")
+    (workspace.root / "keep/.gitignore").write_text("!a.log\n*.tmp\n")
+    found = (await run(GLOB, pattern="*.{log,tmp}")).text.splitlines()
+    assert sorted(found) == [f"{workspace.root}/c.tmp", f"{workspace.root}/keep/a.log"]
+
+
+async def test_a_search_names_files_and_lines(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "a.py", text="import os\nx = os.sep\n")
+    make(workspace.root, "b.md", text="os\n")
+    found = await run(GREP, pattern=r"\bos\b", include="*.py")
+    assert found.text.splitlines() == [
+        "Found 2 matches",
+        f"{workspace.root}/a.py:",
+        "  Line 1: import os",
+        "  Line 2: x = os.sep",
+    ]
+    one = await run(GREP, pattern="o.$", path="b.md")
+    assert one.metadata["matches"] == 1
+    assert (await run(GREP, pattern="nowhere")).text == "No matches found"
+
+
+async def test_a_search_ends_at_a_hundred(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "a.txt", "b.txt", text="x\n" * 80)
+    found = await run(GREP, pattern="x")
+    assert found.metadata == {"matches": 101, "cut": True}
+
+
+async def test_an_expression_that_is_none_is_refused(run: Run) -> None:
+    with pytest.raises(InvalidArguments, match="regular expression"):
+        await run(GREP, pattern="(")
+    with pytest.raises(InvalidArguments, match="at most"):
+        await run(GREP, pattern="x" * 1001)
+
+
+async def test_binary_files_are_not_searched(run: Run, workspace: Workspace) -> None:
+    (workspace.root / "b").write_bytes(b"x\0x")
+    assert (await run(GREP, pattern="x")).metadata["matches"] == 0
+
+
+@pytest.mark.parametrize("tool", [READ, WRITE, EDIT, LIST, GLOB, GREP], ids=lambda tool: tool.name)
+async def test_no_tool_for_files_leaves_the_workspace(
+    tool: object, run: Run, workspace: Workspace, outside: Path
+) -> None:
+    (workspace.root / "way-out").symlink_to(outside)
+    named = {"content": "x", "oldString": "secret", "newString": "x", "pattern": "."}
+    for path in (str(outside), "../outside", "way-out"):
+        file = f"{path}/secret.txt"
+        with pytest.raises(ToolError):
+            await run(tool, **named, path=path, filePath=file)
+    with pytest.raises(OutsideWorkspace):
+        await run(tool, **named, path=str(outside), filePath=str(outside))
+    assert (outside / "secret.txt").read_text() == "the secret beside the workspace"
+
+
+async def test_links_are_not_walked(run: Run, workspace: Workspace, outside: Path) -> None:
+    (workspace.root / "way-out").symlink_to(outside)
+    (workspace.root / "secret").symlink_to(outside / "secret.txt")
+    assert (await run(GREP, pattern="secret")).metadata["matches"] == 0
+    assert (await run(GLOB, pattern="*")).text == "No files found"
+
+
+async def test_missing_arguments_are_named(run: Run) -> None:
+    with pytest.raises(ValidationError, match="filePath"):
+        await run(READ)
+
+
+async def test_a_cut_text_names_the_file_with_all_of_it(run: Run, call: Call) -> None:
+    text = "\n".join(f"line {number}" for number in range(1000))
+    told = await asyncio.to_thread(call.kept.told, text, 3000)
+    assert told.startswith("line 0\n")
+    assert told.endswith("line 999")
+    assert len(told) < 3300
+    path = told.partition(" is in ")[2].partition(",")[0]
+    assert await asyncio.to_thread(Path(path).read_text) == text
+    assert "501: line 500" in (await run(READ, filePath=path, offset=500)).text
+    assert (await run(GREP, pattern="line 77$", path=path)).metadata["matches"] == 1
+
+
+def test_kept_outputs_are_few_and_go_at_the_end(call: Call) -> None:
+    for _ in range(70):
+        call.kept.told("x" * 10, 5)
+    assert len(call.kept.folder.entries(".")) == 64

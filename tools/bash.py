@@ -1,0 +1,88 @@
+"""The tool `bash`: a command in the sandbox, with its output as it comes."""
+
+import asyncio
+import re
+
+from pydantic import Field
+
+from tools.command import Ended, run_to_end
+from tools.errors import NotPermitted, ToolFailed
+from tools.tool import Arguments, Call, Output, Tool
+
+_PACKAGE_MANAGERS = re.compile(
+    r"(?:^|[;&|(\n]\s*|\b(?:sudo|env|exec|time|nice)\s+)(?:\w+=\S*\s+)*"
+    r"(?:(?:npm|npx|pnpm|yarn|bun|pip3?|pipx|uv|poetry|pdm|conda|mamba|cargo|go|gem|bundle|"
+    r"composer|mvn|gradle|dotnet|apt|apt-get|apk|dnf|brew|nix)\b|\S*python[\d.]*\s+-m\s+(?:pip|uv)\b)"
+)
+
+
+class BashArguments(Arguments):
+    """OpenCode's names."""
+
+    command: str = Field(description="The command to execute")
+    timeout: int | None = Field(None, gt=0, description="Optional timeout in milliseconds")
+    workdir: str | None = Field(
+        None, description="The folder to run in (default: the workspace). Use this, not `cd`."
+    )
+
+
+async def _run(arguments: BashArguments, call: Call) -> Output:
+    if call.sandbox is None:
+        raise NotPermitted("commands are not allowed on this machine")
+    if "\0" in arguments.command or not arguments.command.strip():
+        raise ToolFailed("the command is empty, or has a zero byte in it")
+    folder = await asyncio.to_thread(_folder, arguments.workdir, call)
+    timeout_s = seconds(arguments, call)
+    launch = await asyncio.to_thread(call.sandbox.launch, arguments.command, folder)
+    ended = await run_to_end(launch, timeout_s=timeout_s, emit=call.emit)
+    text = await asyncio.to_thread(call.kept.told, ended.output, call.output_chars)
+    return Output(
+        "\n".join(filter(None, [text.rstrip("\n"), _mark(ended, timeout_s, call)])),
+        {"exit": ended.status, "ending": ended.ending, "characters": len(ended.output)},
+    )
+
+
+def seconds(arguments: BashArguments, call: Call) -> float:
+    """How long the command may run: what is asked for, or what is usual for it, within the
+    owner's bound.
+    """
+    times = call.times
+    usual = times.usual_s
+    if is_package_manager(arguments.command):
+        usual = times.packages_s
+    asked = arguments.timeout / 1000 if arguments.timeout else usual
+    return min(asked, times.longest_s)
+
+
+def is_package_manager(command: str) -> bool:
+    """Whether it starts one, which downloads and builds."""
+    return _PACKAGE_MANAGERS.search(command) is not None
+
+
+def _folder(workdir: str | None, call: Call) -> str:
+    if workdir is None:
+        return str(call.workspace.root)
+    if call.workspace.kind(workdir) != "folder":
+        raise ToolFailed(f"workdir {workdir} is no folder")
+    return call.workspace.absolute(workdir)
+
+
+def _mark(ended: Ended, timeout_s: float, call: Call) -> str:
+    if ended.ending == "timed out":
+        bound = f"at most {call.times.longest_s * 1000:.0f}"
+        return f"[ended after {timeout_s:g} s; `timeout` gives it more, in milliseconds, {bound}]"
+    if ended.ending == "too much output":
+        return f"[ended, as it said more than {len(ended.output)} characters]"
+    if ended.status:
+        return f"[exit status {ended.status}]"
+    return "" if ended.output.strip() else "[no output]"
+
+
+BASH = Tool(
+    "bash",
+    "Run a bash command in the workspace. It sees the workspace and the system's programs only, "
+    "has no input and usually no network; its output is cut in the middle when it is long. "
+    "Not for reading, writing or searching files: there are tools for that.",
+    BashArguments,
+    _run,
+)

@@ -1,0 +1,79 @@
+"""The tool `edit`: exact words of a file in the place of others."""
+
+import asyncio
+import difflib
+
+from pydantic import Field
+
+from tools.errors import InvalidArguments, ToolFailed
+from tools.tool import Arguments, Call, Output, Tool
+
+_FILE_BYTES = 8 << 20
+_DIFF_LINES = 20_000
+
+
+class EditArguments(Arguments):
+    """OpenCode's names."""
+
+    filePath: str = Field(description="The absolute path to the file to modify")  # noqa: N815
+    oldString: str = Field(description="The text to replace, exactly as it stands")  # noqa: N815
+    newString: str = Field(description="The text to put in its place")  # noqa: N815
+    replaceAll: bool = Field(False, description="Replace all occurrences of oldString")  # noqa: N815
+
+
+async def _run(arguments: EditArguments, call: Call) -> Output:
+    return await asyncio.to_thread(_edit, arguments, call)
+
+
+def _edit(arguments: EditArguments, call: Call) -> Output:
+    path, old, new = arguments.filePath, arguments.oldString, arguments.newString
+    if old == new:
+        raise InvalidArguments("oldString and newString are the same")
+    if not old:
+        raise InvalidArguments("oldString is empty; use the tool write for a whole file")
+    content = call.workspace.read(path, most_bytes=_FILE_BYTES)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise ToolFailed(f"{path} is no UTF-8 text") from error
+    if "\r\n" in text and "\r\n" not in old:
+        old, new = old.replace("\n", "\r\n"), new.replace("\n", "\r\n")
+    count = text.count(old)
+    if count == 0:
+        raise ToolFailed(f"oldString does not stand in {path}{_nearest(text, arguments.oldString)}")
+    if count > 1 and not arguments.replaceAll:
+        raise ToolFailed(
+            f"oldString stands {count} times in {path}; give more of the lines around it, "
+            "or set replaceAll"
+        )
+    edited = text.replace(old, new)
+    call.workspace.write(path, edited.encode(errors="replace"))
+    said = f"Edited {call.workspace.absolute(path)}: {count} replaced."
+    return Output(said, {"replaced": count, "diff": _diff(path, text, edited)})
+
+
+def _nearest(text: str, old: str) -> str:
+    """The line that is most like the first one looked for, with its number."""
+    wanted = next((line.strip() for line in old.splitlines() if line.strip()), "")
+    lines = text.splitlines()[:_DIFF_LINES]
+    near = difflib.get_close_matches(wanted, [line.strip() for line in lines], n=1, cutoff=0.6)
+    for number, line in enumerate(lines, 1):
+        if near and line.strip() == near[0]:
+            return f"; line {number} is like its first line: {line[:200]!r}"
+    return ""
+
+
+def _diff(path: str, before: str, after: str) -> str:
+    lines = (before.splitlines(keepends=True), after.splitlines(keepends=True))
+    if max(map(len, lines)) > _DIFF_LINES:
+        return ""
+    return "".join(difflib.unified_diff(*lines, path, path))
+
+
+EDIT = Tool(
+    "edit",
+    "Replace exact text in a file. `oldString` must stand in it exactly once, unless "
+    "`replaceAll` is set; leave out the line numbers that `read` shows.",
+    EditArguments,
+    _run,
+)

@@ -1,0 +1,162 @@
+"""The tools of this machine by name: checks arguments, bounds calls, remembers conversations."""
+
+import contextlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from tools.bash import BASH
+from tools.bounds import Sandbox
+from tools.edit import EDIT
+from tools.errors import InvalidArguments, TooBusy, UnknownTool
+from tools.fetcher import Fetcher
+from tools.glob import GLOB
+from tools.grep import GREP
+from tools.kept import KeptOutputs
+from tools.list import LIST
+from tools.question import QUESTION
+from tools.read import READ
+from tools.skill import SKILL
+from tools.todo import TODOREAD, TODOWRITE
+from tools.tool import Call, Output, Session, Times, Tool
+from tools.webfetch import WEBFETCH
+from tools.workspace import Workspace
+from tools.write import WRITE
+
+logger = logging.getLogger(__name__)
+
+TOOLS: tuple[Tool[Any], ...] = (
+    *(READ, WRITE, EDIT, LIST, GLOB, GREP, BASH, WEBFETCH),
+    *(TODOWRITE, TODOREAD, QUESTION, SKILL),
+)
+
+MOST_CALLS = 8
+"""That run at once."""
+
+_SESSIONS = 64
+
+Emit = Callable[[str], None]
+Ask = Callable[[str], Awaitable[str | None]]
+
+
+def silent(text: str) -> None:
+    """For callers who wait for the whole output."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDescription:
+    """What a model is told of a tool."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+class Executor(Protocol):
+    """Runs tools, here or elsewhere. Cancelling a call ends what it started."""
+
+    async def descriptions(self) -> Sequence[ToolDescription]: ...
+
+    async def execute(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        session: str = "",
+        emit: Emit = silent,
+    ) -> Output:
+        """Raises ToolError."""
+        ...
+
+
+class Registry:
+    """The tools on this machine."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        kept: KeptOutputs,
+        *,
+        sandbox: Sandbox | None = None,
+        fetcher: Fetcher | None = None,
+        times: Times = Times(),  # noqa: B008  it is frozen
+        output_chars: int = 3000,
+    ) -> None:
+        self._tools = {tool.name: tool for tool in TOOLS}
+        self._workspace = workspace
+        self._kept = kept
+        self._sandbox = sandbox
+        self._fetcher = fetcher
+        self._times = times
+        self._output_chars = output_chars
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._running = 0
+
+    async def descriptions(self) -> Sequence[ToolDescription]:
+        tools = self._tools.values()
+        return [ToolDescription(each.name, each.description, each.schema()) for each in tools]
+
+    async def execute(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        session: str = "",
+        emit: Emit = silent,
+        ask: Ask | None = None,
+    ) -> Output:
+        """Raises ToolError, also for a name or arguments that are none."""
+        tool = self._tools.get(name)
+        if tool is None:
+            raise UnknownTool(name, tuple(self._tools))
+        try:
+            checked = tool.arguments.model_validate(arguments)
+        except ValidationError as error:
+            raise InvalidArguments(f"{name}: {_wrong(error)}") from None
+        with self._counted():
+            began = time.monotonic()
+            try:
+                return await tool.run(checked, self._call(session, emit, ask))
+            finally:
+                logger.info("tool %s ran here for %.2f s", name, time.monotonic() - began)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Generator[None]:
+        if self._running >= MOST_CALLS:
+            raise TooBusy(f"{MOST_CALLS} tools run already; call again when one has ended")
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+
+    def _call(self, session: str, emit: Emit, ask: Ask | None) -> Call:
+        remembered = self._sessions.setdefault(session, Session())
+        self._sessions.move_to_end(session)
+        while len(self._sessions) > _SESSIONS:
+            self._sessions.popitem(last=False)
+        return Call(
+            self._workspace,
+            self._kept,
+            remembered,
+            emit,
+            sandbox=self._sandbox,
+            fetcher=self._fetcher,
+            ask=ask,
+            times=self._times,
+            output_chars=self._output_chars,
+        )
+
+
+def _wrong(error: ValidationError) -> str:
+    """Each argument that is wrong, with what would be right."""
+    parts: list[str] = []
+    for each in error.errors(include_url=False, include_input=False)[:5]:
+        place = ".".join(map(str, each["loc"])) or "the arguments"
+        parts.append(f"{place}: {each['msg']}")
+    return "; ".join(parts)

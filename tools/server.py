@@ -1,0 +1,310 @@
+"""The tool server's door: plain HTTP and MCP in one Starlette application."""
+
+import asyncio
+import contextlib
+import dataclasses
+import hmac
+import json
+import logging
+import socket
+from collections.abc import AsyncGenerator, Generator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from guard import LOOPBACK_NAMES, Door, refusal
+from tools.calls import Calls, Running
+from tools.errors import ToolError
+from tools.mcp_door import mcp_server
+from tools.registry import Registry
+from tools.replies import error_reply, failure, result
+
+logger = logging.getLogger(__name__)
+
+_BODY_BYTES = 16 << 20
+_SESSIONS = 64
+_START_S = 10.0
+_END_S = 3
+_WATCHER = "_shutdown_watcher"
+
+
+class ExecuteBody(BaseModel):
+    """What POST /v1/tools/execute takes."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    id: str | None = Field(None, min_length=1, max_length=200)
+    session: str = Field("", max_length=200)
+    stream: bool = False
+
+
+class CancelBody(BaseModel):
+    """What POST /v1/tools/cancel takes."""
+
+    id: str
+
+
+def make_app(registry: Registry, door: Door, *, token: str | None) -> ASGIApp:
+    """The application. Raises ValueError without a token for a door beyond loopback."""
+    if token is None and not set(door.names) <= set(LOOPBACK_NAMES):
+        raise ValueError("a tool server beyond loopback needs a token")
+    manager = StreamableHTTPSessionManager(
+        mcp_server(registry),
+        max_sessions=_SESSIONS,
+        max_request_body_size=_BODY_BYTES,
+        # The guard before it checks Host and Origin.
+        security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+        del app
+        async with manager.run():
+            yield
+
+    routes = _Routes(registry)
+    app = Starlette(
+        routes=[
+            Route("/v1/tools", routes.tools, methods=["GET"]),
+            Route("/v1/tools/execute", routes.execute, methods=["POST"]),
+            Route("/v1/tools/cancel", routes.cancel, methods=["POST"]),
+            Route("/mcp", StreamableHTTPASGIApp(manager)),
+        ],
+        exception_handlers={
+            ToolError: _tool_error,
+            ValidationError: _invalid,
+            HTTPException: _http_error,
+        },
+        lifespan=lifespan,
+    )
+    return _Guarded(app, door, token)
+
+
+class _Routes:
+    """The plain HTTP side."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._calls = Calls(registry)
+
+    async def tools(self, request: Request) -> Response:
+        del request
+        functions = [dataclasses.asdict(each) for each in await self._registry.descriptions()]
+        data = [{"type": "function", "function": function} for function in functions]
+        return JSONResponse({"object": "list", "data": data})
+
+    async def execute(self, request: Request) -> Response:
+        body = ExecuteBody.model_validate(await _json(request))
+        running = self._start(body)
+        if body.stream:
+            return StreamingResponse(
+                _events(self._calls, running, body.name), media_type="text/event-stream"
+            )
+        gone = asyncio.create_task(_gone(request))
+        try:
+            await asyncio.wait({running.task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.task.done():
+                return Response(status_code=499)
+            return JSONResponse(result(running.id, body.name, await running.output()))
+        finally:
+            gone.cancel()
+            await self._calls.end(running)
+
+    async def cancel(self, request: Request) -> Response:
+        body = CancelBody.model_validate(await _json(request))
+        if not await self._calls.cancel(body.id):
+            raise HTTPException(404, f"no call with the id {body.id!r} runs")
+        return JSONResponse({"id": body.id, "cancelled": True})
+
+    def _start(self, body: ExecuteBody) -> Running:
+        return self._calls.start(body.id, body.name, body.arguments, session=body.session)
+
+
+class _Guarded:
+    """Turns away who may not speak to this door, before anything is read."""
+
+    def __init__(self, app: ASGIApp, door: Door, token: str | None) -> None:
+        self._app = app
+        self._door = door
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            refused = self._refused(scope)
+            if refused is not None:
+                await refused(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _refused(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        found = refusal(
+            self._door,
+            method=scope.get("method", "GET"),
+            hosts=headers.getlist("host"),
+            origins=headers.getlist("origin"),
+            content_type=", ".join(headers.getlist("content-type")),
+        )
+        if found is not None:
+            return failure(found.status, found.code, found.message)
+        if self._token is None:
+            return None
+        scheme, _, told = headers.get("authorization", "").partition(" ")
+        same = hmac.compare_digest(told.strip().encode(), self._token.encode())
+        if scheme.lower() == "bearer" and same and len(headers.getlist("authorization")) == 1:
+            return None
+        refused = failure(401, "invalid_token", "send the header Authorization: Bearer TOKEN")
+        refused.headers["WWW-Authenticate"] = "Bearer"
+        return refused
+
+
+async def _events(calls: Calls, running: Running, name: str) -> AsyncGenerator[str]:
+    """Output as it comes, then the result or the error. Leaving it ends the call."""
+    try:
+        yield _event("start", {"id": running.id})
+        async for text in running.said():
+            yield _event("output", {"text": text})
+        try:
+            output = await running.output()
+        except ToolError as error:
+            yield _event("error", json.loads(bytes(error_reply(error).body)))
+        else:
+            yield _event("result", result(running.id, name, output))
+    finally:
+        await calls.end(running)
+
+
+def _event(name: str, data: Mapping[str, Any]) -> str:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+async def _json(request: Request) -> Any:
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > _BODY_BYTES:
+            raise HTTPException(413, f"a body has at most {_BODY_BYTES} bytes")
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, f"the body is no JSON: {error}") from error
+
+
+async def _gone(request: Request) -> None:
+    """Until the client has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _tool_error(request: Request, error: Exception) -> Response:
+    del request
+    assert isinstance(error, ToolError)
+    return error_reply(error)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    del request
+    assert isinstance(error, ValidationError)
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"])) or "the body"
+    return failure(400, "invalid_request", f"{place}: {first['msg']}")
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = str(error.detail)
+    if error.status_code == 404 and message == "Not Found":
+        message = f"there is no {request.url.path}: there is /v1/tools, /v1/tools/execute, /mcp"
+    answer = failure(error.status_code, "http_error", message)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but signals are the node's own, and its start is told."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+class ToolServer:
+    """The application on a port, from entering the context until leaving it.
+
+    Raises OSError where the port is taken.
+    """
+
+    def __init__(self, app: ASGIApp, *, host: str, port: int) -> None:
+        self._address = (host, port)
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                http="h11",
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_END_S,
+                timeout_keep_alive=75,
+            )
+        )
+        self._serving: asyncio.Task[None] | None = None
+        self.port = port
+
+    async def __aenter__(self) -> Self:
+        host = self._address[0]
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        door = socket.create_server(self._address, family=family, backlog=128)
+        self.port = door.getsockname()[1]
+        self._serving = asyncio.create_task(self._server.serve(sockets=[door]))
+        started = asyncio.create_task(self._server.ready.wait())
+        try:
+            async with asyncio.timeout(_START_S):
+                await asyncio.wait({started, self._serving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            started.cancel()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.should_exit = True
+        if self._serving is not None:
+            await self._serving
+        await _end_watchers()
+
+
+async def _end_watchers() -> None:
+    """sse-starlette, by which MCP streams, leaves a task in the loop that waits for uvicorn's
+    signals; they are not uvicorn's here.
+    """
+    tasks = {task for task in asyncio.all_tasks() if _WATCHER in repr(task.get_coro())}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

@@ -1,0 +1,30 @@
+"""The tool `write`: a whole file, with the folders that it needs."""
+
+import asyncio
+
+from pydantic import Field
+
+from tools.tool import Arguments, Call, Output, Tool
+
+
+class WriteArguments(Arguments):
+    """OpenCode's names."""
+
+    content: str = Field(description="The content to write to the file")
+    filePath: str = Field(description="The absolute path to the file to write")  # noqa: N815
+
+
+async def _run(arguments: WriteArguments, call: Call) -> Output:
+    content = arguments.content.encode(errors="replace")
+    existed = await asyncio.to_thread(call.workspace.write, arguments.filePath, content)
+    path = call.workspace.absolute(arguments.filePath)
+    what = "Replaced" if existed else "Made"
+    return Output(f"{what} {path} ({len(content)} bytes).", {"path": path, "existed": existed})
+
+
+WRITE = Tool(
+    "write",
+    "Write a file: it is made, or replaced as a whole. Prefer `edit` for files that exist.",
+    WriteArguments,
+    _run,
+)
