@@ -48,10 +48,17 @@ def test_the_sdk_lines_answer(nano: RunningNode) -> None:
 
 
 def test_the_settings_of_the_vote_are_taken(tmp_path: Path, monkeypatch: Any) -> None:
-    [lines] = blocks("toml")
+    [lines] = [block for block in blocks("toml") if "[vote]" in block]
     (tmp_path / "swarm.toml").write_text(lines)
     monkeypatch.chdir(tmp_path)
     assert read_settings([]).vote.weights == {"big-model": 3, "small-model": 0.5}
+
+
+def test_the_settings_of_the_tools_are_taken(tmp_path: Path, monkeypatch: Any) -> None:
+    [lines] = [block for block in blocks("toml") if "[tools]" in block]
+    (tmp_path / "swarm.toml").write_text(lines)
+    monkeypatch.chdir(tmp_path)
+    assert read_settings([]).tools.longest_s == 900
 
 
 def test_the_commands_of_the_quick_start_are_there() -> None:
