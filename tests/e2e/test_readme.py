@@ -54,6 +54,7 @@ def test_the_settings_of_the_file_are_taken(tmp_path: Path, monkeypatch: Any) ->
     assert settings.vote.weights == {"big-model": 3, "small-model": 0.5}
     assert settings.keys["laptop"].requests_per_minute == 30
     assert settings.of_model("qwen2.5-coder:7b:4bit").ctx == 16_384
+    assert settings.tools.longest_s == 900
 
 
 def test_the_commands_of_the_quick_start_are_there() -> None:
