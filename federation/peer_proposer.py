@@ -1,5 +1,6 @@
 """A peer as a proposer: what it offers by its last heartbeat, and its workers' answers."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -9,13 +10,17 @@ from federation.client import Door, PeerClient, door_name
 from federation.peer import Peer
 from federation.peers import PeerTable
 from federation.wire import LABEL_CHARACTERS, MAX_WORKERS, ProposeBody, Status
-from swarm.errors import PeerError, PeerRefused, PeerUnreachable
+from swarm.errors import PeerError, PeerRefused, PeerTimedOut, PeerUnreachable
 from swarm.pool import ONE_WORKER, SWARM_IDS
 from swarm.proposer import Ended, Offer, Told
 from swarm.types import Question
 
 PEER_TIMEOUT_S = 60.0
 """A peer has at most so long for one answer, whatever the request's deadline is."""
+
+
+_GRACE_S = 0.5
+"""A peer says by itself that its time is over; that may come a little late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ class PeerProposer:
         done, failure = False, None
         try:
             told = self._lines.client.propose(door, body, count=self._count)
-            async with aclosing(told) as steps:
+            async with aclosing(in_time(told, body.remaining_s + _GRACE_S)) as steps:
                 async for step in steps:
                     tokens += sum(news.tokens for _, news in step if isinstance(news, Ended))
                     yield step
@@ -125,3 +130,26 @@ class PeerProposer:
             self._peer.metrics.failed(str(error), at=time.time())
         else:
             table.request_dropped(self.node)
+
+
+async def in_time(told: AsyncGenerator[list[Told]], limit_s: float) -> AsyncGenerator[list[Told]]:
+    """The same news for so many seconds. Raises PeerTimedOut, and PeerUnreachable where the call
+    was given up by the client, as it is when the federation's code changes.
+    """
+    deadline_s = asyncio.get_running_loop().time() + limit_s
+    async with aclosing(told) as steps:
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline_s):
+                    step = await anext(steps)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise PeerTimedOut(f"it was not done within {limit_s:.0f} s") from None
+            except asyncio.CancelledError:
+                # A session that is closed cancels its look-ups: nobody has cancelled this request.
+                asking = asyncio.current_task()
+                if asking is None or asking.cancelling():
+                    raise
+                raise PeerUnreachable("the federation's code changed just now") from None
+            yield step
