@@ -186,10 +186,14 @@ class Poll:
             self.votes, self._arrived_s, outstanding, now_s, rules.deadline_s, rules.patience_s
         )
 
+    def called(self, call: Call) -> ToolCall:
+        """The call with an id of its own."""
+        return ToolCall(self._call_id(), call.name, call.arguments)
+
     def _read(self, draft: Draft, pieces: Sequence[Text | Reasoning | Call | Arguments]) -> None:
         for piece in pieces:
             if isinstance(piece, Call):
-                draft.write(ToolCall(self._call_id(), piece.name, piece.arguments))
+                draft.write(self.called(piece))
             else:
                 draft.write(piece)
 

@@ -1,5 +1,6 @@
 """Completions as models write them, in every format, however they are cut; and what is spelled."""
 
+import itertools
 import json
 import tomllib
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ def test_what_models_write_is_read_however_it_is_cut(case: Case) -> None:
 @given(st.sampled_from(CASES), st.lists(st.integers(0, 400), max_size=12))
 def test_the_chunking_does_not_matter(case: Case, cuts: list[int]) -> None:
     places = sorted({0, *(cut for cut in cuts if cut < len(case.output)), len(case.output)})
-    parts = [case.output[a:b] for a, b in zip(places, places[1:], strict=False)]
+    parts = [case.output[a:b] for a, b in itertools.pairwise(places)]
     assert read(case, parts) == read(case, [case.output])
 
 
