@@ -215,10 +215,14 @@ class Poll:
             hurried=rules.hurried,
         )
 
+    def called(self, call: Call) -> ToolCall:
+        """The call with an id of its own."""
+        return ToolCall(self._call_id(), call.name, call.arguments)
+
     def _read(self, draft: Draft, pieces: Sequence[Text | Reasoning | Call | Arguments]) -> None:
         for piece in pieces:
             if isinstance(piece, Call):
-                draft.write(ToolCall(self._call_id(), piece.name, piece.arguments))
+                draft.write(self.called(piece))
             else:
                 draft.write(piece)
 

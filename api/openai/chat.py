@@ -136,6 +136,7 @@ async def _answer_by_vote(
         n=ask.n,
         note=workers.note,
         leader=leader,
+        ask_again=bool(ask.vote.ask_again),
         judge=partial(judged, ask=ask_judge, seed=rules.seed)
         if ask.vote.strategy == "judge"
         else None,

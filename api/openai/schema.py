@@ -185,6 +185,7 @@ class VoteBody(_Body):
     decide: Literal["exact", "statistical", "all"] | None = None
     deadline_s: float | None = Field(None, gt=0, le=3600)
     stream: Literal["decided", "leader"] | None = None
+    ask_again: bool | None = None
     progress: bool | None = None
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from api.openai.schema import VoteBody
 from swarm.answer import Judge, Part, voted
+from swarm.ask_again import with_call
 from swarm.chat.arguments import check_of, checks_of
 from swarm.chat.completion import Text
 from swarm.collect import Heard, Poll, Rules, as_heard, collect
@@ -27,6 +28,7 @@ from swarm.types import Candidate, Question, Verdict
 logger = logging.getLogger(__name__)
 
 _DEADLINE_S = 300.0
+_ASK_AGAIN_S = 60.0
 
 
 def rules_of(wishes: VoteBody, question: Question, *, patience_s: float) -> Rules:
@@ -83,11 +85,13 @@ def by_vote(
     n: int = 1,
     leader: bool = False,
     judge: Judge | None = None,
+    ask_again: bool = False,
     note: str | None = None,
 ) -> AsyncGenerator[list[Part]]:
     """The parts of an answer on which all workers of all parties vote; the `n` best are given.
 
-    A leader goes on alone, so there each worker is a proposal that can be cancelled by itself.
+    With `ask_again` a text that lacks a call is followed by one, where a worker makes one. A leader
+    goes on alone, so there each worker is a proposal that can be cancelled by itself.
     """
     clock = asyncio.get_running_loop().time
     numbers = itertools.count()
@@ -104,7 +108,16 @@ def by_vote(
     ids = [[voter.id for voter in party.voters] for party in parties]
     proposals = _proposals(question, parties, rules.deadline_s, live=False)
     course = collect(poll, proposals, ids, clock=clock)
-    return voted(poll, course, n=n, clock=clock, judge=judge, note=note)
+    parts = voted(poll, course, n=n, clock=clock, judge=judge, note=note)
+    if not (ask_again and question.tools and n == 1 and question.constraint.schema is None):
+        return parts
+    first = parties[0]
+
+    def ask(held: Question) -> AsyncGenerator[list[Told]]:
+        asked = replace(held, model=first.model)
+        return first.proposer.propose(asked, 1, remaining_s=_ASK_AGAIN_S, live=False)
+
+    return with_call(parts, poll, question, ask)
 
 
 def _proposals(

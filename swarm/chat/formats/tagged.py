@@ -18,6 +18,9 @@ from swarm.types import ToolSpec
 _PLAIN_WORDS = frozenset(
     ("type", "minLength", "maxLength", "title", "description", "default", "examples", "$comment")
 )
+_ROOT = ("$schema", "$defs", "definitions")
+"""What of a whole schema the schema of one property needs."""
+
 _TOP_WORDS = frozenset(
     ("type", "properties", "required", "additionalProperties", "$defs", "definitions", "$schema")
 ) | (_PLAIN_WORDS - {"minLength", "maxLength"})
@@ -91,7 +94,7 @@ def _value_rules(marks: Marks, name: str, head: str, schema: Any, tool: ToolSpec
             f"{name}_text[lazy]: {terminal}",
         ]
     root = tool.parameters
-    whole: dict[str, Any] = {word: root[word] for word in ("$defs", "definitions") if word in root}
+    whole: dict[str, Any] = {word: root[word] for word in _ROOT if word in root}
     whole |= cast(Mapping[str, Any], schema) if isinstance(schema, Mapping) else {}
     tail = literal(marks.value_end)
     return [f"{name}: {head} {name}_json {tail}", json_rule(f"{name}_json", whole)]
