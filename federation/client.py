@@ -43,6 +43,7 @@ CONNECT_S = 2.0
 SILENCE_S = 5.0
 """A peer that generates writes at least an empty line in a fraction of this."""
 
+_OVER = "the federation's code changed just now"
 _ERROR_BYTES = 4096
 _LINE_BYTES = 4 << 20
 
@@ -75,6 +76,7 @@ class PeerClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        self._reading = set[aiohttp.ClientResponse]()
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=10)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
         self._session = aiohttp.ClientSession(
@@ -89,6 +91,8 @@ class PeerClient:
         trace: TracebackType | None,
     ) -> None:
         if self._session is not None:
+            for response in self._reading:  # aiohttp would leave their readers waiting for ever
+                response.content.set_exception(aiohttp.ClientConnectionError(_OVER))
             await self._session.close()
 
     async def heartbeat(self, door: Door, own: Status) -> Status:
@@ -114,8 +118,11 @@ class PeerClient:
     ) -> AsyncGenerator[list[Told]]:
         """A peer's answer as it comes. `count` is told the bytes. Raises PeerError."""
         if self._session is not None and self._session.closed:
-            raise PeerUnreachable("the federation's code changed just now")
-        async with self._post(door, "/peer/propose", encode_body(body)) as response:
+            raise PeerUnreachable(_OVER)
+        async with (
+            self._post(door, "/peer/propose", encode_body(body)) as response,
+            self._broken_off_at_exit(response),
+        ):
             async with aclosing(_lines(response, count)) as lines:
                 async for raw in lines:
                     line = decode_line(raw)
@@ -129,6 +136,15 @@ class PeerClient:
                                 raise ProtocolMismatch(f"it has no worker {line.at}")
                             yield [(line.at, line.news)]
             raise PeerUnreachable("its answer broke off")
+
+    @asynccontextmanager
+    async def _broken_off_at_exit(self, response: aiohttp.ClientResponse) -> AsyncGenerator[None]:
+        """Whoever reads this learns when the client is left."""
+        self._reading.add(response)
+        try:
+            yield
+        finally:
+            self._reading.discard(response)
 
     @asynccontextmanager
     async def _post(
