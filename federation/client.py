@@ -43,9 +43,9 @@ CONNECT_S = 2.0
 SILENCE_S = 5.0
 """A peer that generates writes at least an empty line in a fraction of this."""
 
-_OVER = "the federation's code changed just now"
 _ERROR_BYTES = 4096
 _LINE_BYTES = 4 << 20
+_OVER = "the federation's code changed just now"
 
 
 @dataclass(frozen=True, slots=True)
