@@ -56,6 +56,7 @@ _UNREAD = ("Accept", "Accept-Encoding", "User-Agent")
 
 _ERROR_BYTES = 4096
 _LINE_BYTES = 4 << 20
+_OVER = "the federation's code changed just now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class PeerClient:
         """By the names of the latest 256 peers: the digest of what each was told last."""
 
     async def __aenter__(self) -> Self:
+        self._reading = set[aiohttp.ClientResponse]()
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=10)
         self._session = aiohttp.ClientSession(
             connector=connector, auto_decompress=False, skip_auto_headers=_UNREAD
@@ -109,6 +111,8 @@ class PeerClient:
         trace: TracebackType | None,
     ) -> None:
         if self._session is not None:
+            for response in self._reading:  # aiohttp would leave their readers waiting for ever
+                response.content.set_exception(aiohttp.ClientConnectionError(_OVER))
             await self._session.close()
 
     async def heartbeat(self, door: Door, own: Status) -> Status:
@@ -170,8 +174,11 @@ class PeerClient:
     ) -> AsyncGenerator[list[Told]]:
         """A peer's answer as it comes. `count` is told the bytes. Raises PeerError."""
         if self._session is not None and self._session.closed:
-            raise PeerUnreachable("the federation's code changed just now")
-        async with self._post(door, "/peer/propose", encode_body(body)) as response:
+            raise PeerUnreachable(_OVER)
+        async with (
+            self._post(door, "/peer/propose", encode_body(body)) as response,
+            self._broken_off_at_exit(response),
+        ):
             async with aclosing(_lines(response, count)) as lines:
                 async for raw in lines:
                     line = decode_line(raw)
@@ -185,6 +192,15 @@ class PeerClient:
                                 raise ProtocolMismatch(f"it has no worker {line.at}")
                             yield [(line.at, line.news)]
             raise PeerUnreachable("its answer broke off")
+
+    @asynccontextmanager
+    async def _broken_off_at_exit(self, response: aiohttp.ClientResponse) -> AsyncGenerator[None]:
+        """Whoever reads this learns when the client is left."""
+        self._reading.add(response)
+        try:
+            yield
+        finally:
+            self._reading.discard(response)
 
     @asynccontextmanager
     async def _post(
