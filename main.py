@@ -142,7 +142,7 @@ async def serve(
     from swarm.pool import Pool, ServedModel
     from swarm.workers import usual_workers
 
-    entrance = Entrance.of(settings)
+    entrance = await asyncio.to_thread(Entrance.of, settings)
     count = len(plan.models)
     engines = {
         model.id: make_engine(settings, snapshot, model, room, models=count)
@@ -155,7 +155,7 @@ async def serve(
         usual_workers=settings.workers
         or usual_workers(snapshot.usable_cores, accelerated=room.device_bytes is not None),
         weights=weights_of(settings.vote),
-        forms=forms_of(settings),
+        forms=await asyncio.to_thread(forms_of, settings),
     )
     try:
         async with AsyncExitStack() as stack:
