@@ -76,8 +76,9 @@ class _Parser(argparse.ArgumentParser):
 
     def _similar(self, flag: str) -> str | None:
         known = [option for action in self._actions for option in action.option_strings]
-        matches = difflib.get_close_matches(flag, known, n=1, cutoff=0.75)
-        return matches[0] if matches else None
+        matches = difflib.get_close_matches(flag, known, n=3, cutoff=0.75)
+        # Letters are swapped more often than left out.
+        return min(matches, key=lambda match: abs(len(match) - len(flag)), default=None)
 
 
 def _parser() -> argparse.ArgumentParser:

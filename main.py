@@ -144,9 +144,9 @@ async def serve(
     from hardware.snapshot import summary
     from swarm.engines.llama.build import notes
 
-    entrance = Entrance.of(settings)
+    entrance = await asyncio.to_thread(Entrance.of, settings)
     snapshot = machine.snapshot
-    pool = pool_of(choice, machine, settings, environment())
+    pool = await asyncio.to_thread(pool_of, choice, machine, settings, environment())
     files = [m.path for m in (*choice.models, *choice.others) if isinstance(m, LocalModel)]
     try:
         async with AsyncExitStack() as stack:

@@ -1,7 +1,11 @@
 """The keys of the client door: who shows one, what it may do, what it has used."""
 
+import logging
+import os
 import secrets
+import stat
 import time
+import tomllib
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -10,9 +14,11 @@ from pathlib import Path
 from api.limits import Meter
 from federation.files import make_private_folder, write_private
 from guard import Refusal, holder
-from settings import KeySettings, Settings
+from settings import TOML_FILE, KeySettings, Settings
 from swarm.engines.base import Delta, Event, Finished, Started
 from swarm.errors import ConfigurationError, UnknownModel
+
+logger = logging.getLogger(__name__)
 
 MADE = "made"
 """The name of the key that a node makes for itself."""
@@ -99,6 +105,7 @@ def keys_of(settings: Settings, *, beyond: bool) -> Found:
 
     Raises ConfigurationError for a key file that cannot be used.
     """
+    _check_mode(Path(TOML_FILE))
     if settings.keys or settings.keyless or not beyond:
         return Found(settings.keys)
     file = key_file(settings.state)
@@ -108,6 +115,16 @@ def keys_of(settings: Settings, *, beyond: bool) -> Found:
         write_key(file, key)
     made = KeySettings.model_validate({"key": key})
     return Found({MADE: made}, file, fresh=known is None)
+
+
+def _check_mode(file: Path) -> None:
+    """Say so where other users of this machine can read the owner's keys."""
+    try:
+        shared = os.name == "posix" and bool(stat.S_IMODE(file.stat().st_mode) & 0o077)
+        if shared and "keys" in tomllib.loads(file.read_text("utf-8")):
+            logger.warning("%s holds keys and others can read it: chmod 600 %s", file, file)
+    except (OSError, ValueError):
+        return  # without a file there is nothing to say; a broken one was refused before
 
 
 def key_file(state: Path) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 from api.entrance import Entrance
 from api.keyring import Found
 from federation.firewall import MDNS_PORT, firewall_lines
+from settings import Settings
 
 SMALL_MODEL_NOTE = (
     "swarm-nano is the small bundled model: it shows that everything works, not what a model\n"
@@ -48,11 +49,13 @@ def connect_lines(entrance: Entrance) -> str:
     ask = json.dumps({"model": "swarm", "messages": [{"role": "user", "content": "Who are you?"}]})
     url, found = entrance.base_url, entrance.found
     header = ' \\\n               -H "Authorization: Bearer $OPENAI_API_KEY"' if found.keys else ""
+    usual = entrance.door.port == Settings.model_fields["port"].default
+    port = "" if usual else f" --port {entrance.door.port}"
     lines = [f"  any client {environment_line(url, key_for_shell(found))}"]
     lines += [
         f"  curl       curl {url}/chat/completions -H 'Content-Type: application/json'{header} \\",
         f"               -d '{ask}'",
-        "  OpenCode   python main.py --opencode       in your project; --opencode global for all",
+        f"  OpenCode   python main.py --opencode{port}   (here; `--opencode global`: everywhere)",
     ]
     return "\n".join(lines)
 

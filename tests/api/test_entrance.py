@@ -113,3 +113,24 @@ def test_a_damaged_key_file_is_named(tmp_path: Path) -> None:
     file.write_text("short")
     with pytest.raises(ConfigurationError, match="holds no key"):
         entrance(tmp_path, host="lan")
+
+
+def test_a_settings_file_with_keys_that_others_can_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "swarm.toml"
+    file.write_text('[keys]\nphone = "sk-phone-1234"\n')
+    file.chmod(0o644)
+    entrance(tmp_path)
+    assert "chmod 600 swarm.toml" in caplog.text
+    assert "sk-phone" not in caplog.text
+    caplog.clear()
+    file.chmod(0o600)
+    entrance(tmp_path)
+    assert not caplog.text
+
+
+def test_the_line_for_opencode_names_an_unusual_port(tmp_path: Path) -> None:
+    assert "--opencode --port 9999" in connect_lines(entrance(tmp_path, port=9999))
+    assert "--opencode   (" in connect_lines(entrance(tmp_path))

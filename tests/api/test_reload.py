@@ -16,9 +16,10 @@ from tests.fakes import FakeEngine
 
 
 @pytest.fixture
-def entrance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Entrance:
+async def entrance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Entrance:
     monkeypatch.chdir(tmp_path)
-    return Entrance.of(Settings.model_validate({"state": tmp_path}))
+    settings = Settings.model_validate({"state": tmp_path})
+    return await asyncio.to_thread(Entrance.of, settings)
 
 
 @pytest.fixture

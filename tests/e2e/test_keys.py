@@ -78,6 +78,21 @@ def test_opencodes_configuration_refers_to_the_key(opened: RunningNode, tmp_path
     assert key_of(opened) not in text + done.stdout
 
 
+def test_the_configuration_of_another_machine_names_this_ones_address(
+    opened: RunningNode, tmp_path: Path
+) -> None:
+    key = key_of(opened)
+    elsewhere = ["--state", str(tmp_path / "elsewhere"), "--port", str(opened.port), "--key", key]
+    host = LAN if lan() else "127.0.0.1"
+    command = [sys.executable, str(ROOT / "main.py"), "--opencode", "--host", host, *elsewhere]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=60, stdout=subprocess.DEVNULL)
+    text = (tmp_path / "opencode.json").read_text()
+    options = json.loads(text)["provider"]["swarm"]["options"]
+    assert options["baseURL"] == base_url(lan() or "127.0.0.1", opened.port)
+    assert (tmp_path / "elsewhere" / "keys").is_dir()
+    assert key not in text
+
+
 def test_a_changed_settings_file_ends_no_stream(tmp_path: Path, endless_model: Path) -> None:
     (tmp_path / "swarm.toml").write_text('[keys]\nold = "sk-old-12345"\n')
     with running_node(tmp_path, "--model", str(endless_model)) as node, node.sdk() as sdk:
