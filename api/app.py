@@ -15,6 +15,7 @@ from api.federation import add_routes
 from api.metrics import Metrics
 from api.openai.chat import chat_completions
 from api.openai.completions import completions
+from api.openai.embeddings import embeddings
 from api.openai.models import get_model, list_models, load_model, unload_model
 from api.paths import path_hint
 from federation.federation import Federation
@@ -55,6 +56,7 @@ def make_app(
         "/{_:/*}v1{__:/+}chat/completions{___:/*}", chat_completions, name="chat_completions"
     )
     app.router.add_post("/{_:/*}v1{__:/+}completions{___:/*}", completions, name="completions")
+    app.router.add_post("/{_:/*}v1{__:/+}embeddings{___:/*}", embeddings, name="embeddings")
     app.router.add_get("/{_:/*}v1{__:/+}models{___:/*}", list_models, name="models")
     app.router.add_post("/{_:/*}v1{__:/+}models/{id:.+}/load{___:/*}", load_model, name="load")
     app.router.add_post(

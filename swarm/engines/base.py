@@ -18,6 +18,8 @@ class ModelInfo:
     `sampling` is what holds where a request says nothing, by the names of SamplingParams: the
     values of the model's own file, then the engine's.
     `max_sequences` bounds `Prompt.n`; `prefix_cuttable` is False for recurrent memories.
+    `embedding_width` is the length of its vectors, 0 where it makes none; one that does not
+    generate makes nothing else.
     """
 
     name: str
@@ -34,6 +36,8 @@ class ModelInfo:
     max_sequences: int
     prefix_cuttable: bool = True
     sampling: Mapping[str, float] = field(default_factory=dict[str, float])
+    embedding_width: int = 0
+    generates: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,14 @@ class Finished:
     completion_tokens: int
     prefill_s: float
     decode_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """A text as a vector of length 1, and how many tokens the text has."""
+
+    vector: tuple[float, ...]
+    tokens: int
 
 
 Event: TypeAlias = Accepted | Started | Delta | Finished
@@ -113,6 +125,10 @@ class Stepper(Protocol):
 
     def tokenize(self, text: str) -> list[int]: ...
 
+    def embed(self, text: str | tuple[int, ...]) -> Embedding:
+        """A text as a vector. Raises InvalidRequest, also where it makes none; ContextOverflow."""
+        ...
+
     def load(self) -> EngineLoad: ...
 
     @property
@@ -140,6 +156,14 @@ class Engine(Protocol):
 
     async def tokenize(self, text: str) -> list[int]:
         """Token ids of a text, special tokens parsed."""
+        ...
+
+    async def embed(self, text: str | tuple[int, ...]) -> Embedding:
+        """A text, or its token ids, as a vector.
+
+        Raises InvalidRequest where this model makes none (`embedding_width` 0), ContextOverflow,
+        and what `generate` raises.
+        """
         ...
 
     async def load(self) -> EngineLoad: ...

@@ -13,6 +13,7 @@ from dataclasses import replace
 from swarm.engines.base import (
     Accepted,
     Delta,
+    Embedding,
     EngineLoad,
     Event,
     Finished,
@@ -23,6 +24,7 @@ from swarm.engines.llama.bindings import Model, start_backend
 from swarm.engines.llama.cache import Cache
 from swarm.engines.llama.context import Context, Interrupted, NoRoom
 from swarm.engines.llama.describe import describe, layers_on_gpu, size_of_cache
+from swarm.engines.llama.embedding import Embedder
 from swarm.engines.llama.options import LlamaOptions
 from swarm.engines.llama.sampler import Sampler
 from swarm.engines.llama.schedule import Shares, prompt_shares, stream_shares
@@ -32,7 +34,7 @@ from swarm.engines.prompts import checked_tokens
 from swarm.engines.sampling import with_defaults
 from swarm.engines.text import TextStream
 from swarm.engines.tokens import token_array
-from swarm.errors import GenerationFailed, ModelLoadFailed
+from swarm.errors import GenerationFailed, InvalidRequest, ModelLoadFailed
 from swarm.types import FinishReason, Prompt
 
 log = logging.getLogger(__name__)
@@ -66,6 +68,8 @@ class LlamaEngine:
         self._info = describe(model, options, context_tokens=size.context_tokens)
         slots = options.sequences + (IDLE_SLOTS if self._info.prefix_cuttable else IDLE_STATES)
         self._context = Context(model, options, cells=size.cells, slots=slots)
+        self._info = replace(self._info, generates=self._context.generates)
+        self._embedder: Embedder | None = None
         self._cache = Cache(self._context, slots, cuttable=self._info.prefix_cuttable)
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
@@ -80,6 +84,8 @@ class LlamaEngine:
     def close(self) -> None:
         for request_id in list(self._requests):
             self.cancel(request_id)
+        if self._embedder:
+            self._embedder.close()
         self._context.close()
         self._model.close()
 
@@ -98,6 +104,14 @@ class LlamaEngine:
 
     def tokenize(self, text: str) -> list[int]:
         return self._model.vocabulary.tokenize(text)
+
+    def embed(self, text: str | tuple[int, ...]) -> Embedding:
+        if not self._info.embedding_width:
+            raise InvalidRequest(f"{self._info.name} makes no embeddings", param="model")
+        if self._embedder is None:
+            trained = self._info.trained_context_tokens
+            self._embedder = Embedder(self._model, self._options, trained_tokens=trained)
+        return self._embedder.embed(text)
 
     def submit(self, request_id: int, prompt: Prompt) -> Accepted:
         tokens = token_array(checked_tokens(prompt, self._info, self.tokenize))
