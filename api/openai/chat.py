@@ -61,7 +61,13 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     pool = request.app[POOL]
     raw = await read_body(request, context_tokens=pool.context_tokens)
     ask = chat_ask(parse_body(ChatBody, raw), request.headers)
-    return await when_loaded(request, ask.model, lambda: _answer(request, ask), stream=ask.stream)
+    return await when_loaded(
+        request,
+        ask.model,
+        lambda: _answer(request, ask),
+        stream=ask.stream,
+        peers=request.app[PEERS](),
+    )
 
 
 async def _answer(request: web.Request, ask: ChatAsk) -> web.StreamResponse:

@@ -288,6 +288,7 @@ class LlamaEngine:
             request.started = True
             request.decode_began = time.monotonic()
             request.events.append(Started(len(request.prompt_tokens), request.cached_tokens))
+            self._cache.keep(sequence)
             for sibling in [s for s in self._waiting if s.request is request]:
                 if self._has_place(sibling) and self._cache.fork(sequence, sibling):
                     self._waiting.remove(sibling)
