@@ -25,6 +25,7 @@ from api.keyring import Keyring
 from api.metrics import Metrics
 from api.openai.chat import chat_completions
 from api.openai.completions import completions
+from api.openai.embeddings import embeddings
 from api.openai.models import get_model, list_models, load_model, unload_model
 from api.paths import path_hint
 from api.usage import ask_for_key, usage
@@ -68,6 +69,7 @@ def make_app(
         "/{_:/*}v1{__:/+}chat/completions{___:/*}", chat_completions, name="chat_completions"
     )
     app.router.add_post("/{_:/*}v1{__:/+}completions{___:/*}", completions, name="completions")
+    app.router.add_post("/{_:/*}v1{__:/+}embeddings{___:/*}", embeddings, name="embeddings")
     app.router.add_get("/{_:/*}v1{__:/+}models{___:/*}", list_models, name="models")
     app.router.add_post("/{_:/*}v1{__:/+}models/{id:.+}/load{___:/*}", load_model, name="load")
     app.router.add_post(

@@ -5,6 +5,7 @@ import re
 _SERVED = (
     "/v1/chat/completions",
     "/v1/completions",
+    "/v1/embeddings",
     "/v1/models",
     "/v1/usage",
     "/health",

@@ -15,7 +15,7 @@ from typing import cast
 
 from swarm.chat.template import ChatTemplate
 from swarm.chat.written import Written, written
-from swarm.engines.base import Engine, Event, ModelInfo
+from swarm.engines.base import Embedding, Engine, Event, ModelInfo
 from swarm.engines.resident import Status
 from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
 from swarm.forms import Forms
@@ -176,6 +176,18 @@ class Pool:
         finally:
             self._sequences[model.id] -= prompt.n
             self._waiting_tokens[model.id] -= work
+            self._release()
+
+    async def embed(
+        self, model: ServedModel, texts: Sequence[str | tuple[int, ...]]
+    ) -> list[Embedding]:
+        """The texts as vectors, one after the other. Raises InvalidRequest or Overloaded."""
+        if not model.engine.info.embedding_width:
+            raise InvalidRequest(f"{model.id} makes no embeddings", param="model")
+        self._admit()
+        try:
+            return [await model.engine.embed(text) for text in texts]
+        finally:
             self._release()
 
     @property

@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from swarm.chat.completion import CompletionParser, Piece
 from swarm.engines.base import Accepted, Delta, Event, Finished, Started
-from swarm.errors import EngineError, UnknownModel
+from swarm.errors import EngineError, Overloaded, UnknownModel
 from swarm.pool import Pool
 from swarm.proposer import Began, Ended, News, Offer, Said, Told
 from swarm.types import Prompt, Question
@@ -58,6 +58,8 @@ class OwnProposer:
     ) -> AsyncGenerator[list[Told]]:
         """Let `workers` workers of this node answer; closing cancels them."""
         model = self._pool.resolve(question.model)
+        if self._pool.status(model) == "unloaded":  # since the asker heard of it
+            raise Overloaded(f"{model.id} is not loaded here any more", retry_after_s=5)
         asked = await self._pool.written(model, question)
         base = self._pool.temperature(model, question.sampling.temperature)
         heat = temperatures(base, workers)

@@ -4,7 +4,16 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from swarm.engines.base import Accepted, Delta, EngineLoad, Event, Finished, ModelInfo, Started
+from swarm.engines.base import (
+    Accepted,
+    Delta,
+    Embedding,
+    EngineLoad,
+    Event,
+    Finished,
+    ModelInfo,
+    Started,
+)
 from swarm.errors import ContextOverflow, EngineError, GenerationFailed, SwarmError
 from swarm.types import FinishReason, Prompt, TokenLogprob
 
@@ -42,6 +51,7 @@ class FakeEngine:
     reason: FinishReason = "stop"
     cached_tokens: int = 0
     prompts: list[Prompt] = field(default_factory=list[Prompt])
+    embedded: list[str | tuple[int, ...]] = field(default_factory=list[str | tuple[int, ...]])
     running: int = 0
     cancelled: int = 0
     closed: bool = False
@@ -87,6 +97,10 @@ class FakeEngine:
 
     async def tokenize(self, text: str) -> list[int]:
         return [ord(character) for character in text]
+
+    async def embed(self, text: str | tuple[int, ...]) -> Embedding:
+        self.embedded.append(text)
+        return Embedding((0.6, 0.8), len(text))
 
     async def load(self) -> EngineLoad:
         _ = self.info

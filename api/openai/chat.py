@@ -62,7 +62,13 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     # A thread: unknown schemas are compiled to see whether they can be enforced.
     ask = await asyncio.to_thread(chat_ask, parse_body(ChatBody, raw), request.headers)
     request[CALLER].must_be_allowed(ask.model)
-    return await when_loaded(request, ask.model, lambda: _answer(request, ask), stream=ask.stream)
+    return await when_loaded(
+        request,
+        ask.model,
+        lambda: _answer(request, ask),
+        stream=ask.stream,
+        peers=request.app[PEERS](),
+    )
 
 
 async def _answer(request: web.Request, ask: ChatAsk) -> web.StreamResponse:

@@ -237,6 +237,16 @@ PromptForm: TypeAlias = Annotated[
 ]
 
 
+class EmbeddingBody(_Body):
+    """POST /v1/embeddings."""
+
+    model: str
+    input: PromptForm
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: int | None = Field(None, ge=1)
+    user: str | None = None
+
+
 class CompletionBody(SamplingBody):
     """POST /v1/completions."""
 

@@ -111,7 +111,7 @@ def completion_ask(body: CompletionBody) -> CompletionAsk:
         raise InvalidRequest(f"best_of can only be n, which is {n}", param="best_of")
     return CompletionAsk(
         model=body.model,
-        prompts=_prompts(body.prompt),
+        prompts=prompts_of(body.prompt),
         sampling=_sampling(
             body,
             max_tokens=16 if body.max_tokens is None else body.max_tokens,
@@ -144,9 +144,10 @@ def vote_body(body: ChatBody, headers: Mapping[str, str]) -> VoteBody:
         raise InvalidRequest(message, param=field_name) from None
 
 
-def _prompts(
+def prompts_of(
     prompt: str | list[str] | list[int] | list[list[int]],
 ) -> tuple[str | tuple[int, ...], ...]:
+    """One or several texts or lists of token ids, as several."""
     if isinstance(prompt, str):
         return (prompt,)
     texts = [item for item in prompt if isinstance(item, str)]

@@ -1,28 +1,36 @@
 """Requests for a model that is not loaded: it is loaded first, and stays until they end."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
-from api.context import PEERS, POOL, PULSE_S
+from api.context import POOL, PULSE_S
 from api.sse import stream_early
 from swarm.errors import UnknownModel
 from swarm.pool import ONE_WORKER, SWARM_IDS, Pool, ServedModel
+from swarm.proposer import Proposer
 
 Answer = Callable[[], Awaitable[web.StreamResponse]]
 
 
 async def when_loaded(
-    request: web.Request, model_id: str, answer: Answer, *, stream: bool
+    request: web.Request,
+    model_id: str,
+    answer: Answer,
+    *,
+    stream: bool,
+    peers: Sequence[Proposer] = (),
 ) -> web.StreamResponse:
     """The answer, once its model is loaded here; a stream hears comments meanwhile.
 
-    Where the model is not loaded here and a peer has it, the peer answers. Before the first model
-    is loaded nothing waits: that is refused, or answered by peers.
+    Where the model is not loaded here and one of the peers has it, the peer answers. Before the
+    first model is loaded nothing waits: that is refused, or answered by peers.
     """
     pool = request.app[POOL]
     model = _known(pool, model_id)
-    if model is None or not pool.loading.begun or _is_elsewhere(request, model_id, model):
+    if model is None or not pool.loading.begun:
+        return await answer()
+    if pool.status(model) != "loaded" and _is_elsewhere(model_id, peers):
         return await answer()
 
     async def held() -> web.StreamResponse:
@@ -41,10 +49,7 @@ def _known(pool: Pool, model_id: str) -> ServedModel | None:
         return None
 
 
-def _is_elsewhere(request: web.Request, model_id: str, model: ServedModel) -> bool:
-    """Whether a peer has this very model ready while this node would have to load it."""
-    if request.app[POOL].status(model) == "loaded":
-        return False
+def _is_elsewhere(model_id: str, peers: Sequence[Proposer]) -> bool:
+    """Whether a peer has this very model ready."""
     asked = model_id.removesuffix(ONE_WORKER)
-    peers = request.app[PEERS]()
     return asked not in SWARM_IDS and any(peer.offer(asked) is not None for peer in peers)

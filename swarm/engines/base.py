@@ -19,6 +19,8 @@ class ModelInfo:
     values of the model's own file, then the engine's.
     `max_sequences` bounds `Prompt.n`; `prefix_cuttable` is False for recurrent memories.
     `holds_grammars`: whether `Prompt.grammar` is obeyed; other engines are given none.
+    `embedding_width` is the length of its vectors, 0 where it makes none; one that does not
+    generate makes nothing else.
     """
 
     name: str
@@ -36,6 +38,8 @@ class ModelInfo:
     prefix_cuttable: bool = True
     holds_grammars: bool = True
     sampling: Mapping[str, float] = field(default_factory=dict[str, float])
+    embedding_width: int = 0
+    generates: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,14 @@ class Finished:
     completion_tokens: int
     prefill_s: float
     decode_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """A text as a vector of length 1, and how many tokens the text has."""
+
+    vector: tuple[float, ...]
+    tokens: int
 
 
 Event: TypeAlias = Accepted | Started | Delta | Finished
@@ -115,6 +127,10 @@ class Stepper(Protocol):
 
     def tokenize(self, text: str) -> list[int]: ...
 
+    def embed(self, text: str | tuple[int, ...]) -> Embedding:
+        """A text as a vector. Raises InvalidRequest, also where it makes none; ContextOverflow."""
+        ...
+
     def load(self) -> EngineLoad: ...
 
     @property
@@ -142,6 +158,14 @@ class Engine(Protocol):
 
     async def tokenize(self, text: str) -> list[int]:
         """Token ids of a text, special tokens parsed."""
+        ...
+
+    async def embed(self, text: str | tuple[int, ...]) -> Embedding:
+        """A text, or its token ids, as a vector.
+
+        Raises InvalidRequest where this model makes none (`embedding_width` 0), ContextOverflow,
+        and what `generate` raises.
+        """
         ...
 
     async def load(self) -> EngineLoad: ...

@@ -17,6 +17,7 @@ from swarm.engines.messages import (
     AskLoad,
     Cancel,
     Command,
+    Embed,
     Ready,
     Refused,
     Reply,
@@ -75,6 +76,11 @@ def _obey(stepper: Stepper, command: Command, reports: BinaryIO) -> None:
             stepper.cancel(request_id)
         case Tokenize(request_id, text):
             _write(reports, Reply(request_id, stepper.tokenize(text)))
+        case Embed(request_id, text):
+            try:
+                _write(reports, Reply(request_id, stepper.embed(text)))
+            except SwarmError as error:
+                _write(reports, Refused(request_id, error))
         case AskLoad(request_id):
             _write(reports, Reply(request_id, stepper.load()))
 

@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from swarm.engines.base import EngineLoad, Event, ModelInfo
+from swarm.engines.base import Embedding, EngineLoad, Event, ModelInfo
 from swarm.errors import SwarmError
 from swarm.types import Prompt
 
@@ -49,13 +49,21 @@ class Tokenize:
 
 
 @dataclass(frozen=True, slots=True)
+class Embed:
+    """A text as a vector, please; answered by a Reply or a Refused."""
+
+    id: int
+    text: str | tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AskLoad:
     """How busy is the engine? Answered by a Reply."""
 
     id: int
 
 
-Command: TypeAlias = Submit | Cancel | Tokenize | AskLoad
+Command: TypeAlias = Submit | Cancel | Tokenize | Embed | AskLoad
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +90,10 @@ class Stepped:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a Tokenize or an AskLoad."""
+    """The answer to a Tokenize, an Embed or an AskLoad."""
 
     id: int
-    value: list[int] | EngineLoad
+    value: list[int] | Embedding | EngineLoad
 
 
 Report: TypeAlias = Ready | Refused | Stepped | Reply

@@ -16,12 +16,13 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import swarm
-from swarm.engines.base import EngineLoad, Event, Finished, ModelInfo
+from swarm.engines.base import Embedding, EngineLoad, Event, Finished, ModelInfo
 from swarm.engines.messages import (
     LENGTH,
     AskLoad,
     Cancel,
     Command,
+    Embed,
     Ready,
     Refused,
     Reply,
@@ -148,10 +149,13 @@ class EngineProcess:
     async def tokenize(self, text: str) -> list[int]:
         return await self._ask(Tokenize(next(self._ids), text))
 
+    async def embed(self, text: str | tuple[int, ...]) -> Embedding:
+        return await self._ask(Embed(next(self._ids), text))
+
     async def load(self) -> EngineLoad:
         return await self._ask(AskLoad(next(self._ids)))
 
-    async def _ask(self, question: Tokenize | AskLoad) -> Any:
+    async def _ask(self, question: Tokenize | Embed | AskLoad) -> Any:
         self._send(question)
         answer = self._replies[question.id] = asyncio.get_running_loop().create_future()
         try:
@@ -252,7 +256,7 @@ class EngineProcess:
                     for request_id, happened in events:
                         self._deliver(request_id, happened)
                 case Refused(id=int(request_id), error=error):
-                    self._deliver(request_id, error)
+                    self._refuse(request_id, error)
                 case Reply(request_id, value):
                     if (future := self._replies.get(request_id)) and not future.done():
                         future.set_result(value)
@@ -263,6 +267,13 @@ class EngineProcess:
         stream = self._streams.get(request_id)
         if stream is not None:
             stream.put_nowait(item)
+
+    def _refuse(self, request_id: int, error: SwarmError) -> None:
+        future = self._replies.get(request_id)
+        if future is None:
+            self._deliver(request_id, error)
+        elif not future.done():
+            future.set_exception(error)
 
     async def _receive(self) -> Report | None:
         """The next frame, or None at the end of the pipe."""

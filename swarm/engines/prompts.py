@@ -19,6 +19,8 @@ def checked_tokens(
 
 def check_prompt(tokens: Sequence[int], n: int, info: ModelInfo) -> None:
     """Raise InvalidRequest, or ContextOverflow with the figures, for what cannot be generated."""
+    if not info.generates:
+        raise InvalidRequest(f"{info.name} makes embeddings only, no text", param="model")
     if not 1 <= n <= info.max_sequences:
         raise InvalidRequest(
             f"n is {n}; this node generates 1 to {info.max_sequences} at once", param="n"

@@ -11,7 +11,7 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from swarm.engines.base import Engine, EngineLoad, Event, Finished, ModelInfo
+from swarm.engines.base import Embedding, Engine, EngineLoad, Event, Finished, ModelInfo
 from swarm.errors import EngineError, EngineNotReady
 from swarm.models.fit import Plan
 from swarm.models.place import Taken
@@ -134,6 +134,11 @@ class Resident:
 
     async def tokenize(self, text: str) -> list[int]:
         return await self._present().tokenize(text)
+
+    async def embed(self, text: str | tuple[int, ...]) -> Embedding:
+        engine = self._present()
+        with self.in_use():
+            return await engine.embed(text)
 
     async def load(self) -> EngineLoad:
         return await self._present().load()

@@ -254,7 +254,7 @@ async def test_an_engine_that_failed_is_not_healthy(start_node: StartNode) -> No
         ("/v1/responses", "/v1/chat/completions"),
         ("/responses", "/v1/chat/completions"),
         ("/v1/responses/resp_1", "/v1/chat/completions"),
-        ("/v1/embeddings", "/v1/chat/completions"),
+        ("/v1/rerank", "/v1/chat/completions"),
         ("/api/chat", "/v1/chat/completions"),
         ("/", "/v1/chat/completions"),
     ],

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -11,16 +11,21 @@ import openai
 import pytest
 
 from api.app import make_app
+from api.context import PEERS
 from api.server import ClientServer
 from guard import Door
 from hardware.snapshot import Snapshot
+from swarm.chat.completion import Text
 from swarm.engines.resident import Planned, Resident
-from swarm.errors import ModelLoadFailed
+from swarm.errors import ModelLoadFailed, Overloaded
 from swarm.models.fit import Weights, plan_for
 from swarm.models.loading import Loading
 from swarm.models.memory import Shape
 from swarm.models.place import Taken
 from swarm.pool import Pool, ServedModel
+from swarm.propose import OwnProposer
+from swarm.proposer import Began, Ended, Offer, Proposer, Said, Told
+from swarm.types import Message, Question, SamplingParams
 from tests.api.conftest import free_port
 from tests.fakes import FakeEngine
 
@@ -47,6 +52,7 @@ class Opened(FakeEngine):
 class House:
     """A door before two models, `first` and `org/second`."""
 
+    pool: Pool
     loading: Loading
     gates: dict[str, asyncio.Event]
     engines: dict[str, Opened]
@@ -63,7 +69,7 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def opened(pulse_s: float = 0.02) -> AsyncIterator[House]:
+async def opened(pulse_s: float = 0.02, peers: tuple[Proposer, ...] = ()) -> AsyncIterator[House]:
     engines = {name: Opened() for name in ("first", "org/second")}
 
     def resident(name: str) -> Resident:
@@ -78,13 +84,15 @@ async def opened(pulse_s: float = 0.02) -> AsyncIterator[House]:
     pool = Pool([ServedModel(each.id, each, 0) for each in residents], loading=loading)
     port = free_port()
     base = f"http://127.0.0.1:{port}"
+    app = make_app(pool, Door(port), pulse_s=pulse_s)
+    app[PEERS] = lambda: peers
     async with (
-        ClientServer(make_app(pool, Door(port), pulse_s=pulse_s), host="127.0.0.1", port=port),
+        ClientServer(app, host="127.0.0.1", port=port),
         aiohttp.ClientSession(base) as http,
         openai.AsyncOpenAI(base_url=f"{base}/v1", api_key="none", max_retries=0) as sdk,
     ):
         gates = {name: engine.gate for name, engine in engines.items()}
-        yield House(loading, gates, engines, http, sdk)
+        yield House(pool, loading, gates, engines, http, sdk)
     await pool.aclose()
 
 
@@ -210,3 +218,40 @@ async def test_a_model_that_answers_is_not_unloaded(house: House) -> None:
         assert (answer.status, answer.headers.get("Retry-After")) == (429, "2")
         assert "in use" in (await answer.json())["error"]["message"]
     assert await asking == "Hello there."
+
+
+class Peer:
+    """Another node that has every model ready and says one word."""
+
+    node = name = address = "peer"
+
+    def models(self) -> tuple[str, ...]:
+        return ("org/second",)
+
+    def offer(self, model: str) -> Offer | None:
+        return Offer("org/second", usual=1, free=1, most=1)
+
+    def won(self) -> None: ...
+
+    async def propose(
+        self, question: Question, workers: int, *, remaining_s: float, live: bool
+    ) -> AsyncGenerator[list[Told]]:
+        yield [(0, Began(1, 0)), (0, Said((Text("elsewhere"),), tokens=1)), (0, Ended("stop", 1))]
+
+
+async def test_what_a_peer_has_ready_is_not_loaded_here() -> None:
+    async with opened(peers=(Peer(),)) as house:
+        house.gates["first"].set()
+        await house.loading.begin(["first"])
+        assert await house.ask("org/second") == "elsewhere"
+        assert (await house.statuses())["org/second"] == "unloaded"
+        house.gates["org/second"].set()
+        said = await house.sdk.completions.create(model="org/second", prompt="hi")
+        assert said.choices[0].text == "Hello there."
+
+
+async def test_a_peer_that_asks_for_what_was_unloaded_is_told_to_come_back(house: House) -> None:
+    question = Question("org/second", (Message("user", "hi"),), SamplingParams())
+    told = OwnProposer(house.pool).propose(question, 1, remaining_s=5, live=True)
+    with pytest.raises(Overloaded, match="not loaded here any more"):
+        await anext(told)

@@ -57,6 +57,16 @@ def test_a_stream_says_the_same_as_a_whole_answer(nano: RunningNode) -> None:
     assert len({chunk.id for chunk in chunks}) == 1
 
 
+def test_texts_become_vectors(nano: RunningNode) -> None:
+    texts = ["a blue house", "a blue house", "3 + 4 = 7"]
+    made = [
+        each.embedding for each in nano.sdk().embeddings.create(model="swarm", input=texts).data
+    ]
+    alike, other = (sum(a * b for a, b in zip(made[0], each, strict=True)) for each in made[1:])
+    assert alike == pytest.approx(1, abs=1e-4)
+    assert other < 0.99
+
+
 def test_a_second_turn_is_read_from_the_cache(nano: RunningNode) -> None:
     long: list[Any] = [{"role": "user", "content": "Read this: " + "blue house " * 30}]
     sdk = nano.sdk()

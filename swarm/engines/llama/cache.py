@@ -67,6 +67,25 @@ class Cache:
         self._give(child, slot, shared=length)
         return True
 
+    def keep(self, sequence: Sequence) -> None:
+        """Keep the state after a prompt that was just read, where the memory cannot be cut.
+
+        The next turn may go on with an answer that no sequence here has given, a peer's for
+        instance; a memory that can be cut needs nothing kept for that.
+        """
+        if self._cuttable or sequence.slot is None:
+            return
+        length = sequence.slot.computed
+        tokens = sequence.slot.tokens[:length]
+        known = self._table.match(tokens, cuttable=False)
+        if known is not None and known.length == length:
+            return
+        if (slot := self.reserve()) is None:
+            return
+        self._context.copy(sequence.slot.id, slot.id, length)
+        slot.tokens, slot.computed = tokens, length
+        self._table.rest(slot)
+
     def reserve(self) -> Slot | None:
         """An empty slot, if need be the one that was idle longest."""
         slot = self._table.take_free()

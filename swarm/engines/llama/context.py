@@ -62,6 +62,10 @@ class Batch:
         self.size = end
         return end - 1
 
+    def want_all(self) -> None:
+        """Results of every token, as pooled embeddings need them."""
+        self._wanted[: self.size] = 1
+
     @property
     def native(self) -> Any:
         self._native.n_tokens = self.size
@@ -83,6 +87,7 @@ class Context:
                 "a smaller --ctx or another --kv may help"
             )
         self._memory: Any = llama_cpp.llama_get_memory(self.handle)
+        self.generates = bool(self._memory)
         self.batch = Batch(parameters.n_batch)
         self._interrupted = False
         self._asks_whether = llama_cpp.ggml_abort_callback(self._is_interrupted)

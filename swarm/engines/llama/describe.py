@@ -4,6 +4,7 @@ import llama_cpp
 
 from swarm.engines.base import ModelInfo
 from swarm.engines.llama.bindings import Model
+from swarm.engines.llama.embedding import embedding_width
 from swarm.engines.llama.options import LlamaOptions
 from swarm.engines.sampling import DEFAULTS
 from swarm.errors import ConfigurationError
@@ -69,6 +70,7 @@ def describe(model: Model, options: LlamaOptions, *, context_tokens: int) -> Mod
         eos_token=vocabulary.written(vocabulary.eos),
         max_sequences=options.sequences,
         prefix_cuttable=not model.recurrent,
+        embedding_width=embedding_width(model),
         sampling={**DEFAULTS, **options.sampling, **_sampling(model)},
     )
 
@@ -82,5 +84,6 @@ def _description(model: Model) -> str:
 
 
 def _sampling(model: Model) -> dict[str, float]:
+    """What the file itself recommends."""
     found = {name: model.metadata(f"general.sampling.{key}") for key, name in SAMPLING_KEYS.items()}
     return {name: float(value) for name, value in found.items() if value is not None}

@@ -13,6 +13,7 @@ from dataclasses import replace
 from swarm.engines.base import (
     Accepted,
     Delta,
+    Embedding,
     EngineLoad,
     Event,
     Finished,
@@ -24,6 +25,7 @@ from swarm.engines.llama.bindings import Model, start_backend
 from swarm.engines.llama.cache import Cache
 from swarm.engines.llama.context import Context, Interrupted, NoRoom
 from swarm.engines.llama.describe import describe, layers_on_gpu, size_of_cache
+from swarm.engines.llama.embedding import Embedder
 from swarm.engines.llama.options import LlamaOptions
 from swarm.engines.llama.sampler import OutOfGrammar, Sampler
 from swarm.engines.llama.schedule import Shares, prompt_shares, stream_shares
@@ -33,7 +35,7 @@ from swarm.engines.prompts import checked_tokens
 from swarm.engines.sampling import with_defaults
 from swarm.engines.text import TextStream
 from swarm.engines.tokens import token_array
-from swarm.errors import GenerationFailed, ModelLoadFailed
+from swarm.errors import GenerationFailed, InvalidRequest, ModelLoadFailed
 from swarm.types import FinishReason, Prompt
 
 log = logging.getLogger(__name__)
@@ -67,6 +69,8 @@ class LlamaEngine:
         self._info = describe(model, options, context_tokens=size.context_tokens)
         slots = options.sequences + (IDLE_SLOTS if self._info.prefix_cuttable else IDLE_STATES)
         self._context = Context(model, options, cells=size.cells, slots=slots)
+        self._info = replace(self._info, generates=self._context.generates)
+        self._embedder: Embedder | None = None
         self._cache = Cache(self._context, slots, cuttable=self._info.prefix_cuttable)
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
@@ -81,6 +85,8 @@ class LlamaEngine:
     def close(self) -> None:
         for request_id in list(self._requests):
             self.cancel(request_id)
+        if self._embedder:
+            self._embedder.close()
         self._context.close()
         self._model.close()
 
@@ -99,6 +105,14 @@ class LlamaEngine:
 
     def tokenize(self, text: str) -> list[int]:
         return self._model.vocabulary.tokenize(text)
+
+    def embed(self, text: str | tuple[int, ...]) -> Embedding:
+        if not self._info.embedding_width:
+            raise InvalidRequest(f"{self._info.name} makes no embeddings", param="model")
+        if self._embedder is None:
+            trained = self._info.trained_context_tokens
+            self._embedder = Embedder(self._model, self._options, trained_tokens=trained)
+        return self._embedder.embed(text)
 
     def submit(self, request_id: int, prompt: Prompt) -> Accepted:
         tokens = token_array(checked_tokens(prompt, self._info, self.tokenize))
@@ -288,6 +302,7 @@ class LlamaEngine:
             request.started = True
             request.decode_began = time.monotonic()
             request.events.append(Started(len(request.prompt_tokens), request.cached_tokens))
+            self._cache.keep(sequence)
             for sibling in [s for s in self._waiting if s.request is request]:
                 if self._has_place(sibling) and self._cache.fork(sequence, sibling):
                     self._waiting.remove(sibling)

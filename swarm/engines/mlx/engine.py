@@ -16,6 +16,7 @@ from mlx_lm.models.cache import can_trim_prompt_cache
 from swarm.engines.base import (
     Accepted,
     Delta,
+    Embedding,
     EngineLoad,
     Event,
     Finished,
@@ -31,6 +32,7 @@ from swarm.engines.pace import Pace
 from swarm.engines.prompts import checked_tokens
 from swarm.engines.sampling import with_defaults
 from swarm.engines.text import TextStream
+from swarm.errors import InvalidRequest
 from swarm.types import FinishReason, Prompt
 
 READING = 8
@@ -111,6 +113,10 @@ class MlxEngine:
         for response in responses:
             self._take(response)
         return self._collect()
+
+    def embed(self, text: str | tuple[int, ...]) -> Embedding:  # noqa: ARG002 - the contract's
+        """Raises InvalidRequest: mlx-lm's models give no hidden states."""
+        raise InvalidRequest("an MLX model makes no embeddings here", param="model")
 
     def load(self) -> EngineLoad:
         waiting = {s.sequences[0].request.id for s in self._waiting if not s.sequences[0].generated}

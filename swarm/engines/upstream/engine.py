@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from swarm.engines.base import Accepted, EngineLoad, Event, Finished, ModelInfo
+from swarm.engines.base import Accepted, Embedding, EngineLoad, Event, Finished, ModelInfo
 from swarm.engines.prompts import check_prompt
 from swarm.engines.upstream.asking import Ask, asks, is_chat, probe
 from swarm.engines.upstream.hearing import Course, Hearing, Lines, refusal
@@ -147,6 +147,13 @@ class UpstreamEngine:
         if tokens is None:
             raise InvalidRequest(f"{self._url} does not tell how it tokenises")
         return tokens
+
+    async def embed(
+        self,
+        text: str | tuple[int, ...],  # noqa: ARG002 - the contract's
+    ) -> Embedding:
+        """Raises InvalidRequest: ask the server itself."""
+        raise InvalidRequest(f"embeddings are not asked of {self._url}", param="model")
 
     async def load(self) -> EngineLoad:
         sequences = sum(self._open.values())

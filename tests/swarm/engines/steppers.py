@@ -4,8 +4,8 @@ import os
 import signal
 from typing import Any
 
-from swarm.engines.base import Accepted, Delta, EngineLoad, Event, ModelInfo, Started
-from swarm.errors import ModelLoadFailed
+from swarm.engines.base import Accepted, Delta, Embedding, EngineLoad, Event, ModelInfo, Started
+from swarm.errors import InvalidRequest, ModelLoadFailed
 from swarm.types import Prompt
 
 INFO = ModelInfo(
@@ -56,6 +56,11 @@ class Counter:
         if text == "die":
             os._exit(3)
         return list(text.encode())
+
+    def embed(self, text: str | tuple[int, ...]) -> Embedding:
+        if not text:
+            raise InvalidRequest("nothing to count")
+        return Embedding((1.0,), len(text))
 
     def load(self) -> EngineLoad:
         return EngineLoad(len(self._requests), 0, len(self._requests), 0, 100)

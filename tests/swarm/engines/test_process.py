@@ -6,9 +6,9 @@ import time
 import psutil
 import pytest
 
-from swarm.engines.base import Delta
+from swarm.engines.base import Delta, Embedding
 from swarm.engines.process import EngineProcess
-from swarm.errors import EngineLost, EngineNotReady, ModelLoadFailed
+from swarm.errors import EngineLost, EngineNotReady, InvalidRequest, ModelLoadFailed
 from swarm.types import Prompt, SamplingParams
 
 ENDLESS = Prompt("go", SamplingParams())
@@ -78,6 +78,13 @@ async def test_while_the_process_is_away_a_request_is_told_to_come_back():
             await anext(process.generate(ENDLESS))
         assert process.info.name == "counter"
         await until_ready(process)
+
+
+async def test_a_text_becomes_a_vector_or_an_error_of_the_process():
+    async with engine() as process:
+        assert await process.embed("abc") == Embedding((1.0,), 3)
+        with pytest.raises(InvalidRequest, match="nothing to count"):
+            await process.embed("")
 
 
 async def test_a_question_that_the_process_took_to_its_grave_fails():

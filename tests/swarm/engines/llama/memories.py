@@ -43,8 +43,11 @@ class Weights:
     def ones(self, name: str, size: int) -> None:
         self.writer.add_tensor(name, np.ones(size, np.float32))
 
-    def embeddings(self) -> None:
-        self.random("token_embd.weight", VOCABULARY, WIDTH, scale=0.5)
+    def norm(self, name: str) -> None:
+        self.ones(f"{name}.weight", WIDTH)
+        self.random(f"{name}.bias", WIDTH)
+
+    def output(self) -> None:
         # Not the embeddings again, or a model says its last token for ever.
         drawn = self._rng.normal(0, 0.5, (VOCABULARY, WIDTH)).astype(np.float32)
         drawn[:FIRST_WORD] *= 1e-4
@@ -77,7 +80,9 @@ class Weights:
         self.random(f"blk.{at}.ssm_out.weight", WIDTH, INNER)
 
 
-def _started(path: Path, architecture: str, layers: int, kv_heads: Any = KV_HEADS) -> Weights:
+def _started(
+    path: Path, architecture: str, layers: int, kv_heads: Any = KV_HEADS, *, output: bool = True
+) -> Weights:
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name(architecture)
     writer.add_context_length(1024)
@@ -90,7 +95,9 @@ def _started(path: Path, architecture: str, layers: int, kv_heads: Any = KV_HEAD
     writer.add_vocab_size(VOCABULARY)
     _add_vocabulary(writer, VOCABULARY)
     weights = Weights(writer)
-    weights.embeddings()
+    weights.random("token_embd.weight", VOCABULARY, WIDTH, scale=0.5)
+    if output:
+        weights.output()
     return weights
 
 
@@ -170,6 +177,26 @@ def convolution(path: Path) -> None:
             weights.random(f"blk.{at}.shortconv.in_proj.weight", 3 * WIDTH, WIDTH)
             weights.random(f"blk.{at}.shortconv.out_proj.weight", WIDTH, WIDTH)
         weights.feed_forward(at)
+    _ended(weights)
+
+
+def encoder(path: Path) -> None:
+    """BERT: no memory at all; it makes embeddings only, the mean of its tokens."""
+    weights = _started(path, "bert", layers=2, kv_heads=HEADS, output=False)
+    weights.writer.add_layer_norm_eps(1e-6)
+    weights.writer.add_token_type_count(2)
+    weights.writer.add_causal_attention(value=False)
+    weights.writer.add_pooling_type(gguf.PoolingType.MEAN)
+    weights.random("position_embd.weight", 1024, WIDTH)
+    weights.random("token_types.weight", 2, WIDTH)
+    weights.norm("token_embd_norm")
+    for at in range(2):
+        for name in ("q", "k", "v", "output"):
+            weights.random(f"blk.{at}.attn_{name}.weight", WIDTH, WIDTH)
+        weights.norm(f"blk.{at}.attn_output_norm")
+        weights.random(f"blk.{at}.ffn_up.weight", FEED_FORWARD, WIDTH)
+        weights.random(f"blk.{at}.ffn_down.weight", WIDTH, FEED_FORWARD)
+        weights.norm(f"blk.{at}.layer_output_norm")
     _ended(weights)
 
 

@@ -133,6 +133,16 @@ def test_the_next_turn_goes_on_from_the_last_and_says_the_same(case: Case) -> No
     assert outcome.texts[0] == case.alone(second)
 
 
+def test_the_next_turn_may_go_on_with_an_answer_that_was_given_elsewhere(case: Case) -> None:
+    first = case.clear(120, start=1)
+    for _ in range(2):
+        run(case.engine, Prompt(first, HOT, n=3))
+    second = case.clear(30, start=6, before=first)
+    (outcome,) = run(case.engine, Prompt(second, GREEDY, n=2))
+    assert outcome.started == Started(150, 120)
+    assert set(outcome.texts.values()) == {case.alone(second)}
+
+
 def test_another_ending_of_a_known_beginning_is_not_confused(case: Case) -> None:
     beginning = tokens(100)
     run(case.engine, Prompt((*beginning, *tokens(30, start=2)), GREEDY, n=2))

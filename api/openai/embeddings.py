@@ -1,0 +1,41 @@
+"""POST /v1/embeddings: texts in, vectors out."""
+
+import base64
+import struct
+from typing import Any
+
+from aiohttp import web
+
+from api.context import POOL
+from api.errors import json_response
+from api.openai.body import parse_body, read_body
+from api.openai.schema import EmbeddingBody
+from api.openai.translate import prompts_of
+from swarm.engines.base import Embedding
+from swarm.errors import InvalidRequest
+
+
+async def embeddings(request: web.Request) -> web.StreamResponse:
+    """Vectors of length 1, by the model's own pooling. One model makes them: nobody votes."""
+    pool = request.app[POOL]
+    raw = await read_body(request, context_tokens=pool.context_tokens)
+    body = parse_body(EmbeddingBody, raw)
+    model = pool.resolve(body.model)
+    async with pool.loading.held(model.id):
+        width = model.engine.info.embedding_width
+        if width and body.dimensions not in (None, width):
+            message = f"dimensions: the vectors of {model.id} have {width}, not {body.dimensions}"
+            raise InvalidRequest(message, param="dimensions")
+        made = await pool.embed(model, prompts_of(body.input))
+    tokens = sum(each.tokens for each in made)
+    data = [_object(at, each, body.encoding_format) for at, each in enumerate(made)]
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return json_response({"object": "list", "data": data, "model": model.id, "usage": usage})
+
+
+def _object(index: int, made: Embedding, form: str | None) -> dict[str, Any]:
+    """In base64 the numbers are little-endian floats of 32 bits."""
+    vector: object = made.vector
+    if form == "base64":
+        vector = base64.b64encode(struct.pack(f"<{len(made.vector)}f", *made.vector)).decode()
+    return {"object": "embedding", "index": index, "embedding": vector}
