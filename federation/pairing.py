@@ -134,7 +134,9 @@ class PairingDoor:
         loop = asyncio.get_running_loop()
         for address in self._addresses:
             try:
-                listening = await loop.create_server(accept, address, self.port)
+                listening = await loop.create_server(
+                    accept, address, self.port, backlog=_CONNECTIONS
+                )
             except OSError as error:
                 refused.append(f"{address} port {self.port}: {error.strerror or error}")
                 continue

@@ -1,12 +1,12 @@
-"""A PIN proved without being told (SPAKE2, RFC 9382), and what two machines then say sealed.
+"""A PIN proved without being told, and what two machines then say sealed.
 
-The only importer of spake2, which is written in Python: some 10 ms a step, so in a thread.
+SPAKE2 (Abdalla and Pointcheval, 2005). The only importer of spake2, which is written in Python and
+takes its time: call it in a thread.
 """
 
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, cast
 
-# The package brings no types; the protocol below says what is used of it.
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from spake2 import SPAKE2_A, SPAKE2_B, SPAKEError  # pyright: ignore[reportMissingTypeStubs]
@@ -20,6 +20,8 @@ _NONCE = bytes(12)  # each key seals one message
 
 
 class _Spake2(Protocol):
+    """What is used of the package, which brings no types."""
+
     def start(self) -> bytes: ...
     def finish(self, inbound_side_and_message: bytes) -> bytes: ...
 

@@ -5,7 +5,7 @@ import stat
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.store import Membership, Store
@@ -37,6 +37,7 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
+@settings(max_examples=20, deadline=None)  # each waits for the disk
 @given(membership=MEMBERSHIPS)
 def test_what_is_saved_is_loaded(kept, membership):
     kept.save(membership)

@@ -194,8 +194,8 @@ class Ends:
                 writer.transport.abort()
 
     async def _answer(self, reader, writer):
-        self.callers.append(peer_of(writer))
         self.received += await reader.read(100)
+        self.callers.append(peer_of(writer))
         writer.write(b"an answer")
         writer.close()
 
