@@ -87,7 +87,7 @@ async def opened(pulse_s: float = 0.02, peers: tuple[Proposer, ...] = ()) -> Asy
     app = make_app(pool, Door(port), pulse_s=pulse_s)
     app[PEERS] = lambda: peers
     async with (
-        ClientServer(app, host="127.0.0.1", port=port),
+        ClientServer(app, hosts=("127.0.0.1",), port=port),
         aiohttp.ClientSession(base) as http,
         openai.AsyncOpenAI(base_url=f"{base}/v1", api_key="none", max_retries=0) as sdk,
     ):
