@@ -18,6 +18,7 @@ from hardware.snapshot import Snapshot
 from swarm.chat.completion import Text
 from swarm.engines.resident import Planned, Resident
 from swarm.errors import ModelLoadFailed, Overloaded
+from swarm.forms import Forms
 from swarm.models.fit import Weights, plan_for
 from swarm.models.loading import Loading
 from swarm.models.memory import Shape
@@ -81,7 +82,9 @@ async def opened(pulse_s: float = 0.02, peers: tuple[Proposer, ...] = ()) -> Asy
 
     residents = [resident(name) for name in engines]
     loading = Loading(residents)
-    pool = Pool([ServedModel(each.id, each, 0) for each in residents], loading=loading)
+    forms = await asyncio.to_thread(Forms)
+    served = [ServedModel(each.id, each, 0) for each in residents]
+    pool = Pool(served, loading=loading, forms=forms)
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     app = make_app(pool, Door(port), pulse_s=pulse_s)
