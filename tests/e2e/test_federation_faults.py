@@ -119,13 +119,15 @@ def test_a_peer_that_loses_its_engine_or_its_life_mid_request_costs_its_votes_al
 
 def test_a_peer_that_freezes_mid_request_costs_its_votes_alone(lan: Network) -> None:
     one, _, third = lan.hosts
-    with meanwhile(lambda: ask(one)) as asked:
-        in_the_middle(third)
-        third.node.freeze()
-    assert voters(asked.result()) == BOTH
-    assert voters(ask(one)) == BOTH
-    assert ready(one) == {"host2"}
-    third.node.thaw()
+    try:
+        with meanwhile(lambda: ask(one)) as asked:
+            in_the_middle(third)
+            third.node.freeze()
+        assert voters(asked.result()) == BOTH
+        one.node.wait_until(lambda: ready(one) == {"host2"}, READY_S)
+        assert voters(ask(one)) == BOTH
+    finally:
+        third.node.thaw()
 
 
 def test_a_peer_that_is_cut_off_mid_request_costs_its_votes_alone(lan: Network) -> None:
