@@ -159,13 +159,17 @@ class PeerClient:
             async with (
                 asyncio.timeout(CHECKSUM_S),
                 self._post(door, "/peer/files", body, silence_s=CHECKSUM_S) as response,
+                self._broken_off_at_exit(response),
             ):
                 return decode_files_answer(await _bounded(response, STATUS_BYTES)).files
 
     async def file(self, door: Door, name: str, *, offset: int) -> AsyncGenerator[bytes]:
         """The bytes of a file from `offset` on. Raises PeerError."""
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        async with self._request("GET", door, f"/peer/files/{name}", headers=headers) as response:
+        async with (
+            self._request("GET", door, f"/peer/files/{name}", headers=headers) as response,
+            self._broken_off_at_exit(response),
+        ):
             async for piece in response.content.iter_chunked(1 << 20):
                 yield piece
 
