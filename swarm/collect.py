@@ -247,6 +247,21 @@ class Poll:
         self.score.add(Vote(candidate, form, draft.voter))
         self._arrived_s.append(now_s)
 
+    def readmit(self) -> bool:
+        """Where nobody's answer is valid: those that hold a text vote with it. Any of them?
+
+        Not where a call or a form was asked for: there a text would be no answer.
+        """
+        if self.rules.must_call or self.rules.wanted is not None:
+            return False
+        for draft in self.drafts.values():
+            said = draft.candidate
+            if draft.state == "abstained" and said is not None and said.text.strip():
+                finish = "stop" if said.finish == "tool_calls" else said.finish
+                text = replace(said, tool_calls=(), finish=finish)
+                self.score.add(Vote(text, form_of(text, self.rules.reading), draft.voter))
+        return bool(self.votes)
+
     def _end(self, draft: Draft, state: State, why: str | None = None) -> None:
         """The voter is not waited for any more."""
         draft.state, draft.why = state, why
@@ -265,7 +280,8 @@ async def collect(
     """Let all proposers answer at once; yields None after each change, then why it is decided.
 
     `voters` are the ids that each proposer answers for; a proposer that fails loses its own. All
-    proposers are closed before the reason is given. Raises the last error if all have failed, the
+    proposers are closed before the reason is given. Where no answer is valid, the texts among them
+    are all that can be given. Raises the last error if all have failed, the
     request's own fault before others; nothing is yielded before one proposer has taken it.
     """
     began, taken = clock(), False
@@ -275,7 +291,10 @@ async def collect(
             now_s = clock() - began
             course = poll.course(now_s)
             if not poll.votes and not course.outstanding:
-                raise error
+                if not poll.readmit():
+                    raise error
+                reason = "none valid"
+                break
             reason = decided(course, poll.rules.decide)
             if reason is not None:
                 break

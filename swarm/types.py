@@ -17,6 +17,7 @@ DecidedBy: TypeAlias = Literal[
     "leader",
     "judge",
     "deadline",
+    "none valid",
 ]
 
 

@@ -18,6 +18,7 @@ import pytest_asyncio
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
+from swarm.chat.compact import our_words
 from tools import landlock
 
 settings.register_profile("no timing", deadline=None)  # a busy machine is no fault of a test
@@ -90,6 +91,8 @@ MEANS = {
     "nftables": "Linux, root and nftables",
     "landlock": "Linux 6.7 with Landlock",
 }
+
+our_words()  # read from a file once, as a node does before its loop begins
 
 # multiprocessing keeps these for the whole run once anything used them.
 KEPT_PROCESSES = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")

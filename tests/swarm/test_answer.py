@@ -121,6 +121,21 @@ async def test_when_nobody_says_anything_valid_that_is_an_error():
         await vote([""], ["  "])
 
 
+async def test_where_no_answer_is_valid_the_text_is_given():
+    call = '<tool_call>{"name": "read", "arguments": {}}</tool_call>'
+    parts, _ = await vote(["I read.", call], ["I read.", call], ["Reading.", call])
+    assert text_of(parts) == "I read."
+    assert not any(isinstance(p, Say) and isinstance(p.piece, ToolCall) for p in parts)
+    verdict = verdict_of(parts)
+    assert (verdict.decided_by, verdict.valid, verdict.abstained) == ("none valid", 0, 3)
+    assert [p.reason for p in parts if isinstance(p, End)] == ["stop"]
+
+
+async def test_where_a_call_was_asked_for_a_text_is_no_answer():
+    with pytest.raises(GenerationFailed, match="valid"):
+        await vote(["I will."], ["I will."], must_call=True)
+
+
 async def test_n_best_distinct_answers():
     scripts: list[Script] = [["Answer: 1"], ["Answer: 2"], ["Answer: 1"], ["Answer: 3"]]
     parts, _ = await vote(*scripts, n=2, decide="all")
