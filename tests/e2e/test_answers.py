@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.nodes import RunningNode, running_node
+from tests.e2e.nodes import ROOT, RunningNode, running_node
 
 WHO: list[Any] = [{"role": "user", "content": "Who are you?"}]
 READ: Any = {
@@ -186,7 +188,17 @@ def test_the_lines_of_the_first_screen_work(nano: RunningNode) -> None:
     asked = urllib.request.Request(line.group(1), line.group(2).encode(), headers)
     with urllib.request.urlopen(asked, timeout=30) as answer:
         assert json.load(answer)["choices"][0]["message"]["content"]
-    written = json.loads(re.search(r"^\s+(\{.*opencode.*\})$", screen, re.MULTILINE)[1])  # type: ignore[index]
+    assert f"export OPENAI_BASE_URL={nano.base_url} " in screen
+    assert "python main.py --opencode " in screen
+
+
+def test_the_line_for_opencode_writes_what_is_served(nano: RunningNode, tmp_path: Path) -> None:
+    line = [sys.executable, str(ROOT / "main.py"), "--opencode", "--port", str(nano.port)]
+    typed = subprocess.run(
+        line, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert typed.returncode == 0, typed.stderr
+    written = json.loads((tmp_path / "opencode.json").read_text())
     assert written["provider"]["swarm"]["options"]["baseURL"] == nano.base_url
     limit = written["provider"]["swarm"]["models"]["swarm"]["limit"]
     served = nano.sdk().models.retrieve("swarm").to_dict()["context_length"]
