@@ -11,13 +11,15 @@ from tests.swarm.engines.contract import EngineContract
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.needs("llama-server")]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def url():
+    """A server for each test: one that has cancelled requests behind it now and then refuses the
+    next with several answers ("Invalid input batch")."""
     with llama_server(bundled_model().path, "-np", "4", "--kv-unified", "-c", "2048") as server:
         yield f"{server.url}/v1"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="module")
 async def engine(url: str) -> AsyncIterator[UpstreamEngine]:
     async with UpstreamEngine(url) as engine:
         yield engine
