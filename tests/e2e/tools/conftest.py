@@ -1,0 +1,13 @@
+"""The workspace and the sandboxes of the tools' own tests, for those that run real commands."""
+
+from tests.tools.conftest import (  # noqa: F401 - fixtures, found by name
+    bounds,
+    call,
+    confined,
+    kept,
+    outside,
+    run,
+    sandbox,
+    shell,
+    workspace,
+)
