@@ -280,11 +280,6 @@ def decode_line(raw: bytes) -> Line:
         raise ProtocolMismatch(f"a line of its answer is wrong: {_first(error)}") from None
 
 
-def decode_status(raw: bytes) -> Status:
-    """Raises ProtocolMismatch that names the version or the field."""
-    return _decode(Status, raw)
-
-
 def decode_heartbeat(raw: bytes) -> Status | Same:
     """Raises ProtocolMismatch that names the version or the field."""
     return _decode(Same if raw.startswith(_SAME) else Status, raw)

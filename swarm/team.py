@@ -1,13 +1,12 @@
 """Who answers a question: how many workers of which node, and what their votes weigh. Pure."""
 
 import itertools
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from statistics import median_high
 
-from swarm.consensus.tally import Voter
+from swarm.consensus.tally import Voter, capped, totals
 from swarm.errors import InvalidRequest, Overloaded
 from swarm.proposer import Offer
 from swarm.workers import Weights, outweighing
@@ -126,15 +125,12 @@ def voters_of(seats: Sequence[Seat], workers: Sequence[int], weights: Weights) -
         ]
         for seat, count in zip(seats, workers, strict=True)
     ]
-    totals: dict[str, Fraction] = defaultdict(Fraction)
-    for seat, those in zip(seats, voters, strict=True):
-        totals[seat.address] += sum((voter.weight for voter in those), Fraction(0))
-    present = [total for total in totals.values() if total]
-    cap = median_high(present) if present else Fraction(0)
-    return [
-        [replace(one, weight=one.weight * min(1, cap / totals[seat.address])) for one in those]
-        for seat, those in zip(seats, voters, strict=True)
-    ]
+    address = {seat.node: seat.address for seat in seats}
+    everyone = [voter for those in voters for voter in those]
+    weighed = totals(everyone, lambda voter: address[voter.node])
+    cap = median_high(weighed.values()) if weighed else Fraction(0)
+    fair = iter(capped(everyone, cap, lambda voter: address[voter.node]))
+    return [list(itertools.islice(fair, len(those))) for those in voters]
 
 
 def _one_at(seats: Sequence[Seat], place: int) -> tuple[int, ...]:

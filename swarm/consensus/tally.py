@@ -7,7 +7,7 @@ distinct nodes, then the highest single weight, then a hash seeded by the reques
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar
 
@@ -94,16 +94,21 @@ class Tally:
         return float((self.standings[0].weight - rest) / self.weight)
 
 
-def capped(voters: Sequence[Voter], cap: Fraction) -> tuple[Voter, ...]:
-    """The voters with their weights scaled down where a node's together exceed the cap."""
-    totals: dict[str, Fraction] = defaultdict(Fraction)
+def capped(
+    voters: Sequence[Voter], cap: Fraction, group: Callable[[Voter], str]
+) -> tuple[Voter, ...]:
+    """The voters with their weights scaled down where a group's together exceed the cap."""
+    sums = totals(voters, group)
+    scale = {name: min(Fraction(1), cap / total) for name, total in sums.items()}
+    return tuple(replace(each, weight=each.weight * scale[group(each)]) for each in voters)
+
+
+def totals(voters: Iterable[Voter], group: Callable[[Voter], str]) -> dict[str, Fraction]:
+    """The weight of each group of voters."""
+    sums: dict[str, Fraction] = defaultdict(Fraction)
     for voter in voters:
-        totals[voter.node] += voter.weight
-    scale = {node: min(Fraction(1), cap / total) for node, total in totals.items() if total}
-    return tuple(
-        Voter(voter.id, voter.node, voter.model, voter.weight * scale.get(voter.node, Fraction(1)))
-        for voter in voters
-    )
+        sums[group(voter)] += voter.weight
+    return dict(sums)
 
 
 def whole(votes: Iterable[Vote]) -> list[Vote]:

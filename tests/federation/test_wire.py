@@ -10,9 +10,9 @@ from federation.wire import (
     FailedLine,
     ProposeBody,
     Status,
+    decode_heartbeat,
     decode_line,
     decode_propose,
-    decode_status,
     encode_body,
     encode_line,
     encode_lines,
@@ -115,7 +115,7 @@ def test_a_status_arrives_whole() -> None:
         port=17617,
         models=(Offer("nano", 3, 8, 8, default=True),),
     )
-    assert decode_status(encode_body(status)) == status
+    assert decode_heartbeat(encode_body(status)) == status
 
 
 def test_the_end_of_an_answer_is_told() -> None:
@@ -125,12 +125,12 @@ def test_the_end_of_an_answer_is_told() -> None:
 
 def test_another_version_is_named() -> None:
     with pytest.raises(ProtocolMismatch, match=f"version 2, this node {PROTOCOL}"):
-        decode_status(b'{"protocol": 2, "anything": 1}')
+        decode_heartbeat(b'{"protocol": 2, "anything": 1}')
 
 
 @given(st.binary(max_size=60))
 def test_nonsense_never_passes(raw: bytes) -> None:
-    for decode in (decode_line, decode_status, decode_propose):
+    for decode in (decode_line, decode_heartbeat, decode_propose):
         with pytest.raises(ProtocolMismatch):
             decode(raw)
 

@@ -8,7 +8,7 @@ import pytest
 from federation.peer import Peer
 from federation.peer_proposer import Lines, PeerProposer
 from federation.peers import PeerTable
-from federation.wire import MAX_WORKERS, Status, decode_line, decode_status, encode_body
+from federation.wire import MAX_WORKERS, Status, decode_heartbeat, decode_line, encode_body
 from swarm.errors import ProtocolMismatch
 from swarm.proposer import Offer
 from tests.federation.sightings import OURS, node_id
@@ -34,27 +34,27 @@ def said(**news: Any) -> bytes:
 def test_an_offer_counts_with_counts(field: str, count: int) -> None:
     status = {**HONEST, "models": [{**HONEST["models"][0], field: count}]}
     with pytest.raises(ProtocolMismatch, match=f"{field} is no count"):
-        decode_status(json.dumps(status).encode())
+        decode_heartbeat(json.dumps(status).encode())
 
 
 @pytest.mark.parametrize("model", ["", "m" * 257, "nano\n"])
 def test_an_offer_names_a_model(model: str) -> None:
     status = {**HONEST, "models": [{**HONEST["models"][0], "model": model}]}
     with pytest.raises(ProtocolMismatch, match="model"):
-        decode_status(json.dumps(status).encode())
+        decode_heartbeat(json.dumps(status).encode())
 
 
 @pytest.mark.parametrize("field", ["name", "version", "hardware", "engine"])
 def test_names_can_be_shown(field: str) -> None:
     with pytest.raises(ProtocolMismatch, match=field):
-        decode_status(json.dumps({**HONEST, field: "kitchen\x1b[2J"}).encode())
+        decode_heartbeat(json.dumps({**HONEST, field: "kitchen\x1b[2J"}).encode())
 
 
 @pytest.mark.parametrize("clock", ["NaN", "Infinity"])
 def test_a_clock_is_a_number(clock: str) -> None:
     raw = json.dumps(HONEST).replace(f'"clock_s": {HONEST["clock_s"]}', f'"clock_s": {clock}')
     with pytest.raises(ProtocolMismatch, match="clock_s"):
-        decode_status(raw.encode())
+        decode_heartbeat(raw.encode())
 
 
 @pytest.mark.parametrize("tokens", [-1, 10**400])

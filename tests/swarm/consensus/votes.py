@@ -60,5 +60,6 @@ def ballots(draw: st.DrawFn, least: int = 1, most: int = 9) -> list[Vote]:
         for at in range(size)
     ]
     cap = Fraction(draw(st.integers(1, 20)), 2)
+    fair = capped(voters, cap, lambda voter: voter.node)
     pool = draw(st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=5))
-    return [vote(voter, **draw(st.sampled_from(pool))) for voter in capped(voters, cap)]
+    return [vote(voter, **draw(st.sampled_from(pool))) for voter in fair]
