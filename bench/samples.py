@@ -55,7 +55,16 @@ class Asker:
     ) -> tuple[Form, float]:
         """What the node's own vote says, and the seconds that it took."""
         fields = _fields(question, part.temperature) | {"seed": seed}
-        fields["extra_body"] = NEUTRAL | {"swarm": {"voters": voters, "decide": decide}}
+        return self._voted(part, fields, {"voters": voters, "decide": decide})
+
+    def still(self, part: Slice, question: Question, *, voters: int) -> Form:
+        """What the node says at temperature 0 when it is asked for so many voters."""
+        return self._voted(part, _fields(question, 0.0), {"voters": voters})[0]
+
+    def _voted(
+        self, part: Slice, fields: dict[str, Any], swarm: dict[str, Any]
+    ) -> tuple[Form, float]:
+        fields["extra_body"] = NEUTRAL | {"swarm": swarm}
         with openai.OpenAI(
             base_url=self._base_url, api_key="none", max_retries=0, timeout=600
         ) as client:

@@ -56,7 +56,7 @@ class Trainer:
             (matrices if hidden else rest).append(weight)
             if hidden:
                 weight.parts = {"query_key_value": 3}.get(name.split(".")[-2], 1)
-        self.muon = Muon(matrices, lr=MUON_RATE, momentum=0.95, decay=0.0)
+        self.muon = Muon(matrices, lr=MUON_RATE, momentum=0.95)
         self.adam = torch.optim.AdamW(rest, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0)
 
     def step(self, batches: Sequence[Batch], rate: float) -> float:
