@@ -17,7 +17,7 @@ from swarm.errors import ContextOverflow, GenerationFailed
 from swarm.types import FinishReason, Message, Question, StepReport, ToolCall, Verdict
 
 SHOWN_CHARACTERS = 160
-"""Of a call's arguments, in the line that tells of it."""
+"""Of a call or a failure, in the line that tells of it."""
 
 TOLD_CHARACTERS = 2000
 """Of what one tool says while it runs; the model is told the rest too."""
@@ -242,7 +242,7 @@ class _Run:
     def answered(self, call: ToolCall, result: ToolResult) -> str:
         """Take a tool's result into the conversation; the line that tells of it."""
         self._messages.append(Message("tool", result.text, tool_call_id=call.id, name=call.name))
-        return f"{call.name} {_first_line(f'failed: {result.text}') if result.failed else 'ended'}"
+        return _one_line(f"{call.name} {f'failed: {result.text}' if result.failed else 'ended'}")
 
     def closing(self) -> list[Part]:
         """The end of the answer. Raises GenerationFailed where there was no verdict."""
@@ -316,12 +316,9 @@ async def _ran(call: ToolCall, execute: Execute, results: list[ToolResult]) -> A
 
 def _shown(call: ToolCall) -> str:
     """A call in one line."""
-    arguments = " ".join(call.arguments.split())
-    if len(arguments) > SHOWN_CHARACTERS:
-        arguments = f"{arguments[:SHOWN_CHARACTERS]}..."
-    return f"{call.name} {arguments}"
+    return _one_line(f"{call.name} {call.arguments}")
 
 
-def _first_line(text: str) -> str:
-    line = text.strip().partition("\n")[0]
+def _one_line(text: str) -> str:
+    line = " ".join(text[: 4 * SHOWN_CHARACTERS].split())
     return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}..."

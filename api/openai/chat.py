@@ -11,6 +11,7 @@ from aiohttp import web
 from api.context import CALLER, PEERS, POOL, PULSE_S, watched
 from api.errors import json_response
 from api.openai.body import parse_body, read_body
+from api.openai.by_agent import agent_of, answer_by_agent
 from api.openai.choice import ChoiceBody, Deltas
 from api.openai.panel import Panel
 from api.openai.reply import (
@@ -59,6 +60,8 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
 
 async def _answer(request: web.Request, ask: ChatAsk) -> web.StreamResponse:
     """As many workers as the request needs, here or elsewhere."""
+    if agent := agent_of(request, ask):
+        return await answer_by_agent(request, ask, agent)
     panel = Panel.of(request, ask)
     if panel.one_worker_here:
         return await _answer_by_one(panel)

@@ -138,6 +138,14 @@ async def test_no_call_is_told_to_the_client_as_its_own() -> None:
     assert lines(parts) == ['read {"path": "a"}', "read ended"]
 
 
+async def test_what_a_model_made_up_stays_in_one_line() -> None:
+    parts = await run(Model(step(call("re\nad", '{"a": "%s"}' % ("x" * 999))), step("Done.")))
+    begun, ended = lines(parts)
+    assert begun.startswith('re ad {"a": "xxx')
+    assert len(begun) < 170
+    assert ended == "re ad ended"
+
+
 async def test_arguments_that_come_in_pieces_are_put_together() -> None:
     tools = Tools()
     model = Model(step(call("read", '{"pa'), Arguments('th": 1}')), step("Done."))
