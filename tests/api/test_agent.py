@@ -296,7 +296,7 @@ async def test_the_log_says_who_ran_what_and_not_with_what(
         await node.sdk.chat.completions.create(model="swarm-fast", messages=ASK)
     assert ": write, run by this node: done after" in caplog.text
     assert ": a tool of no name, run by this node: UnknownTool after" in caplog.text
-    assert "the agent has answered: 3 steps, 2 calls" in caplog.text
+    assert "the agent has answered: steps 3, calls 2" in caplog.text
     assert SECRET not in caplog.text
 
 

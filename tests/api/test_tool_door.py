@@ -149,3 +149,6 @@ async def test_a_workspace_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--tool-server: the workspace"):
         async with tool_door(settings(tmp_path, workspace=tmp_path / "none"), lambda text: None):
             pass
+    with pytest.raises(ConfigurationError, match="--agent: the workspace"):
+        async with tool_door(alone(tmp_path, workspace=tmp_path / "none"), lambda text: None):
+            pass
