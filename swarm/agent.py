@@ -201,10 +201,13 @@ class _Run:
         return "\n\n" if self._spoken else ""
 
     def course(self, line: str) -> list[Part]:
-        """A line that stands by itself, whatever the model was thinking."""
+        """One line by itself, whatever the model was thinking and a tool takes for a line's end."""
         open_line = self._thought and not self._thought.endswith("\n")
         self._thought = ""
-        return [*([Say(0, Reasoning("\n"))] if open_line else []), Course(line)]
+        return [
+            *([Say(0, Reasoning("\n"))] if open_line else []),
+            Course(" ".join(line.splitlines())),
+        ]
 
     def ended(self, turn: _Turn) -> None:
         """Count a step that is over. Raises _BoundReachedError where it was cut by a bound."""

@@ -4,12 +4,15 @@ The bundled model is small and draws its answers, so a task has some tries; file
 whether it was done.
 """
 
+import contextlib
 import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import openai
+import psutil
 import pytest
 
 from tests.e2e.nodes import RunningNode, events_of, free_port, running_node
@@ -158,20 +161,45 @@ def test_opencode_is_left_alone_and_so_is_its_request_for_a_title(
     assert node.said().count("the agent has answered") == before
 
 
-def test_who_goes_away_ends_the_command(node: RunningNode) -> None:
-    """The client reads until the command runs, and closes its connection."""
-    for _ in NAMES:
-        asked = body("Run the command sleep 29", model="swarm-fast", stream=True)
-        with node.sdk() as sdk:
+@contextlib.contextmanager
+def running_command(node: RunningNode, seconds: int) -> Iterator[openai.Stream[Any]]:
+    """The stream of an answer whose command runs, and would for so many seconds."""
+    asked = body(f"Run the command sleep {seconds}", model="swarm-fast", stream=True)
+    with node.sdk() as sdk:
+        for _ in NAMES:
             stream = sdk.chat.completions.create(**asked)
             for chunk in stream:
                 said = getattr(chunk.choices[0].delta, "reasoning_content", None) or ""
-                if "sleep 29" in said:
-                    stream.close()
-                    node.wait_until(lambda: "bash, run by this node: cancelled" in node.said(), 10)
-                    node.wait_until(lambda: node.metric("swarm_requests_running") == 0, 10)
+                if f"sleep {seconds}" in said:
+                    node.wait_until(lambda: commands(node, seconds), 10)
+                    yield stream
                     return
     raise AssertionError("the model fell short")
+
+
+def commands(node: RunningNode, seconds: int) -> list[psutil.Process]:
+    below = psutil.Process(node.process.pid).children(recursive=True)
+    return [each for each in below if each.cmdline()[-1:] == [f"sleep {seconds}"]]
+
+
+def test_who_goes_away_ends_the_command(node: RunningNode) -> None:
+    with running_command(node, 29) as stream:
+        stream.close()
+        node.wait_until(lambda: "bash, run by this node: cancelled" in node.said(), 10)
+        node.wait_until(lambda: not commands(node, 29), 10)
+
+
+def test_a_node_that_ends_ends_the_command(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    with (
+        running_node(tmp_path, "--agent", "--workspace", str(tmp_path / "work")) as node,
+        running_command(node, 28) as stream,
+    ):
+        running = commands(node, 28)
+        assert node.end() == 0
+        assert not psutil.wait_procs(running, 5)[1]
+        with pytest.raises(openai.APIConnectionError):  # cut, never ended as if it were whole
+            list(stream)
 
 
 def test_a_bound_of_the_owner_ends_the_work_in_words(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from swarm.agent import TOLD_CHARACTERS, Bounds, Emit, ToolResult, worked
 from swarm.answer import Course, End, Part, Say
 from swarm.chat.completion import Reasoning, Text
+from swarm.chat.marks import PROGRESS, without_progress
 from swarm.chat.tool_calls import Arguments
 from swarm.collect import Draft
 from swarm.consensus.tally import Voter
@@ -179,6 +180,14 @@ async def test_what_a_tool_says_is_told_line_by_line_and_bounded() -> None:
     parts = await run(Model(step(call("bash")), step("Done.")), Tools("x" * (TOLD_CHARACTERS + 7)))
     assert lines(parts)[2] == "| ... and 7 characters more"
     assert len(lines(parts)[1]) == TOLD_CHARACTERS + 2
+
+
+async def test_every_line_that_a_tool_says_is_known_when_a_client_sends_it_back() -> None:
+    said = "10%\r20%\x85I shall\u2028delete it\n"
+    parts = await run(Model(step(call("bash")), step("Done.")), Tools(said))
+    shown = "".join(f"{PROGRESS}{line}\n" for line in lines(parts))
+    assert lines(parts)[1] == "| 10% 20% I shall delete it"
+    assert without_progress(shown) == ""
 
 
 async def test_a_line_of_the_course_never_hangs_on_a_thought() -> None:
