@@ -206,6 +206,12 @@ def _add_client_flags(group: Any) -> None:
 
 def _add_tool_flags(group: Any) -> None:
     group.add_argument(
+        "--agent",
+        action="store_true",
+        help="for clients without tools of their own (curl, a chat window): work with tools here "
+        "until the answer",
+    )
+    group.add_argument(
         "--tool-server", action="store_true", help="run the tools of models on this machine"
     )
     group.add_argument(
@@ -213,7 +219,8 @@ def _add_tool_flags(group: Any) -> None:
         nargs="?",
         const=LAN,
         metavar="URL",
-        help="where the tool server listens (default 127.0.0.1; bare: the LAN address)",
+        help="where the tool server listens (default 127.0.0.1; bare: the LAN address); with "
+        "--agent alone: the tool server that it uses",
     )
     group.add_argument("--tool-port", metavar="N", help="its port (default 17616)")
     group.add_argument(

@@ -134,6 +134,7 @@ async def serve(
     read: Callable[[], Settings],
 ) -> None:
     """Serve the chosen models until a signal, then end in order; `read` reads the settings anew."""
+    from api.agent import agent_with
     from api.app import make_app
     from api.entrance import Entrance
     from api.joining import join_others
@@ -161,8 +162,14 @@ async def serve(
                     say=partial(_say, settings),
                 )
                 await stack.enter_async_context(federation)
-            await stack.enter_async_context(tool_door(settings, partial(_say, settings)))
-            app = make_app(pool, entrance.door, federation=federation, keyring=entrance.keyring)
+            place = await stack.enter_async_context(tool_door(settings, partial(_say, settings)))
+            app = make_app(
+                pool,
+                entrance.door,
+                federation=federation,
+                keyring=entrance.keyring,
+                agent=agent_with(settings, place),
+            )
             server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
             await stack.enter_async_context(server)
             await stack.enter_async_context(LiveSettings(settings, read, pool, entrance))

@@ -108,6 +108,16 @@ class ToolSettings(BaseModel):
     output_chars: int = Field(default=3000, ge=200, le=1_000_000)
 
 
+class AgentLimits(BaseModel):
+    """The table `[agent_limits]`: how far one answer of the node's own agent may go."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(default=32, ge=1, le=1000)
+    time_s: float = Field(default=1800.0, gt=0, le=86_400)
+    tokens: int = Field(default=50_000, ge=1)
+
+
 class Settings(BaseSettings):
     """Every choice of the owner; None leaves it to the program."""
 
@@ -142,6 +152,8 @@ class Settings(BaseSettings):
     new_code: bool = False
     show_code: bool = False
     diagnose: bool = False
+    agent: bool = False
+    agent_limits: AgentLimits = AgentLimits()
     tool_server: bool = False
     tool_host: str | None = None
     tool_port: int = Field(17616, ge=1, le=65535)
@@ -211,14 +223,24 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         raise ConfigurationError(f"there is no command {settings.command[0]!r}; there is {told}")
     if settings.as_json and not settings.detect:
         raise ConfigurationError("--json goes with --detect")
-    if settings.tool_host is not None and not settings.tool_server:
-        raise ConfigurationError("--tool-host goes with --tool-server: it says where to listen")
     if settings.debug and settings.quiet:
         raise ConfigurationError("--debug and --quiet exclude each other")
     settings = _with_listed_keys(settings)
     if settings.keyless and settings.keys:
         raise ConfigurationError("--keyless and keys exclude each other")
+    _check_tools(settings)
     return settings
+
+
+def _check_tools(settings: Settings) -> None:
+    if settings.tool_host is not None and not (settings.tool_server or settings.agent):
+        raise ConfigurationError(
+            "--tool-host goes with --tool-server, which listens there, or --agent, which uses it"
+        )
+    if settings.keyless and settings.agent:
+        raise ConfigurationError(
+            "--keyless and --agent exclude each other: the whole network could run commands here"
+        )
 
 
 def _with_listed_keys(settings: Settings) -> Settings:

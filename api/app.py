@@ -9,7 +9,9 @@ from collections import deque
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from api.agent import Agent
 from api.context import (
+    AGENT,
     FEDERATION,
     KEYRING,
     METRICS,
@@ -48,9 +50,12 @@ def make_app(
     *,
     federation: Federation | None = None,
     keyring: Keyring | None = None,
+    agent: Agent | None = None,
     pulse_s: float = 2.0,
 ) -> web.Application:
     """The application that serves `pool`, and the federation's peers, behind `door` and `keyring`.
+
+    `agent` works on requests of clients without tools.
 
     Start and stop the pool yourself.
     """
@@ -58,6 +63,7 @@ def make_app(
     app[POOL] = pool
     app[PEERS] = federation.peers if federation is not None else tuple
     app[FEDERATION] = federation
+    app[AGENT] = agent
     app[VERDICTS] = deque(maxlen=_VERDICTS)
     app[METRICS] = Metrics()
     app[PULSE_S] = pulse_s

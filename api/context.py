@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from api.agent import Agent
 from api.keyring import Caller, Keyring
 from api.metrics import Metrics
 from federation.federation import Federation
@@ -21,6 +22,7 @@ FEDERATION: web.AppKey[Federation | None] = web.AppKey("federation")
 VERDICTS: web.AppKey[deque[dict[str, Any]]] = web.AppKey("verdicts")
 """The last verdicts, latest last."""
 
+AGENT: web.AppKey[Agent | None] = web.AppKey("agent")
 METRICS = web.AppKey("metrics", Metrics)
 PULSE_S = web.AppKey("pulse_s", float)
 

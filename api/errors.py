@@ -18,6 +18,7 @@ from swarm.errors import (
     Overloaded,
     PeerError,
     SwarmError,
+    ToolsUnavailable,
     UnknownModel,
 )
 
@@ -39,6 +40,7 @@ _TABLE: dict[type[SwarmError], _Row] = {
     EngineLost: _Row(503, "server_error", "engine_lost"),
     GenerationFailed: _Row(500, "server_error", "generation_failed"),
     EngineError: _Row(500, "server_error", "engine_error"),
+    ToolsUnavailable: _Row(502, "server_error", "tools_unavailable"),
     PeerError: _Row(502, "server_error", "peer_error"),
     ConfigurationError: _Row(500, "server_error", "configuration_error"),
     SwarmError: _Row(500, "server_error", "internal_error"),

@@ -1,6 +1,6 @@
-"""What the owner's settings make of the tool server: workspace, sandbox, address, token.
+"""What the owner's settings make of the tools: workspace, sandbox, the server's address and token.
 
-The server's libraries are imported when it starts.
+The tools' libraries are imported when it starts.
 """
 # ruff: noqa: PLC0415
 
@@ -11,6 +11,7 @@ import logging
 import secrets
 import tempfile
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -24,7 +25,7 @@ from swarm.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from tools.bounds import Bounds, Sandbox
-    from tools.registry import Registry
+    from tools.registry import Executor, Registry
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +34,48 @@ _LOOPBACK = "127.0.0.1"
 _PROJECT_MARKS = (".git", "opencode.json", "pyproject.toml", "package.json", "Cargo.toml", "go.mod")
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Tools that this node may use, and where they run, in words."""
+
+    tools: "Executor"
+    name: str
+
+
 @contextlib.asynccontextmanager
-async def tool_door(settings: Settings, say: Callable[[str], None]) -> AsyncGenerator[None]:
-    """The tool server while the block runs, if the owner wants one. Raises ConfigurationError."""
-    if not settings.tool_server:
-        yield
+async def tool_door(settings: Settings, say: Callable[[str], None]) -> AsyncGenerator[Place | None]:
+    """The tools of this node while the block runs, if the owner wants any, and their server.
+
+    Those of another tool server, where only the agent needs them. Raises ConfigurationError.
+    """
+    if not (settings.tool_server or settings.agent):
+        yield None
         return
+    if settings.tool_host is not None and not settings.tool_server:
+        from tools.remote import RemoteTools
+
+        url, token = await asyncio.to_thread(other_server, settings, settings.tool_host)
+        async with RemoteTools(url, token=token) as remote:
+            say(f"  agent      works with the tools of {url}")
+            yield Place(remote, url)
+        return
+    async with _registry(settings, say) as registry:
+        if settings.agent:
+            say("  agent      works in this workspace for clients without tools of their own")
+        server = _server(settings, registry, say) if settings.tool_server else _none()
+        async with server:
+            yield Place(registry, "this node")
+
+
+@contextlib.asynccontextmanager
+async def _none() -> AsyncGenerator[None]:
+    yield
+
+
+@contextlib.asynccontextmanager
+async def _server(
+    settings: Settings, registry: "Registry", say: Callable[[str], None]
+) -> AsyncGenerator[None]:
     from tools.server import ToolServer, make_app
 
     host = await asyncio.to_thread(listening_host, settings.tool_host)
@@ -48,7 +85,6 @@ async def tool_door(settings: Settings, say: Callable[[str], None]) -> AsyncGene
     for chatty in ("mcp", "sse_starlette", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     async with contextlib.AsyncExitStack() as stack:
-        registry = await stack.enter_async_context(_registry(settings, say))
         app = make_app(registry, door, token=token)
         try:
             await stack.enter_async_context(ToolServer(app, host=host, port=settings.tool_port))
@@ -101,7 +137,8 @@ async def _registry(settings: Settings, say: Callable[[str], None]) -> "AsyncGen
             output_chars=told.output_chars,
         )
     except ToolError as error:
-        raise ConfigurationError(f"--tool-server: {error}") from error
+        flag = "--tool-server" if settings.tool_server else "--agent"
+        raise ConfigurationError(f"{flag}: {error}") from error
     finally:
         await asyncio.to_thread(stack.close)
 
@@ -182,12 +219,38 @@ def _token(settings: Settings, host: str) -> str | None:
         return settings.tool_token.get_secret_value()
     if is_loopback(host):
         return None
+    if kept := _kept_token(settings):
+        return kept
     path = settings.state / TOKEN_FILE
-    with contextlib.suppress(FileNotFoundError):
-        if kept := path.read_text().strip():
-            return kept
     made = secrets.token_urlsafe(32)
     make_private_folder(settings.state)
     write_private(path, f"{made}\n".encode())
     logger.info("a token for the tool server was made; it is in %s", path)
     return made
+
+
+def _kept_token(settings: Settings) -> str | None:
+    with contextlib.suppress(FileNotFoundError):
+        return (settings.state / TOKEN_FILE).read_text().strip() or None
+    return None
+
+
+def other_server(settings: Settings, wanted: str) -> tuple[str, str | None]:
+    """The address of the tool server that the agent uses, and its token.
+
+    The token that is kept here is for this machine's own server only. Raises ConfigurationError.
+    """
+    token = settings.tool_token.get_secret_value() if settings.tool_token else None
+    if wanted == LAN:
+        return f"http://{in_url(listening_host(LAN))}:{settings.tool_port}", (
+            token or _kept_token(settings)
+        )
+    form = "it looks like http://192.168.1.5:17616"
+    try:
+        parts = urlsplit(wanted if "//" in wanted else f"http://{wanted}")
+        host, port = parts.hostname, parts.port or settings.tool_port
+    except ValueError as error:
+        raise ConfigurationError(f"--tool-host: {error}; {form}") from error
+    if parts.scheme not in ("http", "https") or not host or parts.username is not None:
+        raise ConfigurationError(f"--tool-host names no tool server: {form}")
+    return f"{parts.scheme}://{in_url(host)}:{port}", token

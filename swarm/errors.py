@@ -17,6 +17,7 @@ SwarmError
 │   ├── PeerRefused         it answered with an error
 │   ├── ProtocolMismatch    it speaks another version, or nonsense
 │   └── UntrustedPeer       it could not prove that it belongs to this federation
+├── ToolsUnavailable        the tools that the node's agent works with cannot be reached
 └── Overloaded              too much at once; `retry_after_s` says when to come back
 """
 
@@ -92,6 +93,10 @@ class EngineNotReady(EngineError):
     def __init__(self, message: str, *, retry_after_s: int = 2) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class ToolsUnavailable(SwarmError):
+    """The tool server that runs the agent's tools does not answer."""
 
 
 class Overloaded(SwarmError):

@@ -55,6 +55,11 @@ class Forms:
         self._chosen: OrderedDict[tuple[str, int], _Chosen] = OrderedDict()
         self._speeds: dict[str, float] = {}
 
+    @property
+    def agent_words(self) -> str:
+        """What the node's own agent is told; ours where the owner's words say nothing of it."""
+        return self._words.agent or our_words().agent or ""
+
     async def fit(
         self, question: Question, model_id: str, engine: Engine, template: ChatTemplate
     ) -> Question:

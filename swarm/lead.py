@@ -28,7 +28,9 @@ async def led(
     async with at_once(list(proposals.values())) as (queue, tasks):
         race = _Race(poll, list(proposals), queue, lambda: clock() - began)
         await race.begun()
-        yield [Course(f"{len(proposals)} workers begin")]
+        yield [
+            Course(f"{len(proposals)} workers begin" if len(proposals) > 1 else "a worker begins")
+        ]
         leader = await race.leader()
         for task, name in zip(tasks, proposals, strict=True):
             if name != leader.voter.id:

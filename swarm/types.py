@@ -172,11 +172,24 @@ class WorkerReport:
 
 
 @dataclass(frozen=True, slots=True)
+class StepReport:
+    """One step of an answer for which the node ran tools: how it was decided, what it called."""
+
+    decided_by: DecidedBy
+    winner: str
+    support: float
+    tokens: int
+    generated_tokens: int
+    calls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The winner's numbers. `support` and `margin` are shares of all counted weight.
 
     `tokens_per_s` is the winner's tokens over the whole time, the vote included; `generated_tokens`
-    are those of all voters. `note` says what the asker should know, such as fewer voters.
+    are those of all voters. `note` says what the asker should know, such as fewer voters. `steps`
+    are those of the node's agent, the last one among them; other answers have none.
     """
 
     strategy: str
@@ -192,3 +205,4 @@ class Verdict:
     generated_tokens: int
     workers: tuple[WorkerReport, ...]
     note: str | None = None
+    steps: tuple[StepReport, ...] = ()

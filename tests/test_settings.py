@@ -215,3 +215,15 @@ def test_tools_have_flags_and_a_table(tmp_path: Path) -> None:
     assert read_settings([]).sandbox
     with pytest.raises(ConfigurationError, match="--tool-server"):
         read_settings(["--tool-host", "http://192.168.1.5:17616"])
+
+
+def test_the_agent_has_a_flag_and_limits(tmp_path: Path) -> None:
+    (tmp_path / "swarm.toml").write_text("[agent_limits]\nsteps = 5\n")
+    settings = read_settings(["--agent", "--tool-host", "http://192.168.1.5:17616"])
+    assert (settings.agent, settings.agent_limits.steps) == (True, 5)
+    assert not read_settings([]).agent
+
+
+def test_an_agent_is_for_those_with_a_key() -> None:
+    with pytest.raises(ConfigurationError, match="--keyless and --agent"):
+        read_settings(["--agent", "--host", "lan", "--keyless"])

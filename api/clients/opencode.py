@@ -15,6 +15,9 @@ PLACEHOLDER = "none"
 _DEFAULT, _SMALL = "swarm", "swarm-fast"
 _NAMES = {_DEFAULT: "Local Swarm: the vote", _SMALL: "Local Swarm: one worker"}
 
+_OWN_TOOLS = {"x-swarm-agent": "false"}
+"""OpenCode runs tools itself; its request for a title has none, and is no work for an agent."""
+
 _MOST_OUTPUT = 8_192
 _TAIL_SHARE = 4
 _USUAL_TAIL_TOKENS = 15_000
@@ -50,7 +53,11 @@ def configuration(endpoint: Endpoint) -> dict[str, Any]:
             PROVIDER: {
                 "npm": "@ai-sdk/openai-compatible",
                 "name": "Local Swarm",
-                "options": {"baseURL": endpoint.base_url, "apiKey": endpoint.key},
+                "options": {
+                    "baseURL": endpoint.base_url,
+                    "apiKey": endpoint.key,
+                    "headers": dict(_OWN_TOOLS),
+                },
                 "models": {name: _model(name, tokens) for name, tokens in endpoint.models.items()},
             }
         },

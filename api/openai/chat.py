@@ -3,18 +3,17 @@
 import asyncio
 import json
 import secrets
-import time
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiohttp import web
 
-from api.context import CALLER, PEERS, POOL, PULSE_S, VERDICTS, request_label, watched
+from api.context import CALLER, PEERS, POOL, PULSE_S, watched
 from api.errors import json_response
 from api.openai.body import parse_body, read_body
+from api.openai.by_agent import agent_of, answer_by_agent
 from api.openai.choice import ChoiceBody, Deltas
+from api.openai.panel import Panel
 from api.openai.reply import (
     Counts,
     Envelope,
@@ -25,10 +24,8 @@ from api.openai.reply import (
     named_envelope,
 )
 from api.openai.schema import ChatBody
-from api.openai.seats import Seats
 from api.openai.translate import ChatAsk, chat_ask
-from api.openai.vote import Party, by_vote, judged, log_verdict, rules_of
-from api.openai.voted import VotedStream, verdict_headers, verdict_of_one, whole
+from api.openai.voted import answer_in_parts, verdict_headers, verdict_of_one
 from api.openai.waiting import when_loaded
 from api.sse import DONE, data, stream_answer
 from swarm.chat.completion import CompletionParser
@@ -36,23 +33,13 @@ from swarm.chat.completion import Piece as Parsed
 from swarm.chat.tool_calls import Call
 from swarm.collect import Piece
 from swarm.engines.base import Delta, Event, Finished
-from swarm.errors import InvalidRequest
-from swarm.pool import Pool
-from swarm.propose import OwnProposer
-from swarm.proposer import Proposer, Told
-from swarm.team import Team, alone, strongest_alone, team
 from swarm.types import (
     FinishReason,
-    Message,
     Prompt,
-    Question,
-    SamplingParams,
     TokenLogprob,
     ToolCall,
     Verdict,
 )
-
-_JUDGE_S = 60.0
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
@@ -73,37 +60,20 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
 
 async def _answer(request: web.Request, ask: ChatAsk) -> web.StreamResponse:
     """As many workers as the request needs, here or elsewhere."""
-    pool = request.app[POOL]
-    beside = pool.weighed_beside(ask.model)
-    seats = Seats.of(ask.model, _own(request), request.app[PEERS](), beside=beside)
-    workers = _team(pool, ask, seats)
-    if workers.size == 1 and workers.workers[0] and seats.all[0].own:
-        return await _answer_by_one(request, ask, workers.note)
-    return await _answer_by_vote(request, ask, seats, workers)
+    if agent := agent_of(request, ask):
+        return await answer_by_agent(request, ask, agent)
+    panel = Panel.of(request, ask)
+    if panel.one_worker_here:
+        return await _answer_by_one(panel)
+    head = named_envelope("chatcmpl", panel.model)
+    progress = bool(ask.vote.progress)
+    parts = panel.parts()
+    return await answer_in_parts(request, ask, head, parts, progress=progress, tell=panel.tell)
 
 
-def _team(pool: Pool, ask: ChatAsk, seats: Seats) -> Team:
-    """How many workers of each seat answer."""
-    if not pool.votes(ask.model):
-        return alone(seats.all, ask.n)
-    temperature = ask.sampling.temperature
-    if seats.all[0].own:
-        temperature = pool.temperature(pool.resolve(ask.model), temperature)
-    whole_team = team(seats.all, ask.vote.voters, temperature_0=temperature == 0, n=ask.n)
-    if ask.vote.voters is None and ask.vote.strategy in (None, "auto") and ask.n == 1:
-        return strongest_alone(seats.all, whole_team, pool.weights)
-    return whole_team
-
-
-def _own(request: web.Request) -> OwnProposer:
-    """This node's workers, counted and timed under the request's name."""
-    return OwnProposer(request.app[POOL], watch=partial(watched, request))
-
-
-async def _answer_by_one(
-    request: web.Request, ask: ChatAsk, note: str | None
-) -> web.StreamResponse:
+async def _answer_by_one(panel: Panel) -> web.StreamResponse:
     """One worker of this node, or `n` plain samples of it."""
+    request, ask, note = panel.request, panel.ask, panel.team.note
     pool = request.app[POOL]
     model = pool.resolve(ask.model)
     asked = await pool.written(model, ask.question)
@@ -115,70 +85,12 @@ async def _answer_by_one(
     if ask.stream:
         encoder = ChatStream(head, choices, include_usage=ask.include_usage, note=note)
         response = await stream_answer(request, events, encoder, pulse_s=request.app[PULSE_S])
-        _tell(request, encoder.verdict)
+        panel.tell(encoder.verdict)
         return response
     gatherer = ChatWhole(head, choices, note=note)
     body = await gather(events, gatherer)
-    _tell(request, gatherer.verdict)
+    panel.tell(gatherer.verdict)
     return json_response(body, headers=verdict_headers(gatherer.verdict))
-
-
-async def _answer_by_vote(
-    request: web.Request, ask: ChatAsk, seats: Seats, workers: Team
-) -> web.StreamResponse:
-    """Let the workers vote; several choices are the best distinct answers."""
-    question = ask.question
-    pool = request.app[POOL]
-    rules = rules_of(ask.vote, question, patience_s=pool.weights.patience_s)
-    leader = workers.size == 1 or "leader" in (ask.vote.strategy, ask.vote.stream)
-    if leader and ask.n > 1:
-        raise InvalidRequest(f"a leader gives one answer, not {ask.n}", param="n")
-    parties = seats.parties(workers, pool.weights)
-    ask_judge = partial(_ask_judge, parties[0].proposer, question)
-    parts = by_vote(
-        question,
-        parties,
-        rules,
-        n=ask.n,
-        note=workers.note,
-        leader=leader,
-        ask_again=bool(ask.vote.ask_again),
-        judge=partial(judged, ask=ask_judge, seed=rules.seed)
-        if ask.vote.strategy == "judge"
-        else None,
-    )
-    head = named_envelope("chatcmpl", parties[0].voters[0].model)
-    if ask.stream:
-        progress = bool(ask.vote.progress)
-        encoder = VotedStream(head, ask.n, include_usage=ask.include_usage, progress=progress)
-        response = await stream_answer(request, parts, encoder, pulse_s=request.app[PULSE_S])
-        _tell(request, encoder.verdict, parties)
-        return response
-    body, verdict = await whole(parts, head)
-    _tell(request, verdict, parties)
-    return json_response(body, headers=verdict_headers(verdict))
-
-
-def _tell(request: web.Request, verdict: Verdict | None, parties: Sequence[Party] = ()) -> None:
-    """The verdict to the log and the diagnostics, the win to the node that it came from."""
-    log_verdict(request_label(request), verdict)
-    if verdict is None:
-        return
-    request.app[VERDICTS].append({"at": round(time.time(), 1), **asdict(verdict)})
-    for party in parties:
-        if any(voter.id == verdict.winner for voter in party.voters):
-            party.proposer.won()
-
-
-def _ask_judge(judge: Proposer, question: Question, about: str) -> AsyncGenerator[list[Told]]:
-    """One worker's opinion on the candidates."""
-    asked = replace(
-        question,
-        messages=(*question.messages, Message("user", about)),
-        tools=(),
-        sampling=SamplingParams(temperature=0, max_tokens=16),
-    )
-    return judge.propose(asked, 1, remaining_s=_JUDGE_S, live=False)
 
 
 @dataclass(slots=True)

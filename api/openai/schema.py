@@ -187,6 +187,7 @@ class VoteBody(_Body):
     stream: Literal["decided", "leader"] | None = None
     ask_again: bool | None = None
     progress: bool | None = None
+    agent: bool | None = None
 
 
 class ChatBody(SamplingBody):

@@ -1,6 +1,6 @@
 """A checked body to what the swarm is asked: pure; what cannot be honoured is InvalidRequest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,7 @@ _MAX_SEED = 2**32 - 1
 
 @dataclass(frozen=True, slots=True)
 class ChatAsk:
-    """What a chat request asks for."""
+    """What a chat request asks for. `calls_itself`: the client runs tools, or wants none called."""
 
     model: str
     messages: tuple[Message, ...]
@@ -41,6 +41,7 @@ class ChatAsk:
     include_usage: bool = False
     one_call: bool = False
     constraint: Constraint = field(default_factory=Constraint)
+    calls_itself: bool = False
 
     @property
     def question(self) -> Question:
@@ -94,6 +95,7 @@ def chat_ask(body: ChatBody, headers: Mapping[str, str]) -> ChatAsk:
         stream=bool(body.stream),
         include_usage=_include_usage(body),
         one_call=body.parallel_tool_calls is False,
+        calls_itself=_calls_itself(body, messages),
         vote=vote_body(body, headers),
     )
 
@@ -154,6 +156,11 @@ def prompts_of(
     lists = [tuple(item) for item in prompt if isinstance(item, list)]
     tokens = tuple(item for item in prompt if isinstance(item, int))
     return (tokens,) if tokens else (*texts, *lists)
+
+
+def _calls_itself(body: ChatBody, messages: Sequence[Message]) -> bool:
+    called = any(message.tool_calls or message.role == "tool" for message in messages)
+    return bool(body.tools) or body.tool_choice == "none" or called
 
 
 def _refuse_chat_fields(body: ChatBody) -> None:

@@ -1,14 +1,19 @@
 """A chat answer by vote as OpenAI's objects: whole, or streamed, with its verdict."""
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
 
+from aiohttp import web
+
+from api.context import PULSE_S
+from api.errors import json_response
 from api.openai.choice import ChoiceBody, Deltas
 from api.openai.reply import Envelope, logprobs_object
-from api.sse import DONE, data
+from api.openai.translate import ChatAsk
+from api.sse import DONE, data, stream_answer
 from swarm.answer import Course, End, Part, Say
 from swarm.chat.marks import PROGRESS
 from swarm.engines.base import Finished
@@ -108,6 +113,26 @@ async def whole(
         "usage": usage(ends, verdict),
     }
     return body, verdict
+
+
+async def answer_in_parts(
+    request: web.Request,
+    ask: ChatAsk,
+    head: Envelope,
+    parts: AsyncGenerator[list[Part]],
+    *,
+    progress: bool,
+    tell: Callable[[Verdict | None], None],
+) -> web.StreamResponse:
+    """The answer as the client wants it, whole or streamed; `tell` hears its verdict."""
+    if ask.stream:
+        encoder = VotedStream(head, ask.n, include_usage=ask.include_usage, progress=progress)
+        response = await stream_answer(request, parts, encoder, pulse_s=request.app[PULSE_S])
+        tell(encoder.verdict)
+        return response
+    body, verdict = await whole(parts, head)
+    tell(verdict)
+    return json_response(body, headers=verdict_headers(verdict))
 
 
 class VotedStream:

@@ -53,6 +53,7 @@ class Words(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     instructions: str
+    agent: str | None = None
     cut: str = Field(pattern=r"\{characters\}")
     system: tuple[_System, ...] = ()
     lists: _Lists = _Lists()

@@ -10,6 +10,7 @@ import aiohttp
 import openai
 import pytest
 
+from api.agent import Agent
 from api.app import make_app
 from api.keyring import Keyring
 from api.server import ClientServer
@@ -51,6 +52,7 @@ async def started(
     beside: FakeEngine | None = None,
     weights: Weights | None = None,
     keys: Mapping[str, KeySettings] | None = None,
+    agent: Agent | None = None,
 ) -> AsyncIterator[Node]:
     port = free_port()
     pool = Pool(
@@ -62,7 +64,7 @@ async def started(
     )
     keyring = Keyring()
     keyring.hold(keys or {})
-    app = make_app(pool, Door(port), keyring=keyring, pulse_s=pulse_s)
+    app = make_app(pool, Door(port), keyring=keyring, agent=agent, pulse_s=pulse_s)
     base = f"http://127.0.0.1:{port}"
     async with (
         ClientServer(app, hosts=["127.0.0.1"], port=port, header_s=header_s),

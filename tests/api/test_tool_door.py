@@ -6,13 +6,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from api.tool_door import listening_host, project_around, tool_door, workspace_root
+from api.tool_door import listening_host, other_server, project_around, tool_door, workspace_root
 from settings import Settings
 from swarm.errors import ConfigurationError
 from tests.e2e.nodes import free_port
-from tools import bubblewrap, server
+from tools import bubblewrap, remote, server
 
-LOADED = (bubblewrap, server)
+LOADED = (bubblewrap, remote, server)
 """Imported here, as importing blocks."""
 
 
@@ -97,7 +97,58 @@ async def test_a_port_that_is_taken_names_the_flag(tmp_path: Path) -> None:
                 pass
 
 
+def alone(tmp_path: Path, **told: object) -> Settings:
+    """An agent without a tool server."""
+    return settings(tmp_path, tool_server=False, agent=True, **told)
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_an_agent_has_a_sandbox_of_its_own_and_no_door(tmp_path: Path) -> None:
+    said: list[str] = []
+    chosen = alone(tmp_path)
+    async with tool_door(chosen, said.append) as place, aiohttp.ClientSession() as session:
+        assert place is not None
+        output = await place.tools.execute("bash", {"command": "pwd"})
+        assert (place.name, output.text) == ("this node", str(tmp_path / "work"))
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await session.get(f"http://127.0.0.1:{chosen.tool_port}/v1/tools")
+    assert any(line.startswith("  agent ") for line in said)
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_an_agent_uses_the_tool_server_that_is_named(tmp_path: Path) -> None:
+    serving = settings(tmp_path, tool_token="a-token-of-mine")
+    url = f"127.0.0.1:{serving.tool_port}"
+    asking = alone(tmp_path, tool_host=url, tool_token="a-token-of-mine")
+    async with (
+        tool_door(serving, lambda text: None),
+        tool_door(asking, lambda text: None) as place,
+    ):
+        assert place is not None
+        assert place.name == f"http://{url}"
+        await place.tools.execute("write", {"filePath": "a", "content": "b"})
+        assert "bash" in [each.name for each in await place.tools.descriptions()]
+    assert (tmp_path / "work/a").read_text() == "b"
+
+
+async def test_the_token_that_is_kept_here_is_for_no_other_machine(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/tool-token").write_text("ours")
+    chosen = alone(tmp_path, tool_host="http://192.0.2.7:17616")
+    assert other_server(chosen, "http://192.0.2.7:17616") == ("http://192.0.2.7:17616", None)
+
+
+@pytest.mark.parametrize("wanted", ["ftp://h", "http://", "http://h:x", "http://me:secret@h"])
+def test_a_tool_server_that_is_no_address_is_refused(tmp_path: Path, wanted: str) -> None:
+    with pytest.raises(ConfigurationError, match="--tool-host") as raised:
+        other_server(alone(tmp_path), wanted)
+    assert "secret" not in str(raised.value)
+
+
 async def test_a_workspace_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--tool-server: the workspace"):
         async with tool_door(settings(tmp_path, workspace=tmp_path / "none"), lambda text: None):
+            pass
+    with pytest.raises(ConfigurationError, match="--agent: the workspace"):
+        async with tool_door(alone(tmp_path, workspace=tmp_path / "none"), lambda text: None):
             pass

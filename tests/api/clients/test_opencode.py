@@ -49,6 +49,11 @@ def test_the_vote_shows_its_progress_and_one_worker_has_none() -> None:
     assert "options" not in models["swarm-fast"]
 
 
+def test_no_agent_of_the_node_works_for_a_client_with_tools() -> None:
+    options = configuration(ENDPOINT)["provider"]["swarm"]["options"]
+    assert options["headers"] == {"x-swarm-agent": "false"}
+
+
 def test_an_empty_file_gets_the_whole_configuration() -> None:
     text, said = merged("", ENDPOINT)
     assert json.loads(text) == configuration(ENDPOINT)
@@ -68,6 +73,7 @@ def test_what_the_person_has_stays() -> None:
         "baseURL": "http://127.0.0.1:1/v1",
         "timeout": 9,
         "apiKey": "none",
+        "headers": {"x-swarm-agent": "false"},
     }
     assert swarm["models"]["mine"] == {"name": "Mine"}
     assert swarm["models"]["swarm"]["limit"] == {"context": 16_384, "output": 4_096}

@@ -1,0 +1,85 @@
+"""A chat request on which the node's own agent works: which ones those are, and its answer."""
+
+import logging
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+
+from aiohttp import web
+
+from api.agent import Agent
+from api.context import AGENT, POOL, request_label
+from api.openai.panel import Panel
+from api.openai.reply import named_envelope
+from api.openai.translate import ChatAsk
+from api.openai.voted import answer_in_parts
+from swarm.agent import worked
+from swarm.answer import Part
+from swarm.errors import InvalidRequest
+from swarm.types import Message, Question, Verdict
+
+logger = logging.getLogger(__name__)
+
+
+def agent_of(request: web.Request, ask: ChatAsk) -> Agent | None:
+    """The agent, where it is to work on this request.
+
+    That is where the node has one and the client has no part in calling tools, unless the request
+    says otherwise. Raises InvalidRequest where it says what cannot be.
+    """
+    agent, wish = request.app[AGENT], ask.vote.agent
+    if wish is False or (wish is None and ask.calls_itself):
+        return None
+    if agent is None:
+        if wish is None:
+            return None
+        message = "swarm.agent: this node has no agent; it has to be started with --agent"
+        raise InvalidRequest(message, param="swarm.agent")
+    if ask.calls_itself:
+        message = "swarm.agent: the agent has tools of its own; send none, and no calls"
+        raise InvalidRequest(message, param="swarm.agent")
+    if ask.n > 1:
+        message = f"n: the agent gives one answer, not {ask.n}; swarm.agent false does without it"
+        raise InvalidRequest(message, param="n")
+    return agent
+
+
+async def answer_by_agent(request: web.Request, ask: ChatAsk, agent: Agent) -> web.StreamResponse:
+    """Let the model work with the agent's tools until it answers; every step is put to the vote."""
+    label, began = request_label(request), time.monotonic()
+    ask = replace(ask, tools=await agent.specs(), messages=_told(request, ask))
+    head = named_envelope("chatcmpl", Panel.of(request, ask).model)
+    execute = partial(agent.run, label=label)
+    parts = worked(ask.question, partial(_step, request, ask), execute, agent.bounds)
+    progress = ask.vote.progress is not False
+
+    def tell(verdict: Verdict | None) -> None:
+        if verdict is not None:
+            calls = sum(len(step.calls) for step in verdict.steps)
+            told = (label, len(verdict.steps), calls, time.monotonic() - began)
+            logger.info("%s: the agent has answered: steps %d, calls %d, %.1f s", *told)
+
+    return await answer_in_parts(request, ask, head, parts, progress=progress, tell=tell)
+
+
+async def _step(
+    request: web.Request, ask: ChatAsk, question: Question
+) -> AsyncGenerator[list[Part]]:
+    """One step by those who can answer now; its verdict is told."""
+    asked = replace(ask, messages=question.messages, sampling=question.sampling)
+    panel = Panel.of(request, asked)
+    async with aclosing(panel.parts()) as parts:
+        async for some in parts:
+            for part in some:
+                if isinstance(part, Verdict):
+                    panel.tell(part)
+            yield some
+
+
+def _told(request: web.Request, ask: ChatAsk) -> tuple[Message, ...]:
+    """The messages, behind our instructions where the client sends none."""
+    if any(message.role in ("system", "developer") for message in ask.messages):
+        return ask.messages
+    return (Message("system", request.app[POOL].forms.agent_words), *ask.messages)

@@ -1,0 +1,106 @@
+"""Who answers a chat request now, and the parts of what they answer by vote."""
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Self
+
+from aiohttp import web
+
+from api.context import PEERS, POOL, VERDICTS, request_label, watched
+from api.openai.seats import Seats
+from api.openai.translate import ChatAsk
+from api.openai.vote import Party, by_vote, judged, log_verdict, rules_of
+from swarm.answer import Part
+from swarm.errors import InvalidRequest
+from swarm.pool import Pool
+from swarm.propose import OwnProposer
+from swarm.proposer import Proposer, Told
+from swarm.team import Team, alone, strongest_alone, team
+from swarm.types import Message, Question, SamplingParams, Verdict
+
+_JUDGE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The workers that answer, here or elsewhere: as many as the request needs."""
+
+    request: web.Request
+    ask: ChatAsk
+    team: Team
+    parties: Sequence[Party]
+    one_worker_here: bool
+
+    @classmethod
+    def of(cls, request: web.Request, ask: ChatAsk) -> Self:
+        """Raises UnknownModel or EngineNotReady where nobody can answer, InvalidRequest."""
+        pool = request.app[POOL]
+        beside = pool.weighed_beside(ask.model)
+        own = OwnProposer(pool, watch=partial(watched, request))
+        seats = Seats.of(ask.model, own, request.app[PEERS](), beside=beside)
+        workers = _team(pool, ask, seats)
+        here = workers.size == 1 and bool(workers.workers[0]) and seats.all[0].own
+        return cls(request, ask, workers, seats.parties(workers, pool.weights), here)
+
+    @property
+    def model(self) -> str:
+        """The model that the first of them answers with."""
+        return self.parties[0].voters[0].model
+
+    def parts(self) -> AsyncGenerator[list[Part]]:
+        """Let the workers vote; several choices are the best distinct answers."""
+        ask, question = self.ask, self.ask.question
+        patience_s = self.request.app[POOL].weights.patience_s
+        rules = rules_of(ask.vote, question, patience_s=patience_s)
+        leader = self.team.size == 1 or "leader" in (ask.vote.strategy, ask.vote.stream)
+        if leader and ask.n > 1:
+            raise InvalidRequest(f"a leader gives one answer, not {ask.n}", param="n")
+        ask_judge = partial(_ask_judge, self.parties[0].proposer, question)
+        return by_vote(
+            question,
+            self.parties,
+            rules,
+            n=ask.n,
+            note=self.team.note,
+            leader=leader,
+            ask_again=bool(ask.vote.ask_again),
+            judge=partial(judged, ask=ask_judge, seed=rules.seed)
+            if ask.vote.strategy == "judge"
+            else None,
+        )
+
+    def tell(self, verdict: Verdict | None) -> None:
+        """The verdict to the log and the diagnostics, the win to the node that it came from."""
+        log_verdict(request_label(self.request), verdict)
+        if verdict is None:
+            return
+        self.request.app[VERDICTS].append({"at": round(time.time(), 1), **asdict(verdict)})
+        for party in self.parties:
+            if any(voter.id == verdict.winner for voter in party.voters):
+                party.proposer.won()
+
+
+def _team(pool: Pool, ask: ChatAsk, seats: Seats) -> Team:
+    """How many workers of each seat answer."""
+    if not pool.votes(ask.model):
+        return alone(seats.all, ask.n)
+    temperature = ask.sampling.temperature
+    if seats.all[0].own:
+        temperature = pool.temperature(pool.resolve(ask.model), temperature)
+    whole_team = team(seats.all, ask.vote.voters, temperature_0=temperature == 0, n=ask.n)
+    if ask.vote.voters is None and ask.vote.strategy in (None, "auto") and ask.n == 1:
+        return strongest_alone(seats.all, whole_team, pool.weights)
+    return whole_team
+
+
+def _ask_judge(judge: Proposer, question: Question, about: str) -> AsyncGenerator[list[Told]]:
+    """One worker's opinion on the candidates."""
+    asked = replace(
+        question,
+        messages=(*question.messages, Message("user", about)),
+        tools=(),
+        sampling=SamplingParams(temperature=0, max_tokens=16),
+    )
+    return judge.propose(asked, 1, remaining_s=_JUDGE_S, live=False)

@@ -1,0 +1,327 @@
+"""A node's own agent: model, tools, model, until the answer or a bound.
+
+Knows neither who answers a step nor who runs a tool: both are handed in.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias, TypeVar
+
+from swarm.answer import Course, End, Part, Say
+from swarm.chat.completion import Reasoning, Text
+from swarm.chat.tool_calls import Arguments
+from swarm.collect import Draft
+from swarm.errors import ContextOverflow, GenerationFailed
+from swarm.types import FinishReason, Message, Question, StepReport, ToolCall, Verdict
+
+SHOWN_CHARACTERS = 160
+"""Of a call or a failure, in the line that tells of it."""
+
+TOLD_CHARACTERS = 2000
+"""Of what one tool says while it runs; the model is told the rest too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How far one answer may go: steps of the model, seconds, and tokens that it writes."""
+
+    steps: int
+    time_s: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What the model is told of a call."""
+
+    text: str
+    failed: bool = False
+
+
+Emit: TypeAlias = Callable[[str], None]
+Ask: TypeAlias = Callable[[Question], AsyncGenerator[list[Part]]]
+"""Puts one step to the vote; its parts end with the verdict."""
+
+Execute: TypeAlias = Callable[[ToolCall, Emit], Awaitable[ToolResult]]
+"""Runs a call, and emits what it says meanwhile. Cancelling it ends the tool."""
+
+
+async def worked(
+    question: Question, ask: Ask, execute: Execute, bounds: Bounds
+) -> AsyncGenerator[list[Part]]:
+    """The parts of one answer for which the tools of `question` are run here.
+
+    Calls are run one after the other, in the order in which the model wrote them, and told as lines
+    of the course. A bound ends the answer with a closing and the reason `length`. The last
+    draft has the tokens of all steps, the last verdict a report of each.
+    Raises what a step raises; GenerationFailed where not one of them ends in time.
+    """
+    run = _Run(question, bounds)
+    limit = _Limit(bounds.time_s, asyncio.get_running_loop().time() + bounds.time_s)
+    try:
+        while True:
+            turn = _Turn()
+            async with aclosing(_in_time(ask(run.question()), limit)) as parts:
+                async for some in parts:
+                    if told := run.heard(turn, some):
+                        yield told
+            run.ended(turn)
+            if not turn.calls_are_due:
+                break
+            run.must_go_on()
+            async with aclosing(_called(run, turn.calls, execute, limit)) as parts:
+                async for some in parts:
+                    yield some
+    except ContextOverflow:
+        if not run.reports:
+            raise
+        run.stopped = "the conversation has filled the model's context"
+    except _BoundReachedError as bound:
+        run.stopped = str(bound)
+    yield run.closing()
+
+
+async def _called(
+    run: "_Run", calls: Sequence[ToolCall], execute: Execute, limit: "_Limit"
+) -> AsyncGenerator[list[Part]]:
+    """The course of some calls, whose results go into the conversation."""
+    for call in calls:
+        yield run.course(_shown(call))
+        results: list[ToolResult] = []
+        async with aclosing(_in_time(_ran(call, execute, results), limit)) as lines:
+            async for line in lines:
+                yield run.course(f"| {line}")
+        yield run.course(run.answered(call, results[0]))
+
+
+class _BoundReachedError(Exception):
+    """The answer may not go on; `str()` of it says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """How long an answer may take, and when that is over."""
+
+    time_s: float
+    deadline: float
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What the model says in one step."""
+
+    text: list[str] = field(default_factory=list[str])
+    reasoning: list[str] = field(default_factory=list[str])
+    calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    speaks: bool = False
+    end: End | None = None
+    verdict: Verdict | None = None
+
+    @property
+    def calls_are_due(self) -> bool:
+        """Whether it ends with calls that are whole."""
+        return bool(self.calls) and self.end is not None and self.end.reason == "tool_calls"
+
+    @property
+    def message(self) -> Message:
+        """The same for the next step to read."""
+        text, reasoning = "".join(self.text), "".join(self.reasoning)
+        return Message("assistant", text or None, reasoning or None, tuple(self.calls))
+
+
+class _Run:
+    """The conversation as it grows, what it has cost, and what the client has been told."""
+
+    def __init__(self, question: Question, bounds: Bounds) -> None:
+        self._question = question
+        self._bounds = bounds
+        self._messages = list(question.messages)
+        wish = question.sampling.max_tokens
+        self._tokens = bounds.tokens if wish is None else min(wish, bounds.tokens)
+        self._spent: Draft | None = None
+        self._verdict: Verdict | None = None
+        self._reason: FinishReason = "stop"
+        self._spoken = False
+        self._thought = ""
+        self.reports: list[StepReport] = []
+        self.stopped: str | None = None
+
+    def question(self) -> Question:
+        """The next step."""
+        left = self._tokens - (self._spent.tokens if self._spent else 0)
+        sampling = replace(self._question.sampling, max_tokens=left)
+        return replace(self._question, messages=tuple(self._messages), sampling=sampling)
+
+    def heard(self, turn: _Turn, parts: Sequence[Part]) -> list[Part]:
+        """Take some parts of a step; those that the client is told."""
+        told: list[Part] = []
+        for part in parts:
+            match part:
+                case Say(_, piece):
+                    told += self._heard_piece(turn, piece)
+                case Course(line):
+                    told += self.course(line)
+                case End():
+                    turn.end = part
+                case Verdict():
+                    turn.verdict = part
+        return told
+
+    def _heard_piece(
+        self, turn: _Turn, piece: Text | Reasoning | ToolCall | Arguments
+    ) -> list[Part]:
+        match piece:
+            case Text(text):
+                return self._heard_text(turn, text)
+            case Reasoning(text):
+                turn.reasoning.append(text)
+                self._thought = text or self._thought
+                return [Say(0, piece)]
+            case ToolCall():
+                turn.calls.append(piece)
+            case Arguments(text):
+                last = turn.calls[-1]
+                turn.calls[-1] = replace(last, arguments=last.arguments + text)
+        return []
+
+    def _heard_text(self, turn: _Turn, text: str) -> list[Part]:
+        """What is told of it: a step begins with its first word, apart from the step before."""
+        told = text if turn.speaks else text.lstrip()
+        turn.text.append(text)
+        if not told:
+            return []
+        apart = "" if turn.speaks else self._apart
+        turn.speaks = self._spoken = True
+        return [Say(0, Text(apart + told))]
+
+    @property
+    def _apart(self) -> str:
+        return "\n\n" if self._spoken else ""
+
+    def course(self, line: str) -> list[Part]:
+        """One line by itself, whatever the model was thinking and a tool takes for a line's end."""
+        open_line = self._thought and not self._thought.endswith("\n")
+        self._thought = ""
+        return [
+            *([Say(0, Reasoning("\n"))] if open_line else []),
+            Course(" ".join(line.splitlines())),
+        ]
+
+    def ended(self, turn: _Turn) -> None:
+        """Count a step that is over. Raises _BoundReachedError where it was cut by a bound."""
+        if turn.end is None or turn.verdict is None:
+            raise GenerationFailed("a step of the agent ended without a verdict")
+        draft, verdict = turn.end.draft, turn.verdict
+        self._spent = draft if self._spent is None else _together(self._spent, draft)
+        self._verdict, self._reason = verdict, turn.end.reason
+        report = StepReport(
+            verdict.decided_by,
+            verdict.winner,
+            verdict.support,
+            draft.tokens,
+            verdict.generated_tokens,
+            tuple(call.name for call in turn.calls),
+        )
+        self.reports.append(report)
+        self._messages.append(turn.message)
+        cut = self._reason == "length"
+        if cut and self._spent.tokens >= self._bounds.tokens:
+            raise self._too_long()
+        if cut and turn.calls:
+            raise _BoundReachedError("a tool call was cut at the most tokens of an answer")
+
+    def must_go_on(self) -> None:
+        """Raise _BoundReachedError where no step is left in which results could be read."""
+        if len(self.reports) >= self._bounds.steps:
+            raise _BoundReachedError(f"{self._bounds.steps} steps are the most for one answer")
+        if self._spent and self._spent.tokens >= self._tokens:
+            raise self._too_long()
+
+    def _too_long(self) -> _BoundReachedError:
+        return _BoundReachedError(f"{self._tokens} tokens are the most for one answer")
+
+    def answered(self, call: ToolCall, result: ToolResult) -> str:
+        """Take a tool's result into the conversation; the line that tells of it."""
+        self._messages.append(Message("tool", result.text, tool_call_id=call.id, name=call.name))
+        return _one_line(f"{call.name} {f'failed: {result.text}' if result.failed else 'ended'}")
+
+    def closing(self) -> list[Part]:
+        """The end of the answer. Raises GenerationFailed where there was no verdict."""
+        if self._spent is None or self._verdict is None:
+            raise GenerationFailed(f"the agent gave no answer: {self.stopped}")
+        verdict = replace(self._verdict, steps=tuple(self.reports))
+        if self.stopped is None:
+            reason = "length" if self._reason == "length" else "stop"
+            return [End(0, reason, self._spent), verdict]
+        note = f"{verdict.note}; {self.stopped}" if verdict.note else self.stopped
+        text = Text(f"{self._apart}[Stopped here: {self.stopped}. Ask to go on.]")
+        return [Say(0, text), End(0, "length", self._spent), replace(verdict, note=note)]
+
+
+def _together(before: Draft, last: Draft) -> Draft:
+    """The last draft with the tokens of both."""
+    return replace(
+        last,
+        prompt_tokens=before.prompt_tokens + last.prompt_tokens,
+        cached_tokens=before.cached_tokens + last.cached_tokens,
+        tokens=before.tokens + last.tokens,
+        reasoning_tokens=before.reasoning_tokens + last.reasoning_tokens,
+        logprobs=[*before.logprobs, *last.logprobs],
+    )
+
+
+T = TypeVar("T")
+
+
+async def _in_time(some: AsyncGenerator[T], limit: _Limit) -> AsyncGenerator[T]:
+    """The same until the deadline. Raises _BoundReachedError then, and ends what runs."""
+    async with aclosing(some):
+        while True:
+            timeout = asyncio.timeout_at(limit.deadline)
+            try:
+                async with timeout:
+                    each = await anext(some)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                if not timeout.expired():
+                    raise
+                why = f"it has worked for {limit.time_s:g} s, which is the most"
+                raise _BoundReachedError(why) from None
+            yield each
+
+
+async def _ran(call: ToolCall, execute: Execute, results: list[ToolResult]) -> AsyncGenerator[str]:
+    """The lines that a tool says while it runs; its result is put into `results`."""
+    said: asyncio.Queue[str | None] = asyncio.Queue()
+    task = asyncio.ensure_future(execute(call, said.put_nowait))
+    task.add_done_callback(lambda _: said.put_nowait(None))
+    rest, left = "", TOLD_CHARACTERS
+    try:
+        while (text := await said.get()) is not None:
+            *lines, rest = (rest + text[: max(0, left)]).split("\n")
+            left -= len(text)
+            for line in lines:
+                yield line
+        if rest:
+            yield rest
+        if left < 0:
+            yield f"... and {-left} characters more"
+        results.append(await task)
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # it was raised, or nobody is there any more
+
+
+def _shown(call: ToolCall) -> str:
+    """A call in one line."""
+    return _one_line(f"{call.name} {call.arguments}")
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text[: 4 * SHOWN_CHARACTERS].split())
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}..."
