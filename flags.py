@@ -213,7 +213,8 @@ def _add_tool_flags(group: Any) -> None:
         nargs="?",
         const=LAN,
         metavar="URL",
-        help="where the tool server listens (default 127.0.0.1; bare: the LAN address)",
+        help="use the tool server there; with --tool-server, where it listens (default 127.0.0.1). "
+        "Bare: this machine's LAN address",
     )
     group.add_argument("--tool-port", metavar="N", help="its port (default 17616)")
     group.add_argument(

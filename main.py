@@ -140,7 +140,7 @@ async def serve(
     from api.reload import LiveSettings
     from api.server import ClientServer, PortInUseError
     from api.serving import pool_of
-    from api.tool_door import tool_door
+    from api.tool_door import tools_of
     from hardware.snapshot import summary
     from swarm.engines.llama.build import notes
 
@@ -161,8 +161,11 @@ async def serve(
                     say=partial(_say, settings),
                 )
                 await stack.enter_async_context(federation)
-            await stack.enter_async_context(tool_door(settings, partial(_say, settings)))
-            app = make_app(pool, entrance.door, federation=federation, keyring=entrance.keyring)
+            having = tools_of(settings, federation, partial(_say, settings))
+            tools = await stack.enter_async_context(having)
+            app = make_app(
+                pool, entrance.door, federation=federation, keyring=entrance.keyring, tools=tools
+            )
             server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
             await stack.enter_async_context(server)
             await stack.enter_async_context(LiveSettings(settings, read, pool, entrance))

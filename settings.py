@@ -211,8 +211,6 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         raise ConfigurationError(f"there is no command {settings.command[0]!r}; there is {told}")
     if settings.as_json and not settings.detect:
         raise ConfigurationError("--json goes with --detect")
-    if settings.tool_host is not None and not settings.tool_server:
-        raise ConfigurationError("--tool-host goes with --tool-server: it says where to listen")
     if settings.debug and settings.quiet:
         raise ConfigurationError("--debug and --quiet exclude each other")
     settings = _with_listed_keys(settings)

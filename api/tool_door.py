@@ -1,4 +1,4 @@
-"""What the owner's settings make of the tool server: workspace, sandbox, address, token.
+"""What the owner's settings make of tools: a tool server here, or another machine's.
 
 The server's libraries are imported when it starts.
 """
@@ -17,13 +17,16 @@ from urllib.parse import urlsplit
 
 from federation.files import make_private_folder, write_private
 from federation.interfaces import lan_addresses, read_interfaces
+from federation.wire import ToolKey
 from flags import LAN
 from guard import LOOPBACK_NAMES, Door
 from settings import Settings
 from swarm.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from federation.federation import Federation
     from tools.bounds import Bounds, Sandbox
+    from tools.executor import Executor
     from tools.registry import Registry
 
 logger = logging.getLogger(__name__)
@@ -34,11 +37,28 @@ _PROJECT_MARKS = (".git", "opencode.json", "pyproject.toml", "package.json", "Ca
 
 
 @contextlib.asynccontextmanager
-async def tool_door(settings: Settings, say: Callable[[str], None]) -> AsyncGenerator[None]:
-    """The tool server while the block runs, if the owner wants one. Raises ConfigurationError."""
-    if not settings.tool_server:
-        yield
-        return
+async def tools_of(
+    settings: Settings, federation: "Federation | None", say: Callable[[str], None]
+) -> "AsyncGenerator[Executor | None]":
+    """What runs tools for this node while the block runs, if the owner wants any: its own tool
+    server, else the one at `--tool-host`. Raises ConfigurationError.
+    """
+    if settings.tool_server:
+        async with _own_server(settings, federation, say) as registry:
+            yield registry
+    elif settings.tool_host is not None:
+        from api.tool_host import remote_tools
+
+        async with await remote_tools(settings, federation, say) as remote:
+            yield remote
+    else:
+        yield None
+
+
+@contextlib.asynccontextmanager
+async def _own_server(
+    settings: Settings, federation: "Federation | None", say: Callable[[str], None]
+) -> "AsyncGenerator[Registry]":
     from tools.server import ToolServer, make_app
 
     host = await asyncio.to_thread(listening_host, settings.tool_host)
@@ -62,7 +82,9 @@ async def tool_door(settings: Settings, say: Callable[[str], None]) -> AsyncGene
         if settings.tool_token is not None:
             asks = "with the token of your settings"
         say(f"  tools      {base}/v1/tools, MCP: {base}/mcp ({asks})")
-        yield
+        if federation is not None and token is not None and not is_loopback(host):
+            federation.tool_keys.own = ToolKey(host=host, port=settings.tool_port, token=token)
+        yield registry
 
 
 @contextlib.asynccontextmanager
@@ -147,19 +169,26 @@ def listening_host(wanted: str | None) -> str:
     """The address to listen on. Raises ConfigurationError where it is none of this machine's."""
     if wanted is None:
         return _LOOPBACK
-    own = [each.address for each in lan_addresses(read_interfaces())]
     if wanted == LAN:
-        if not own:
-            raise ConfigurationError("--tool-host: this machine has no address on a LAN")
-        return own[0]
+        return own_lan_address()
+    own = [each.address for each in lan_addresses(read_interfaces())]
     host = urlsplit(wanted if "//" in wanted else f"//{wanted}").hostname or ""
     if is_loopback(host):
         return _LOOPBACK if host == "localhost" else host
     if host not in own:
         raise ConfigurationError(
-            f"--tool-host {wanted}: not an address of this machine; it has {', '.join(own)}"
+            f"--tool-host {wanted}: not an address of this machine, which has {', '.join(own)}; "
+            "to use another machine's tools, leave out --tool-server"
         )
     return host
+
+
+def own_lan_address() -> str:
+    """This machine's address on the LAN. Raises ConfigurationError."""
+    own = [each.address for each in lan_addresses(read_interfaces())]
+    if not own:
+        raise ConfigurationError("--tool-host: this machine has no address on a LAN")
+    return own[0]
 
 
 def is_loopback(host: str) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from api.tool_door import listening_host, project_around, tool_door, workspace_root
+from api.tool_door import listening_host, project_around, tools_of, workspace_root
 from settings import Settings
 from swarm.errors import ConfigurationError
 from tests.e2e.nodes import free_port
@@ -55,7 +55,7 @@ def test_an_address_of_another_machine_is_refused() -> None:
 
 async def test_without_the_flag_there_is_no_tool_server(tmp_path: Path) -> None:
     said: list[str] = []
-    async with tool_door(settings(tmp_path, tool_server=False), said.append):
+    async with tools_of(settings(tmp_path, tool_server=False), None, said.append):
         assert said == []
 
 
@@ -63,7 +63,7 @@ async def test_without_the_flag_there_is_no_tool_server(tmp_path: Path) -> None:
 async def test_on_loopback_it_serves_this_machine(tmp_path: Path) -> None:
     said: list[str] = []
     chosen = settings(tmp_path)
-    async with tool_door(chosen, said.append), aiohttp.ClientSession() as session:
+    async with tools_of(chosen, None, said.append), aiohttp.ClientSession() as session:
         url = f"http://127.0.0.1:{chosen.tool_port}/v1/tools/execute"
         body = {"name": "bash", "arguments": {"command": "pwd"}}
         async with session.post(url, json=body) as answer:
@@ -76,7 +76,7 @@ async def test_on_loopback_it_serves_this_machine(tmp_path: Path) -> None:
 async def test_on_the_lan_a_token_is_made_and_asked_for(tmp_path: Path) -> None:
     said: list[str] = []
     chosen = settings(tmp_path, tool_host="lan", sandbox=False)
-    async with tool_door(chosen, said.append), aiohttp.ClientSession() as session:
+    async with tools_of(chosen, None, said.append), aiohttp.ClientSession() as session:
         base = said[-1].split()[1].partition("/v1")[0]
         async with session.get(f"{base}/v1/tools") as answer:
             assert answer.status == 401
@@ -91,13 +91,15 @@ async def test_on_the_lan_a_token_is_made_and_asked_for(tmp_path: Path) -> None:
 @pytest.mark.needs("bubblewrap")
 async def test_a_port_that_is_taken_names_the_flag(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
-    async with tool_door(chosen, lambda text: None):
+    async with tools_of(chosen, None, lambda text: None):
         with pytest.raises(ConfigurationError, match="--tool-port N"):
-            async with tool_door(chosen, lambda text: None):
+            async with tools_of(chosen, None, lambda text: None):
                 pass
 
 
 async def test_a_workspace_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--tool-server: the workspace"):
-        async with tool_door(settings(tmp_path, workspace=tmp_path / "none"), lambda text: None):
+        async with tools_of(
+            settings(tmp_path, workspace=tmp_path / "none"), None, lambda text: None
+        ):
             pass
