@@ -221,7 +221,12 @@ def _add_tool_flags(group: Any) -> None:
         "--workspace", metavar="DIR", help="the folder that tools stay in (default: this project's)"
     )
     group.add_argument(
-        "--allow-network", action="store_true", help="let commands and webfetch use the network"
+        "--allow-network",
+        nargs="?",
+        const="all",
+        metavar="WHOM",
+        help="all (default): commands and webfetch use the network; packages: commands reach the "
+        "hosts of package managers only",
     )
     group.add_argument(
         "--no-sandbox",

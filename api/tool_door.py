@@ -9,6 +9,7 @@ import contextlib
 import ipaddress
 import logging
 import secrets
+import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
@@ -98,7 +99,7 @@ async def _registry(settings: Settings, say: Callable[[str], None]) -> "AsyncGen
     from tools.workspace import Workspace
 
     root = await asyncio.to_thread(workspace_root, settings.workspace, settings.state)
-    stack = contextlib.ExitStack()
+    stack, running = contextlib.ExitStack(), contextlib.AsyncExitStack()
     try:
         workspace = await asyncio.to_thread(lambda: stack.enter_context(Workspace(root)))
         kept = await asyncio.to_thread(lambda: stack.enter_context(KeptOutputs()))
@@ -107,10 +108,11 @@ async def _registry(settings: Settings, say: Callable[[str], None]) -> "AsyncGen
             await asyncio.to_thread(_scratch, stack),
             kept.folder.root,
             readable=settings.tools.readable,
-            network="all" if settings.allow_network else "none",
+            network=settings.allow_network,
+            proxy=await running.enter_async_context(_proxy(settings)),
         )
         sandbox = await _sandbox(settings, bounds)
-        say(f"  workspace  {workspace.root} (sandbox: {sandbox.name})")
+        say(f"  workspace  {workspace.root} (sandbox: {sandbox.name}, network: {bounds.network})")
         for note in sandbox.notes:
             logger.warning("%s", note)
         told = settings.tools
@@ -118,14 +120,35 @@ async def _registry(settings: Settings, say: Callable[[str], None]) -> "AsyncGen
             workspace,
             kept,
             sandbox=sandbox,
-            fetcher=Fetcher() if settings.allow_network else None,
+            fetcher=Fetcher() if settings.allow_network == "all" else None,
             times=Times(told.usual_s, told.packages_s, told.longest_s),
             output_chars=told.output_chars,
         )
     except ToolError as error:
         raise ConfigurationError(f"--tool-server: {error}") from error
     finally:
+        await running.aclose()
         await asyncio.to_thread(stack.close)
+
+
+@contextlib.asynccontextmanager
+async def _proxy(settings: Settings) -> AsyncGenerator[Path | None]:
+    """The socket of the proxy for package managers, where the owner has granted that."""
+    from tools.proxy import USUAL_HOSTS, AllowList, PackageProxy
+
+    if settings.allow_network != "packages":
+        yield None
+        return
+    if not settings.sandbox:
+        raise ConfigurationError("--allow-network packages needs a sandbox: no --no-sandbox")
+    hosts = settings.tools.package_hosts
+    allowed = AllowList.of(USUAL_HOSTS if hosts is None else hosts)
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="swarm-proxy-"))
+    try:
+        async with PackageProxy(folder / "socket", allowed) as proxy:
+            yield proxy.path
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def _sandbox(settings: Settings, bounds: "Bounds") -> "Sandbox":

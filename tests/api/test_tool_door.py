@@ -10,9 +10,10 @@ from api.tool_door import listening_host, project_around, tools_of, workspace_ro
 from settings import Settings
 from swarm.errors import ConfigurationError
 from tests.e2e.nodes import free_port
-from tools import bubblewrap, server
+from tools import bubblewrap, proxy, server
+from tools.errors import NotPermitted
 
-LOADED = (bubblewrap, server)
+LOADED = (bubblewrap, proxy, server)
 """Imported here, as importing blocks."""
 
 
@@ -68,7 +69,7 @@ async def test_on_loopback_it_serves_this_machine(tmp_path: Path) -> None:
         body = {"name": "bash", "arguments": {"command": "pwd"}}
         async with session.post(url, json=body) as answer:
             assert (await answer.json())["output"] == str(tmp_path / "work")
-    assert "sandbox: bubblewrap" in said[0]
+    assert "sandbox: bubblewrap, network: none" in said[0]
     assert "this machine only" in said[1]
 
 
@@ -102,4 +103,35 @@ async def test_a_workspace_that_is_missing_is_named(tmp_path: Path) -> None:
         async with tools_of(
             settings(tmp_path, workspace=tmp_path / "none"), None, lambda text: None
         ):
+            pass
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_package_managers_alone_may_have_the_network(tmp_path: Path) -> None:
+    said: list[str] = []
+    hosts = {"package_hosts": ["packages.example"]}
+    chosen = settings(tmp_path, allow_network="packages", tools=hosts)
+    async with tools_of(chosen, None, said.append) as tools:
+        assert "network: packages" in said[0]
+        assert tools is not None
+        script = "exec 3<>/dev/tcp/127.0.0.1/3128; printf 'GET / HTTP/1.1\\r\\n\\r\\n' >&3; cat <&3"
+        told = await tools.execute("bash", {"command": script})
+        assert told.text.startswith("HTTP/1.1 405")
+        with pytest.raises(NotPermitted):
+            await tools.execute("webfetch", {"url": "http://packages.example/"})
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"sandbox": False}, "needs a sandbox"),
+        ({"tools": {"package_hosts": ["https://x/"]}}, "is no host"),
+    ],
+)
+async def test_what_the_proxy_cannot_keep_is_refused(
+    tmp_path: Path, told: dict[str, object], why: str
+) -> None:
+    chosen = settings(tmp_path, allow_network="packages", **told)
+    with pytest.raises(ConfigurationError, match=why):
+        async with tools_of(chosen, None, lambda text: None):
             pass
