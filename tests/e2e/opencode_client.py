@@ -146,7 +146,7 @@ class Client:
         process = subprocess.Popen(
             [str(OPENCODE), *arguments],
             cwd=self.project,
-            env=self._environment(),
+            env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -160,7 +160,7 @@ class Client:
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         home = str(self.home)
         return {
             "PATH": os.environ["PATH"],
