@@ -98,6 +98,7 @@ class Run:
 class Client:
     """OpenCode in a project folder whose configuration `main.py --opencode` has written."""
 
+    node: RunningNode
     project: Path
     home: Path
 
@@ -109,9 +110,10 @@ class Client:
         (project / "opencode.json").write_text(_CAREFUL)
         port = ["--port", str(node.port)]
         command = [sys.executable, str(ROOT / "main.py"), "--opencode", str(project), *port, *flags]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        with node.reach():
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        return cls(project, home)
+        return cls(node, project, home)
 
     def run(self, *arguments: str) -> Run:
         """`opencode run`; every call that the model made was read by the client."""
@@ -143,16 +145,17 @@ class Client:
     @contextlib.contextmanager
     def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """A command that runs; ended with all that it started, whatever happened."""
-        process = subprocess.Popen(
-            [str(OPENCODE), *arguments],
-            cwd=self.project,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        with self.node.reach():
+            process = subprocess.Popen(
+                [str(OPENCODE), *arguments],
+                cwd=self.project,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
         try:
             yield process
         finally:
