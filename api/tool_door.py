@@ -45,7 +45,10 @@ async def tools_of(
     server, else the one at `--tool-host`. Raises ConfigurationError.
     """
     if settings.tool_server:
-        async with _own_server(settings, federation, say) as registry:
+        async with (
+            _registry(settings, say) as registry,
+            _server(settings, registry, federation, say),
+        ):
             yield registry
     elif settings.tool_host is not None:
         from api.tool_host import remote_tools
@@ -57,9 +60,12 @@ async def tools_of(
 
 
 @contextlib.asynccontextmanager
-async def _own_server(
-    settings: Settings, federation: "Federation | None", say: Callable[[str], None]
-) -> "AsyncGenerator[Registry]":
+async def _server(
+    settings: Settings,
+    registry: "Registry",
+    federation: "Federation | None",
+    say: Callable[[str], None],
+) -> AsyncGenerator[None]:
     from tools.server import ToolServer, make_app
 
     host = await asyncio.to_thread(listening_host, settings.tool_host)
@@ -69,7 +75,6 @@ async def _own_server(
     for chatty in ("mcp", "sse_starlette", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     async with contextlib.AsyncExitStack() as stack:
-        registry = await stack.enter_async_context(_registry(settings, say))
         app = make_app(registry, door, token=token)
         try:
             await stack.enter_async_context(ToolServer(app, host=host, port=settings.tool_port))
@@ -85,7 +90,7 @@ async def _own_server(
         say(f"  tools      {base}/v1/tools, MCP: {base}/mcp ({asks})")
         if federation is not None and token is not None and not is_loopback(host):
             federation.tool_keys.own = ToolKey(host=host, port=settings.tool_port, token=token)
-        yield registry
+        yield
 
 
 @contextlib.asynccontextmanager

@@ -6,8 +6,10 @@ import base64
 import functools
 import gzip
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import tiktoken
+if TYPE_CHECKING:
+    import tiktoken
 
 VOCABULARY = Path(__file__).parent / "vocabulary" / "o200k_base.tokens.gz"
 """The tokens of o200k_base in the order of their numbers, base64, one a line."""
@@ -47,7 +49,9 @@ def o200k_tokens(text: str) -> int:
 
 
 @functools.cache
-def _encoding() -> tiktoken.Encoding:
+def _encoding() -> "tiktoken.Encoding":
+    import tiktoken  # noqa: PLC0415  few nodes ever need it
+
     return tiktoken.Encoding(
         "o200k_base", pat_str=_SPLIT, mergeable_ranks=ranks(), special_tokens={}
     )

@@ -37,8 +37,9 @@ Find: TypeAlias = Callable[[], Awaitable[Place]]
 
 
 class RemoteTools:
-    """An Executor. The server is found before the first call, and again when it no longer takes
-    the token. Every failure of the way there is a ToolFailed, for the model to be told.
+    """An Executor. The server is found before the first call, and again when it does not answer
+    or no longer takes the token. Every failure of the way there is a ToolFailed, for the model
+    to be told.
     """
 
     def __init__(self, find: Find) -> None:
@@ -78,20 +79,12 @@ class RemoteTools:
         emit: Emit = silent,
     ) -> Output:
         body = {"name": name, "arguments": arguments, "session": session, "stream": True}
-        began = time.monotonic()
-        try:
-            async with self._asked("POST", "/v1/tools/execute", body) as answer:
-                async for event, data in _events(answer.content):
-                    if event == "output":
-                        emit(str(data["text"]))
-                    elif event == "error":
-                        raise _failed(data)
-                    elif event == "result":
-                        return Output(str(data["output"]), data["metadata"])
-                raise ToolFailed(f"the tool server {answer.url.origin()} ended without a result")
-        finally:
-            where = self._place.url if self._place else "no tool server that was found"
-            logger.info("tool %s ran on %s for %.2f s", name, where, time.monotonic() - began)
+        async with self._asked("POST", "/v1/tools/execute", body) as answer:
+            began, where = time.monotonic(), answer.url.origin()
+            try:
+                return await _result(answer, emit)
+            finally:
+                logger.info("tool %s ran on %s for %.2f s", name, where, time.monotonic() - began)
 
     @contextlib.asynccontextmanager
     async def _asked(
@@ -126,7 +119,20 @@ class RemoteTools:
             ) as answer:
                 yield answer
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            self._place = None  # it may have another address by now
             raise ToolFailed(f"the tool server {place.url}: {error}") from error
+
+
+async def _result(answer: aiohttp.ClientResponse, emit: Emit) -> Output:
+    """The output at the end of a call's events. Raises ToolError."""
+    async for event, data in _events(answer.content):
+        if event == "output":
+            emit(str(data["text"]))
+        elif event == "error":
+            raise _failed(data)
+        elif event == "result":
+            return Output(str(data["output"]), data["metadata"])
+    raise ToolFailed(f"the tool server {answer.url.origin()} ended without a result")
 
 
 async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[tuple[str, Any]]:
