@@ -219,15 +219,20 @@ def _add_tool_flags(group: Any) -> None:
         nargs="?",
         const=LAN,
         metavar="URL",
-        help="where the tool server listens (default 127.0.0.1; bare: the LAN address); with "
-        "--agent alone: the tool server that it uses",
+        help="use the tool server there; with --tool-server, where it listens (default 127.0.0.1). "
+        "Bare: this machine's LAN address",
     )
     group.add_argument("--tool-port", metavar="N", help="its port (default 17616)")
     group.add_argument(
         "--workspace", metavar="DIR", help="the folder that tools stay in (default: this project's)"
     )
     group.add_argument(
-        "--allow-network", action="store_true", help="let commands and webfetch use the network"
+        "--allow-network",
+        nargs="?",
+        const="all",
+        metavar="WHOM",
+        help="all (default): commands and webfetch use the network; packages: commands reach the "
+        "listed hosts of package managers only",
     )
     group.add_argument(
         "--no-sandbox",

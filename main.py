@@ -141,7 +141,7 @@ async def serve(
     from api.reload import LiveSettings
     from api.server import ClientServer, PortInUseError
     from api.serving import pool_of
-    from api.tool_door import tool_door
+    from api.tool_door import tools_of
     from hardware.snapshot import summary
     from swarm.engines.llama.build import notes
 
@@ -162,13 +162,16 @@ async def serve(
                     say=partial(_say, settings),
                 )
                 await stack.enter_async_context(federation)
-            place = await stack.enter_async_context(tool_door(settings, partial(_say, settings)))
+            place = await stack.enter_async_context(
+                tools_of(settings, federation, partial(_say, settings))
+            )
             app = make_app(
                 pool,
                 entrance.door,
                 federation=federation,
                 keyring=entrance.keyring,
                 agent=agent_with(settings, place),
+                tools=place.tools if place and place.shared else None,
             )
             server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
             await stack.enter_async_context(server)

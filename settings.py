@@ -95,13 +95,15 @@ class _TomlFile(TomlConfigSettingsSource):
 
 
 class ToolSettings(BaseModel):
-    """The table `[tools]`: folders beside the system's that commands may read, how long they may
-    run (usually, package managers, at most if asked for), how much of an output is told.
+    """The table `[tools]`: folders beside the system's that commands may read, hosts that package
+    managers may reach (None: the usual ones), how long commands may run (usually, package
+    managers, at most if asked for), how much of an output is told.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     readable: tuple[Path, ...] = ()
+    package_hosts: tuple[str, ...] = ()
     usual_s: float = Field(default=30.0, gt=0)
     packages_s: float = Field(default=300.0, gt=0)
     longest_s: float = Field(default=600.0, gt=0, le=86_400)
@@ -159,7 +161,7 @@ class Settings(BaseSettings):
     tool_port: int = Field(17616, ge=1, le=65535)
     tool_token: SecretStr | None = None
     workspace: Path | None = None
-    allow_network: bool = False
+    allow_network: Literal["none", "packages", "all"] = "none"
     sandbox: bool = True
     tools: ToolSettings = ToolSettings()
     command: tuple[str, ...] = ()
@@ -233,10 +235,6 @@ def read_settings(arguments: Sequence[str]) -> Settings:
 
 
 def _check_tools(settings: Settings) -> None:
-    if settings.tool_host is not None and not (settings.tool_server or settings.agent):
-        raise ConfigurationError(
-            "--tool-host goes with --tool-server, which listens there, or --agent, which uses it"
-        )
     if settings.keyless and settings.agent:
         raise ConfigurationError(
             "--keyless and --agent exclude each other: the whole network could run commands here"

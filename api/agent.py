@@ -17,7 +17,7 @@ from swarm.types import ToolCall, ToolSpec
 from tools.errors import InvalidArguments, ToolError
 
 if TYPE_CHECKING:
-    from tools.registry import Executor
+    from tools.executor import Executor
 
 logger = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from api.context import (
     POOL,
     PULSE_S,
     REQUEST_ID,
+    TOOLS,
     VERDICTS,
 )
 from api.errors import error_response, json_response, plain_error
@@ -30,12 +31,14 @@ from api.openai.completions import completions
 from api.openai.embeddings import embeddings
 from api.openai.models import get_model, list_models, load_model, unload_model
 from api.paths import path_hint
+from api.tool_routes import add_tool_routes
 from api.usage import ask_for_key, usage
 from federation.federation import Federation
-from guard import Door, refusal
+from guard import LOOPBACK_NAMES, Door, refusal
 from swarm.engines.base import Engine, EngineLoad
 from swarm.errors import EngineError, EngineNotReady, SwarmError
 from swarm.pool import Pool
+from tools.executor import Executor
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +54,11 @@ def make_app(
     federation: Federation | None = None,
     keyring: Keyring | None = None,
     agent: Agent | None = None,
+    tools: Executor | None = None,
     pulse_s: float = 2.0,
 ) -> web.Application:
-    """The application that serves `pool`, and the federation's peers, behind `door` and `keyring`.
+    """The application that serves `pool`, `tools` and the federation's peers, behind `door` and
+    `keyring`.
 
     `agent` works on requests of clients without tools.
 
@@ -69,6 +74,9 @@ def make_app(
     app[PULSE_S] = pulse_s
     app[KEYRING] = keyring or Keyring()
     app[_DOOR] = door
+    app[TOOLS] = tools
+    if tools is not None:
+        add_tool_routes(app, tools, beyond=not set(door.names) <= set(LOOPBACK_NAMES))
     app.on_response_prepare.append(_name_request)
     # Slashes may be doubled or trail: clients join base URLs and paths in every way.
     app.router.add_post(

@@ -13,6 +13,7 @@ from federation.federation import Federation
 from swarm.engines.base import Event
 from swarm.pool import Pool
 from swarm.proposer import Proposer
+from tools.executor import Executor
 
 POOL = web.AppKey("pool", Pool)
 PEERS: web.AppKey[Callable[[], Sequence[Proposer]]] = web.AppKey("peers")
@@ -27,6 +28,9 @@ METRICS = web.AppKey("metrics", Metrics)
 PULSE_S = web.AppKey("pulse_s", float)
 
 KEYRING = web.AppKey("keyring", Keyring)
+
+TOOLS: web.AppKey[Executor | None] = web.AppKey("tools")
+"""What runs tools for this node."""
 
 CALLER = web.RequestKey("caller", Caller)
 REQUEST_ID = web.RequestKey("request_id", str)

@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 MADE = "made"
 """The name of the key that a node makes for itself."""
 
-_ANYONE = "anyone"
+ANYONE = "anyone"
+"""Who speaks where there are no keys."""
 
 
 @dataclass(slots=True)
@@ -82,8 +83,8 @@ class Keyring:
     def caller(self, authorizations: Sequence[str]) -> Caller | Refusal:
         """Who shows these Authorization headers. Without keys any placeholder is accepted."""
         if not self._keys:
-            meter = self._meters.setdefault(_ANYONE, Meter())
-            return Caller(_ANYONE, None, meter, self.clock)
+            meter = self._meters.setdefault(ANYONE, Meter())
+            return Caller(ANYONE, None, meter, self.clock)
         shown = {name: key.key.get_secret_value() for name, key in self._keys.items()}
         name = holder(authorizations, shown)
         if isinstance(name, Refusal):

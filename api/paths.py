@@ -16,6 +16,7 @@ _INSTEAD = {
     "messages": "the messages API is not served; use /v1/chat/completions",
     "api/chat": "this is an OpenAI-compatible server; use /v1/chat/completions",
     "api/generate": "this is an OpenAI-compatible server; use /v1/completions",
+    "tools": "this node runs no tools: start it with --tool-server, or --tool-host URL",
     "api/tags": "this is an OpenAI-compatible server; use /v1/models",
 }
 

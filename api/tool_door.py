@@ -1,4 +1,4 @@
-"""What the owner's settings make of the tools: workspace, sandbox, the server's address and token.
+"""What the owner's settings make of tools: a tool server here, or another machine's.
 
 The tools' libraries are imported when it starts.
 """
@@ -9,6 +9,7 @@ import contextlib
 import ipaddress
 import logging
 import secrets
+import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
@@ -18,14 +19,17 @@ from urllib.parse import urlsplit
 
 from federation.files import make_private_folder, write_private
 from federation.interfaces import lan_addresses, read_interfaces
+from federation.wire import ToolKey
 from flags import LAN
 from guard import LOOPBACK_NAMES, Door
 from settings import Settings
 from swarm.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from federation.federation import Federation
     from tools.bounds import Bounds, Sandbox
-    from tools.registry import Executor, Registry
+    from tools.executor import Executor
+    from tools.registry import Registry
 
 logger = logging.getLogger(__name__)
 
@@ -36,45 +40,45 @@ _PROJECT_MARKS = (".git", "opencode.json", "pyproject.toml", "package.json", "Ca
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Tools that this node may use, and where they run, in words."""
+    """Tools that this node uses, where they run, and whether its clients may call them too."""
 
     tools: "Executor"
     name: str
+    shared: bool
 
 
 @contextlib.asynccontextmanager
-async def tool_door(settings: Settings, say: Callable[[str], None]) -> AsyncGenerator[Place | None]:
-    """The tools of this node while the block runs, if the owner wants any, and their server.
+async def tools_of(
+    settings: Settings, federation: "Federation | None", say: Callable[[str], None]
+) -> AsyncGenerator[Place | None]:
+    """What runs tools for this node while the block runs, if the owner wants any: this machine,
+    for its tool server or its agent, else the tool server at `--tool-host`.
 
-    Those of another tool server, where only the agent needs them. Raises ConfigurationError.
+    Raises ConfigurationError.
     """
-    if not (settings.tool_server or settings.agent):
+    if settings.agent:
+        say("  agent      works for clients without tools of their own, with these:")
+    if settings.tool_server or (settings.agent and settings.tool_host is None):
+        async with _registry(settings, say) as registry:
+            server = _server(settings, registry, federation, say)
+            async with server if settings.tool_server else contextlib.nullcontext():
+                yield Place(registry, "this node", shared=settings.tool_server)
+    elif settings.tool_host is not None:
+        from api.tool_host import remote_tools
+
+        remote, url = await remote_tools(settings, federation, say)
+        async with remote:
+            yield Place(remote, url, shared=True)
+    else:
         yield None
-        return
-    if settings.tool_host is not None and not settings.tool_server:
-        from tools.remote import RemoteTools
-
-        url, token = await asyncio.to_thread(other_server, settings, settings.tool_host)
-        async with RemoteTools(url, token=token) as remote:
-            say(f"  agent      works with the tools of {url}")
-            yield Place(remote, url)
-        return
-    async with _registry(settings, say) as registry:
-        if settings.agent:
-            say("  agent      works in this workspace for clients without tools of their own")
-        server = _server(settings, registry, say) if settings.tool_server else _none()
-        async with server:
-            yield Place(registry, "this node")
-
-
-@contextlib.asynccontextmanager
-async def _none() -> AsyncGenerator[None]:
-    yield
 
 
 @contextlib.asynccontextmanager
 async def _server(
-    settings: Settings, registry: "Registry", say: Callable[[str], None]
+    settings: Settings,
+    registry: "Registry",
+    federation: "Federation | None",
+    say: Callable[[str], None],
 ) -> AsyncGenerator[None]:
     from tools.server import ToolServer, make_app
 
@@ -98,6 +102,8 @@ async def _server(
         if settings.tool_token is not None:
             asks = "with the token of your settings"
         say(f"  tools      {base}/v1/tools, MCP: {base}/mcp ({asks})")
+        if federation is not None and token is not None and not is_loopback(host):
+            federation.tool_keys.own = ToolKey(host=host, port=settings.tool_port, token=token)
         yield
 
 
@@ -112,7 +118,7 @@ async def _registry(settings: Settings, say: Callable[[str], None]) -> "AsyncGen
     from tools.workspace import Workspace
 
     root = await asyncio.to_thread(workspace_root, settings.workspace, settings.state)
-    stack = contextlib.ExitStack()
+    stack, running = contextlib.ExitStack(), contextlib.AsyncExitStack()
     try:
         workspace = await asyncio.to_thread(lambda: stack.enter_context(Workspace(root)))
         kept = await asyncio.to_thread(lambda: stack.enter_context(KeptOutputs()))
@@ -121,10 +127,11 @@ async def _registry(settings: Settings, say: Callable[[str], None]) -> "AsyncGen
             await asyncio.to_thread(_scratch, stack),
             kept.folder.root,
             readable=settings.tools.readable,
-            network="all" if settings.allow_network else "none",
+            network=settings.allow_network,
+            proxy=await running.enter_async_context(_proxy(settings)),
         )
         sandbox = await _sandbox(settings, bounds)
-        say(f"  workspace  {workspace.root} (sandbox: {sandbox.name})")
+        say(f"  workspace  {workspace.root} (sandbox: {sandbox.name}, network: {bounds.network})")
         for note in sandbox.notes:
             logger.warning("%s", note)
         told = settings.tools
@@ -132,7 +139,7 @@ async def _registry(settings: Settings, say: Callable[[str], None]) -> "AsyncGen
             workspace,
             kept,
             sandbox=sandbox,
-            fetcher=Fetcher() if settings.allow_network else None,
+            fetcher=Fetcher() if settings.allow_network == "all" else None,
             times=Times(told.usual_s, told.packages_s, told.longest_s),
             output_chars=told.output_chars,
         )
@@ -140,7 +147,32 @@ async def _registry(settings: Settings, say: Callable[[str], None]) -> "AsyncGen
         flag = "--tool-server" if settings.tool_server else "--agent"
         raise ConfigurationError(f"{flag}: {error}") from error
     finally:
+        await running.aclose()
         await asyncio.to_thread(stack.close)
+
+
+@contextlib.asynccontextmanager
+async def _proxy(settings: Settings) -> AsyncGenerator[Path | None]:
+    """The socket of the proxy for package managers, where the owner has granted that."""
+    from tools.proxy import AllowList, PackageProxy
+
+    if settings.allow_network != "packages":
+        yield None
+        return
+    if not settings.sandbox:
+        raise ConfigurationError("--allow-network packages needs a sandbox: no --no-sandbox")
+    if not settings.tools.package_hosts:
+        raise ConfigurationError(
+            "--allow-network packages: name the hosts that package managers may reach in "
+            'swarm.toml: [tools] package_hosts = ["HOST", "HOST:PORT"]'
+        )
+    allowed = AllowList.of(settings.tools.package_hosts)
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="swarm-proxy-"))
+    try:
+        async with PackageProxy(folder / "socket", allowed) as proxy:
+            yield proxy.path
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def _sandbox(settings: Settings, bounds: "Bounds") -> "Sandbox":
@@ -184,19 +216,26 @@ def listening_host(wanted: str | None) -> str:
     """The address to listen on. Raises ConfigurationError where it is none of this machine's."""
     if wanted is None:
         return _LOOPBACK
-    own = [each.address for each in lan_addresses(read_interfaces())]
     if wanted == LAN:
-        if not own:
-            raise ConfigurationError("--tool-host: this machine has no address on a LAN")
-        return own[0]
+        return own_lan_address()
+    own = [each.address for each in lan_addresses(read_interfaces())]
     host = urlsplit(wanted if "//" in wanted else f"//{wanted}").hostname or ""
     if is_loopback(host):
         return _LOOPBACK if host == "localhost" else host
     if host not in own:
         raise ConfigurationError(
-            f"--tool-host {wanted}: not an address of this machine; it has {', '.join(own)}"
+            f"--tool-host {wanted}: not an address of this machine, which has {', '.join(own)}; "
+            "to use another machine's tools, leave out --tool-server"
         )
     return host
+
+
+def own_lan_address() -> str:
+    """This machine's address on the LAN. Raises ConfigurationError."""
+    own = [each.address for each in lan_addresses(read_interfaces())]
+    if not own:
+        raise ConfigurationError("--tool-host: this machine has no address on a LAN")
+    return own[0]
 
 
 def is_loopback(host: str) -> bool:
@@ -219,38 +258,12 @@ def _token(settings: Settings, host: str) -> str | None:
         return settings.tool_token.get_secret_value()
     if is_loopback(host):
         return None
-    if kept := _kept_token(settings):
-        return kept
     path = settings.state / TOKEN_FILE
+    with contextlib.suppress(FileNotFoundError):
+        if kept := path.read_text().strip():
+            return kept
     made = secrets.token_urlsafe(32)
     make_private_folder(settings.state)
     write_private(path, f"{made}\n".encode())
     logger.info("a token for the tool server was made; it is in %s", path)
     return made
-
-
-def _kept_token(settings: Settings) -> str | None:
-    with contextlib.suppress(FileNotFoundError):
-        return (settings.state / TOKEN_FILE).read_text().strip() or None
-    return None
-
-
-def other_server(settings: Settings, wanted: str) -> tuple[str, str | None]:
-    """The address of the tool server that the agent uses, and its token.
-
-    The token that is kept here is for this machine's own server only. Raises ConfigurationError.
-    """
-    token = settings.tool_token.get_secret_value() if settings.tool_token else None
-    if wanted == LAN:
-        return f"http://{in_url(listening_host(LAN))}:{settings.tool_port}", (
-            token or _kept_token(settings)
-        )
-    form = "it looks like http://192.168.1.5:17616"
-    try:
-        parts = urlsplit(wanted if "//" in wanted else f"http://{wanted}")
-        host, port = parts.hostname, parts.port or settings.tool_port
-    except ValueError as error:
-        raise ConfigurationError(f"--tool-host: {error}; {form}") from error
-    if parts.scheme not in ("http", "https") or not host or parts.username is not None:
-        raise ConfigurationError(f"--tool-host names no tool server: {form}")
-    return f"{parts.scheme}://{in_url(host)}:{port}", token

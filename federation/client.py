@@ -26,9 +26,11 @@ from federation.wire import (
     NewSecret,
     ProposeBody,
     Status,
+    ToolKey,
     decode_files_answer,
     decode_heartbeat,
     decode_line,
+    decode_tool_key,
     encode_body,
 )
 from swarm.errors import (
@@ -151,6 +153,15 @@ class PeerClient:
                 self._post(door, "/peer/secret", encode_body(secret)) as response,
             ):
                 await _bounded(response, STATUS_BYTES)
+
+    async def tool_key(self, door: Door) -> ToolKey:
+        """Where a peer's tool server is, and its token. Raises PeerError."""
+        with _timed("the question for tools", SILENCE_S):
+            async with (
+                asyncio.timeout(SILENCE_S),
+                self._request("GET", door, "/peer/tool-key", headers={}) as response,
+            ):
+                return decode_tool_key(await _bounded(response, STATUS_BYTES))
 
     async def files(self, door: Door, names: Sequence[str]) -> tuple[FileOffer, ...]:
         """Those of these model files that a peer has. Raises PeerError."""

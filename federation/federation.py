@@ -34,6 +34,7 @@ from federation.sharing import Shelf
 from federation.sightings import Sighting
 from federation.store import Membership, Store
 from federation.strangers import Strangers
+from federation.tool_keys import ToolKeys
 from federation.trust import Credentials, NodeKey, federation_id, new_secret
 from federation.wire import NewSecret, Status
 from federation.wishes import Wishes, chosen
@@ -87,6 +88,9 @@ class Federation:
         self._membership = chosen(await asyncio.to_thread(self._store.load), wishes)
         await self._remember()
         self.table = PeerTable[Status](self.node_id, self.federation_id)
+        self.tool_keys = ToolKeys(
+            self.table, lambda: self._era.client if self._era else None, shared=not wishes.open
+        )
         for host, port in wishes.peers:
             self.table.add_static(host, port, self._clock())
         self.addresses = await self._read_addresses()
@@ -227,7 +231,8 @@ class Federation:
 
     async def _begin_era(self) -> None:
         credentials = Credentials(self._key, self._membership.secret, self._store.folder)
-        callbacks = Callbacks(self.status, self._heard, self._renewed, self._answers, self._shelf)
+        here = (self._answers, self._shelf, self.tool_keys.told)
+        callbacks = Callbacks(self.status, self._heard, self._renewed, *here)
         era = Era(credentials, self.table, callbacks, changed=self._tell, clock=self._clock)
         async with AsyncExitStack() as stack:
             self._era = await stack.enter_async_context(era)

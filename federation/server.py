@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -27,6 +27,7 @@ from federation.wire import (
     FailedLine,
     FilesAnswer,
     Status,
+    ToolKey,
     decode_files,
     decode_heartbeat,
     decode_propose,
@@ -73,13 +74,16 @@ class Answers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """What the door needs of the node: its status, who called, a new secret, its workers."""
+    """What the door needs of the node: its status, who called, a new secret, its workers, files
+    to copy, the key of its tool server (raises PeerRefused).
+    """
 
     status: Callable[[], Status]
     heard: Callable[[str, str, Status], None]
     renewed: Callable[[bytes], Awaitable[None]]
     answers: Answers
-    shelf: Shelf = field(default_factory=lambda: Shelf(dict))
+    shelf: Shelf
+    tool_key: Callable[[], ToolKey]
 
 
 class PeerDoor:
@@ -104,6 +108,7 @@ class PeerDoor:
         app.router.add_post("/peer/heartbeat", self._heartbeat)
         app.router.add_post("/peer/propose", self._propose)
         app.router.add_post("/peer/secret", self._secret)
+        app.router.add_get("/peer/tool-key", self._tool_key)
         app.router.add_post("/peer/files", self._files)
         app.router.add_get("/peer/files/{name}", self._file)
         runner = web.AppRunner(
@@ -163,6 +168,11 @@ class PeerDoor:
         logger.info("the federation has a new code, from node %s", _caller(request)[:8])
         await self._node.renewed(secret)
         return _json(b"{}")
+
+    async def _tool_key(self, request: web.Request) -> web.Response:
+        key = self._node.tool_key()
+        logger.info("node %s was told the token of the tool server", _caller(request)[:8])
+        return _json(encode_body(key))
 
     async def _files(self, request: web.Request) -> web.Response:
         names = decode_files(await request.read()).names

@@ -127,6 +127,17 @@ class NewSecret(_Message):
     secret: bytes = Field(min_length=16, max_length=16)
 
 
+class ToolKey(_Message):
+    """Where a node's tool server is, and the token that it asks for."""
+
+    protocol: Literal[1] = PROTOCOL
+    host: Annotated[str, Field(max_length=64, pattern=r"^[0-9A-Za-z.:%-]+$")]
+    port: int = Field(ge=1, le=65535)
+    token: Annotated[
+        str, Field(min_length=1, max_length=512, repr=False), AfterValidator(_printable)
+    ]
+
+
 class FilesBody(_Message):
     """The names of the model files that are looked for."""
 
@@ -298,6 +309,11 @@ def decode_secret(raw: bytes) -> NewSecret:
 def decode_files(raw: bytes) -> FilesBody:
     """Raises ProtocolMismatch that names the version or the field."""
     return _decode(FilesBody, raw)
+
+
+def decode_tool_key(raw: bytes) -> ToolKey:
+    """Raises ProtocolMismatch that names the version or the field."""
+    return _decode(ToolKey, raw)
 
 
 def decode_files_answer(raw: bytes) -> FilesAnswer:

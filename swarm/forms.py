@@ -12,6 +12,7 @@ from swarm.chat.compact import Words, compacted, our_words, shortened
 from swarm.chat.template import ChatTemplate
 from swarm.engines.base import Engine, Event, Finished, Started
 from swarm.errors import InvalidRequest
+from swarm.estimate import estimated_tokens
 from swarm.types import Message, Question
 
 logger = logging.getLogger(__name__)
@@ -27,9 +28,6 @@ _PATIENCE_S = 20.0
 _MEASURED_TOKENS = 256
 _MARKS_TOKENS = 8
 """About what a template writes around one message."""
-
-_BYTES_PER_TOKEN = 3
-"""An upstream server may have no way to count; English has more than four bytes in a token."""
 
 _KNOWN = 256
 
@@ -171,7 +169,7 @@ async def _tokens(text: str, engine: Engine) -> int:
     try:
         return len(await engine.tokenize(text))
     except InvalidRequest:
-        return len(text.encode()) // _BYTES_PER_TOKEN
+        return await asyncio.to_thread(estimated_tokens, text)
 
 
 async def rendered(template: ChatTemplate, question: Question) -> str:

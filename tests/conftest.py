@@ -77,19 +77,17 @@ NEEDS = {
     "llama-server": LLAMA_SERVER.exists,
     "mlx": lambda: importlib.util.find_spec("mlx_lm") is not None,
     "opencode": OPENCODE.exists,
+    "opencode-sdk": lambda: (OPENCODE.parents[1] / "@opencode-ai/sdk").exists() and _has("node"),
     "js-tiktoken": lambda: (OPENCODE.parents[1] / "js-tiktoken").exists() and _has("node"),
 }
 _NPM = "`npm ci` in tests/e2e/opencode"
 MEANS = {
     "namespaces": "Linux, root and iproute2",
     "nftables": "Linux, root and nftables",
-    "opencode": f"OpenCode ({_NPM})",
-    "js-tiktoken": f"Node.js and js-tiktoken ({_NPM})",
-}
-MEANS = {
-    "namespaces": "Linux, root and iproute2",
-    "nftables": "Linux, root and nftables",
     "landlock": "Linux 6.7 with Landlock",
+    "opencode": f"OpenCode ({_NPM})",
+    "opencode-sdk": f"Node.js and OpenCode's SDK ({_NPM})",
+    "js-tiktoken": f"Node.js and js-tiktoken ({_NPM})",
 }
 
 our_words()  # read from a file once, as a node does before its loop begins

@@ -210,11 +210,13 @@ def test_tools_have_flags_and_a_table(tmp_path: Path) -> None:
     (tmp_path / "swarm.toml").write_text('[tools]\nlongest_s = 900\nreadable = ["/opt/x"]\n')
     settings = read_settings(["--tool-server", "--tool-host", "--allow-network", "--no-sandbox"])
     assert (settings.tool_server, settings.tool_host, settings.tool_port) == (True, "lan", 17616)
-    assert (settings.allow_network, settings.sandbox) == (True, False)
+    assert (settings.allow_network, settings.sandbox) == ("all", False)
     assert (settings.tools.longest_s, settings.tools.readable) == (900, (Path("/opt/x"),))
-    assert read_settings([]).sandbox
-    with pytest.raises(ConfigurationError, match="--tool-server"):
-        read_settings(["--tool-host", "http://192.168.1.5:17616"])
+    assert (read_settings([]).sandbox, read_settings([]).allow_network) == (True, "none")
+    assert read_settings(["--allow-network", "packages"]).allow_network == "packages"
+    with pytest.raises(ConfigurationError, match="'none', 'packages' or 'all'"):
+        read_settings(["--allow-network", "some"])
+    assert read_settings(["--tool-host", "http://192.168.1.5:17616"]).tool_host
 
 
 def test_the_agent_has_a_flag_and_limits(tmp_path: Path) -> None:

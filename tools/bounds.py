@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
-Network: TypeAlias = Literal["none", "all"]
-"""Nothing, or everything that this machine reaches."""
+from tools.forward import PORT
+
+Network: TypeAlias = Literal["none", "packages", "all"]
+"""Nothing, the proxy for package managers, or everything that this machine reaches."""
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 """Where Linux keeps programs. /home, /root, /opt, /var, /run and /mnt are the owner's."""
@@ -69,7 +71,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """The workspace and `scratch` (its home and temporary files, kept from command to command)
-    may be written, the system, `readable` and `kept` only read.
+    may be written, the system, `readable` and `kept` only read. `proxy` is the socket of the
+    proxy for package managers, where the network is that.
     """
 
     workspace: Path
@@ -77,6 +80,7 @@ class Bounds:
     kept: Path
     readable: tuple[Path, ...] = ()
     network: Network = "none"
+    proxy: Path | None = None
     limits: Limits = Limits()
 
     def search_path(self) -> str:
@@ -117,7 +121,15 @@ def environment(bounds: Bounds, scratch: str) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "npm_config_update_notifier": "false",
+        **(_through_proxy() if bounds.network == "packages" else {}),
     }
+
+
+def _through_proxy() -> dict[str, str]:
+    """What package managers look at."""
+    proxy = f"http://127.0.0.1:{PORT}"
+    names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
+    return {**dict.fromkeys(names, proxy), "NO_PROXY": "localhost,127.0.0.1,::1"}
 
 
 def limited(bash: str, script: str, limits: Limits, *, count_processes: bool) -> list[str]:

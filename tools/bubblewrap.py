@@ -8,15 +8,19 @@ import contextlib
 import platform
 import secrets
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import landlock
+from tools import forward, landlock
 from tools.bounds import NAMES, SETTINGS, SYSTEM, Bounds, Launch, environment, limited
 
 _SCRATCH = "/tmp"  # noqa: S108  the sandbox's own
 _WITH_FILTER = ("/bin/sh", "-c", 'exec 9<"$0" && exec "$@"')
 """bubblewrap reads the filter from a descriptor."""
+
+_PROXY = "/run/swarm/proxy"
+_FORWARD = "/run/swarm/forward.py"
 
 _ISOLATED = (
     "--unshare-all",
@@ -37,11 +41,14 @@ class Bubblewrap:
     program: str
     bash: str
     bounds: Bounds
+    python_home: Path = Path(sys.base_prefix)
     name: str = "bubblewrap"
     notes: tuple[str, ...] = ()
 
     def launch(self, script: str, folder: str) -> Launch:
         inside = limited(self.bash, script, self.bounds.limits, count_processes=True)
+        if self.bounds.network == "packages":
+            inside = [str(self._python()), "-I", "-S", _FORWARD, _PROXY, *inside]
         argv = [*self.argv(folder), "--", *inside]
         file = self._filter()
         if file is not None:
@@ -65,10 +72,25 @@ class Bubblewrap:
         told += ["--bind", str(bounds.scratch), _SCRATCH]
         for path in (*bounds.readable, bounds.kept):
             told += ["--ro-bind", str(path), str(path)]
+        if bounds.network == "packages":
+            told += self._way_to_proxy()
         told += ["--bind", str(bounds.workspace), str(bounds.workspace)]
         for name, value in environment(bounds, _SCRATCH).items():
             told += ["--setenv", name, value]
         return [*told, "--chdir", folder]
+
+    def _way_to_proxy(self) -> list[str]:
+        """Its socket, and the program that leads there, with the Python that runs it."""
+        home = self.python_home.resolve()
+        told = ["--ro-bind", forward.__file__, _FORWARD]
+        told += ["--ro-bind", str(self.bounds.proxy), _PROXY]
+        is_seen = any(home.is_relative_to(path) for path in SYSTEM)
+        return told if is_seen else [*told, "--ro-bind", str(home), str(home)]
+
+    def _python(self) -> Path:
+        """That which runs us, but not by way of a virtual environment, which is not seen inside."""
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        return self.python_home.resolve() / "bin" / version
 
     def _filter(self) -> Path | None:
         """The file with the program for seccomp, made when there is none. Namespaces divide

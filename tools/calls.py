@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tools.errors import InvalidArguments, ToolFailed
-from tools.registry import Registry
+from tools.executor import Executor
 from tools.tool import Output
 
 
@@ -34,8 +34,8 @@ class Running:
 class Calls:
     """The calls that run now."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
         self._running: dict[str, Running] = {}
 
     def start(
@@ -46,7 +46,7 @@ class Calls:
         if chosen in self._running:
             raise InvalidArguments(f"a call with the id {chosen!r} runs already")
         lines: asyncio.Queue[str | None] = asyncio.Queue()
-        work = self._registry.execute(name, arguments, session=session, emit=lines.put_nowait)
+        work = self._executor.execute(name, arguments, session=session, emit=lines.put_nowait)
         task = asyncio.create_task(work)
         task.add_done_callback(lambda _: lines.put_nowait(None))
         running = Running(chosen, task, lines)

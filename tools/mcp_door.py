@@ -17,7 +17,8 @@ from mcp_types import (
 from mcp_types import Tool as McpTool
 
 from tools.errors import ToolError
-from tools.registry import Emit, Registry
+from tools.executor import Emit
+from tools.registry import Registry
 
 _INSTRUCTIONS = (
     "Tools on one machine of the house. Paths are within its workspace; commands run in a sandbox."

@@ -5,8 +5,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -14,6 +13,7 @@ from tools.bash import BASH
 from tools.bounds import Sandbox
 from tools.edit import EDIT
 from tools.errors import InvalidArguments, TooBusy, UnknownTool
+from tools.executor import Emit, ToolDescription, silent
 from tools.fetcher import Fetcher
 from tools.glob import GLOB
 from tools.grep import GREP
@@ -40,38 +40,7 @@ MOST_CALLS = 8
 
 _SESSIONS = 64
 
-Emit = Callable[[str], None]
 Ask = Callable[[str], Awaitable[str | None]]
-
-
-def silent(text: str) -> None:
-    """For callers who wait for the whole output."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolDescription:
-    """What a model is told of a tool."""
-
-    name: str
-    description: str
-    parameters: Mapping[str, Any]
-
-
-class Executor(Protocol):
-    """Runs tools, here or elsewhere. Cancelling a call ends what it started."""
-
-    async def descriptions(self) -> Sequence[ToolDescription]: ...
-
-    async def execute(
-        self,
-        name: str,
-        arguments: Mapping[str, Any],
-        *,
-        session: str = "",
-        emit: Emit = silent,
-    ) -> Output:
-        """Raises ToolError."""
-        ...
 
 
 class Registry:

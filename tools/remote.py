@@ -1,16 +1,22 @@
 """The tools of another machine, by way of its tool server."""
 
+import contextlib
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import aiohttp
 
 from tools.errors import ToolError, ToolFailed, UnknownTool
-from tools.registry import Emit, ToolDescription, silent
+from tools.executor import Emit, ToolDescription, silent
 from tools.statuses import ERRORS
 from tools.tool import Output
+
+logger = logging.getLogger(__name__)
 
 _CONNECT_S = 5.0
 _SILENT_S = 900.0
@@ -18,23 +24,32 @@ _LINE_BYTES = 32 << 20
 _BY_CODE = {code: error for error, (_, code) in ERRORS.items() if error is not UnknownTool}
 
 
-class RemoteTools:
-    """An Executor. `url` is the server's, such as `http://192.168.1.5:17616`.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tool server is, such as `http://192.168.1.5:17616`, and the token it asks for."""
 
-    Every failure of the way there is a ToolFailed, for the model to be told.
+    url: str
+    token: str | None = field(default=None, repr=False)
+
+
+Find: TypeAlias = Callable[[], Awaitable[Place]]
+"""Finds the tool server. Raises ToolError."""
+
+
+class RemoteTools:
+    """An Executor. The server is found before the first call, and again when it does not answer
+    or no longer takes the token. Every failure of the way there is a ToolFailed, for the model
+    to be told.
     """
 
-    def __init__(self, url: str, *, token: str | None) -> None:
-        self._url = url.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._headers = headers
+    def __init__(self, find: Find) -> None:
+        self._find = find
+        self._place: Place | None = None
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(None, sock_connect=_CONNECT_S, sock_read=_SILENT_S)
-        self._session = aiohttp.ClientSession(
-            headers=self._headers, timeout=timeout, read_bufsize=_LINE_BYTES
-        )
+        self._session = aiohttp.ClientSession(timeout=timeout, read_bufsize=_LINE_BYTES)
         return self
 
     async def __aexit__(
@@ -47,13 +62,8 @@ class RemoteTools:
             await self._session.close()
 
     async def descriptions(self) -> Sequence[ToolDescription]:
-        try:
-            async with self._open().get(f"{self._url}/v1/tools") as answer:
-                body: Any = await answer.json()
-                if answer.status != 200:
-                    raise _failed(body)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise ToolFailed(f"the tool server {self._url}: {error}") from error
+        async with self._asked("GET", "/v1/tools") as answer:
+            body: Any = await answer.json()
         functions = [each["function"] for each in body["data"]]
         return [
             ToolDescription(each["name"], each["description"], each["parameters"])
@@ -69,25 +79,60 @@ class RemoteTools:
         emit: Emit = silent,
     ) -> Output:
         body = {"name": name, "arguments": arguments, "session": session, "stream": True}
-        try:
-            async with self._open().post(f"{self._url}/v1/tools/execute", json=body) as answer:
+        async with self._asked("POST", "/v1/tools/execute", body) as answer:
+            began, where = time.monotonic(), answer.url.origin()
+            try:
+                return await _result(answer, emit)
+            finally:
+                logger.info("tool %s ran on %s for %.2f s", name, where, time.monotonic() - began)
+
+    @contextlib.asynccontextmanager
+    async def _asked(
+        self, method: str, path: str, body: Any = None
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """An answer with status 200. A token that is new on the server is fetched once."""
+        known = self._place
+        place = known or await self._find()
+        self._place = place
+        async with self._sent(place, method, path, body) as answer:
+            if answer.status != 401 or known is None:
                 if answer.status != 200:
                     raise _failed(await answer.json())
-                async for event, data in _events(answer.content):
-                    if event == "output":
-                        emit(str(data["text"]))
-                    elif event == "error":
-                        raise _failed(data)
-                    elif event == "result":
-                        return Output(str(data["output"]), data["metadata"])
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise ToolFailed(f"the tool server {self._url}: {error}") from error
-        raise ToolFailed(f"the tool server {self._url} ended without a result")
+                yield answer
+                return
+        self._place = await self._find()
+        async with self._sent(self._place, method, path, body) as answer:
+            if answer.status != 200:
+                raise _failed(await answer.json())
+            yield answer
 
-    def _open(self) -> aiohttp.ClientSession:
+    @contextlib.asynccontextmanager
+    async def _sent(
+        self, place: Place, method: str, path: str, body: Any
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
         if self._session is None:
             raise ToolFailed("the client of the tool server is not started")
-        return self._session
+        headers = {"Authorization": f"Bearer {place.token}"} if place.token else {}
+        try:
+            async with self._session.request(
+                method, f"{place.url}{path}", json=body, headers=headers, allow_redirects=False
+            ) as answer:
+                yield answer
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            self._place = None  # it may have another address by now
+            raise ToolFailed(f"the tool server {place.url}: {error}") from error
+
+
+async def _result(answer: aiohttp.ClientResponse, emit: Emit) -> Output:
+    """The output at the end of a call's events. Raises ToolError."""
+    async for event, data in _events(answer.content):
+        if event == "output":
+            emit(str(data["text"]))
+        elif event == "error":
+            raise _failed(data)
+        elif event == "result":
+            return Output(str(data["output"]), data["metadata"])
+    raise ToolFailed(f"the tool server {answer.url.origin()} ended without a result")
 
 
 async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[tuple[str, Any]]:

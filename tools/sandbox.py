@@ -65,6 +65,8 @@ async def choose_sandbox(
 ) -> Sandbox:
     """The first that works here. Raises SandboxUnavailable with what would help."""
     bash = await asyncio.to_thread(find_bash, which)
+    if sys.platform != "linux" and bounds.network == "packages":
+        raise SandboxUnavailable(_no_proxy(f"there is no bubblewrap for {platform.system()}"))
     if sys.platform == "darwin":
         return await _seatbelt(bash, bounds)
     if sys.platform != "linux":
@@ -77,6 +79,8 @@ async def choose_sandbox(
         if not why:
             return sandbox
         why = f"bubblewrap does not work here ({why})"
+    if bounds.network == "packages":
+        raise SandboxUnavailable(_no_proxy(why))
     return landlocked(bash, bounds, why, landlock.version())
 
 
@@ -145,6 +149,13 @@ async def _trial(sandbox: Sandbox, folder: str) -> str:
     if process.returncode == 0:
         return ""
     return said.decode(errors="replace").strip()[:200] or f"exit status {process.returncode}"
+
+
+def _no_proxy(why: str) -> str:
+    return (
+        f"{why}, and only there can package managers alone be given the network; install it, or "
+        "start with --allow-network all or without --allow-network"
+    )
 
 
 def _refusal(why: str) -> str:

@@ -2,19 +2,18 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import hmac
 import json
 import logging
 import socket
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator
 from types import TracebackType
 from typing import Any, Self
 
 import uvicorn
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -24,11 +23,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from guard import LOOPBACK_NAMES, Door, refusal
+from tools.bodies import CancelBody, ExecuteBody, events, listed, result
 from tools.calls import Calls, Running
 from tools.errors import ToolError
 from tools.mcp_door import mcp_server
 from tools.registry import Registry
-from tools.replies import error_reply, failure, result
+from tools.replies import error_reply, failure
 
 logger = logging.getLogger(__name__)
 
@@ -37,24 +37,6 @@ _SESSIONS = 64
 _START_S = 10.0
 _END_S = 3
 _WATCHER = "_shutdown_watcher"
-
-
-class ExecuteBody(BaseModel):
-    """What POST /v1/tools/execute takes."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    name: str
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    id: str | None = Field(None, min_length=1, max_length=200)
-    session: str = Field("", max_length=200)
-    stream: bool = False
-
-
-class CancelBody(BaseModel):
-    """What POST /v1/tools/cancel takes."""
-
-    id: str
 
 
 def make_app(registry: Registry, door: Door, *, token: str | None) -> ASGIApp:
@@ -102,16 +84,14 @@ class _Routes:
 
     async def tools(self, request: Request) -> Response:
         del request
-        functions = [dataclasses.asdict(each) for each in await self._registry.descriptions()]
-        data = [{"type": "function", "function": function} for function in functions]
-        return JSONResponse({"object": "list", "data": data})
+        return JSONResponse(listed(await self._registry.descriptions()))
 
     async def execute(self, request: Request) -> Response:
         body = ExecuteBody.model_validate(await _json(request))
         running = self._start(body)
         if body.stream:
             return StreamingResponse(
-                _events(self._calls, running, body.name), media_type="text/event-stream"
+                events(self._calls, running, body.name), media_type="text/event-stream"
             )
         gone = asyncio.create_task(_gone(request))
         try:
@@ -169,26 +149,6 @@ class _Guarded:
         refused = failure(401, "invalid_token", "send the header Authorization: Bearer TOKEN")
         refused.headers["WWW-Authenticate"] = "Bearer"
         return refused
-
-
-async def _events(calls: Calls, running: Running, name: str) -> AsyncGenerator[str]:
-    """Output as it comes, then the result or the error. Leaving it ends the call."""
-    try:
-        yield _event("start", {"id": running.id})
-        async for text in running.said():
-            yield _event("output", {"text": text})
-        try:
-            output = await running.output()
-        except ToolError as error:
-            yield _event("error", json.loads(bytes(error_reply(error).body)))
-        else:
-            yield _event("result", result(running.id, name, output))
-    finally:
-        await calls.end(running)
-
-
-def _event(name: str, data: Mapping[str, Any]) -> str:
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
 
 
 async def _json(request: Request) -> Any:

@@ -14,11 +14,12 @@ from api.agent import Agent
 from api.app import make_app
 from api.keyring import Keyring
 from api.server import ClientServer
-from guard import Door
+from guard import LOOPBACK_NAMES, Door
 from settings import KeySettings
 from swarm.pool import Pool, ServedModel
 from swarm.workers import Weights
 from tests.fakes import FakeEngine
+from tools.executor import Executor
 
 
 @dataclass
@@ -53,6 +54,8 @@ async def started(
     weights: Weights | None = None,
     keys: Mapping[str, KeySettings] | None = None,
     agent: Agent | None = None,
+    tools: Executor | None = None,
+    names: tuple[str, ...] = LOOPBACK_NAMES,
 ) -> AsyncIterator[Node]:
     port = free_port()
     pool = Pool(
@@ -64,7 +67,8 @@ async def started(
     )
     keyring = Keyring()
     keyring.hold(keys or {})
-    app = make_app(pool, Door(port), keyring=keyring, agent=agent, pulse_s=pulse_s)
+    door = Door(port, names=names)
+    app = make_app(pool, door, keyring=keyring, agent=agent, tools=tools, pulse_s=pulse_s)
     base = f"http://127.0.0.1:{port}"
     async with (
         ClientServer(app, hosts=["127.0.0.1"], port=port, header_s=header_s),

@@ -20,8 +20,9 @@ from swarm.types import Prompt, ToolCall
 from tests.api.conftest import Node, StartNode
 from tests.fakes import INFO, FakeEngine
 from tools.errors import ToolFailed
+from tools.executor import Emit, Executor, ToolDescription, silent
 from tools.kept import KeptOutputs
-from tools.registry import Emit, Executor, Registry, ToolDescription, silent
+from tools.registry import Registry
 from tools.tool import Output
 from tools.workspace import Workspace
 
@@ -301,7 +302,7 @@ async def test_the_log_says_who_ran_what_and_not_with_what(
 
 
 def test_the_owner_says_whether_there_is_an_agent(registry: Registry) -> None:
-    place = Place(registry, "this node")
+    place = Place(registry, "this node", shared=False)
     made = agent_with(Settings(agent=True), place)
     assert made is not None
     assert (made.place, made.bounds.steps) == ("this node", 32)

@@ -6,13 +6,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from api.tool_door import listening_host, other_server, project_around, tool_door, workspace_root
+from api.tool_door import listening_host, project_around, tools_of, workspace_root
 from settings import Settings
 from swarm.errors import ConfigurationError
 from tests.e2e.nodes import free_port
-from tools import bubblewrap, remote, server
+from tools import bubblewrap, proxy, remote, server
+from tools.errors import NotPermitted
 
-LOADED = (bubblewrap, remote, server)
+LOADED = (bubblewrap, proxy, remote, server)
 """Imported here, as importing blocks."""
 
 
@@ -55,7 +56,7 @@ def test_an_address_of_another_machine_is_refused() -> None:
 
 async def test_without_the_flag_there_is_no_tool_server(tmp_path: Path) -> None:
     said: list[str] = []
-    async with tool_door(settings(tmp_path, tool_server=False), said.append):
+    async with tools_of(settings(tmp_path, tool_server=False), None, said.append):
         assert said == []
 
 
@@ -63,12 +64,12 @@ async def test_without_the_flag_there_is_no_tool_server(tmp_path: Path) -> None:
 async def test_on_loopback_it_serves_this_machine(tmp_path: Path) -> None:
     said: list[str] = []
     chosen = settings(tmp_path)
-    async with tool_door(chosen, said.append), aiohttp.ClientSession() as session:
+    async with tools_of(chosen, None, said.append), aiohttp.ClientSession() as session:
         url = f"http://127.0.0.1:{chosen.tool_port}/v1/tools/execute"
         body = {"name": "bash", "arguments": {"command": "pwd"}}
         async with session.post(url, json=body) as answer:
             assert (await answer.json())["output"] == str(tmp_path / "work")
-    assert "sandbox: bubblewrap" in said[0]
+    assert "sandbox: bubblewrap, network: none" in said[0]
     assert "this machine only" in said[1]
 
 
@@ -76,7 +77,7 @@ async def test_on_loopback_it_serves_this_machine(tmp_path: Path) -> None:
 async def test_on_the_lan_a_token_is_made_and_asked_for(tmp_path: Path) -> None:
     said: list[str] = []
     chosen = settings(tmp_path, tool_host="lan", sandbox=False)
-    async with tool_door(chosen, said.append), aiohttp.ClientSession() as session:
+    async with tools_of(chosen, None, said.append), aiohttp.ClientSession() as session:
         base = said[-1].split()[1].partition("/v1")[0]
         async with session.get(f"{base}/v1/tools") as answer:
             assert answer.status == 401
@@ -91,9 +92,9 @@ async def test_on_the_lan_a_token_is_made_and_asked_for(tmp_path: Path) -> None:
 @pytest.mark.needs("bubblewrap")
 async def test_a_port_that_is_taken_names_the_flag(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
-    async with tool_door(chosen, lambda text: None):
+    async with tools_of(chosen, None, lambda text: None):
         with pytest.raises(ConfigurationError, match="--tool-port N"):
-            async with tool_door(chosen, lambda text: None):
+            async with tools_of(chosen, None, lambda text: None):
                 pass
 
 
@@ -106,7 +107,7 @@ def alone(tmp_path: Path, **told: object) -> Settings:
 async def test_an_agent_has_a_sandbox_of_its_own_and_no_door(tmp_path: Path) -> None:
     said: list[str] = []
     chosen = alone(tmp_path)
-    async with tool_door(chosen, said.append) as place, aiohttp.ClientSession() as session:
+    async with tools_of(chosen, None, said.append) as place, aiohttp.ClientSession() as session:
         assert place is not None
         output = await place.tools.execute("bash", {"command": "pwd"})
         assert (place.name, output.text) == ("this node", str(tmp_path / "work"))
@@ -121,8 +122,8 @@ async def test_an_agent_uses_the_tool_server_that_is_named(tmp_path: Path) -> No
     url = f"127.0.0.1:{serving.tool_port}"
     asking = alone(tmp_path, tool_host=url, tool_token="a-token-of-mine")
     async with (
-        tool_door(serving, lambda text: None),
-        tool_door(asking, lambda text: None) as place,
+        tools_of(serving, None, lambda text: None),
+        tools_of(asking, None, lambda text: None) as place,
     ):
         assert place is not None
         assert place.name == f"http://{url}"
@@ -131,24 +132,45 @@ async def test_an_agent_uses_the_tool_server_that_is_named(tmp_path: Path) -> No
     assert (tmp_path / "work/a").read_text() == "b"
 
 
-async def test_the_token_that_is_kept_here_is_for_no_other_machine(tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state/tool-token").write_text("ours")
-    chosen = alone(tmp_path, tool_host="http://192.0.2.7:17616")
-    assert other_server(chosen, "http://192.0.2.7:17616") == ("http://192.0.2.7:17616", None)
-
-
-@pytest.mark.parametrize("wanted", ["ftp://h", "http://", "http://h:x", "http://me:secret@h"])
-def test_a_tool_server_that_is_no_address_is_refused(tmp_path: Path, wanted: str) -> None:
-    with pytest.raises(ConfigurationError, match="--tool-host") as raised:
-        other_server(alone(tmp_path), wanted)
-    assert "secret" not in str(raised.value)
-
-
 async def test_a_workspace_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--tool-server: the workspace"):
-        async with tool_door(settings(tmp_path, workspace=tmp_path / "none"), lambda text: None):
+        async with tools_of(
+            settings(tmp_path, workspace=tmp_path / "none"), None, lambda text: None
+        ):
             pass
     with pytest.raises(ConfigurationError, match="--agent: the workspace"):
-        async with tool_door(alone(tmp_path, workspace=tmp_path / "none"), lambda text: None):
+        async with tools_of(alone(tmp_path, workspace=tmp_path / "none"), None, lambda text: None):
+            pass
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_package_managers_alone_may_have_the_network(tmp_path: Path) -> None:
+    said: list[str] = []
+    hosts = {"package_hosts": ["packages.example"]}
+    chosen = settings(tmp_path, allow_network="packages", tools=hosts)
+    async with tools_of(chosen, None, said.append) as place:
+        assert "network: packages" in said[0]
+        assert place is not None
+        tools = place.tools
+        script = "exec 3<>/dev/tcp/127.0.0.1/3128; printf 'GET / HTTP/1.1\\r\\n\\r\\n' >&3; cat <&3"
+        told = await tools.execute("bash", {"command": script})
+        assert told.text.startswith("HTTP/1.1 405")
+        with pytest.raises(NotPermitted):
+            await tools.execute("webfetch", {"url": "http://packages.example/"})
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"sandbox": False}, "needs a sandbox"),
+        ({}, "name the hosts"),
+        ({"tools": {"package_hosts": ["https://x/"]}}, "is no host"),
+    ],
+)
+async def test_what_the_proxy_cannot_keep_is_refused(
+    tmp_path: Path, told: dict[str, object], why: str
+) -> None:
+    chosen = settings(tmp_path, allow_network="packages", **told)
+    with pytest.raises(ConfigurationError, match=why):
+        async with tools_of(chosen, None, lambda text: None):
             pass

@@ -6,15 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from api.clients.jsonc import put
 from tests.conftest import OPENCODE
 from tests.e2e.nodes import ROOT, RunningNode
 
 PATIENCE_S = 110
+TRIES = 5
+NOTES = "The key is blue.\n"
 
 _OFFLINE = (
     "OPENCODE_DISABLE_MODELS_FETCH",
@@ -95,6 +98,7 @@ class Run:
 class Client:
     """OpenCode in a project folder whose configuration `main.py --opencode` has written."""
 
+    node: RunningNode
     project: Path
     home: Path
 
@@ -106,9 +110,10 @@ class Client:
         (project / "opencode.json").write_text(_CAREFUL)
         port = ["--port", str(node.port)]
         command = [sys.executable, str(ROOT / "main.py"), "--opencode", str(project), *port, *flags]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        with node.reach():
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        return cls(project, home)
+        return cls(node, project, home)
 
     def run(self, *arguments: str) -> Run:
         """`opencode run`; every call that the model made was read by the client."""
@@ -132,19 +137,25 @@ class Client:
         told = self.told("export", session)
         return [part for message in told["messages"] for part in message["parts"]]
 
+    def configure(self, *path: str, value: Any) -> None:
+        """Say more in the project's configuration."""
+        file = self.project / "opencode.json"
+        file.write_text(put(file.read_text(), path, value))
+
     @contextlib.contextmanager
     def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """A command that runs; ended with all that it started, whatever happened."""
-        process = subprocess.Popen(
-            [str(OPENCODE), *arguments],
-            cwd=self.project,
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        with self.node.reach():
+            process = subprocess.Popen(
+                [str(OPENCODE), *arguments],
+                cwd=self.project,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
         try:
             yield process
         finally:
@@ -152,7 +163,7 @@ class Client:
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         home = str(self.home)
         return {
             "PATH": os.environ["PATH"],
@@ -165,3 +176,20 @@ class Client:
             "XDG_CACHE_HOME": f"{home}/.cache",
             **dict.fromkeys(_OFFLINE, "1"),
         }
+
+
+def tried(
+    client: Callable[[], Client], asks: list[str], done: Callable[[Client, Run], bool]
+) -> tuple[Client, Run]:
+    """The first run that did it. `asks`: wordings of one task, in turn."""
+    seen: list[str] = []
+    for at in range(TRIES):
+        here = client()
+        (here.project / "notes.txt").write_text(NOTES)
+        (here.project / "app.py").write_text('name = "old"\nprint(name)\n')
+        ran = here.run(asks[at % len(asks)])
+        assert not ran.errors, ran.errors
+        if done(here, ran):
+            return here, ran
+        seen.append(f"{[(c.tool, dict(c.arguments)) for c in ran.calls]} {ran.text!r}")
+    raise ModelFellShortError("\n".join(seen))

@@ -12,12 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.nodes import RunningNode, running_node
-from tests.e2e.opencode_client import Client, ModelFellShortError, Run
+from tests.e2e.opencode_client import Client, ModelFellShortError, Run, tried
 
 pytestmark = [pytest.mark.needs("opencode"), pytest.mark.timeout(600)]
-
-TRIES = 5
-NOTES = "The key is blue.\n"
 
 not_yet = pytest.mark.xfail(
     raises=ModelFellShortError, strict=False, reason="the bundled model is too small for this yet"
@@ -29,23 +26,6 @@ def client(nano: RunningNode, tmp_path: Path) -> Callable[[], Client]:
     """A client in a clean project, at each call another."""
     numbers: Iterator[int] = iter(range(100))
     return lambda: Client.of(nano, tmp_path / str(next(numbers)))
-
-
-def tried(
-    client: Callable[[], Client], asks: list[str], done: Callable[[Client, Run], bool]
-) -> tuple[Client, Run]:
-    """The first run that did it. `asks`: wordings of one task, in turn."""
-    seen: list[str] = []
-    for at in range(TRIES):
-        here = client()
-        (here.project / "notes.txt").write_text(NOTES)
-        (here.project / "app.py").write_text('name = "old"\nprint(name)\n')
-        ran = here.run(asks[at % len(asks)])
-        assert not ran.errors, ran.errors
-        if done(here, ran):
-            return here, ran
-        seen.append(f"{[(c.tool, dict(c.arguments)) for c in ran.calls]} {ran.text!r}")
-    raise ModelFellShortError("\n".join(seen))
 
 
 def content(client: Client, name: str) -> str | None:

@@ -12,10 +12,12 @@ from aiohttp import web
 
 from federation.client import Door, PeerClient, door_name
 from federation.copying import copy_file
+from federation.peers import PeerTable
 from federation.server import MOST_QUESTIONS, Callbacks, PeerDoor
 from federation.sharing import Shelf
+from federation.tool_keys import ToolKeys
 from federation.trust import Credentials, NodeKey, new_secret
-from federation.wire import ANSWER_BYTES, NewSecret, ProposeBody, Status
+from federation.wire import ANSWER_BYTES, NewSecret, ProposeBody, Status, ToolKey
 from swarm.chat.completion import Text
 from swarm.errors import (
     GenerationFailed,
@@ -68,6 +70,13 @@ class FakeWorkers:
             self.cancelled += not done
 
 
+def tool_keys(own: ToolKey | None, *, shared: bool = True) -> ToolKeys:
+    """Of a node that knows nobody yet."""
+    keys = ToolKeys(PeerTable("0" * 64, "0" * 16), lambda: None, shared=shared)
+    keys.own = own
+    return keys
+
+
 @dataclass
 class Side:
     """One node of a federation, as the other one meets it."""
@@ -79,6 +88,7 @@ class Side:
     secrets: list[bytes] = field(default_factory=list[bytes])
     door: PeerDoor | None = None
     files: dict[str, Path] = field(default_factory=dict[str, Path])
+    keys: ToolKeys = field(default_factory=lambda: tool_keys(None))
 
     @property
     def port(self) -> int:
@@ -117,6 +127,7 @@ async def listening(one: Side) -> AsyncIterator[Side]:
         renewed,
         one.workers,
         Shelf(lambda: one.files),
+        one.keys.told,
     )
     context = await asyncio.to_thread(one.credentials.server_context)
     async with PeerDoor(callbacks, context, hosts=["127.0.0.1"], port=0) as one.door:
@@ -424,3 +435,48 @@ async def test_a_peer_that_is_not_there_is_unreachable(here: Side) -> None:
     async with calling(here) as client:
         with pytest.raises(PeerUnreachable):
             await client.heartbeat(Door("127.0.0.1", 9), here.status())
+
+
+KEY = ToolKey(host="192.168.1.5", port=17616, token="a token of the tests")
+
+
+async def test_a_member_is_told_the_token_of_the_tool_server(here: Side, there: Side) -> None:
+    there.keys.own = KEY
+    async with listening(there), calling(here) as client:
+        assert await client.tool_key(there.to()) == KEY
+
+
+async def test_nobody_else_is_told_it(stranger: Side, there: Side) -> None:
+    there.keys.own = KEY
+    async with listening(there), calling(stranger) as client:
+        with pytest.raises((UntrustedPeer, PeerUnreachable)):
+            await client.tool_key(there.to())
+
+
+@pytest.mark.parametrize("keys", [tool_keys(None), tool_keys(KEY, shared=False)])
+async def test_without_a_server_or_with_an_open_door_there_is_no_token(
+    keys: ToolKeys, here: Side, there: Side
+) -> None:
+    there.keys = keys
+    async with listening(there), calling(here) as client:
+        with pytest.raises(PeerRefused) as caught:
+            await client.tool_key(there.to())
+        assert caught.value.status == 404
+
+
+def test_a_token_is_not_shown() -> None:
+    assert KEY.token not in repr(KEY)
+
+
+async def test_the_token_comes_from_the_member_that_has_the_server(here: Side, there: Side) -> None:
+    there.keys.own = KEY
+    table = PeerTable[Status](here.key.node_id, "0" * 16)
+    async with listening(there), calling(here) as client:
+        keys = ToolKeys(table, lambda: client, shared=True)
+        with pytest.raises(PeerUnreachable, match="no machine"):
+            await keys.of(KEY.host, KEY.port)
+        door = there.to()
+        table.heard((door.host, door.port), there.key.node_id, there.status(), 0.0)
+        assert await keys.of(KEY.host, KEY.port) == KEY.token
+        with pytest.raises(PeerUnreachable, match="port 1"):
+            await keys.of(KEY.host, 1)

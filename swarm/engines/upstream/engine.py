@@ -28,6 +28,7 @@ from swarm.errors import (
     InvalidRequest,
     SwarmError,
 )
+from swarm.estimate import o200k_tokens
 from swarm.types import Prompt
 
 log = logging.getLogger(__name__)
@@ -38,9 +39,6 @@ SILENCE_S = 600.0
 
 LOADING_S = 600.0
 """How long to wait at the start for a server that says that it is loading its model."""
-
-LETTERS_A_TOKEN = 4
-"""For the length of a prompt that nobody here can count: a guess, for figures only."""
 
 _MOST_ANSWER_BYTES, _MOST_ERROR_BYTES = 64 << 20, 64 << 10
 
@@ -122,7 +120,7 @@ class UpstreamEngine:
         exact = None if is_chat(prompt) else tokens
         room = None if exact is None else server.context_tokens - exact
         wanted = asks(prompt, server, room_tokens=room)
-        course = Course(tokens or _guess(prompt), self._clock())
+        course = Course(tokens or await _estimated(prompt), self._clock())
         yield [Accepted(course.prompt_tokens)]
         queue: asyncio.Queue[_Item] = asyncio.Queue()
         tasks = [asyncio.create_task(self._pump(ask, course, prompt, queue)) for ask in wanted]
@@ -294,8 +292,10 @@ def checked_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _guess(prompt: Prompt) -> int:
-    return max(1, len(prompt.text) // LETTERS_A_TOKEN)
+async def _estimated(prompt: Prompt) -> int:
+    """The length of a prompt that nobody here can count, for figures only."""
+    text = prompt.text if isinstance(prompt.text, str) else ""
+    return max(1, await asyncio.to_thread(o200k_tokens, text))
 
 
 async def _json(answer: aiohttp.ClientResponse) -> Mapping[str, Any]:

@@ -266,6 +266,14 @@ async def test_landlock_is_chosen_where_bubblewrap_fails(bounds: Bounds, tmp_pat
     assert "bubblewrap does not work here (no namespaces)" in sandbox.notes[0]
 
 
+async def test_without_bubblewrap_package_managers_get_no_network_of_their_own(
+    bounds: Bounds,
+) -> None:
+    asked = dataclasses.replace(bounds, network="packages")
+    with pytest.raises(SandboxUnavailable, match="--allow-network all"):
+        await choose_sandbox(asked, which=only("bash"))
+
+
 def program(path: Path, script: str) -> Path:
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)

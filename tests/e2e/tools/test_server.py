@@ -27,7 +27,7 @@ from tools.bubblewrap import Bubblewrap
 from tools.errors import InvalidArguments, OutsideWorkspace, ToolFailed, UnknownTool
 from tools.kept import KeptOutputs
 from tools.registry import MOST_CALLS, Registry
-from tools.remote import RemoteTools
+from tools.remote import Find, Place, RemoteTools
 from tools.server import ToolServer, make_app
 from tools.workspace import Workspace
 
@@ -319,9 +319,26 @@ async def test_a_port_that_is_taken_is_an_error(served: Served) -> None:
             pass
 
 
+def at(url: str, *tokens: str) -> Find:
+    """A server at this place, which tells these tokens in turn."""
+    left = list(tokens)
+
+    async def find() -> Place:
+        return Place(url, left.pop(0) if left else None)
+
+    return find
+
+
+async def test_a_token_that_is_new_on_the_server_is_fetched(served: Served) -> None:
+    async with RemoteTools(at(served.url, "old", TOKEN)) as tools:
+        with pytest.raises(ToolFailed, match="Authorization"):
+            await tools.descriptions()
+        assert await tools.descriptions()
+
+
 async def test_another_node_uses_the_tools(served: Served) -> None:
     said: list[str] = []
-    async with RemoteTools(served.url, token=TOKEN) as tools:
+    async with RemoteTools(at(served.url, TOKEN)) as tools:
         assert tuple(sorted(each.name for each in await tools.descriptions())) == NAMES
         command = {"command": "echo one; sleep 0.2; echo two"}
         output = await tools.execute("bash", command, emit=said.append)
@@ -337,7 +354,7 @@ async def test_another_node_uses_the_tools(served: Served) -> None:
 
 async def test_cancelling_another_nodes_call_ends_the_command(served: Served) -> None:
     mark, body = long_command("remote", stream=True)
-    async with RemoteTools(served.url, token=TOKEN) as tools:
+    async with RemoteTools(at(served.url, TOKEN)) as tools:
         running = asyncio.create_task(tools.execute("bash", body["arguments"]))
         await asyncio.to_thread(wait_until, mark, runs=True)
         running.cancel()
@@ -346,12 +363,12 @@ async def test_cancelling_another_nodes_call_ends_the_command(served: Served) ->
 
 
 async def test_a_tool_server_that_is_not_there_is_told(served: Served) -> None:
-    async with RemoteTools("http://127.0.0.1:9", token=None) as tools:
+    async with RemoteTools(at("http://127.0.0.1:9")) as tools:
         with pytest.raises(ToolFailed, match="the tool server"):
             await tools.execute("read", {"filePath": "x"})
         with pytest.raises(ToolFailed, match="the tool server"):
             await tools.descriptions()
-    async with RemoteTools(served.url, token="wrong") as tools:
+    async with RemoteTools(at(served.url, "wrong")) as tools:
         with pytest.raises(ToolFailed, match="Authorization"):
             await tools.descriptions()
 

@@ -95,6 +95,12 @@ async def test_the_length_of_a_prompt_comes_from_the_servers_tokenizer():
         await answer_of(fake, Prompt("a" * 1000, SamplingParams()))
 
 
+async def test_where_nobody_can_count_the_length_of_a_prompt_is_estimated():
+    answer = await answer_of(FakeServer(HELLO), Prompt("one two three four", SamplingParams()))
+    assert answer.accepted
+    assert answer.accepted.prompt_tokens == 4
+
+
 async def test_a_server_that_honours_n_is_asked_once():
     chunks = [said(text, index=at) for at, text in enumerate("abc")]
     ends = [said("", index=at, finish="stop") for at in range(3)]

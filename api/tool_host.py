@@ -1,0 +1,71 @@
+"""`--tool-host` without `--tool-server`: the tools of another machine, and the way to its token."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from api.tool_door import in_url, is_loopback, own_lan_address
+from flags import LAN
+from settings import Settings
+from swarm.errors import ConfigurationError, PeerError
+from tools.errors import ToolFailed
+from tools.remote import Place, RemoteTools
+
+if TYPE_CHECKING:
+    from federation.federation import Federation
+
+
+async def remote_tools(
+    settings: Settings, federation: "Federation | None", say: Callable[[str], None]
+) -> tuple[RemoteTools, str]:
+    """The tools at `--tool-host`, not yet asked for, and their URL. Raises ConfigurationError.
+
+    The token is the owner's where the settings have one, none on loopback, else the one that a
+    member of the federation tells for its own server.
+    """
+    host, port = await asyncio.to_thread(parse_tool_host, settings.tool_host or LAN, settings)
+    told = f"http://{in_url(host)}:{port}"
+    say(f"  tools      those of {told}")
+
+    async def find() -> Place:
+        address = await _address(host, port)
+        url = f"http://{in_url(address)}:{port}"
+        if settings.tool_token is not None:
+            return Place(url, settings.tool_token.get_secret_value())
+        if is_loopback(address):
+            return Place(url)
+        if federation is None:
+            raise ToolFailed(f"the tool server {url} needs a token: set SWARM_TOOL_TOKEN")
+        try:
+            return Place(url, await federation.tool_keys.of(address, port))
+        except PeerError as error:
+            raise ToolFailed(f"{error}; is it a member, started with --tool-host?") from error
+
+    return RemoteTools(find), told
+
+
+def parse_tool_host(wanted: str, settings: Settings) -> tuple[str, int]:
+    """Host and port of `http://HOST:PORT` or less of it. Raises ConfigurationError."""
+    if wanted == LAN:
+        return own_lan_address(), settings.tool_port
+    with contextlib.suppress(ValueError):
+        url = urlsplit(wanted if "//" in wanted else f"http://{wanted}")
+        plain = not (url.path.strip("/") or url.query or url.fragment or url.username)
+        if url.scheme == "http" and url.hostname and plain:
+            return url.hostname, url.port or settings.tool_port
+    raise ConfigurationError(f"--tool-host {wanted}: it should be http://HOST:{settings.tool_port}")
+
+
+async def _address(host: str, port: int) -> str:
+    """The first address of a name: that which the server was told to listen on stands in its
+    Host header, so a name itself would be refused. Raises ToolFailed.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise ToolFailed(f"--tool-host: there is no address of {host}: {error}") from error
+    return str(found[0][4][0])
