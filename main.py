@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from settings import Settings, environment, read_settings
+from settings import TOML_FILE, Settings, environment, read_settings
 from swarm.errors import ConfigurationError, SwarmError
 from swarm.models.choose import Choice, named_models, recommended, suggestion
 from swarm.models.explain import explain
@@ -175,7 +175,8 @@ async def serve(
             )
             server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
             await stack.enter_async_context(server)
-            await stack.enter_async_context(LiveSettings(settings, read, pool, entrance))
+            if place is None or not place.may_write(Path(TOML_FILE)):
+                await stack.enter_async_context(LiveSettings(settings, read, pool, entrance))
             told = () if settings.engine else notes(snapshot, environment())
             screen = first_screen(settings, snapshot, choice, entrance, plans, told)
             await _serve_until_signal(settings, screen, pool, server, choice, entrance)

@@ -22,7 +22,7 @@ from federation.interfaces import lan_addresses, read_interfaces
 from federation.wire import ToolKey
 from flags import LAN
 from guard import LOOPBACK_NAMES, Door
-from settings import Settings
+from settings import TOML_FILE, Settings
 from swarm.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 TOKEN_FILE = "tool-token"  # noqa: S105  a name
 _LOOPBACK = "127.0.0.1"
+_PROGRAM = Path(__file__).resolve().parent.parent
 _PROJECT_MARKS = (".git", "opencode.json", "pyproject.toml", "package.json", "Cargo.toml", "go.mod")
 
 
@@ -45,6 +46,11 @@ class Place:
     tools: "Executor"
     name: str
     shared: bool
+    workspace: Path | None = None
+
+    def may_write(self, file: Path) -> bool:
+        """Whether a tool could make this file."""
+        return self.workspace is not None and file.resolve().is_relative_to(self.workspace)
 
 
 @contextlib.asynccontextmanager
@@ -62,7 +68,8 @@ async def tools_of(
         async with _registry(settings, say) as registry:
             server = _server(settings, registry, federation, say)
             async with server if settings.tool_server else contextlib.nullcontext():
-                yield Place(registry, "this node", shared=settings.tool_server)
+                shared = settings.tool_server
+                yield Place(registry, "this node", shared=shared, workspace=registry.root)
     elif settings.tool_host is not None:
         from api.tool_host import remote_tools
 
@@ -194,9 +201,20 @@ def _scratch(stack: contextlib.ExitStack) -> Path:
 def workspace_root(wanted: Path | None, state: Path) -> Path:
     """The folder that the owner named, else the project around the working directory.
 
-    Raises ConfigurationError for a folder that holds this node's own keys.
+    Raises ConfigurationError for a folder that holds this node's own keys or settings, by which a
+    model could grant itself more, and where nobody named it, for this program's own.
     """
     root = (wanted or project_around(Path.cwd())).resolve()
+    if wanted is None and _PROGRAM.is_relative_to(root):
+        raise ConfigurationError(
+            f"the tools would work on this program itself ({root}); name your project with "
+            "--workspace DIR"
+        )
+    settings = Path(TOML_FILE).resolve()
+    if settings.exists() and settings.is_relative_to(root):
+        raise ConfigurationError(
+            f"--workspace {root} holds this node's settings ({settings}); start from another folder"
+        )
     if state.resolve().is_relative_to(root):
         raise ConfigurationError(
             f"--workspace {root} holds this node's keys ({state}); name a folder of your project"

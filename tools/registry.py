@@ -5,6 +5,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -65,6 +66,11 @@ class Registry:
         self._output_chars = output_chars
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._running = 0
+
+    @property
+    def root(self) -> Path:
+        """The folder that the tools work in."""
+        return self._workspace.root
 
     async def descriptions(self) -> Sequence[ToolDescription]:
         tools = self._tools.values()

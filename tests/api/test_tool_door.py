@@ -6,12 +6,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from api.tool_door import listening_host, project_around, tools_of, workspace_root
-from settings import Settings
+from api.tool_door import Place, listening_host, project_around, tools_of, workspace_root
+from settings import TOML_FILE, Settings
 from swarm.errors import ConfigurationError
 from tests.e2e.nodes import free_port
 from tools import bubblewrap, proxy, remote, server
-from tools.errors import NotPermitted
+from tools.errors import NotPermitted, ToolFailed
 
 LOADED = (bubblewrap, proxy, remote, server)
 """Imported here, as importing blocks."""
@@ -34,6 +34,42 @@ def test_a_workspace_never_holds_the_nodes_keys(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="keys"):
             workspace_root(root, tmp_path / "state")
     assert workspace_root(tmp_path / "work", tmp_path / "state") == tmp_path / "work"
+
+
+def test_a_workspace_never_holds_the_nodes_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work/deep").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "work/deep")
+    assert workspace_root(tmp_path / "work", tmp_path / "state") == tmp_path / "work"
+    Path(TOML_FILE).write_text("")
+    for wanted in (tmp_path / "work", None):
+        with pytest.raises(ConfigurationError, match=TOML_FILE):
+            workspace_root(wanted, tmp_path / "state")
+
+
+def test_the_program_is_a_workspace_only_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Path(__file__).parents[2]
+    monkeypatch.chdir(program / "docs")
+    with pytest.raises(ConfigurationError, match="--workspace DIR"):
+        workspace_root(None, tmp_path / "state")
+    assert workspace_root(program / "docs", tmp_path / "state") == program / "docs"
+
+
+async def _nowhere() -> remote.Place:
+    raise ToolFailed("there are no tools")
+
+
+NO_TOOLS = remote.RemoteTools(_nowhere)
+
+
+def test_settings_that_a_tool_could_make_are_known(tmp_path: Path) -> None:
+    place = Place(NO_TOOLS, "this node", shared=True, workspace=tmp_path)
+    assert place.may_write(tmp_path / "deep" / TOML_FILE)
+    assert not place.may_write(tmp_path.parent / TOML_FILE)
+    assert not Place(NO_TOOLS, "elsewhere", shared=True).may_write(tmp_path / TOML_FILE)
 
 
 @pytest.mark.parametrize(
