@@ -1,9 +1,10 @@
 """The models that a node can serve: the bundled one, named ones, those of a folder, upstream's."""
 
 import glob
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -12,6 +13,9 @@ from swarm.models.card import Format
 
 BUNDLED_ID = "swarm-nano"
 BUNDLED_PATH = Path(__file__).parent / "bundled" / f"{BUNDLED_ID}.gguf"
+
+WEIGHTS = ".safetensors"
+"""Ending of the files with an MLX model's weights."""
 
 _MAGIC = b"GGUF"
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}$")
@@ -71,13 +75,36 @@ def described(path: Path) -> LocalModel:
 
 def mlx_model(folder: Path) -> LocalModel:
     """The MLX model in a folder. Raises ConfigurationError where there is none."""
-    weights = [path.stat().st_size for path in folder.glob("*.safetensors")]
+    weights = [path.stat().st_size for path in folder.glob(f"*{WEIGHTS}")]
     if not weights or not (folder / "config.json").is_file():
         raise ConfigurationError(
             f"{folder} holds no MLX model: that is a folder with config.json and *.safetensors; "
             "for a GGUF model name the file"
         )
+    if missing := _listed_weights(folder) - {path.name for path in folder.glob(f"*{WEIGHTS}")}:
+        raise ConfigurationError(f"{folder} is not whole: {min(missing)} is missing")
     return LocalModel(folder.resolve().name, folder.resolve(), sum(weights), "mlx")
+
+
+def _listed_weights(folder: Path) -> set[str]:
+    """The files that the index of a model of several files names."""
+    index = folder / f"model{WEIGHTS}.index.json"
+    if not index.is_file():
+        return set()
+    try:
+        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, AttributeError) as error:
+        raise ConfigurationError(f"{index} is damaged: {error}") from error
+
+
+def brought_model(name: str, path: Path, sampling: Mapping[str, float]) -> LocalModel:
+    """What was asked for by this name and is here now: a GGUF file, or the folder of an MLX model.
+
+    Raises ConfigurationError for a folder without one.
+    """
+    if path.is_dir():
+        return replace(mlx_model(path), id=name, sampling=sampling)
+    return LocalModel(name, path, size_bytes(path), sampling=sampling)
 
 
 def scan_models(folder: Path) -> tuple[LocalModel, ...]:
@@ -101,11 +128,16 @@ def _is_model(path: Path) -> bool:
 
 def size_bytes(path: Path) -> int:
     """A file's size, or that of all parts of a split model."""
+    return sum(part.stat().st_size for part in parts_of(path))
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The file, or all parts of a split model of which it is the first."""
     part = _FIRST_PART.search(path.stem)
     if part is None:
-        return path.stat().st_size
+        return [path]
     name = glob.escape(path.stem[: part.start()])
-    return sum(p.stat().st_size for p in path.parent.glob(f"{name}-*{part[1]}.gguf"))
+    return sorted(path.parent.glob(f"{name}-*{part[1]}.gguf"))
 
 
 def _has_magic(path: Path) -> bool:

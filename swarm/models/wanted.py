@@ -27,6 +27,9 @@ Fetch: TypeAlias = Callable[[Wanted, Path], bool]
 """Copies the files of a model from a peer into a folder, at their names; whether it could."""
 
 
+Moved: TypeAlias = Callable[[int], object]
+"""Is told how many bytes of a model are here."""
+
 Bring: TypeAlias = Callable[[Wanted], Path]
 """Brings the files of a model here and returns the one to load, or the folder of an MLX model."""
 
