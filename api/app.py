@@ -17,6 +17,7 @@ from api.context import (
     POOL,
     PULSE_S,
     REQUEST_ID,
+    SUCCESSOR,
     VERDICTS,
 )
 from api.errors import error_response, json_response, plain_error
@@ -34,6 +35,7 @@ from guard import Door, refusal
 from swarm.engines.base import Engine, EngineLoad
 from swarm.errors import EngineError, EngineNotReady, SwarmError
 from swarm.pool import Pool
+from swarm.successor import Successor
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ def make_app(
     *,
     federation: Federation | None = None,
     keyring: Keyring | None = None,
+    successor: Successor | None = None,
     pulse_s: float = 2.0,
 ) -> web.Application:
     """The application that serves `pool`, and the federation's peers, behind `door` and `keyring`.
@@ -58,6 +61,7 @@ def make_app(
     app[POOL] = pool
     app[PEERS] = federation.peers if federation is not None else tuple
     app[FEDERATION] = federation
+    app[SUCCESSOR] = successor
     app[VERDICTS] = deque(maxlen=_VERDICTS)
     app[METRICS] = Metrics()
     app[PULSE_S] = pulse_s

@@ -12,6 +12,7 @@ from federation.federation import Federation
 from swarm.engines.base import Event
 from swarm.pool import Pool
 from swarm.proposer import Proposer
+from swarm.successor import Successor
 
 POOL = web.AppKey("pool", Pool)
 PEERS: web.AppKey[Callable[[], Sequence[Proposer]]] = web.AppKey("peers")
@@ -20,6 +21,9 @@ PEERS: web.AppKey[Callable[[], Sequence[Proposer]]] = web.AppKey("peers")
 FEDERATION: web.AppKey[Federation | None] = web.AppKey("federation")
 VERDICTS: web.AppKey[deque[dict[str, Any]]] = web.AppKey("verdicts")
 """The last verdicts, latest last."""
+
+SUCCESSOR: web.AppKey[Successor | None] = web.AppKey("successor")
+"""What is to take the place of the bundled model."""
 
 METRICS = web.AppKey("metrics", Metrics)
 PULSE_S = web.AppKey("pulse_s", float)

@@ -16,7 +16,7 @@ from typing import cast
 from swarm.chat.template import ChatTemplate
 from swarm.chat.written import Written, written
 from swarm.engines.base import Embedding, Engine, Event, ModelInfo
-from swarm.engines.resident import Status
+from swarm.engines.resident import Resident, Status
 from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
 from swarm.forms import Forms
 from swarm.models.loading import Loading
@@ -97,6 +97,16 @@ class Pool:
             if model_id in (model.id, model.id + ONE_WORKER):
                 return model
         raise UnknownModel(model_id, self.ids())
+
+    def add(self, resident: Resident) -> None:
+        """One more model, to be loaded when somebody asks for it by its id."""
+        self.loading.add(resident)
+        self.models = (*self.models, ServedModel(resident.id, resident, int(time.time())))
+
+    def lead_with(self, model_id: str) -> None:
+        """Make this model the default. What runs ends on the model that it began with."""
+        first = self.resolve(model_id)
+        self.models = (first, *(model for model in self.models if model is not first))
 
     def status(self, model: ServedModel) -> Status:
         """Whether the model could generate now, is on its way there, or waits to be asked for."""

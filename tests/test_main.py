@@ -18,9 +18,10 @@ from hardware.snapshot import Snapshot
 from settings import Settings, read_settings
 from swarm.engines.starting import AnyEngine, make_engine, threads_of
 from swarm.errors import ConfigurationError
-from swarm.models.choose import Choice, plan_of
+from swarm.models.choose import Better, Choice, plan_of
 from swarm.models.ids import Machine
 from swarm.models.local import BUNDLED_PATH, AnyModel, LocalModel
+from swarm.models.wanted import Wanted
 
 GIB = 1 << 30
 SNAPSHOT = Snapshot("linux", "A Processor", 4, 4, frozenset(), 16 * GIB, 10 * GIB)
@@ -33,6 +34,9 @@ ENTRANCE = Entrance.of(Settings.model_validate({"port": 1}))
 @pytest.fixture(autouse=True)
 def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(main, "bundled_model", lambda: NANO)
 
 
@@ -70,6 +74,45 @@ def test_a_person_is_asked_and_enter_takes_the_recommended(
     assert plan.models[0].id == chosen
     assert "A Processor" in capsys.readouterr().out
     assert answers == []
+
+
+BETTER = Better(Wanted("best:7b:4bit", "me/best", ("best.gguf",)), plan_of(NANO, MACHINE))
+
+
+@pytest.mark.parametrize(("answer", "comes"), [("", True), ("2", False)])
+def test_enter_takes_the_model_that_is_to_be_brought(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, comes: bool
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    choice = main.ask_person(Choice((NANO,), "until", better=BETTER), [], SNAPSHOT)
+    assert (choice.better is not None) == comes
+    assert choice.models == (NANO,)
+    said = capsys.readouterr().out
+    assert "1  best:7b:4bit (" in said
+    assert "tokens/s" in said
+    assert "2  swarm-nano" in said
+
+
+def test_where_nothing_is_here_the_catalogue_s_best_is_to_be_brought() -> None:
+    choice = main.choose(read_settings(["--auto"]), MACHINE)
+    assert choice.models[0].id == "swarm-nano"
+    assert choice.better is not None
+    assert choice.better.wanted.id in choice.reason
+    assert choice.better.wanted.id in first_screen(choice)
+
+
+def test_offline_and_alone_nothing_is_brought(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    choice = main.choose(read_settings(["--auto", "--no-federation"]), MACHINE)
+    assert choice.better is None
+    assert "offline mode is on" in choice.reason
+    assert main.choose(read_settings(["--auto"]), MACHINE).better is not None  # a peer may have it
+
+
+def test_who_names_the_bundled_model_keeps_it() -> None:
+    choice = main.choose(read_settings(["--auto", "--model", "swarm-nano"]), MACHINE)
+    assert choice.models[0].id == "swarm-nano"
+    assert choice.better is None
 
 
 def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

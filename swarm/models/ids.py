@@ -46,10 +46,13 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What there is to choose from: the models folder's files and the catalogue's cards."""
+    """What there is to choose from: the models folder's files, the catalogue's cards, and what of
+    these was brought here earlier.
+    """
 
     found: Sequence[LocalModel]
     cards: Sequence[Card]
+    cached: Sequence[LocalModel] = ()
 
 
 Named: TypeAlias = LocalModel | Wanted
