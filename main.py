@@ -61,8 +61,10 @@ def main(arguments: Sequence[str]) -> int:
             return 0
         _check_threads(settings, snapshot)
         from api.serving import plans_of, wishes
+        from swarm.engines.starting import formats
 
-        machine = Machine(snapshot, _engine_kind(settings, snapshot), wishes(settings))
+        kind = _engine_kind(settings, snapshot)
+        machine = Machine(snapshot, kind, wishes(settings), formats())
         choice = choose(settings, machine)
         plans = plans_of(choice, machine, settings)
         if settings.explain:
@@ -93,15 +95,16 @@ def choose(settings: Settings, machine: Machine) -> Choice:
     here = (*known.found, *cached)
     if settings.model:
         named = named_models(settings.model, known, machine, partial(_bring, settings))
-        return named.with_others(here)
+        return named.with_others(here, machine)
     choice = recommended(known, machine, folder=str(settings.models))
     if choice.models[0].id == BUNDLED_ID:
         offline = hub.offline and not settings.federation
         why_not = "but it is not here, and offline mode is on" if offline else None
         choice = until_here(choice, best_to_bring(known, machine), why_not=why_not)
     if not settings.auto and sys.stdin.isatty() and sys.stdout.isatty():
-        choice = ask_person(choice, here, machine.snapshot)
-    return choice.with_others(here)
+        running = [model for model in here if model.format in machine.formats]
+        choice = ask_person(choice, running, machine.snapshot)
+    return choice.with_others(here, machine)
 
 
 def _bring(settings: Settings, wanted: "Wanted") -> Path:
@@ -194,7 +197,8 @@ async def serve(
             server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
             await stack.enter_async_context(server)
             await stack.enter_async_context(LiveSettings(settings, read, pool, entrance))
-            told = () if settings.engine else notes(snapshot, environment())
+            told = [] if settings.engine else notes(snapshot, environment())
+            told += await asyncio.to_thread(_idle_models, settings)
             screen = first_screen(settings, snapshot, choice, entrance, plans, told)
             loading = _load(settings, choice, pool, entrance, successor)
             await _serve_until_signal(settings, screen, pool, server, loading)
@@ -302,6 +306,7 @@ def _print_hardware(settings: Settings, snapshot: "Snapshot") -> None:
 def _engine_kind(settings: Settings, snapshot: "Snapshot") -> str:
     """What the installed engine was built for. Raises ConfigurationError where that cannot be."""
     from swarm.engines.llama.build import check_build, installed_build
+    from swarm.engines.starting import usual_engine
 
     build = installed_build()
     check_build(build, snapshot.features)
@@ -310,7 +315,14 @@ def _engine_kind(settings: Settings, snapshot: "Snapshot") -> str:
             f"--gpu-layers {settings.gpu_layers}: the engine was built for the processor alone "
             f"({build.reason}); install a GPU toolkit and run `make clean setup`"
         )
-    return build.kind
+    return usual_engine(build.kind, settings)
+
+
+def _idle_models(settings: Settings) -> list[str]:
+    """What the first screen says of models of the folder that cannot be served here."""
+    from swarm.engines.starting import without_engine
+
+    return [] if settings.engine else without_engine(scan_models(settings.models))
 
 
 def _check_threads(settings: Settings, snapshot: "Snapshot") -> None:

@@ -16,7 +16,13 @@ from api.entrance import Entrance
 from api.serving import fast_cores
 from hardware.snapshot import Snapshot
 from settings import Settings, read_settings
-from swarm.engines.starting import AnyEngine, make_engine, threads_of
+from swarm.engines.starting import (
+    AnyEngine,
+    make_engine,
+    threads_of,
+    usual_engine,
+    without_engine,
+)
 from swarm.errors import ConfigurationError
 from swarm.models.choose import Better, Choice, plan_of
 from swarm.models.ids import Machine
@@ -177,6 +183,27 @@ def test_an_mlx_folder_without_mlx_names_the_command_that_installs_it(
     model = LocalModel("folder", Path("folder"), 1, "mlx")
     with pytest.raises(ConfigurationError, match="make setup MLX=yes"):
         engine(model)
+
+
+def test_a_folder_s_mlx_model_without_mlx_is_named_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = LocalModel("folder", Path("folder"), 1, "mlx")
+    monkeypatch.setitem(sys.modules, "mlx_lm", None)
+    assert "MLX=yes" in without_engine([folder, SMALL])[0]
+    assert "small" not in without_engine([folder, SMALL])[0]
+    assert usual_engine("metal", read_settings([])) == "metal"
+
+
+def test_on_metal_mlx_is_the_usual_engine_unless_the_owner_wants_what_it_has_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mlx_lm.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert usual_engine("metal", read_settings([])) == "mlx"
+    assert usual_engine("cuda", read_settings([])) == "cuda"
+    assert usual_engine("metal", read_settings(["--kv", "q8_0"])) == "metal"
+    assert without_engine([LocalModel("folder", Path("folder"), 1, "mlx")]) == []
 
 
 def test_an_engine_address_serves_what_is_named_and_nothing_of_the_folder() -> None:

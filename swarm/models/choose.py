@@ -45,13 +45,17 @@ class Choice:
     others: tuple[LocalModel, ...] = ()
     better: Better | None = None
 
-    def with_others(self, here: Iterable[LocalModel]) -> "Choice":
-        """The same beside all else that is here; of models with one id or file the first counts."""
+    def with_others(self, here: Iterable[LocalModel], machine: Machine) -> "Choice":
+        """The same beside all else that is here and has an engine.
+
+        Of models with one id or file the first counts.
+        """
         known = {model.id: model for model in self.models}
         paths = {model.path for model in self.models if isinstance(model, LocalModel)}
         others: list[LocalModel] = []
         for model in here:
-            if model.id not in known and model.path not in paths:
+            runs = model.format in machine.formats
+            if runs and model.id not in known and model.path not in paths:
                 known[model.id] = model
                 paths.add(model.path)
                 others.append(model)
@@ -71,10 +75,11 @@ def named_models(names: Sequence[str], known: Known, machine: Machine, bring: Br
 
 
 def recommended(known: Known, machine: Machine, *, folder: str) -> Choice:
-    """The largest model of the folder that fits, else the best that was brought here earlier,
-    otherwise the bundled one.
+    """The largest model of the folder that fits, those of the usual engine first; else the best
+    that was brought here earlier; otherwise the bundled one.
     """
-    for model in known.found:
+    usual_first = sorted(known.found, key=lambda model: model.format != machine.format)
+    for model in usual_first:
         if _fits(model, machine):
             reason = f"the largest in {folder} that fits into this machine's memory"
             return Choice((model,), reason)
@@ -150,6 +155,8 @@ def _best_first(known: Known) -> list[LocalModel]:
 
 
 def _fits(model: LocalModel, machine: Machine) -> bool:
+    if model.format not in machine.formats:
+        return False
     try:
         plan_of(model, machine)
     except ConfigurationError:

@@ -33,11 +33,15 @@ _SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a choice depends on: the hardware, what the engine is built for, the owner's words."""
+    """What a choice depends on: the hardware, the usual engine, the owner's words.
+
+    `formats` are those of models for which there is an engine here.
+    """
 
     snapshot: Snapshot
     engine_kind: str
     wishes: Wishes = field(default_factory=Wishes)
+    formats: frozenset[Format] = frozenset({"gguf"})
 
     @property
     def format(self) -> Format:

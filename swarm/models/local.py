@@ -2,6 +2,7 @@
 
 import glob
 import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,8 @@ from typing import Literal, TypeAlias
 
 from swarm.errors import ConfigurationError
 from swarm.models.card import Format
+
+log = logging.getLogger(__name__)
 
 BUNDLED_ID = "swarm-nano"
 BUNDLED_PATH = Path(__file__).parent / "bundled" / f"{BUNDLED_ID}.gguf"
@@ -93,7 +96,7 @@ def _listed_weights(folder: Path) -> set[str]:
         return set()
     try:
         return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(f"{index} is damaged: {error}") from error
 
 
@@ -108,13 +111,24 @@ def brought_model(name: str, path: Path, sampling: Mapping[str, float]) -> Local
 
 
 def scan_models(folder: Path) -> tuple[LocalModel, ...]:
-    """The GGUF models of a folder and below, largest first; no folder is no model.
+    """The GGUF files and MLX folders in a folder and below, largest first; no folder is no model.
 
-    Later parts of a split model, projectors of other media and damaged files are left out.
+    Later parts of a split model, projectors of other media and what is damaged are left out.
     """
     found = [path for path in sorted(folder.rglob("*.gguf")) if _is_model(path)]
     models = [LocalModel(path.stem, path.resolve(), size_bytes(path)) for path in found]
+    models += _mlx_models(folder)
     return tuple(sorted(models, key=lambda model: -model.size_bytes))
+
+
+def _mlx_models(folder: Path) -> list[LocalModel]:
+    models: list[LocalModel] = []
+    for configuration in sorted(folder.rglob("config.json")):
+        try:
+            models.append(mlx_model(configuration.parent))
+        except ConfigurationError as error:
+            log.debug("%s", error)
+    return models
 
 
 def _is_model(path: Path) -> bool:

@@ -132,6 +132,19 @@ def test_an_mlx_model_is_planned_beside_an_engine_for_gguf_files(tmp_path: Path)
     assert plan.weights.id == "mine"
 
 
+def test_an_mlx_folder_is_for_who_has_its_engine(tmp_path: Path) -> None:
+    folder = LocalModel("folder", tmp_path, 2 * GIB, "mlx")
+    file = LocalModel("file", random_model(TINY, folder=tmp_path), GIB)
+    both = frozenset({"gguf", "mlx"})
+    mac, pc = Machine(PC, "mlx", formats=both), Machine(PC, "cpu")
+    for machine, first in ((mac, folder), (replace(pc, formats=both), file), (pc, file)):
+        choice = recommended(known(folder, file), machine, folder="models")
+        assert choice.models == (first,)
+        others = choice.with_others((folder, file), machine).others
+        rest = [model for model in (folder, file) if model != first]
+        assert list(others) == (rest if machine is not pc else [])
+
+
 def test_a_damaged_file_of_the_folder_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "damaged.gguf").write_bytes(b"GGUF" + bytes(100))
     choice = recommended(known(*scan_models(tmp_path)), Machine(PC, "cpu"), folder="models")
@@ -211,4 +224,4 @@ def test_what_else_is_here_is_known_once(tmp_path: Path) -> None:
 
     chosen = Choice((model("named", "a.gguf"),), "named")
     here = [model("a", "a.gguf"), model("b", "b.gguf"), model("named", "c.gguf"), model("b", "d")]
-    assert [other.id for other in chosen.with_others(here).others] == ["b"]
+    assert [other.id for other in chosen.with_others(here, Machine(PC, "cpu")).others] == ["b"]
