@@ -3,6 +3,7 @@
 A prompt is read once, and its sequences begin from copies of what was computed.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ from swarm.engines.base import (
     ModelInfo,
     Started,
 )
+from swarm.engines.grammar import Bound
 from swarm.engines.mlx.kept import Layers, PromptCache
 from swarm.engines.mlx.model import Model, load_folder
 from swarm.engines.mlx.options import MlxOptions
@@ -34,6 +36,8 @@ from swarm.engines.sampling import with_defaults
 from swarm.engines.text import TextStream
 from swarm.errors import InvalidRequest
 from swarm.types import FinishReason, Prompt
+
+log = logging.getLogger(__name__)
 
 READING = 8
 """Prompts that are read side by side at most: they share a chunk, and are padded to its longest.
@@ -83,8 +87,10 @@ class MlxEngine:
     def submit(self, request_id: int, prompt: Prompt) -> Accepted:
         tokens = checked_tokens(prompt, self.info, self.tokenize)
         request = Request(request_id, len(tokens))
+        bound = self._bound(request, prompt)
         request.sequences = [
-            self._sequence(request, prompt, tokens, index) for index in range(prompt.n)
+            self._sequence(request, prompt, tokens, index, bound and bound.copy())
+            for index in range(prompt.n)
         ]
         self._requests[request_id] = request
         self._waiting.append(Siblings(list(request.sequences)))
@@ -134,8 +140,16 @@ class MlxEngine:
     def busy(self) -> bool:
         return bool(self._requests)
 
+    def _bound(self, request: Request, prompt: Prompt) -> Bound | None:
+        """The beginning of what the completions may be, if the prompt says that."""
+        if prompt.grammar is None:
+            return None
+        grammars = self._model.vocabulary.grammars
+        request.shown = grammars.shown(prompt.grammar)
+        return grammars.ready(prompt.grammar)
+
     def _sequence(
-        self, request: Request, prompt: Prompt, tokens: list[int], index: int
+        self, request: Request, prompt: Prompt, tokens: list[int], index: int, bound: Bound | None
     ) -> Sequence:
         params = with_defaults(prompt.sampling, self.info.sampling)
         if prompt.temperatures:
@@ -146,7 +160,7 @@ class MlxEngine:
             request,
             index,
             list(tokens),
-            Sampler(vocabulary, params, prompt_tokens=len(tokens), index=index),
+            Sampler(vocabulary, params, prompt_tokens=len(tokens), index=index, bound=bound),
             TextStream(params.stop),
             limit=max(1, min(room, room if params.max_tokens is None else params.max_tokens)),
         )
@@ -230,11 +244,20 @@ class MlxEngine:
         sequence = self._running[response.uid]
         self._note_start(sequence.request)
         reason = response.finish_reason
+        if sequence.sampler.lost:
+            log.warning("an answer's grammar has grown too large; the answer is cut there")
+            self._finish(sequence, "length")
+            self._leave(sequence, response)
+            return
         stopped = reason == "stop" or self._show_token(sequence, response.token)
         if not stopped and reason is None:
             return
         self._finish(sequence, "stop" if stopped else "length")
-        if reason is None:  # a stop string, which the generator knows nothing of
+        self._leave(sequence, response)
+
+    def _leave(self, sequence: Sequence, response: Any) -> None:
+        """An ended sequence leaves the batch; what it had computed is kept."""
+        if response.finish_reason is None:  # its end is of ours: the generator knows nothing of it
             self._remove([response.uid])
         else:
             del self._running[response.uid]
@@ -253,10 +276,16 @@ class MlxEngine:
         if logprob is not None:
             sequence.logprobs.append(logprob)
         sequence.tokens.append(token)
-        shown = sequence.text.feed(self._model.vocabulary.piece(token))
+        shown = sequence.text.feed(self._piece(sequence, token))
         if shown.text:
             self._show(sequence, shown.text)
         return shown.stopped
+
+    def _piece(self, sequence: Sequence, token: int) -> bytes:
+        vocabulary = self._model.vocabulary
+        if token in sequence.request.shown:
+            return vocabulary.written(token).encode()
+        return vocabulary.piece(token)
 
     @staticmethod
     def _show(sequence: Sequence, text: str) -> None:

@@ -10,12 +10,16 @@ from swarm.types import TokenLogprob
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """A prompt on its way: its sequences that are not finished, and events not yet sent."""
+    """A prompt on its way: its sequences that are not finished, and events not yet sent.
+
+    `shown` are control tokens that its answers show.
+    """
 
     id: int
     prompt_tokens: int
     sequences: "list[Sequence]" = field(default_factory=list["Sequence"])
     events: list[Event] = field(default_factory=list[Event])
+    shown: frozenset[int] = frozenset()
     started: bool = False
     kept: bool = False
     cached_tokens: int = 0
