@@ -160,7 +160,6 @@ async def serve(
     from api.serving import pool_of, resident_of, shared_files, successor_of
     from api.tool_door import tool_door
     from hardware.snapshot import summary
-    from swarm.engines.llama.build import notes
 
     entrance = await asyncio.to_thread(Entrance.of, settings)
     snapshot = machine.snapshot
@@ -197,8 +196,7 @@ async def serve(
             server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
             await stack.enter_async_context(server)
             await stack.enter_async_context(LiveSettings(settings, read, pool, entrance))
-            told = [] if settings.engine else notes(snapshot, environment())
-            told += await asyncio.to_thread(_idle_models, settings)
+            told = await asyncio.to_thread(_notes, settings, snapshot)
             screen = first_screen(settings, snapshot, choice, entrance, plans, told)
             loading = _load(settings, choice, pool, entrance, successor)
             await _serve_until_signal(settings, screen, pool, server, loading)
@@ -318,11 +316,14 @@ def _engine_kind(settings: Settings, snapshot: "Snapshot") -> str:
     return usual_engine(build.kind, settings)
 
 
-def _idle_models(settings: Settings) -> list[str]:
-    """What the first screen says of models of the folder that cannot be served here."""
+def _notes(settings: Settings, snapshot: "Snapshot") -> list[str]:
+    """What the first screen says of hardware and models that cannot be used as they are."""
+    from swarm.engines.llama.build import notes
     from swarm.engines.starting import without_engine
 
-    return [] if settings.engine else without_engine(scan_models(settings.models))
+    if settings.engine:
+        return []
+    return notes(snapshot, environment()) + without_engine(scan_models(settings.models))
 
 
 def _check_threads(settings: Settings, snapshot: "Snapshot") -> None:

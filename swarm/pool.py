@@ -21,7 +21,7 @@ from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded
 from swarm.forms import Forms
 from swarm.models.loading import Loading
 from swarm.proposer import Offer
-from swarm.types import Prompt, Question
+from swarm.types import Constraint, Prompt, Question
 from swarm.workers import Weights
 
 logger = logging.getLogger(__name__)
@@ -125,14 +125,21 @@ class Pool:
             )
             self._templates[model.id] = known = (info, compiled)
             if not info.holds_grammars:
-                logger.info("%s: calls are checked, not held to their schemas", model.id)
+                logger.info("%s: calls and schemas are checked, not held to", model.id)
         return known[1]
 
     async def written(self, model: ServedModel, question: Question) -> Written:
         """The question as this model reads it, in the form that fits it. Raises InvalidRequest."""
         template = self.template(model)
         fitted = await self.forms.fit(question, model.id, model.engine, template)
-        return await written(template, fitted, with_grammar=model.engine.info.holds_grammars)
+        info = model.engine.info
+        if info.holds_grammars or question.constraint == Constraint():
+            return await written(template, fitted, with_grammar=info.holds_grammars)
+        return await written(ChatTemplate(info.constraint_template), fitted, with_grammar=False)
+
+    def holds(self, model: ServedModel, constraint: Constraint) -> bool:
+        """Whether every answer of this model satisfies it by construction."""
+        return constraint == Constraint() or model.engine.info.holds_grammars
 
     def free_sequences(self, model: ServedModel) -> int:
         """Sequences that the model's engine could begin at once."""

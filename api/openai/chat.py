@@ -77,9 +77,14 @@ async def _answer(request: web.Request, ask: ChatAsk) -> web.StreamResponse:
     beside = pool.weighed_beside(ask.model)
     seats = Seats.of(ask.model, _own(request), request.app[PEERS](), beside=beside)
     workers = _team(pool, ask, seats)
-    if workers.size == 1 and workers.workers[0] and seats.all[0].own:
+    if workers.size == 1 and workers.workers[0] and seats.all[0].own and _is_held(pool, ask):
         return await _answer_by_one(request, ask, workers.note)
     return await _answer_by_vote(request, ask, seats, workers)
+
+
+def _is_held(pool: Pool, ask: ChatAsk) -> bool:
+    """Whether one worker's answer needs no check, as a vote's have it; several cannot be led."""
+    return ask.n > 1 or pool.holds(pool.resolve(ask.model), ask.constraint)
 
 
 def _team(pool: Pool, ask: ChatAsk, seats: Seats) -> Team:
