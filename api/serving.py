@@ -52,12 +52,13 @@ def pool_of(
 ) -> Pool:
     """The models of this node; the pool begins, loads and ends them."""
     now = int(time.time())
-    residents = [
-        resident_of(model, machine, settings, environment)
-        for model in (*choice.models, *choice.others)
-    ]
+    models = (*choice.models, *choice.others)
+    residents = [resident_of(model, machine, settings, environment) for model in models]
     return Pool(
-        [ServedModel(resident.id, resident, now) for resident in residents],
+        [
+            ServedModel(model.id, resident, now, _declared(model))
+            for model, resident in zip(models, residents, strict=True)
+        ],
         max_requests=settings.max_requests,
         usual_workers=settings.workers or UPSTREAM_WORKERS,
         weights=weights_of(settings.vote),
@@ -106,6 +107,10 @@ def loaded_at_start(choice: Choice, settings: Settings) -> list[str]:
     weighed = settings.vote.weights
     also = [m.id for m in named if m.id in weighed or not isinstance(m, LocalModel)]
     return [first.id, *also]
+
+
+def _declared(model: AnyModel) -> str | None:
+    return model.tool_calls if isinstance(model, LocalModel) else None
 
 
 def fast_cores(snapshot: Snapshot) -> int:

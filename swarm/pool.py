@@ -39,11 +39,15 @@ _USUAL_ANSWER = 256
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model that this node serves: its id for clients, and since when (Unix seconds)."""
+    """A model that this node serves: its id for clients, and since when (Unix seconds).
+
+    `tool_calls`: how it writes calls by its card, where its own template does not say.
+    """
 
     id: str
     engine: Engine
     created: int
+    tool_calls: str | None = None
 
 
 class Pool:
@@ -98,10 +102,11 @@ class Pool:
                 return model
         raise UnknownModel(model_id, self.ids())
 
-    def add(self, resident: Resident) -> None:
+    def add(self, resident: Resident, *, tool_calls: str | None = None) -> None:
         """One more model, to be loaded when somebody asks for it by its id."""
         self.loading.add(resident)
-        self.models = (*self.models, ServedModel(resident.id, resident, int(time.time())))
+        served = ServedModel(resident.id, resident, int(time.time()), tool_calls)
+        self.models = (*self.models, served)
 
     def lead_with(self, model_id: str) -> None:
         """Make this model the default. What runs ends on the model that it began with."""
@@ -121,7 +126,10 @@ class Pool:
         known = self._templates.get(model.id)
         if known is None or known[0] != info:
             compiled = ChatTemplate(
-                info.chat_template, bos_token=info.bos_token, eos_token=info.eos_token
+                info.chat_template,
+                bos_token=info.bos_token,
+                eos_token=info.eos_token,
+                tool_calls=model.tool_calls,
             )
             self._templates[model.id] = known = (info, compiled)
             if not info.holds_grammars:

@@ -58,7 +58,8 @@ class Successor:
         try:
             path = await self._brought()
             self.stage = "loading"
-            pool.add(await asyncio.to_thread(self._resident, path))
+            resident = await asyncio.to_thread(self._resident, path)
+            pool.add(resident, tool_calls=self.wanted.tool_calls)
             async with pool.loading.held(self.wanted.id):
                 pool.lead_with(self.wanted.id)
         except (SwarmError, OSError) as error:
@@ -70,7 +71,7 @@ class Successor:
             log.info(told, self.wanted.id, before)
 
     def _resident(self, path: Path) -> Resident:
-        return self._make(brought_model(self.wanted.id, path, self.wanted.sampling))
+        return self._make(brought_model(self.wanted, path))
 
     async def _brought(self) -> Path:
         with shown(self.wanted.id, self.size_bytes) as show:

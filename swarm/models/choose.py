@@ -141,7 +141,7 @@ def _here(name: str, known: Known, machine: Machine, bring: Bring) -> LocalModel
     found = find(name, known, machine)
     if isinstance(found, LocalModel):
         return found
-    return brought_model(found.id, bring(found), found.sampling)
+    return brought_model(found, bring(found))
 
 
 def _best_first(known: Known) -> list[LocalModel]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Format
 from swarm.models.ids import wanted
-from swarm.models.local import LocalModel, mlx_model, size_bytes
+from swarm.models.local import LocalModel, brought_model
 from swarm.models.wanted import Wanted
 
 SPARE_BYTES = 1 << 30
@@ -66,8 +66,7 @@ def _in_cache(wanted: Wanted, cache: Path) -> LocalModel | None:
     for folder in folders:
         paths = [folder / name for name in wanted.files]
         if all(path.is_file() for path in paths):
-            size = size_bytes(paths[0])
-            return LocalModel(wanted.id, paths[0], size, sampling=wanted.sampling)
+            return brought_model(wanted, paths[0])
     return None
 
 
@@ -75,11 +74,13 @@ def whole_folder(wanted: Wanted, cache: Path) -> LocalModel | None:
     """An MLX repository that is in the cache, and of which nothing is still on its way."""
     if list((repository_folder(wanted, cache) / "blobs").glob("*.incomplete")):
         return None
+    folder = _snapshot(wanted, cache)
+    if not folder.is_dir():
+        return None
     try:
-        model = mlx_model(_snapshot(wanted, cache))
+        return brought_model(wanted, folder)
     except ConfigurationError:  # such as one of which not all weights are here
         return None
-    return LocalModel(wanted.id, model.path, model.size_bytes, "mlx", wanted.sampling)
 
 
 def repository_folder(wanted: Wanted, cache: Path) -> Path:

@@ -119,6 +119,7 @@ def wanted(card: Card, release: Release) -> Wanted:
         release.revision,
         release.size_bytes,
         card.sampling,
+        card.tool_calls,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from swarm.errors import ConfigurationError
 from swarm.models.card import Format
+from swarm.models.wanted import Wanted
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,8 @@ class LocalModel:
     """A GGUF file, or the first of several parts, or the folder of an MLX model.
 
     Its id for clients is the stem of the file, the folder's name, or what the owner asked for.
-    `sampling` is what a card recommends; what the file itself says comes before it.
+    `sampling` is what a card recommends, `tool_calls` how the model writes calls by its card; what
+    the file itself says comes before both.
     """
 
     id: str
@@ -38,6 +40,7 @@ class LocalModel:
     size_bytes: int
     format: Format = "gguf"
     sampling: Mapping[str, float] = field(default_factory=dict[str, float])
+    tool_calls: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +103,13 @@ def _listed_weights(folder: Path) -> set[str]:
         raise ConfigurationError(f"{index} is damaged: {error}") from error
 
 
-def brought_model(name: str, path: Path, sampling: Mapping[str, float]) -> LocalModel:
-    """What was asked for by this name and is here now: a GGUF file, or the folder of an MLX model.
+def brought_model(wanted: Wanted, path: Path) -> LocalModel:
+    """What was wanted and is here now: a GGUF file, or the folder of an MLX model.
 
     Raises ConfigurationError for a folder without one.
     """
-    if path.is_dir():
-        return replace(mlx_model(path), id=name, sampling=sampling)
-    return LocalModel(name, path, size_bytes(path), sampling=sampling)
+    found = mlx_model(path) if path.is_dir() else LocalModel(wanted.id, path, size_bytes(path))
+    return replace(found, id=wanted.id, sampling=wanted.sampling, tool_calls=wanted.tool_calls)
 
 
 def scan_models(folder: Path) -> tuple[LocalModel, ...]:

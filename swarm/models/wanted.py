@@ -12,7 +12,7 @@ from swarm.errors import ConfigurationError
 class Wanted:
     """Files of one model on the hub; the first is the one to load, none means all of it.
 
-    `sampling` is what its publisher recommends.
+    `sampling` is what its publisher recommends, `tool_calls` how it writes calls.
     """
 
     id: str
@@ -21,6 +21,7 @@ class Wanted:
     revision: str | None = None
     size_bytes: int | None = None
     sampling: Mapping[str, float] = field(default_factory=dict[str, float])
+    tool_calls: str | None = None
 
 
 Fetch: TypeAlias = Callable[[Wanted, Path], bool]

@@ -197,6 +197,7 @@ def test_named_models_are_brought_here_in_their_order(tmp_path: Path) -> None:
     assert [model.id for model in choice.models] == ["qwen2.5-coder:0.5b:8bit", file.stem]
     assert choice.models[0].size_bytes == file.stat().st_size
     assert choice.models[0].sampling["top_k"] == 20
+    assert choice.models[0].tool_calls == "hermes"
 
 
 def test_without_a_network_the_bundled_model_is_served_and_says_why() -> None:
