@@ -47,18 +47,18 @@ DRAIN_SECONDS = 4.5
 
 def main(arguments: Sequence[str]) -> int:
     """Run a node until a signal. Returns the exit status."""
-    from api.commands import answered
-
     try:
         settings = read_settings(arguments)
+        if settings.detect:  # first, for it needs nothing of what follows
+            _print_hardware(settings, _snapshot(environment()))
+            return 0
+        from api.commands import answered
+
         if (said := answered(settings, environment())) is not None:
             print(said)
             return 0
         _start_logging(settings)
         snapshot = _snapshot(environment())
-        if settings.detect:
-            _print_hardware(settings, snapshot)
-            return 0
         _check_threads(settings, snapshot)
         from api.serving import plans_of, wishes
         from swarm.engines.starting import formats

@@ -270,6 +270,15 @@ def test_a_plan_is_explained_and_nothing_is_started(capsys: pytest.CaptureFixtur
         assert part in said
 
 
+def test_hardware_is_told_without_loading_doors_models_and_engines() -> None:
+    code = (
+        "import sys, main; assert main.main(['--detect']) == 0;"
+        "assert not {'aiohttp', 'cryptography', 'jinja2', 'swarm.pool'} & set(sys.modules)"
+    )
+    root = Path(main.__file__).parent
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
 def test_main_can_be_imported_without_engines_and_doors() -> None:
     code = (
         "import sys; sys.modules.update(llama_cpp=None, mlx=None); import main;"
