@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import swarm
 from swarm.errors import ConfigurationError
-from swarm.models.hub import Hub
+from swarm.models.hub import Hub, copied_folder
 from swarm.models.wanted import Moved, Unreachable, Wanted
 
 if TYPE_CHECKING:
@@ -32,8 +32,12 @@ async def brought(
 ) -> Path:
     """The file to load, or the folder of an MLX model; `moved` is told the bytes that are here.
 
-    Raises what `swarm.models.download.bring` does. Cancelling ends the process.
+    Raises what `swarm.models.download.bring` does. Cancelling ends the process. In offline mode
+    none is begun but for what a peer's copy has brought.
     """
+    copied = await asyncio.to_thread(copied_folder(wanted, hub.cache).is_dir)
+    if hub.offline and not copied:
+        raise Unreachable(f"{wanted.id} is not here, and offline mode is on")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

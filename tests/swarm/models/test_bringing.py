@@ -76,6 +76,8 @@ async def test_a_full_disk_a_wrong_sum_and_a_refusal_are_told(tmp_path: Path) ->
 async def test_no_way_to_the_hub_is_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="cannot be reached"):
         await bring(Hub(tmp_path, "http://127.0.0.1:1"))
+    with pytest.raises(Unreachable, match="offline mode is on"):
+        await bring(Hub(tmp_path, offline=True))
 
 
 async def test_a_process_that_dies_is_no_model(tmp_path: Path) -> None:
