@@ -138,7 +138,9 @@ def _add_model_flags(group: Any) -> None:
         "the first is the default, others are loaded on request",
     )
     group.add_argument(
-        "--models", metavar="DIR", help="folder with GGUF files to choose from (default models/)"
+        "--models",
+        metavar="DIR",
+        help="folder with GGUF files and MLX folders to choose from (default models/)",
     )
     group.add_argument(
         "--engine",

@@ -7,16 +7,15 @@ Doors and engines are imported when they start: `import main` needs neither.
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from settings import TOML_FILE, Settings, environment, read_settings
 from swarm.errors import ConfigurationError, SwarmError
-from swarm.models.choose import Choice, named_models, recommended, suggestion
+from swarm.models.choose import Choice, best_to_bring, named_models, recommended, until_here
 from swarm.models.explain import explain
 from swarm.models.hub import downloaded, hub_of
 from swarm.models.ids import Known, Machine
@@ -32,9 +31,11 @@ if TYPE_CHECKING:
     from api.entrance import Entrance
     from api.server import ClientServer
     from hardware.snapshot import Snapshot
+    from swarm.engines.resident import Resident
     from swarm.models.fit import Plan
     from swarm.models.wanted import Wanted
     from swarm.pool import Pool
+    from swarm.successor import Successor
 
 logger = logging.getLogger("swarm")
 
@@ -46,22 +47,24 @@ DRAIN_SECONDS = 4.5
 
 def main(arguments: Sequence[str]) -> int:
     """Run a node until a signal. Returns the exit status."""
-    from api.commands import answered
-
     try:
         settings = read_settings(arguments)
+        if settings.detect:  # first, for it needs nothing of what follows
+            _print_hardware(settings, _snapshot(environment()))
+            return 0
+        from api.commands import answered
+
         if (said := answered(settings, environment())) is not None:
             print(said)
             return 0
         _start_logging(settings)
         snapshot = _snapshot(environment())
-        if settings.detect:
-            _print_hardware(settings, snapshot)
-            return 0
         _check_threads(settings, snapshot)
         from api.serving import plans_of, wishes
+        from swarm.engines.starting import formats
 
-        machine = Machine(snapshot, _engine_kind(settings, snapshot), wishes(settings))
+        kind = _engine_kind(settings, snapshot)
+        machine = Machine(snapshot, kind, wishes(settings), formats())
         choice = choose(settings, machine)
         plans = plans_of(choice, machine, settings)
         if settings.explain:
@@ -85,17 +88,23 @@ def choose(settings: Settings, machine: Machine) -> Choice:
     if settings.engine:
         models = upstream_models(settings.engine, settings.model)
         return Choice(models, f"served by {settings.engine}")
-    known = Known(scan_models(settings.models), load_catalogue(settings.models / "cards"))
-    here = (*known.found, *downloaded(known.cards, machine.format, hub_of(environment())))
+    hub = hub_of(environment())
+    cards = load_catalogue(settings.models / "cards")
+    cached = downloaded(cards, machine.format, hub)
+    known = Known(scan_models(settings.models), cards, cached)
+    here = (*known.found, *cached)
     if settings.model:
         named = named_models(settings.model, known, machine, partial(_bring, settings))
-        return named.with_others(here)
+        return named.with_others(here, machine)
     choice = recommended(known, machine, folder=str(settings.models))
-    if choice.models[0].id == BUNDLED_ID and (better := suggestion(known, machine)):
-        choice = replace(choice, reason=f"{choice.reason}; {better}")
+    if choice.models[0].id == BUNDLED_ID:
+        offline = hub.offline and not settings.federation
+        why_not = "but it is not here, and offline mode is on" if offline else None
+        choice = until_here(choice, best_to_bring(known, machine), why_not=why_not)
     if not settings.auto and sys.stdin.isatty() and sys.stdout.isatty():
-        choice = ask_person(choice, known.found, machine.snapshot)
-    return choice.with_others(here)
+        running = [model for model in here if model.format in machine.formats]
+        choice = ask_person(choice, running, machine.snapshot)
+    return choice.with_others(here, machine)
 
 
 def _bring(settings: Settings, wanted: "Wanted") -> Path:
@@ -112,18 +121,27 @@ def ask_person(choice: Choice, found: Sequence[LocalModel], snapshot: "Snapshot"
     from hardware.snapshot import summary
 
     print("\n".join(["Hardware", *(f"  {line}" for line in summary(snapshot)), "Models"]))
-    best = choice.models[0]
+    best = None if choice.better else choice.models[0]
     others = [model for model in (*found, bundled_model()) if model != best]
-    candidates = [best, *others]
-    for number, model in enumerate(candidates, 1):
-        mark = f"  <- recommended: {choice.reason}" if model == best else ""
-        print(f"  {number}  {model.id} ({_gib(model.size_bytes)}){mark}")
+    candidates = [choice, *(Choice((model,), "chosen by you") for model in others)]
+    for number, candidate in enumerate(candidates, 1):
+        print(f"  {number}  {_described(candidate)}")
+    print(f"  1 is recommended: {choice.reason}")
     while True:
         answer = input("Model [1]: ").strip() or "1"
         if answer.isdecimal() and 1 <= int(answer) <= len(candidates):
-            chosen = candidates[int(answer) - 1]
-            return choice if chosen == best else Choice((chosen,), "chosen by you")
+            return candidates[int(answer) - 1]
         print(f"  a number from 1 to {len(candidates)}, please")
+
+
+def _described(choice: Choice) -> str:
+    if (better := choice.better) is None:
+        return f"{choice.models[0].id} ({_gib(choice.models[0].size_bytes)})"
+    slow, fast = better.plan.tokens_per_s
+    return (
+        f"{better}, which is downloaded; {better.plan.context_tokens} tokens of context, "
+        f"{slow:.0f} to {fast:.0f} tokens/s"
+    )
 
 
 async def serve(
@@ -137,34 +155,40 @@ async def serve(
     from api.agent import agent_with
     from api.app import make_app
     from api.entrance import Entrance
-    from api.joining import join_others
+    from api.joining import copy_into, join_others
     from api.reload import LiveSettings
     from api.server import ClientServer, PortInUseError
-    from api.serving import pool_of
+    from api.serving import pool_of, resident_of, shared_files, successor_of
     from api.tool_door import tools_of
     from hardware.snapshot import summary
-    from swarm.engines.llama.build import notes
 
     entrance = await asyncio.to_thread(Entrance.of, settings)
     snapshot = machine.snapshot
     pool = await asyncio.to_thread(pool_of, choice, machine, settings, environment())
-    files = [m.path for m in (*choice.models, *choice.others) if isinstance(m, LocalModel)]
+    files = await asyncio.to_thread(shared_files, (*choice.models, *choice.others))
+
+    def make(model: LocalModel) -> "Resident":
+        files.update(shared_files([model]))
+        return resident_of(model, machine, settings, environment())
+
     try:
         async with AsyncExitStack() as stack:
-            federation = None
+            federation = copy = None
             if settings.federation:
                 federation = join_others(
                     settings,
                     pool,
                     version=VERSION,
                     hardware=summary(snapshot)[0],
-                    files={path.name: path for path in files},
+                    files=files,
                     say=partial(_say, settings),
                 )
                 await stack.enter_async_context(federation)
+                copy = copy_into(hub_of(environment()).cache, federation)
             place = await stack.enter_async_context(
                 tools_of(settings, federation, partial(_say, settings))
             )
+            successor = successor_of(choice, make, environment(), copy)
             app = make_app(
                 pool,
                 entrance.door,
@@ -172,14 +196,16 @@ async def serve(
                 keyring=entrance.keyring,
                 agent=agent_with(settings, place),
                 tools=place.tools if place and place.shared else None,
+                successor=successor,
             )
             server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
             await stack.enter_async_context(server)
             if place is None or not place.may_write(Path(TOML_FILE)):
                 await stack.enter_async_context(LiveSettings(settings, read, pool, entrance))
-            told = () if settings.engine else notes(snapshot, environment())
+            told = await asyncio.to_thread(_notes, settings, snapshot)
             screen = first_screen(settings, snapshot, choice, entrance, plans, told)
-            await _serve_until_signal(settings, screen, pool, server, choice, entrance)
+            loading = _load(settings, choice, pool, entrance, successor)
+            await _serve_until_signal(settings, screen, pool, server, loading)
     except PortInUseError as error:
         raise ConfigurationError(
             f"{error}{_holder(settings.port)}; choose another with --port N"
@@ -191,14 +217,13 @@ async def _serve_until_signal(
     screen: str,
     pool: "Pool",
     server: "ClientServer",
-    choice: Choice,
-    entrance: "Entrance",
+    load: Coroutine[Any, Any, None],
 ) -> None:
     from api.signals import Signals
 
     signals = Signals()
     _say(settings, screen)
-    loading = asyncio.create_task(_load(settings, choice, pool, entrance))
+    loading = asyncio.create_task(load)
     stopping = asyncio.create_task(signals.first.wait())
     try:
         await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -216,12 +241,20 @@ async def _serve_until_signal(
         await pool.aclose()
 
 
-async def _load(settings: Settings, choice: Choice, pool: "Pool", entrance: "Entrance") -> None:
+async def _load(
+    settings: Settings,
+    choice: Choice,
+    pool: "Pool",
+    entrance: "Entrance",
+    successor: "Successor | None",
+) -> None:
     from api.serving import loaded_at_start
     from api.welcome import connect_lines
 
     await pool.loading.begin(loaded_at_start(choice, settings))
     _say(settings, connect_lines(entrance))
+    if successor is not None:
+        await successor.take_over(pool)
 
 
 def first_screen(
@@ -277,6 +310,7 @@ def _print_hardware(settings: Settings, snapshot: "Snapshot") -> None:
 def _engine_kind(settings: Settings, snapshot: "Snapshot") -> str:
     """What the installed engine was built for. Raises ConfigurationError where that cannot be."""
     from swarm.engines.llama.build import check_build, installed_build
+    from swarm.engines.starting import usual_engine
 
     build = installed_build()
     check_build(build, snapshot.features)
@@ -285,7 +319,17 @@ def _engine_kind(settings: Settings, snapshot: "Snapshot") -> str:
             f"--gpu-layers {settings.gpu_layers}: the engine was built for the processor alone "
             f"({build.reason}); install a GPU toolkit and run `make clean setup`"
         )
-    return build.kind
+    return usual_engine(build.kind, settings)
+
+
+def _notes(settings: Settings, snapshot: "Snapshot") -> list[str]:
+    """What the first screen says of hardware and models that cannot be used as they are."""
+    from swarm.engines.llama.build import notes
+    from swarm.engines.starting import without_engine
+
+    if settings.engine:
+        return []
+    return notes(snapshot, environment()) + without_engine(scan_models(settings.models))
 
 
 def _check_threads(settings: Settings, snapshot: "Snapshot") -> None:

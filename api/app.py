@@ -19,6 +19,7 @@ from api.context import (
     POOL,
     PULSE_S,
     REQUEST_ID,
+    SUCCESSOR,
     TOOLS,
     VERDICTS,
 )
@@ -38,6 +39,7 @@ from guard import LOOPBACK_NAMES, Door, refusal
 from swarm.engines.base import Engine, EngineLoad
 from swarm.errors import EngineError, EngineNotReady, SwarmError
 from swarm.pool import Pool
+from swarm.successor import Successor
 from tools.executor import Executor
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ def make_app(
     keyring: Keyring | None = None,
     agent: Agent | None = None,
     tools: Executor | None = None,
+    successor: Successor | None = None,
     pulse_s: float = 2.0,
 ) -> web.Application:
     """The application that serves `pool`, `tools` and the federation's peers, behind `door` and
@@ -69,6 +72,7 @@ def make_app(
     app[PEERS] = federation.peers if federation is not None else tuple
     app[FEDERATION] = federation
     app[AGENT] = agent
+    app[SUCCESSOR] = successor
     app[VERDICTS] = deque(maxlen=_VERDICTS)
     app[METRICS] = Metrics()
     app[PULSE_S] = pulse_s

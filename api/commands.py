@@ -76,13 +76,15 @@ def code(folder: Path) -> str:
 
 def diagnosis(told: Any) -> list[str]:
     """The diagnostics of a node as lines for a person, each trouble with its advice."""
+    coming = _coming(told.get("successor"))
     if told.get("node") is None:
-        return [f"federation: {told.get('why', 'off')}"]
+        return [*coming, f"federation: {told.get('why', 'off')}"]
     node, own, discovery = told["node"], told["federation"], told["discovery"]
     addresses = ", ".join(node["addresses"]) or "none"
     lines = [
         f"node        {node['name']} ({node['id'][:8]}), version {node['version']}",
         f"addresses   {addresses} on {', '.join(node['interfaces']) or 'no interface'}",
+        *coming,
         f"federation  {own['id']}: {_standing(own)}",
         *(f"trouble     {line}" for line in _troubles(own, discovery)),
     ]
@@ -100,9 +102,19 @@ def diagnosis(told: Any) -> list[str]:
         for line in discovery["sightings"]
         if line["outcome"] not in ("member", "this node")
     ]
-    if len(lines) == 3:
+    if not told["peers"] and not any(line.startswith("seen") for line in lines):
         lines.append("peers       none was seen yet")
     return lines
+
+
+def _coming(successor: Any) -> list[str]:
+    """The model that is to take the bundled one's place, until it has."""
+    if successor is None or successor["stage"] == "serving":
+        return []
+    if successor["why"]:
+        return [f"trouble     {successor['model']} is not served: {successor['why']}"]
+    percent = 100 * successor["bytes"] // max(successor["of_bytes"], 1)
+    return [f"coming      {successor['model']}: {successor['stage']}, {percent} % are here"]
 
 
 def _standing(own: Any) -> str:

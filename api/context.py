@@ -13,6 +13,7 @@ from federation.federation import Federation
 from swarm.engines.base import Event
 from swarm.pool import Pool
 from swarm.proposer import Proposer
+from swarm.successor import Successor
 from tools.executor import Executor
 
 POOL = web.AppKey("pool", Pool)
@@ -24,6 +25,9 @@ VERDICTS: web.AppKey[deque[dict[str, Any]]] = web.AppKey("verdicts")
 """The last verdicts, latest last."""
 
 AGENT: web.AppKey[Agent | None] = web.AppKey("agent")
+SUCCESSOR: web.AppKey[Successor | None] = web.AppKey("successor")
+"""What is to take the place of the bundled model."""
+
 METRICS = web.AppKey("metrics", Metrics)
 PULSE_S = web.AppKey("pulse_s", float)
 

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.context import FEDERATION, POOL, VERDICTS
+from api.context import FEDERATION, POOL, SUCCESSOR, VERDICTS
 from api.errors import json_response, plain_error
 from api.openai.body import parse_body, read_body
 from api.openai.models import speed_of
@@ -17,6 +17,7 @@ from federation.diagnostics import discovery_object, peer_object
 from federation.federation import Federation
 from federation.pin import parse_pin
 from swarm.errors import ConfigurationError, InvalidRequest
+from swarm.successor import Successor
 
 _OFF = "this node was started with --no-federation"
 
@@ -58,10 +59,24 @@ async def _diagnostics(request: web.Request) -> web.StreamResponse:
         "queue": {"requests": pool.in_flight},
         "models": [asdict(offer) | speed_of(pool, offer.model) for offer in pool.offers()],
         "verdicts": list(request.app[VERDICTS]),
+        "successor": _successor_object(request.app[SUCCESSOR]),
     }
     if federation is None:
         return json_response({"federation": None, "why": _OFF, **body})
     return json_response({**_node_objects(federation), **body})
+
+
+def _successor_object(successor: Successor | None) -> dict[str, Any] | None:
+    """What takes the bundled model's place, how far it is, and why it is not coming."""
+    if successor is None:
+        return None
+    return {
+        "model": successor.wanted.id,
+        "stage": successor.stage,
+        "bytes": successor.moved_bytes,
+        "of_bytes": successor.size_bytes,
+        "why": successor.why,
+    }
 
 
 def _node_objects(federation: Federation) -> dict[str, Any]:

@@ -10,14 +10,33 @@ from federation.sharing import Shelf
 from federation.trust import decode_code
 from federation.wishes import Wishes, parse_peer
 from settings import Settings
-from swarm.models.wanted import Wanted
+from swarm.models.hub import copied_folder
+from swarm.models.wanted import Moved, Wanted
 from swarm.pool import Pool
 from swarm.propose import OwnProposer
+from swarm.successor import Copy
 
 
 def copied_from_peers(settings: Settings, wanted: Wanted, folder: Path) -> bool:
     """Copy a model's files from a member of this node's federation; whether one had them all."""
-    return copy_from_peers(_wishes(settings, version="", hardware=""), wanted.files, folder)
+    wishes = _wishes(settings, version="", hardware="")
+    return copy_from_peers(wishes, wanted.files, folder, total_bytes=wanted.size_bytes)
+
+
+def copy_into(cache: Path, federation: Federation) -> Copy:
+    """How a model comes from a peer of a node that runs, into this cache of the hub."""
+
+    async def copy(wanted: Wanted, moved: Moved) -> bool:
+        here = 0
+
+        def more(count: int) -> None:
+            nonlocal here
+            here += count
+            moved(here)
+
+        return await federation.copy(wanted.files, copied_folder(wanted, cache), more)
+
+    return copy
 
 
 def join_others(

@@ -1,21 +1,26 @@
 """What the owner's settings make of this machine's models: plans, engines, and a pool of them."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from api.reload import forms_of, weights_of
 from hardware.snapshot import Snapshot
 from settings import Settings
 from swarm.engines.resident import Make, Planned, Resident
 from swarm.engines.starting import UPSTREAM_WORKERS, make_engine
+from swarm.models.bringing import brought
 from swarm.models.choose import Choice, plan_of
 from swarm.models.fit import Plan, Wishes
+from swarm.models.hub import hub_of
 from swarm.models.ids import Machine
 from swarm.models.loading import Loading
-from swarm.models.local import AnyModel, LocalModel
+from swarm.models.local import AnyModel, LocalModel, parts_of
 from swarm.models.place import Taken
+from swarm.models.wanted import Moved, Wanted
 from swarm.pool import Pool, ServedModel
+from swarm.successor import Copy, Successor
 
 
 def wishes(settings: Settings) -> Wishes:
@@ -32,13 +37,14 @@ def wishes(settings: Settings) -> Wishes:
 
 
 def plans_of(choice: Choice, machine: Machine, settings: Settings) -> "list[Plan | None]":
-    """How each of the named models would run alone. None: elsewhere."""
-    return [
+    """How each of the named models would run alone, and then the better one. None: elsewhere."""
+    plans = [
         plan_of(model, _machine_for(model, machine, settings))
         if isinstance(model, LocalModel)
         else None
         for model in choice.models
     ]
+    return [*plans, choice.better.plan] if choice.better else plans
 
 
 def pool_of(
@@ -46,18 +52,50 @@ def pool_of(
 ) -> Pool:
     """The models of this node; the pool begins, loads and ends them."""
     now = int(time.time())
-    residents = [
-        Resident(model.id, _maker(model, machine, settings, environment))
-        for model in (*choice.models, *choice.others)
-    ]
+    models = (*choice.models, *choice.others)
+    residents = [resident_of(model, machine, settings, environment) for model in models]
     return Pool(
-        [ServedModel(resident.id, resident, now) for resident in residents],
+        [
+            ServedModel(model.id, resident, now, _declared(model))
+            for model, resident in zip(models, residents, strict=True)
+        ],
         max_requests=settings.max_requests,
         usual_workers=settings.workers or UPSTREAM_WORKERS,
         weights=weights_of(settings.vote),
         forms=forms_of(settings),
         loading=Loading(residents, idle_unload_s=settings.idle_unload_s),
     )
+
+
+def resident_of(
+    model: AnyModel, machine: Machine, settings: Settings, environment: Mapping[str, str]
+) -> Resident:
+    """A model of this node as the owner's settings want it, not loaded."""
+    return Resident(model.id, _maker(model, machine, settings, environment))
+
+
+def shared_files(models: Iterable[AnyModel]) -> dict[str, Path]:
+    """What peers may copy of these models, by its name."""
+    files = [model for model in models if isinstance(model, LocalModel) and model.format == "gguf"]
+    return {part.name: part for model in files for part in parts_of(model.path)}
+
+
+def successor_of(
+    choice: Choice,
+    make: Callable[[LocalModel], Resident],
+    environment: Mapping[str, str],
+    copy: Copy | None,
+) -> Successor | None:
+    """What is to take the place of the bundled model; `copy` brings it from a peer."""
+    if choice.better is None:
+        return None
+    hub = hub_of(environment)
+
+    async def download(wanted: Wanted, moved: Moved) -> Path:
+        return await brought(wanted, hub, moved, environment=environment)
+
+    size_bytes = choice.better.plan.weights.size_bytes
+    return Successor(choice.better.wanted, size_bytes, copy=copy, download=download, make=make)
 
 
 def loaded_at_start(choice: Choice, settings: Settings) -> list[str]:
@@ -69,6 +107,10 @@ def loaded_at_start(choice: Choice, settings: Settings) -> list[str]:
     weighed = settings.vote.weights
     also = [m.id for m in named if m.id in weighed or not isinstance(m, LocalModel)]
     return [first.id, *also]
+
+
+def _declared(model: AnyModel) -> str | None:
+    return model.tool_calls if isinstance(model, LocalModel) else None
 
 
 def fast_cores(snapshot: Snapshot) -> int:

@@ -1,23 +1,26 @@
 """Copies model files from peers instead of downloading them again: resumed, and checked.
 
-Runs before the node does, on a visit of its own: it looks for members, asks who has the files,
-takes them from the first that has all.
+Asks who has the files and takes them from the first that has all; before the node runs, on a visit
+of its own that looks for members first.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TypeAlias
 
 from tqdm import tqdm
 
 from federation.advertisement import PROTOCOL, Advertisement, instance_name
 from federation.client import Door, PeerClient, door_name
 from federation.discovery import Discovery
+from federation.era import Era
 from federation.interfaces import lan_addresses, read_interfaces
 from federation.peer import Address
+from federation.peers import PeerTable
 from federation.sharing import sha256_of
 from federation.sightings import Sighting
 from federation.store import Membership, Store
@@ -31,8 +34,16 @@ logger = logging.getLogger(__name__)
 LOOK_S = 2.0
 """How long members are looked for: those that run are found within it."""
 
+PEERS_S = 5.0
+"""From the start of a node: peers that run are found and proved within it."""
 
-def copy_from_peers(wishes: Wishes, names: Sequence[str], folder: Path) -> bool:
+Moved: TypeAlias = Callable[[int], object]
+"""Is told how many bytes more are here."""
+
+
+def copy_from_peers(
+    wishes: Wishes, names: Sequence[str], folder: Path, *, total_bytes: int | None = None
+) -> bool:
     """Copy the files into `folder` under their names; False where no member has them all.
 
     Blocking, and for use before an event loop runs. What is begun stays and is gone on with
@@ -42,11 +53,19 @@ def copy_from_peers(wishes: Wishes, names: Sequence[str], folder: Path) -> bool:
     membership = store.load()
     if membership is None or not membership.members:
         return False
-    return asyncio.run(_visit(wishes, store, membership, tuple(names), folder))
+    with tqdm(
+        desc=names[0], total=total_bytes, unit="B", unit_scale=True, leave=False, delay=LOOK_S
+    ) as bar:
+        return asyncio.run(_visit(wishes, store, membership, tuple(names), folder, bar.update))
 
 
 async def _visit(
-    wishes: Wishes, store: Store, membership: Membership, names: tuple[str, ...], folder: Path
+    wishes: Wishes,
+    store: Store,
+    membership: Membership,
+    names: tuple[str, ...],
+    folder: Path,
+    moved: Moved,
 ) -> bool:
     key = await asyncio.to_thread(store.key)
     credentials = Credentials(key, membership.secret, store.folder)
@@ -55,23 +74,69 @@ async def _visit(
         plain = await asyncio.to_thread(credentials.client_context)
         named = await asyncio.to_thread(credentials.client_context, named=True)
         client = await stack.enter_async_context(PeerClient(plain, named))
-        for host, port in [*wishes.peers, *await _members(wishes, key.node_id, membership)]:
-            try:
-                status = await client.heartbeat(Door(host, port), own)
-                door = Door(host, port, door_name(status.node))
-                offers = await client.files(door, names)
-                if {offer.name for offer in offers} != set(names):
-                    continue
-                logger.info("copying %s from %s", ", ".join(names), status.name)
-                for offer in offers:
-                    with tqdm(
-                        desc=offer.name, total=offer.size_bytes, unit="B", unit_scale=True
-                    ) as bar:
-                        await copy_file(client, door, offer, folder, moved=bar.update)
-            except PeerError as error:
-                logger.warning("no copy from %s: %s", host, error)
+        addresses = [*wishes.peers, *await _members(wishes, key.node_id, membership)]
+        doors = _named_doors(client, addresses, own)
+        return await copy_files(client, doors, names, folder, moved=moved)
+
+
+async def _named_doors(
+    client: PeerClient, addresses: Sequence[Address], own: Status
+) -> AsyncGenerator[Door]:
+    for host, port in addresses:
+        try:
+            status = await client.heartbeat(Door(host, port), own)
+        except PeerError as error:
+            logger.warning("no copy from %s: %s", host, error)
+        else:
+            yield Door(host, port, door_name(status.node))
+
+
+async def copy_beside(
+    era: Callable[[], Era | None],
+    table: PeerTable[Status],
+    names: Sequence[str],
+    folder: Path,
+    *,
+    moved: Moved,
+) -> bool:
+    """The same as `copy_from_peers` for a node that runs, from the peers of its table."""
+    await asyncio.sleep(PEERS_S)
+    present = era()
+    if present is None:
+        return False
+    return await copy_files(present.client, _ready_doors(table), names, folder, moved=moved)
+
+
+async def _ready_doors(table: PeerTable[Status]) -> AsyncGenerator[Door]:
+    for peer in table.ready():
+        if peer.address is not None:
+            yield Door(*peer.address, door_name(peer.node_id))
+
+
+async def copy_files(
+    client: PeerClient,
+    doors: AsyncIterable[Door],
+    names: Sequence[str],
+    folder: Path,
+    *,
+    moved: Moved,
+) -> bool:
+    """Copy the files from the first of the doors that has them all, and does not fail.
+
+    Raises OSError.
+    """
+    async for door in doors:
+        try:
+            offers = await client.files(door, names)
+            if {offer.name for offer in offers} != set(names):
                 continue
-            return True
+            logger.info("copying %s from %s", ", ".join(names), door.host)
+            for offer in offers:
+                await copy_file(client, door, offer, folder, moved=moved)
+        except PeerError as error:
+            logger.warning("no copy from %s: %s", door.host, error)
+            continue
+        return True
     return False
 
 
@@ -111,9 +176,9 @@ async def copy_file(
     offer: FileOffer,
     folder: Path,
     *,
-    moved: Callable[[int], object],
+    moved: Moved,
 ) -> None:
-    """Copy one file, from where an earlier copy broke off; `moved` is told how many bytes are here.
+    """Copy one file, from where an earlier copy broke off.
 
     Raises PeerError, OSError.
     """

@@ -8,9 +8,10 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +19,7 @@ from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, i
 from federation.approvals import Approvals, Invitation
 from federation.background import Background
 from federation.client import Door, door_name
+from federation.copying import Moved, copy_beside
 from federation.discovery import Discovery
 from federation.doors import Doors
 from federation.era import Era
@@ -183,6 +185,12 @@ class Federation:
         proved = [peer for peer in self.table.peers() if peer.was_proved]
         names = Counter(peer.name for peer in proved)
         return {unique(peer.name, names, peer.node_id): peer.metrics.summary() for peer in proved}
+
+    async def copy(self, names: Sequence[str], folder: Path, moved: Moved) -> bool:
+        """Copy model files from a peer; whether one has them all. Raises OSError."""
+        if self.alone:
+            return False
+        return await copy_beside(lambda: self._era, self.table, names, folder, moved=moved)
 
     async def approve(self, digits: str) -> str:
         """Make the machine that shows this PIN a member; its name. Raises PeerError."""

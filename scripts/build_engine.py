@@ -43,7 +43,7 @@ LLAMA = BUILD / "llama"
 PACKAGE = Path(sysconfig.get_path("platlib")) / "llama_cpp"
 STAMP = PACKAGE / "lib" / "engine.json"
 LOG = BUILD / "engine.log"
-TARGETS = ("llama", "llama-server")
+TARGETS = ("llama", "llama-server", "ggml-rpc-server")
 
 _OPTIONS = {
     "CMAKE_BUILD_TYPE": "Release",
@@ -65,6 +65,9 @@ _OPTIONS = {
     "LLAMA_BUILD_EXAMPLES": "OFF",
     "LLAMA_BUILD_APP": "OFF",
     "LLAMA_OPENSSL": "OFF",
+    # For `llama-server --rpc` alone: one build makes both, and an engine here never calls it.
+    "GGML_RPC": "ON",
+    "GGML_RPC_RDMA": "OFF",
 }
 
 

@@ -16,12 +16,12 @@ from typing import cast
 from swarm.chat.template import ChatTemplate
 from swarm.chat.written import Written, written
 from swarm.engines.base import Embedding, Engine, Event, ModelInfo
-from swarm.engines.resident import Status
+from swarm.engines.resident import Resident, Status
 from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
 from swarm.forms import Forms
 from swarm.models.loading import Loading
 from swarm.proposer import Offer
-from swarm.types import Prompt, Question
+from swarm.types import Constraint, Prompt, Question
 from swarm.workers import Weights
 
 logger = logging.getLogger(__name__)
@@ -39,11 +39,15 @@ _USUAL_ANSWER = 256
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model that this node serves: its id for clients, and since when (Unix seconds)."""
+    """A model that this node serves: its id for clients, and since when (Unix seconds).
+
+    `tool_calls`: how it writes calls by its card, where its own template does not say.
+    """
 
     id: str
     engine: Engine
     created: int
+    tool_calls: str | None = None
 
 
 class Pool:
@@ -98,6 +102,17 @@ class Pool:
                 return model
         raise UnknownModel(model_id, self.ids())
 
+    def add(self, resident: Resident, *, tool_calls: str | None = None) -> None:
+        """One more model, to be loaded when somebody asks for it by its id."""
+        self.loading.add(resident)
+        served = ServedModel(resident.id, resident, int(time.time()), tool_calls)
+        self.models = (*self.models, served)
+
+    def lead_with(self, model_id: str) -> None:
+        """Make this model the default. What runs ends on the model that it began with."""
+        first = self.resolve(model_id)
+        self.models = (first, *(model for model in self.models if model is not first))
+
     def status(self, model: ServedModel) -> Status:
         """Whether the model could generate now, is on its way there, or waits to be asked for."""
         resident = self.loading.resident(model.id)
@@ -111,18 +126,28 @@ class Pool:
         known = self._templates.get(model.id)
         if known is None or known[0] != info:
             compiled = ChatTemplate(
-                info.chat_template, bos_token=info.bos_token, eos_token=info.eos_token
+                info.chat_template,
+                bos_token=info.bos_token,
+                eos_token=info.eos_token,
+                tool_calls=model.tool_calls,
             )
             self._templates[model.id] = known = (info, compiled)
             if not info.holds_grammars:
-                logger.info("%s: calls are checked, not held to their schemas", model.id)
+                logger.info("%s: calls and schemas are checked, not held to", model.id)
         return known[1]
 
     async def written(self, model: ServedModel, question: Question) -> Written:
         """The question as this model reads it, in the form that fits it. Raises InvalidRequest."""
         template = self.template(model)
         fitted = await self.forms.fit(question, model.id, model.engine, template)
-        return await written(template, fitted, with_grammar=model.engine.info.holds_grammars)
+        info = model.engine.info
+        if info.holds_grammars or question.constraint == Constraint():
+            return await written(template, fitted, with_grammar=info.holds_grammars)
+        return await written(ChatTemplate(info.constraint_template), fitted, with_grammar=False)
+
+    def holds(self, model: ServedModel, constraint: Constraint) -> bool:
+        """Whether every answer of this model satisfies it by construction."""
+        return constraint == Constraint() or model.engine.info.holds_grammars
 
     def free_sequences(self, model: ServedModel) -> int:
         """Sequences that the model's engine could begin at once."""

@@ -75,6 +75,7 @@ NEEDS = {
     "landlock": lambda: landlock.version() >= landlock.LEAST_VERSION,
     "nftables": lambda: _runs("unshare", "--net", "sh", "-ec", _NFTABLES),
     "llama-server": LLAMA_SERVER.exists,
+    "rpc-server": LLAMA_SERVER.with_name("ggml-rpc-server").exists,
     "mlx": lambda: importlib.util.find_spec("mlx_lm") is not None,
     "opencode": OPENCODE.exists,
     "opencode-sdk": lambda: (OPENCODE.parents[1] / "@opencode-ai/sdk").exists() and _has("node"),

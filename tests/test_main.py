@@ -16,11 +16,18 @@ from api.entrance import Entrance
 from api.serving import fast_cores
 from hardware.snapshot import Snapshot
 from settings import Settings, read_settings
-from swarm.engines.starting import AnyEngine, make_engine, threads_of
+from swarm.engines.starting import (
+    AnyEngine,
+    make_engine,
+    threads_of,
+    usual_engine,
+    without_engine,
+)
 from swarm.errors import ConfigurationError
-from swarm.models.choose import Choice, plan_of
+from swarm.models.choose import Better, Choice, plan_of
 from swarm.models.ids import Machine
 from swarm.models.local import BUNDLED_PATH, AnyModel, LocalModel
+from swarm.models.wanted import Wanted
 
 GIB = 1 << 30
 SNAPSHOT = Snapshot("linux", "A Processor", 4, 4, frozenset(), 16 * GIB, 10 * GIB)
@@ -33,6 +40,9 @@ ENTRANCE = Entrance.of(Settings.model_validate({"port": 1}))
 @pytest.fixture(autouse=True)
 def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(main, "bundled_model", lambda: NANO)
 
 
@@ -70,6 +80,45 @@ def test_a_person_is_asked_and_enter_takes_the_recommended(
     assert plan.models[0].id == chosen
     assert "A Processor" in capsys.readouterr().out
     assert answers == []
+
+
+BETTER = Better(Wanted("best:7b:4bit", "me/best", ("best.gguf",)), plan_of(NANO, MACHINE))
+
+
+@pytest.mark.parametrize(("answer", "comes"), [("", True), ("2", False)])
+def test_enter_takes_the_model_that_is_to_be_brought(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, comes: bool
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    choice = main.ask_person(Choice((NANO,), "until", better=BETTER), [], SNAPSHOT)
+    assert (choice.better is not None) == comes
+    assert choice.models == (NANO,)
+    said = capsys.readouterr().out
+    assert "1  best:7b:4bit (" in said
+    assert "tokens/s" in said
+    assert "2  swarm-nano" in said
+
+
+def test_where_nothing_is_here_the_catalogue_s_best_is_to_be_brought() -> None:
+    choice = main.choose(read_settings(["--auto"]), MACHINE)
+    assert choice.models[0].id == "swarm-nano"
+    assert choice.better is not None
+    assert choice.better.wanted.id in choice.reason
+    assert choice.better.wanted.id in first_screen(choice)
+
+
+def test_offline_and_alone_nothing_is_brought(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    choice = main.choose(read_settings(["--auto", "--no-federation"]), MACHINE)
+    assert choice.better is None
+    assert "offline mode is on" in choice.reason
+    assert main.choose(read_settings(["--auto"]), MACHINE).better is not None  # a peer may have it
+
+
+def test_who_names_the_bundled_model_keeps_it() -> None:
+    choice = main.choose(read_settings(["--auto", "--model", "swarm-nano"]), MACHINE)
+    assert choice.models[0].id == "swarm-nano"
+    assert choice.better is None
 
 
 def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +185,27 @@ def test_an_mlx_folder_without_mlx_names_the_command_that_installs_it(
         engine(model)
 
 
+def test_a_folder_s_mlx_model_without_mlx_is_named_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = LocalModel("folder", Path("folder"), 1, "mlx")
+    monkeypatch.setitem(sys.modules, "mlx_lm", None)
+    assert "MLX=yes" in without_engine([folder, SMALL])[0]
+    assert "small" not in without_engine([folder, SMALL])[0]
+    assert usual_engine("metal", read_settings([])) == "metal"
+
+
+def test_on_metal_mlx_is_the_usual_engine_unless_the_owner_wants_what_it_has_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mlx_lm.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert usual_engine("metal", read_settings([])) == "mlx"
+    assert usual_engine("cuda", read_settings([])) == "cuda"
+    assert usual_engine("metal", read_settings(["--kv", "q8_0"])) == "metal"
+    assert without_engine([LocalModel("folder", Path("folder"), 1, "mlx")]) == []
+
+
 def test_an_engine_address_serves_what_is_named_and_nothing_of_the_folder() -> None:
     settings = read_settings(["--engine", "http://h:1/v1", "--model", "a/b", "--model", "c"])
     plan = main.choose(settings, MACHINE)
@@ -198,6 +268,15 @@ def test_a_plan_is_explained_and_nothing_is_started(capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     for part in ("chosen: the small bundled model", "context 2048 tokens", "tokens/s"):
         assert part in said
+
+
+def test_hardware_is_told_without_loading_doors_models_and_engines() -> None:
+    code = (
+        "import sys, main; assert main.main(['--detect']) == 0;"
+        "assert not {'aiohttp', 'cryptography', 'jinja2', 'swarm.pool'} & set(sys.modules)"
+    )
+    root = Path(main.__file__).parent
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
 def test_main_can_be_imported_without_engines_and_doors() -> None:

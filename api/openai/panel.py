@@ -42,6 +42,7 @@ class Panel:
         seats = Seats.of(ask.model, own, request.app[PEERS](), beside=beside)
         workers = _team(pool, ask, seats)
         here = workers.size == 1 and bool(workers.workers[0]) and seats.all[0].own
+        here = here and _is_held(pool, ask)
         return cls(request, ask, workers, seats.parties(workers, pool.weights), here)
 
     @property
@@ -80,6 +81,11 @@ class Panel:
         for party in self.parties:
             if any(voter.id == verdict.winner for voter in party.voters):
                 party.proposer.won()
+
+
+def _is_held(pool: Pool, ask: ChatAsk) -> bool:
+    """Whether one worker's answer needs no check, as a vote's have it; several cannot be led."""
+    return ask.n > 1 or pool.holds(pool.resolve(ask.model), ask.constraint)
 
 
 def _team(pool: Pool, ask: ChatAsk, seats: Seats) -> Team:

@@ -72,10 +72,19 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 class ChatTemplate:
     """A compiled chat template of one model."""
 
-    def __init__(self, source: str | None, *, bos_token: str = "", eos_token: str = "") -> None:
+    def __init__(
+        self,
+        source: str | None,
+        *,
+        bos_token: str = "",
+        eos_token: str = "",
+        tool_calls: str | None = None,
+    ) -> None:
+        """`tool_calls`: how the model writes calls, by its card, if its template does not say."""
         if source is None:
             logger.warning("the model's file has no chat template; using ChatML")
         self._source = source or CHATML
+        self._declared = tool_calls
         sandbox = _Sandbox(
             trim_blocks=True,
             lstrip_blocks=True,
@@ -100,7 +109,7 @@ class ChatTemplate:
     @property
     def form(self) -> Format:
         """How this model writes calls: as its template has it, if it knows tools at all."""
-        return format_of(self._source if self._knows_tools else None)
+        return format_of(self._source if self._knows_tools else None, declared=self._declared)
 
     @property
     def thinks(self) -> bool:

@@ -1,7 +1,9 @@
 """A question in a model's own words: the prompt's text, its grammar, and a parser of answers."""
 
 import asyncio
+import json
 from dataclasses import dataclass
+from typing import Any
 
 from swarm.chat.arguments import checks_of
 from swarm.chat.completion import CompletionParser
@@ -10,7 +12,6 @@ from swarm.chat.grammar import Thinking, grammar_of, unenforced
 from swarm.chat.held import HeldCalls
 from swarm.chat.reasoning import OPEN as REASONING_MARK
 from swarm.chat.template import ChatTemplate
-from swarm.errors import InvalidRequest
 from swarm.types import Constraint, Grammar, Question, ToolSpec
 
 
@@ -41,28 +42,47 @@ class Written:
         )
 
     def _holds(self, tool: ToolSpec) -> bool:
+        if self.grammar is None:
+            return False
         return self.form.holds(tool) and not unenforced(tool.parameters)
 
 
 async def written(template: ChatTemplate, question: Question, *, with_grammar: bool) -> Written:
     """The question as a model with this template reads it.
 
-    Without a grammar calls are checked afterwards. Raises InvalidRequest where the template refuses
-    the messages, or the answer is to be held to something without a grammar.
+    Without a grammar a constraint is said in the template's variables, under OpenAI's names, and
+    the answer must be checked. Raises InvalidRequest where the template refuses the messages.
     """
-    if not with_grammar and question.constraint != Constraint():
-        raise InvalidRequest(
-            "this model's engine cannot hold an answer to a call or a schema; a GGUF model can"
-        )
     return await asyncio.to_thread(_written, template, question, with_grammar=with_grammar)
 
 
 def _written(template: ChatTemplate, question: Question, *, with_grammar: bool) -> Written:
-    text = template.render(question.messages, question.tools, question.template_options)
+    tools, options = question.tools, question.template_options
+    if not with_grammar:
+        tools, options = _only(tools, question.constraint), {**options, **said(question.constraint)}
+    text = template.render(question.messages, tools, options)
     opened = text.rstrip().endswith(REASONING_MARK)
-    thinking: Thinking = "opened" if opened else "perhaps" if template.thinks else "never"
     form = template.form
+    if not with_grammar:
+        return Written(text, None, form, opened, question)
+    thinking: Thinking = "opened" if opened else "perhaps" if template.thinks else "never"
     grammar = grammar_of(
-        form, question.tools, question.constraint, one_call=question.one_call, thinking=thinking
+        form, tools, question.constraint, one_call=question.one_call, thinking=thinking
     )
-    return Written(text, grammar if with_grammar else None, form, opened, question)
+    return Written(text, grammar, form, opened, question)
+
+
+def said(constraint: Constraint) -> dict[str, Any]:
+    """A constraint as other servers are asked for it. Which tool is not in it: see `_only`."""
+    wish: dict[str, Any] = {}
+    if constraint.must_call:
+        wish["tool_choice"] = "required"
+    if constraint.schema is not None:
+        named = {"name": "answer", "schema": json.loads(constraint.schema), "strict": True}
+        wish["response_format"] = {"type": "json_schema", "json_schema": named}
+    return wish
+
+
+def _only(tools: tuple[ToolSpec, ...], constraint: Constraint) -> tuple[ToolSpec, ...]:
+    """The tools that may be called: to name one of several is what some servers do not know."""
+    return tuple(tool for tool in tools if constraint.tool in (None, tool.name))

@@ -18,7 +18,8 @@ class ModelInfo:
     `sampling` is what holds where a request says nothing, by the names of SamplingParams: the
     values of the model's own file, then the engine's.
     `max_sequences` bounds `Prompt.n`; `prefix_cuttable` is False for recurrent memories.
-    `holds_grammars`: whether `Prompt.grammar` is obeyed; other engines are given none.
+    An engine obeys `Prompt.grammar`, unless `constraint_template` is given: such a one gets no
+    grammar, and questions with a constraint in that template, which writes it out for its server.
     `embedding_width` is the length of its vectors, 0 where it makes none; one that does not
     generate makes nothing else.
     """
@@ -36,10 +37,15 @@ class ModelInfo:
     eos_token: str
     max_sequences: int
     prefix_cuttable: bool = True
-    holds_grammars: bool = True
+    constraint_template: str | None = None
     sampling: Mapping[str, float] = field(default_factory=dict[str, float])
     embedding_width: int = 0
     generates: bool = True
+
+    @property
+    def holds_grammars(self) -> bool:
+        """Whether an answer is held to its prompt's grammar; otherwise it must be checked."""
+        return self.constraint_template is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The engine of each kind of model, as a node starts it; imports only what is needed to start."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from typing import Protocol, TypeAlias
 
@@ -9,6 +9,7 @@ from swarm.engines.mlx.options import SEQUENCES, MlxOptions
 from swarm.engines.process import EngineProcess
 from swarm.engines.upstream.engine import UpstreamEngine
 from swarm.errors import ConfigurationError
+from swarm.models.card import Format
 from swarm.models.fit import Plan
 from swarm.models.local import AnyModel, LocalModel, UpstreamModel
 
@@ -22,6 +23,11 @@ ENGINE_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 """OpenMP's threads spin for some microseconds, then sleep: never spinning costs a third of the
 speed, libgomp's 300,000 rounds are ruin beside a busy neighbour (docs/decisions/0009). What the
 owner has set wins."""
+
+NO_MLX = (
+    "it is an MLX model, and MLX is not installed here: `make setup MLX=yes` installs it where "
+    "it can run"
+)
 
 UPSTREAM_WORKERS = 3
 """Of a model that another server runs: nobody here knows what it affords."""
@@ -52,6 +58,33 @@ class Wishes(Protocol):
     def kv(self) -> str: ...
     @property
     def engine_key(self) -> Secret | None: ...
+
+
+def formats() -> frozenset[Format]:
+    """Of models for which there is an engine in this installation."""
+    return frozenset({"gguf", "mlx"}) if mlx_installed() else frozenset({"gguf"})
+
+
+def mlx_installed() -> bool:
+    """Whether MLX folders can be served: it is an extra."""
+    return find_spec("mlx_lm") is not None
+
+
+def usual_engine(build_kind: str, wishes: Wishes) -> str:
+    """What runs a model that is there in several formats: on Metal that is MLX.
+
+    Where the owner wants what only llama.cpp has, it is that.
+    """
+    for_gguf = wishes.gpu_layers is not None or wishes.kv != "f16"
+    return "mlx" if build_kind == "metal" and mlx_installed() and not for_gguf else build_kind
+
+
+def without_engine(models: Iterable[LocalModel]) -> list[str]:
+    """What the first screen says of models that are here and cannot be served."""
+    names = [model.id for model in models if model.format not in formats()]
+    if not names:
+        return []
+    return [f"not served: {', '.join(names)}; {NO_MLX}"]
 
 
 def make_engine(
@@ -100,11 +133,8 @@ def _other(
     if isinstance(model, UpstreamModel):
         key = wishes.engine_key.get_secret_value() if wishes.engine_key else None
         return UpstreamEngine(model.url, model=model.wanted, key=key, context_tokens=wishes.ctx)
-    if find_spec("mlx_lm") is None:
-        raise ConfigurationError(
-            f"{model.id} is an MLX model, and MLX is not installed here: `make setup MLX=yes` "
-            "installs it"
-        )
+    if not mlx_installed():
+        raise ConfigurationError(f"{model.id}: {NO_MLX}")
     sequences = max(wishes.workers or 0, SEQUENCES)
     options = MlxOptions(model.path, wishes.ctx, memory_bytes, sequences)
     return EngineProcess(

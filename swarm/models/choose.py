@@ -1,4 +1,7 @@
-"""Which models a node serves: those that are named, else the largest of the folder that fits."""
+"""Which models a node serves: those that are named, else the best that is here and fits.
+
+Where nothing is, the bundled one answers until the catalogue's best for this machine is brought.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -6,10 +9,27 @@ from dataclasses import dataclass, replace
 from swarm.errors import ConfigurationError
 from swarm.models.fit import COMFORT_TOKENS_PER_S, Plan, Weights, gib, plan_for
 from swarm.models.header import read_header
-from swarm.models.ids import Known, Machine, find, what_fits
-from swarm.models.local import AnyModel, LocalModel, bundled_model, mlx_model, size_bytes
+from swarm.models.ids import Known, Machine, find, wanted, what_fits
+from swarm.models.local import (
+    BUNDLED_ID,
+    AnyModel,
+    LocalModel,
+    brought_model,
+    bundled_model,
+)
 from swarm.models.place import Taken
-from swarm.models.wanted import Bring, Unreachable
+from swarm.models.wanted import Bring, Unreachable, Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Better:
+    """A model that is not here and would run well on this machine, and how."""
+
+    wanted: Wanted
+    plan: Plan
+
+    def __str__(self) -> str:
+        return f"{self.wanted.id} ({gib(self.plan.weights.size_bytes)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,19 +37,25 @@ class Choice:
     """What this node will serve: the first model is the default; why, in words.
 
     `others` are here too, and are loaded when somebody asks for them, as are all but the first.
+    `better` is to be brought while the first answers, and takes its place then.
     """
 
     models: tuple[AnyModel, ...]
     reason: str
     others: tuple[LocalModel, ...] = ()
+    better: Better | None = None
 
-    def with_others(self, here: Iterable[LocalModel]) -> "Choice":
-        """The same beside all else that is here; of models with one id or file the first counts."""
+    def with_others(self, here: Iterable[LocalModel], machine: Machine) -> "Choice":
+        """The same beside all else that is here and has an engine.
+
+        Of models with one id or file the first counts.
+        """
         known = {model.id: model for model in self.models}
         paths = {model.path for model in self.models if isinstance(model, LocalModel)}
         others: list[LocalModel] = []
         for model in here:
-            if model.id not in known and model.path not in paths:
+            runs = model.format in machine.formats
+            if runs and model.id not in known and model.path not in paths:
                 known[model.id] = model
                 paths.add(model.path)
                 others.append(model)
@@ -49,10 +75,17 @@ def named_models(names: Sequence[str], known: Known, machine: Machine, bring: Br
 
 
 def recommended(known: Known, machine: Machine, *, folder: str) -> Choice:
-    """The largest model of the folder that fits, otherwise the bundled one."""
-    for model in known.found:
+    """The largest model of the folder that fits, those of the usual engine first; else the best
+    that was brought here earlier; otherwise the bundled one.
+    """
+    usual_first = sorted(known.found, key=lambda model: model.format != machine.format)
+    for model in usual_first:
         if _fits(model, machine):
             reason = f"the largest in {folder} that fits into this machine's memory"
+            return Choice((model,), reason)
+    for model in _best_first(known):
+        if _fits(model, machine):
+            reason = "of those that were brought here earlier, the best that fits"
             return Choice((model,), reason)
     reason = "the small bundled model"
     if known.found:
@@ -60,14 +93,26 @@ def recommended(known: Known, machine: Machine, *, folder: str) -> Choice:
     return Choice((bundled_model(),), reason)
 
 
-def suggestion(known: Known, machine: Machine) -> str | None:
-    """A line that names the coding model of the catalogue to try here, if one runs well."""
+def best_to_bring(known: Known, machine: Machine) -> Better | None:
+    """The catalogue's best coding model that runs well here, if one does."""
     coding = [card for card in known.cards if card.purpose == "code"]
     for card, release, plan in what_fits(coding, machine):
         if not plan.warnings and plan.tokens_per_s[1] >= COMFORT_TOKENS_PER_S:
-            size = gib(card.size_bytes(release))
-            return f"a better model for this machine: --model {card.named(release)} ({size})"
+            return Better(wanted(card, release), plan)
     return None
+
+
+def until_here(choice: Choice, better: Better | None, *, why_not: str | None) -> Choice:
+    """The bundled model until a better one is here; `why_not` says why none can be brought."""
+    if better is None:
+        return choice
+    if why_not is not None:
+        return replace(choice, reason=f"{choice.reason}; {better} would run well here, {why_not}")
+    reason = (
+        f"{choice.reason}, until {better} is here: the catalogue's best coding model that runs "
+        f"well on this machine; --model {BUNDLED_ID} stays with the small one"
+    )
+    return replace(choice, reason=reason, better=better)
 
 
 def plan_of(
@@ -96,13 +141,22 @@ def _here(name: str, known: Known, machine: Machine, bring: Bring) -> LocalModel
     found = find(name, known, machine)
     if isinstance(found, LocalModel):
         return found
-    path = bring(found)
-    if path.is_dir():
-        return replace(mlx_model(path), id=found.id, sampling=found.sampling)
-    return LocalModel(found.id, path, size_bytes(path), sampling=found.sampling)
+    return brought_model(found, bring(found))
+
+
+def _best_first(known: Known) -> list[LocalModel]:
+    """What was brought here earlier, models for code before others, the larger first."""
+    code = {card.id for card in known.cards if card.purpose == "code"}
+
+    def merit(model: LocalModel) -> tuple[bool, int]:
+        return model.id.rpartition(":")[0] in code, model.size_bytes
+
+    return sorted(known.cached, key=merit, reverse=True)
 
 
 def _fits(model: LocalModel, machine: Machine) -> bool:
+    if model.format not in machine.formats:
+        return False
     try:
         plan_of(model, machine)
     except ConfigurationError:

@@ -1,7 +1,8 @@
 """Brings model files here: from the hub's cache, from a peer, from the hub. Blocking.
 
-The hub's own library does cache, resume and retries; what it leaves out is done here: room on the
-disk is checked before, the SHA-256 that the hub names after.
+The hub's own library does the talking, the retries and its cache; what it leaves out is done here:
+room on the disk is checked before, the SHA-256 that the hub names after, and what another start has
+begun is gone on with, where the library begins anew.
 """
 
 import hashlib
@@ -15,8 +16,10 @@ import httpx2
 
 # The library's own types leave the elements of a dict and a progress bar open.
 from huggingface_hub import (
+    HfApi,
+    get_hf_file_metadata,  # pyright: ignore[reportUnknownVariableType]
     hf_hub_download,  # pyright: ignore[reportUnknownVariableType]
-    snapshot_download,  # pyright: ignore[reportUnknownVariableType]
+    hf_hub_url,
 )
 from huggingface_hub.errors import (
     EntryNotFoundError,
@@ -27,30 +30,40 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.file_download import (
+    http_get,  # pyright: ignore[reportUnknownVariableType]
+)
+from huggingface_hub.utils import (
+    WeakFileLock,
+    build_hf_headers,  # pyright: ignore[reportUnknownVariableType]
+)
 from tqdm.asyncio import tqdm
 
 from swarm.errors import ConfigurationError
 from swarm.models.fit import gib
-from swarm.models.hub import Hub, copied_folder
+from swarm.models.hub import Hub, copied_folder, repository_folder, whole_folder
+from swarm.models.local import WEIGHTS
 from swarm.models.wanted import Fetch, Unreachable, Wanted
 
 log = logging.getLogger(__name__)
 
-WAY_TIMEOUT_S = 5.0
-"""How long a connection to the hub may take: its library would try for half a minute."""
-
 _SHA256_LENGTH = 64
 _ENDPOINT = "https://huggingface.co"
 
+_BESIDE = (".gguf", ".bin", ".pth", ".md", ".png", ".jpg")
+"""Files of an MLX repository that are not the model."""
 
-class _Bar(tqdm):  # pyright: ignore[reportMissingTypeArgument]  (only so in its stubs)
+
+class Bar(tqdm):  # pyright: ignore[reportMissingTypeArgument]  (only so in its stubs)
     """A progress bar without the thread that the library starts to refresh idle ones."""
 
     monitor_interval = 0
 
 
-def bring(wanted: Wanted, hub: Hub, *, from_peer: Fetch | None = None) -> Path:
-    """The file to load, or the folder of an MLX model, here and checked.
+def bring(
+    wanted: Wanted, hub: Hub, *, from_peer: Fetch | None = None, bar: type[Bar] = Bar
+) -> Path:
+    """The file to load, or the folder of an MLX model, here and checked; `bar` shows how far.
 
     Raises Unreachable without a way to the hub, ConfigurationError for everything else, and says
     what can be done.
@@ -60,8 +73,8 @@ def bring(wanted: Wanted, hub: Hub, *, from_peer: Fetch | None = None) -> Path:
         return copied
     try:
         if not wanted.files:
-            return _folder(wanted, hub)
-        first, *_ = [_file(wanted, name, hub) for name in wanted.files]
+            return _folder(wanted, hub, bar)
+        first, *_ = [_file(wanted, name, hub, bar) for name in wanted.files]
         return first
     except HFValidationError as error:
         raise ConfigurationError(f"{wanted.id}: {error}") from error
@@ -69,7 +82,7 @@ def bring(wanted: Wanted, hub: Hub, *, from_peer: Fetch | None = None) -> Path:
         raise _explained(wanted, hub, error) from error
 
 
-def _file(wanted: Wanted, name: str, hub: Hub) -> Path:
+def _file(wanted: Wanted, name: str, hub: Hub, bar: type[Bar]) -> Path:
     where: Any = {
         "revision": wanted.revision,
         "cache_dir": hub.cache,
@@ -80,14 +93,40 @@ def _file(wanted: Wanted, name: str, hub: Hub) -> Path:
     if not hub.offline and not _is_cached(wanted, name, where):
         _check_way(wanted, hub)
     about = hf_hub_download(wanted.repository, name, dry_run=True, **where)
-    size_bytes = about.file_size or 0
     if about.will_download:
-        _check_room(wanted, size_bytes, hub)
-        log.info("downloading %s (%s) from %s", name, gib(size_bytes), wanted.repository)
-    path = Path(str(hf_hub_download(wanted.repository, name, tqdm_class=_Bar, **where)))  # pyright: ignore[reportUnknownArgumentType]
-    if about.will_download:
-        _check_sum(wanted, path)
-    return path
+        _fetch(wanted, name, about.commit_hash, hub, bar)
+    return Path(str(hf_hub_download(wanted.repository, name, **where)))  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _fetch(wanted: Wanted, name: str, commit: str, hub: Hub, bar: type[Bar]) -> None:
+    """Put a file among the blobs of the library's cache, where it finds and links it."""
+    url = hf_hub_url(wanted.repository, name, revision=commit, endpoint=hub.endpoint)
+    token = hub.token or False
+    about = get_hf_file_metadata(url, token=token, endpoint=hub.endpoint, retry_on_errors=True)
+    folder = repository_folder(wanted, hub.cache)
+    blob = folder / "blobs" / (about.etag or name)
+    part = blob.with_name(f"{blob.name}.incomplete")
+    lock = hub.cache / ".locks" / folder.name / f"{blob.name}.lock"  # the library's own
+    for each in (blob.parent, lock.parent):
+        each.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock):
+        if blob.exists():
+            return  # another process has brought it meanwhile
+        with part.open("ab") as file:
+            left = (about.size or 0) - file.tell()
+            _check_room(wanted, left, hub)
+            log.info("downloading %s (%s) from %s", name, gib(left), wanted.repository)
+            http_get(
+                url,
+                file,
+                resume_size=file.tell(),
+                headers=build_hf_headers(token=token),
+                expected_size=about.size,
+                displayed_filename=name,
+                tqdm_class=bar,
+            )
+        _check_sum(wanted, part, blob.name)
+        part.replace(blob)
 
 
 def _is_cached(wanted: Wanted, name: str, where: Mapping[str, Any]) -> bool:
@@ -103,44 +142,44 @@ def _check_way(wanted: Wanted, hub: Hub) -> None:
     """Raises Unreachable where nothing answers; what it answers does not matter."""
     endpoint = hub.endpoint or _ENDPOINT
     try:
-        httpx2.head(endpoint, timeout=WAY_TIMEOUT_S)
+        httpx2.head(endpoint, timeout=hub.patience_s)
     except httpx2.HTTPError as error:
         message = f"{wanted.id} is not here, and {endpoint} cannot be reached ({error})"
         raise Unreachable(message) from error
 
 
-def _folder(wanted: Wanted, hub: Hub) -> Path:
+def _folder(wanted: Wanted, hub: Hub, bar: type[Bar]) -> Path:
     """A whole repository; files beside the model itself are left out."""
-    if wanted.size_bytes and not hub.offline:
-        _check_room(wanted, wanted.size_bytes, hub)
-    return Path(
-        snapshot_download(
-            wanted.repository,
-            revision=wanted.revision,
-            cache_dir=hub.cache,
-            endpoint=hub.endpoint,
-            token=hub.token or False,
-            local_files_only=hub.offline,
-            ignore_patterns=["*.gguf", "*.bin", "*.pth"],
-            tqdm_class=_Bar,
-        )
-    )
+    if (here := whole_folder(wanted, hub.cache)) is not None:
+        return here.path
+    if hub.offline:
+        raise Unreachable(f"{wanted.id} is not here, and offline mode is on")
+    _check_way(wanted, hub)
+    api = HfApi(endpoint=hub.endpoint, token=hub.token or False)
+    about = api.model_info(wanted.repository, revision=wanted.revision)
+    names = [each.rfilename for each in about.siblings or () if "/" not in each.rfilename]
+    # Weights come last: what lists them tells later whether all are here.
+    names = sorted(names, key=lambda name: (name.endswith(WEIGHTS), name))
+    paths = [_file(wanted, name, hub, bar) for name in names if Path(name).suffix not in _BESIDE]
+    if not paths:
+        raise ConfigurationError(f"{wanted.id}: {wanted.repository} has no files")
+    return paths[0].parent
 
 
 def _from_peer(wanted: Wanted, hub: Hub, fetch: Fetch | None) -> Path | None:
-    """What a peer has copied, now or earlier; its sizes must be the ones that are known."""
-    folder = copied_folder(wanted, hub.cache)
-    first = folder / wanted.files[0] if wanted.files else folder
-    if first.is_file():
-        return first
-    if fetch is None or not wanted.files or not fetch(wanted, folder):
+    """What was copied from a peer, now or earlier; its sizes must be the ones that are known."""
+    if not wanted.files:
         return None
-    copied = sum((folder / name).stat().st_size for name in wanted.files)
+    folder = copied_folder(wanted, hub.cache)
+    paths = [folder / name for name in wanted.files]
+    if not all(path.is_file() for path in paths) and not (fetch and fetch(wanted, folder)):
+        return None
+    copied = sum(path.stat().st_size for path in paths)
     if wanted.size_bytes is not None and copied != wanted.size_bytes:
         shutil.rmtree(folder)
         log.warning("a peer's copy of %s has %d bytes: thrown away", wanted.id, copied)
         return None
-    return first
+    return paths[0]
 
 
 def _check_room(wanted: Wanted, size_bytes: int, hub: Hub) -> None:
@@ -155,19 +194,17 @@ def _check_room(wanted: Wanted, size_bytes: int, hub: Hub) -> None:
         )
 
 
-def _check_sum(wanted: Wanted, path: Path) -> None:
-    """A file in the cache is named by its SHA-256 where the hub knows one."""
-    blob = path.resolve()
-    if len(blob.name) != _SHA256_LENGTH:
+def _check_sum(wanted: Wanted, part: Path, name: str) -> None:
+    """A file among the blobs is named by its SHA-256 where the hub knows one."""
+    if len(name) != _SHA256_LENGTH:
         return
-    with blob.open("rb") as file:
+    with part.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != blob.name:
-        path.unlink()
-        blob.unlink(missing_ok=True)
+    if found != name:
+        part.unlink()
         raise ConfigurationError(
             f"{wanted.id}: what came is not what the hub has (SHA-256 {found[:12]}..., not "
-            f"{blob.name[:12]}...); it was thrown away: start again, or look at your mirror"
+            f"{name[:12]}...); it was thrown away: start again, or look at your mirror"
         )
 
 

@@ -7,11 +7,14 @@ from pathlib import Path
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Format
 from swarm.models.ids import wanted
-from swarm.models.local import LocalModel, mlx_model, size_bytes
+from swarm.models.local import LocalModel, brought_model
 from swarm.models.wanted import Wanted
 
 SPARE_BYTES = 1 << 30
 """What a download leaves free on the disk."""
+
+PATIENCE_S = 3.0
+"""How long the hub may take to answer at all: its library would try for half a minute."""
 
 FROM_PEERS = "from-peers"
 """Folder of the cache with what was copied from peers."""
@@ -21,7 +24,7 @@ FROM_PEERS = "from-peers"
 class Hub:
     """Where files come from, and where they are kept; None is the library's own choice.
 
-    `spare_bytes` stay free on the disk.
+    `spare_bytes` stay free on the disk; a hub that says nothing for `patience_s` is not there.
     """
 
     cache: Path
@@ -29,6 +32,7 @@ class Hub:
     token: str | None = None
     offline: bool = False
     spare_bytes: int = SPARE_BYTES
+    patience_s: float = PATIENCE_S
 
 
 def hub_of(environ: Mapping[str, str]) -> Hub:
@@ -58,33 +62,34 @@ def copied_folder(wanted: Wanted, cache: Path) -> Path:
 def _in_cache(wanted: Wanted, cache: Path) -> LocalModel | None:
     folders = (copied_folder(wanted, cache), _snapshot(wanted, cache))
     if not wanted.files:
-        return _folder_model(wanted, cache)
+        return whole_folder(wanted, cache)
     for folder in folders:
         paths = [folder / name for name in wanted.files]
         if all(path.is_file() for path in paths):
-            size = size_bytes(paths[0])
-            return LocalModel(wanted.id, paths[0], size, sampling=wanted.sampling)
+            return brought_model(wanted, paths[0])
     return None
 
 
-def _folder_model(wanted: Wanted, cache: Path) -> LocalModel | None:
-    """An MLX repository of which nothing is still on its way."""
-    if list((_repository(wanted, cache) / "blobs").glob("*.incomplete")):
+def whole_folder(wanted: Wanted, cache: Path) -> LocalModel | None:
+    """An MLX repository that is in the cache, and of which nothing is still on its way."""
+    if list((repository_folder(wanted, cache) / "blobs").glob("*.incomplete")):
+        return None
+    folder = _snapshot(wanted, cache)
+    if not folder.is_dir():
         return None
     try:
-        model = mlx_model(_snapshot(wanted, cache))
-    except ConfigurationError:
+        return brought_model(wanted, folder)
+    except ConfigurationError:  # such as one of which not all weights are here
         return None
-    return LocalModel(wanted.id, model.path, model.size_bytes, "mlx", wanted.sampling)
 
 
-def _repository(wanted: Wanted, cache: Path) -> Path:
+def repository_folder(wanted: Wanted, cache: Path) -> Path:
     """The folder of a repository, as the hub's library names it."""
     return cache / f"models--{wanted.repository.replace('/', '--')}"
 
 
 def _snapshot(wanted: Wanted, cache: Path) -> Path:
-    repository = _repository(wanted, cache)
+    repository = repository_folder(wanted, cache)
     revision = wanted.revision or "main"
     reference = repository / "refs" / revision
     commit = reference.read_text(encoding="utf-8") if reference.is_file() else revision

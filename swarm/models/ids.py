@@ -33,11 +33,15 @@ _SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a choice depends on: the hardware, what the engine is built for, the owner's words."""
+    """What a choice depends on: the hardware, the usual engine, the owner's words.
+
+    `formats` are those of models for which there is an engine here.
+    """
 
     snapshot: Snapshot
     engine_kind: str
     wishes: Wishes = field(default_factory=Wishes)
+    formats: frozenset[Format] = frozenset({"gguf"})
 
     @property
     def format(self) -> Format:
@@ -46,10 +50,13 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What there is to choose from: the models folder's files and the catalogue's cards."""
+    """What there is to choose from: the models folder's files, the catalogue's cards, and what of
+    these was brought here earlier.
+    """
 
     found: Sequence[LocalModel]
     cards: Sequence[Card]
+    cached: Sequence[LocalModel] = ()
 
 
 Named: TypeAlias = LocalModel | Wanted
@@ -112,6 +119,7 @@ def wanted(card: Card, release: Release) -> Wanted:
         release.revision,
         release.size_bytes,
         card.sampling,
+        card.tool_calls,
     )
 
 

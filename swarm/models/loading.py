@@ -43,6 +43,11 @@ class Loading:
         for model in models:
             model.released = self._released.set
 
+    def add(self, model: Resident) -> None:
+        """One more model, to be loaded when somebody asks for it."""
+        self._models[model.id] = model
+        model.released = self._released.set
+
     def resident(self, model_id: str) -> Resident | None:
         """The model of an id, None if it is none that comes and goes."""
         return self._models.get(model_id)

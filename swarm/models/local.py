@@ -1,17 +1,25 @@
 """The models that a node can serve: the bundled one, named ones, those of a folder, upstream's."""
 
 import glob
+import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from swarm.errors import ConfigurationError
 from swarm.models.card import Format
+from swarm.models.wanted import Wanted
+
+log = logging.getLogger(__name__)
 
 BUNDLED_ID = "swarm-nano"
 BUNDLED_PATH = Path(__file__).parent / "bundled" / f"{BUNDLED_ID}.gguf"
+
+WEIGHTS = ".safetensors"
+"""Ending of the files with an MLX model's weights."""
 
 _MAGIC = b"GGUF"
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}$")
@@ -23,7 +31,8 @@ class LocalModel:
     """A GGUF file, or the first of several parts, or the folder of an MLX model.
 
     Its id for clients is the stem of the file, the folder's name, or what the owner asked for.
-    `sampling` is what a card recommends; what the file itself says comes before it.
+    `sampling` is what a card recommends, `tool_calls` how the model writes calls by its card; what
+    the file itself says comes before both.
     """
 
     id: str
@@ -31,6 +40,7 @@ class LocalModel:
     size_bytes: int
     format: Format = "gguf"
     sampling: Mapping[str, float] = field(default_factory=dict[str, float])
+    tool_calls: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +81,56 @@ def described(path: Path) -> LocalModel:
 
 def mlx_model(folder: Path) -> LocalModel:
     """The MLX model in a folder. Raises ConfigurationError where there is none."""
-    weights = [path.stat().st_size for path in folder.glob("*.safetensors")]
+    weights = [path.stat().st_size for path in folder.glob(f"*{WEIGHTS}")]
     if not weights or not (folder / "config.json").is_file():
         raise ConfigurationError(
             f"{folder} holds no MLX model: that is a folder with config.json and *.safetensors; "
             "for a GGUF model name the file"
         )
+    if missing := _listed_weights(folder) - {path.name for path in folder.glob(f"*{WEIGHTS}")}:
+        raise ConfigurationError(f"{folder} is not whole: {min(missing)} is missing")
     return LocalModel(folder.resolve().name, folder.resolve(), sum(weights), "mlx")
 
 
-def scan_models(folder: Path) -> tuple[LocalModel, ...]:
-    """The GGUF models of a folder and below, largest first; no folder is no model.
+def _listed_weights(folder: Path) -> set[str]:
+    """The files that the index of a model of several files names."""
+    index = folder / f"model{WEIGHTS}.index.json"
+    if not index.is_file():
+        return set()
+    try:
+        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigurationError(f"{index} is damaged: {error}") from error
 
-    Later parts of a split model, projectors of other media and damaged files are left out.
+
+def brought_model(wanted: Wanted, path: Path) -> LocalModel:
+    """What was wanted and is here now: a GGUF file, or the folder of an MLX model.
+
+    Raises ConfigurationError for a folder without one.
+    """
+    found = mlx_model(path) if path.is_dir() else LocalModel(wanted.id, path, size_bytes(path))
+    return replace(found, id=wanted.id, sampling=wanted.sampling, tool_calls=wanted.tool_calls)
+
+
+def scan_models(folder: Path) -> tuple[LocalModel, ...]:
+    """The GGUF files and MLX folders in a folder and below, largest first; no folder is no model.
+
+    Later parts of a split model, projectors of other media and what is damaged are left out.
     """
     found = [path for path in sorted(folder.rglob("*.gguf")) if _is_model(path)]
     models = [LocalModel(path.stem, path.resolve(), size_bytes(path)) for path in found]
+    models += _mlx_models(folder)
     return tuple(sorted(models, key=lambda model: -model.size_bytes))
+
+
+def _mlx_models(folder: Path) -> list[LocalModel]:
+    models: list[LocalModel] = []
+    for configuration in sorted(folder.rglob("config.json")):
+        try:
+            models.append(mlx_model(configuration.parent))
+        except ConfigurationError as error:
+            log.debug("%s", error)
+    return models
 
 
 def _is_model(path: Path) -> bool:
@@ -101,11 +144,16 @@ def _is_model(path: Path) -> bool:
 
 def size_bytes(path: Path) -> int:
     """A file's size, or that of all parts of a split model."""
+    return sum(part.stat().st_size for part in parts_of(path))
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The file, or all parts of a split model of which it is the first."""
     part = _FIRST_PART.search(path.stem)
     if part is None:
-        return path.stat().st_size
+        return [path]
     name = glob.escape(path.stem[: part.start()])
-    return sum(p.stat().st_size for p in path.parent.glob(f"{name}-*{part[1]}.gguf"))
+    return sorted(path.parent.glob(f"{name}-*{part[1]}.gguf"))
 
 
 def _has_magic(path: Path) -> bool:

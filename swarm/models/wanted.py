@@ -12,7 +12,7 @@ from swarm.errors import ConfigurationError
 class Wanted:
     """Files of one model on the hub; the first is the one to load, none means all of it.
 
-    `sampling` is what its publisher recommends.
+    `sampling` is what its publisher recommends, `tool_calls` how it writes calls.
     """
 
     id: str
@@ -21,11 +21,15 @@ class Wanted:
     revision: str | None = None
     size_bytes: int | None = None
     sampling: Mapping[str, float] = field(default_factory=dict[str, float])
+    tool_calls: str | None = None
 
 
 Fetch: TypeAlias = Callable[[Wanted, Path], bool]
 """Copies the files of a model from a peer into a folder, at their names; whether it could."""
 
+
+Moved: TypeAlias = Callable[[int], object]
+"""Is told how many bytes of a model are here."""
 
 Bring: TypeAlias = Callable[[Wanted], Path]
 """Brings the files of a model here and returns the one to load, or the folder of an MLX model."""

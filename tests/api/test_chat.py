@@ -1,13 +1,14 @@
 """Chat completions through the door, as the openai SDK and raw clients see them."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import openai
 import pytest
 
 from tests.api.conftest import Node, StartNode
-from tests.fakes import FakeEngine
+from tests.fakes import INFO, FakeEngine
 
 HELLO: list[Any] = [{"role": "user", "content": "hi"}]
 TOOLS: list[Any] = [{"type": "function", "function": {"name": "read", "parameters": {}}}]
@@ -320,3 +321,36 @@ async def test_template_options_reach_the_template(start_node: StartNode) -> Non
             extra_body={"chat_template_kwargs": {"color": "red"}},
         )
     assert engine.prompts[0].text == "none False red"
+
+
+FREE = replace(INFO, constraint_template="{{ response_format|tojson }}")
+"""Of an engine that holds no grammars."""
+
+
+async def test_one_answer_that_nobody_held_to_its_schema_is_checked(start_node: StartNode) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    form: Any = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    for text, state in (('{"n": 1}', "valid"), ('{"n": "x"}', "abstained")):
+        async with start_node(FakeEngine(words=[text], model_info=FREE)) as node:
+            said = await node.sdk.chat.completions.create(
+                model="swarm-fast", messages=HELLO, response_format=form
+            )
+        assert said.choices[0].message.content == text
+        [worker] = said.usage.to_dict()["swarm"]["workers"]  # type: ignore[union-attr]
+        assert (worker["state"], bool(worker["why"])) == (state, state != "valid")
+        assert node.engine.prompts[0].grammar is None
+        assert '"json_schema"' in str(node.engine.prompts[0].text)
+
+
+async def test_a_call_that_nobody_held_to_its_schema_is_text_where_it_is_wrong(
+    start_node: StartNode,
+) -> None:
+    call = '<tool_call>{"name": "read", "arguments": {"path": 1}}</tool_call>'
+    schema = {"type": "object", "properties": {"path": {"type": "string"}}}
+    tools: Any = [{"type": "function", "function": {"name": "read", "parameters": schema}}]
+    async with start_node(FakeEngine(words=[call], model_info=FREE)) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm-fast", messages=HELLO, tools=tools
+        )
+    assert said.choices[0].message.tool_calls is None
+    assert '"path": 1' in (said.choices[0].message.content or "")

@@ -115,3 +115,19 @@ def test_a_diagnosis_tells_where_a_peer_stands_and_why() -> None:
     told = "\n".join(commands.diagnosis(DIAGNOSTICS | {"peers": [peer]}))
     assert "kitchen is seen: reachable fails: no route" in told
     assert "86400 s off" in told
+
+
+def test_a_diagnosis_tells_what_is_on_its_way_and_why_it_does_not_come() -> None:
+    coming: Any = {
+        "model": "best:7b:4bit",
+        "stage": "downloading",
+        "bytes": 1,
+        "of_bytes": 4,
+        "why": None,
+    }
+    told = "\n".join(commands.diagnosis(DIAGNOSTICS | {"successor": coming}))
+    assert "best:7b:4bit: downloading, 25 % are here" in told
+    failed = {"federation": None, "successor": coming | {"stage": "failed", "why": "no way"}}
+    assert "best:7b:4bit is not served: no way" in "\n".join(commands.diagnosis(failed))
+    served = DIAGNOSTICS | {"successor": coming | {"stage": "serving"}}
+    assert "best" not in "\n".join(commands.diagnosis(served))

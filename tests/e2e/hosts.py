@@ -26,7 +26,7 @@ import psutil
 
 from tests.e2e.cables import Faults
 from tests.e2e.namespaces import NAMES, Namespace, namespaces, run
-from tests.e2e.nodes import ROOT, RunningNode
+from tests.e2e.nodes import ROOT, RunningNode, without_hub
 
 PORT = 17615
 SLOW_QUEUE = "burst 16kb latency 500ms"
@@ -255,7 +255,7 @@ class Host:
     def _environment(self) -> dict[str, str]:
         """What the tester's own settings say is not for nodes of a test."""
         kept = {name: os.environ[name] for name in os.environ if not name.startswith("SWARM_")}
-        return {**kept, "SWARM_STATE": str(self.state)}
+        return {**kept, **without_hub(self.folder), "SWARM_STATE": str(self.state)}
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -111,11 +112,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def without_hub(folder: Path) -> dict[str, str]:
+    """What keeps a node from the models of this machine's user, and from bringing one here."""
+    return {"HF_HOME": str(folder / "hub"), "HF_HUB_OFFLINE": "1"}
+
+
 @contextlib.contextmanager
 def running_node(
-    folder: Path, *flags: str, wait: bool = True, port: int | None = None
+    folder: Path, *flags: str, wait: bool = True, port: int | None = None, **environ: str
 ) -> Iterator[RunningNode]:
-    """A node that is ready to answer; ended at the end, whatever happened."""
+    """A node that is ready to answer; ended at the end, whatever happened.
+
+    It has no models but those of the folder, and asks no hub where none is given.
+    """
     port = port or free_port()
     output = folder / f"node-{port}.txt"
     command = [sys.executable, str(ROOT / "main.py"), "--auto", "--no-federation"]
@@ -123,6 +132,7 @@ def running_node(
         process = subprocess.Popen(
             [*command, "--port", str(port), *flags],
             cwd=folder,
+            env={**os.environ, **without_hub(folder), **environ},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,

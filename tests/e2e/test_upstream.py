@@ -1,6 +1,8 @@
 """Nodes whose engine is another server: llama-server, and another node."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,9 @@ WHO = [{"role": "user", "content": "Who are you?"}]
 @pytest.fixture(scope="module")
 def on_llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     with (
-        llama_server(bundled_model().path, "-np", "4", "--kv-unified", "-c", "4096") as server,
+        llama_server(
+            bundled_model().path, "-np", "4", "--kv-unified", "--threads", "1", "-c", "4096"
+        ) as server,
         running_node(tmp_path_factory.mktemp("a"), "--engine", f"{server.url}/v1") as node,
     ):
         yield node
@@ -48,6 +52,49 @@ def test_llama_server_says_through_a_node_what_the_engine_here_says(
 @pytest.mark.needs("llama-server")
 def test_voters_of_llama_server_vote(on_llama_server: RunningNode) -> None:
     assert "swarm-nano" in answer(on_llama_server, "swarm", 0.2)
+
+
+READ: Any = {
+    "type": "function",
+    "function": {
+        "name": "read",
+        "parameters": {
+            "type": "object",
+            "properties": {"path": {"type": "string"}, "lines": {"type": "integer"}},
+            "required": ["path", "lines"],
+        },
+    },
+}
+
+
+@pytest.mark.needs("llama-server")
+def test_llama_server_holds_an_answer_to_a_schema_itself(on_llama_server: RunningNode) -> None:
+    schema = {"type": "object", "properties": {"n": {"enum": [7]}}, "required": ["n"]}
+    form: Any = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    said = on_llama_server.sdk().chat.completions.create(
+        model="swarm-fast",
+        messages=WHO,  # pyright: ignore[reportArgumentType]
+        response_format=form,
+        temperature=0,
+    )
+    assert json.loads(said.choices[0].message.content or "")["n"] == 7
+
+
+@pytest.mark.needs("llama-server")
+def test_a_call_that_should_have_come_and_did_not_is_named(on_llama_server: RunningNode) -> None:
+    """llama-server makes nothing of `tool_choice` where it does not know the model's template."""
+    said = on_llama_server.sdk().chat.completions.create(
+        model="swarm-fast",
+        messages=WHO,  # pyright: ignore[reportArgumentType]
+        tools=[READ],
+        tool_choice="required",
+        temperature=0,
+        stop=["."],
+    )
+    assert said.usage
+    [worker] = said.usage.to_dict()["swarm"]["workers"]  # pyright: ignore
+    called = bool(said.choices[0].message.tool_calls)
+    assert called or worker["state"] != "valid", said
 
 
 def test_a_server_that_keeps_its_template_gets_the_conversation(

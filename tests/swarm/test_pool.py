@@ -167,3 +167,13 @@ async def test_an_offer_tells_what_is_free_and_what_waits() -> None:
     assert busy.waiting_tokens > 0
     await running.aclose()
     assert pool.offer(model) == idle
+
+
+async def test_a_cards_format_of_calls_holds_where_the_template_spells_none() -> None:
+    bare = replace(INFO, chat_template="{{ tools }}")
+    for template, name in (
+        (bare, "mistral"),
+        (replace(bare, chat_template="{{ tools }}<tool_call>"), "canonical"),
+    ):
+        model = ServedModel("a", FakeEngine(model_info=template), 0, "mistral")
+        assert Pool([model]).template(model).form.name == name

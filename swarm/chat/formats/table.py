@@ -1,4 +1,4 @@
-"""Which format a model writes: by what its own chat template spells out, and nothing else."""
+"""Which format a model writes: by what its own chat template spells out, else by its card."""
 
 from swarm.chat.formats import deepseek, mistral
 from swarm.chat.formats.canonical import CANONICAL
@@ -22,12 +22,21 @@ _SIGNS: tuple[tuple[tuple[str, ...], Format], ...] = (
 """What templates of each format spell out, the more particular first: all of its texts."""
 
 FORMATS: dict[str, Format] = {form.name: form for _, form in _SIGNS}
-"""By their names, as model cards declare them."""
+"""By their own names."""
+
+_DECLARED = FORMATS | {"hermes": CANONICAL}
+"""By the names that model cards use."""
 
 
-def format_of(template: str | None) -> Format:
-    """The format of a chat template; the canonical one where it spells out none of ours."""
-    spelled = template or ""
-    return next(
-        (form for signs, form in _SIGNS if all(sign in spelled for sign in signs)), CANONICAL
-    )
+def format_of(template: str | None, *, declared: str | None = None) -> Format:
+    """The format of a chat template; where it spells out none of ours, the one that is `declared`.
+
+    The canonical one where that is none of ours either. A template that knows no tools (None) is
+    told of them in our words, which ask for the canonical one.
+    """
+    if template is None:
+        return CANONICAL
+    for signs, form in _SIGNS:
+        if all(sign in template for sign in signs):
+            return form
+    return _DECLARED.get(declared or "", CANONICAL)

@@ -12,13 +12,10 @@ from dataclasses import replace
 
 from swarm.engines.base import (
     Accepted,
-    Delta,
     Embedding,
     EngineLoad,
     Event,
-    Finished,
     ModelInfo,
-    Started,
 )
 from swarm.engines.grammar import Bound
 from swarm.engines.llama.bindings import Model, start_backend
@@ -33,6 +30,7 @@ from swarm.engines.llama.sequence import Request, Sequence
 from swarm.engines.pace import Pace
 from swarm.engines.prompts import checked_tokens
 from swarm.engines.sampling import with_defaults
+from swarm.engines.telling import Speech, Telling, collect
 from swarm.engines.text import TextStream
 from swarm.engines.tokens import token_array
 from swarm.errors import GenerationFailed, InvalidRequest, ModelLoadFailed
@@ -116,7 +114,7 @@ class LlamaEngine:
 
     def submit(self, request_id: int, prompt: Prompt) -> Accepted:
         tokens = token_array(checked_tokens(prompt, self._info, self.tokenize))
-        request = Request(request_id, prompt, tokens)
+        request = Request(request_id, prompt, tokens, Telling(len(tokens)))
         bound = self._bound(request)
         request.sequences = [
             self._sequence(request, index, bound and bound.copy()) for index in range(prompt.n)
@@ -144,10 +142,10 @@ class LlamaEngine:
             self._advance(sequence, row)
         for row, sequence in self._read_prompts():
             self._advance(sequence, row)
-        return self._collect()
+        return collect(self._requests)
 
     def load(self) -> EngineLoad:
-        waiting = {id(s.request) for s in self._waiting if not s.request.started}
+        waiting = {id(s.request) for s in self._waiting if not s.request.telling.started}
         return EngineLoad(
             running=len(self._requests) - len(waiting),
             waiting=len(waiting),
@@ -166,21 +164,20 @@ class LlamaEngine:
         if grammar is None:
             return None
         grammars = self._model.vocabulary.grammars
-        request.shown = grammars.shown(grammar)
+        request.telling.shown = grammars.shown(grammar)
         return grammars.ready(grammar)
 
     def _sequence(self, request: Request, index: int, bound: Bound | None) -> Sequence:
         params = with_defaults(request.prompt.sampling, self._info.sampling)
         if request.prompt.temperatures:
             params = replace(params, temperature=request.prompt.temperatures[index])
-        prompt = request.prompt_tokens
+        prompt, vocabulary = request.prompt_tokens, self._model.vocabulary
         room = self._info.context_tokens - len(prompt)
         return Sequence(
             request,
-            index,
             array("i", prompt),
-            Sampler(self._model.vocabulary, params, prompt=prompt, index=index, bound=bound),
-            TextStream(params.stop),
+            Sampler(vocabulary, params, prompt=prompt, index=index, bound=bound),
+            Speech(request.telling, index, vocabulary, TextStream(params.stop)),
             limit=min(room, room if params.max_tokens is None else params.max_tokens),
         )
 
@@ -204,31 +201,24 @@ class LlamaEngine:
                 held.append(sequence)
                 break
             self._running.append(sequence)
-            self._note_start(sequence)
+            if sequence.slot is not None:
+                sequence.request.telling.reading(sequence.slot.computed)
         self._waiting.extendleft(reversed(held))
 
     def _has_place(self, sequence: Sequence) -> bool:
         """A quarter of the places is for first sequences: many siblings keep nobody else out."""
-        first = not sequence.request.started
+        first = not sequence.request.telling.started
         kept = 0 if first else self._options.sequences // 4
         return len(self._running) < self._options.sequences - kept
 
     def _has_reading_sibling(self, sequence: Sequence) -> bool:
         """Whether another sequence reads the same prompt, whose logits will serve this one."""
         request = sequence.request
-        return not request.started and any(s.slot for s in request.sequences)
+        return not request.telling.started and any(s.slot for s in request.sequences)
 
     def _used_cells(self) -> int:
         """Cells that the running sequences hold or will soon, what they share counted once."""
         return sum(len(sequence.tokens) - sequence.shared for sequence in self._running)
-
-    @staticmethod
-    def _note_start(sequence: Sequence) -> None:
-        request = sequence.request
-        if request.started or sequence.slot is None:
-            return
-        request.prefill_began = request.prefill_began or time.monotonic()
-        request.cached_tokens = sequence.slot.computed  # anew for one that had lost its slot
 
     def _read_prompts(self) -> list[tuple[int, Sequence]]:
         """Compute a chunk of prompts; nothing has happened where it is interrupted."""
@@ -298,10 +288,7 @@ class LlamaEngine:
     def _advance(self, sequence: Sequence, row: int) -> None:
         """Sample from a row; the first row of a request serves all its waiting sequences."""
         request = sequence.request
-        if not request.started:
-            request.started = True
-            request.decode_began = time.monotonic()
-            request.events.append(Started(len(request.prompt_tokens), request.cached_tokens))
+        if request.telling.start():
             self._cache.keep(sequence)
             for sibling in [s for s in self._waiting if s.request is request]:
                 if self._has_place(sibling) and self._cache.fork(sequence, sibling):
@@ -321,45 +308,14 @@ class LlamaEngine:
             self._finish(sequence, "stop")
             return
         logprob = sequence.sampler.logprob(self._context, row, token)
-        if logprob is not None:
-            sequence.logprobs.append(logprob)
         sequence.tokens.append(token)
-        shown = sequence.text.feed(self._piece(sequence, token))
-        if shown.text:
-            self._show(sequence, shown.text)
-        if shown.stopped:
+        if sequence.speech.hear(token, logprob):
             self._finish(sequence, "stop")
         elif sequence.generated >= sequence.limit:
             self._finish(sequence, "length")
 
-    def _piece(self, sequence: Sequence, token: int) -> bytes:
-        vocabulary = self._model.vocabulary
-        if token in sequence.request.shown:
-            return vocabulary.written(token).encode()
-        return vocabulary.piece(token)
-
-    def _show(self, sequence: Sequence, text: str) -> None:
-        tokens = sequence.generated - sequence.shown_tokens
-        sequence.shown_tokens = sequence.generated
-        logprobs, sequence.logprobs = tuple(sequence.logprobs), []
-        sequence.request.events.append(Delta(sequence.index, text, tokens, logprobs))
-
     def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
-        rest = sequence.text.flush()
-        if rest or sequence.logprobs:  # of tokens that show nothing, such as half a character
-            self._show(sequence, rest)
-        request = sequence.request
-        now = time.monotonic()
-        began = request.decode_began or now
-        request.events.append(
-            Finished(
-                sequence.index,
-                reason,
-                sequence.generated,
-                prefill_s=began - (request.prefill_began or began),
-                decode_s=now - began,
-            )
-        )
+        sequence.speech.finish(reason)
         self._retire(sequence)
 
     def _retire(self, sequence: Sequence) -> None:
@@ -370,13 +326,3 @@ class LlamaEngine:
             self._cache.release(sequence)
         else:
             self._waiting.remove(sequence)
-
-    def _collect(self) -> list[tuple[int, list[Event]]]:
-        events: list[tuple[int, list[Event]]] = []
-        for request in list(self._requests.values()):
-            if request.events:
-                events.append((request.id, request.events))
-                request.events = []
-            if not request.sequences:
-                del self._requests[request.id]
-        return events

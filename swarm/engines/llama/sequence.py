@@ -1,32 +1,23 @@
-"""One sequence of one request: its tokens, its place in the cache, its text so far."""
+"""One sequence of one request: its tokens, its place in the cache, what it has said."""
 
 from array import array
 from dataclasses import dataclass, field
 
-from swarm.engines.base import Event
 from swarm.engines.llama.sampler import Sampler
 from swarm.engines.llama.slots import Slot
-from swarm.engines.text import TextStream
-from swarm.types import Prompt, TokenLogprob
+from swarm.engines.telling import Speech, Telling
+from swarm.types import Prompt
 
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """A prompt on its way: its sequences that are not finished, and events not yet sent.
-
-    `shown` are control tokens that its answers show.
-    """
+    """A prompt on its way, and its sequences that are not finished."""
 
     id: int
     prompt: Prompt
     prompt_tokens: "array[int]"
+    telling: Telling
     sequences: "list[Sequence]" = field(default_factory=list["Sequence"])
-    events: list[Event] = field(default_factory=list[Event])
-    shown: frozenset[int] = frozenset()
-    started: bool = False
-    cached_tokens: int = 0
-    prefill_began: float | None = None
-    decode_began: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -38,19 +29,16 @@ class Sequence:
     """
 
     request: Request
-    index: int
     tokens: "array[int]"
     sampler: Sampler
-    text: TextStream
+    speech: Speech
     limit: int
     slot: Slot | None = None
     shared: int = 0
-    logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
-    shown_tokens: int = 0
 
     @property
     def generated(self) -> int:
-        return len(self.tokens) - len(self.request.prompt_tokens)
+        return self.speech.tokens
 
     @property
     def pending(self) -> int:

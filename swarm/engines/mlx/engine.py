@@ -3,6 +3,7 @@
 A prompt is read once, and its sequences begin from copies of what was computed.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -15,14 +16,12 @@ from mlx_lm.models.cache import can_trim_prompt_cache
 
 from swarm.engines.base import (
     Accepted,
-    Delta,
     Embedding,
     EngineLoad,
     Event,
-    Finished,
     ModelInfo,
-    Started,
 )
+from swarm.engines.grammar import Bound
 from swarm.engines.mlx.kept import Layers, PromptCache
 from swarm.engines.mlx.model import Model, load_folder
 from swarm.engines.mlx.options import MlxOptions
@@ -31,9 +30,12 @@ from swarm.engines.mlx.sequence import Request, Sequence, Siblings
 from swarm.engines.pace import Pace
 from swarm.engines.prompts import checked_tokens
 from swarm.engines.sampling import with_defaults
+from swarm.engines.telling import Speech, Telling, collect
 from swarm.engines.text import TextStream
 from swarm.errors import InvalidRequest
 from swarm.types import FinishReason, Prompt
+
+log = logging.getLogger(__name__)
 
 READING = 8
 """Prompts that are read side by side at most: they share a chunk, and are padded to its longest.
@@ -82,9 +84,11 @@ class MlxEngine:
 
     def submit(self, request_id: int, prompt: Prompt) -> Accepted:
         tokens = checked_tokens(prompt, self.info, self.tokenize)
-        request = Request(request_id, len(tokens))
+        request = Request(request_id, Telling(len(tokens)))
+        bound = self._bound(request, prompt)
         request.sequences = [
-            self._sequence(request, prompt, tokens, index) for index in range(prompt.n)
+            self._sequence(request, prompt, tokens, index, bound and bound.copy())
+            for index in range(prompt.n)
         ]
         self._requests[request_id] = request
         self._waiting.append(Siblings(list(request.sequences)))
@@ -112,7 +116,7 @@ class MlxEngine:
         self._pace.note(read, time.monotonic() - began)
         for response in responses:
             self._take(response)
-        return self._collect()
+        return collect(self._requests)
 
     def embed(self, text: str | tuple[int, ...]) -> Embedding:  # noqa: ARG002 - the contract's
         """Raises InvalidRequest: mlx-lm's models give no hidden states."""
@@ -134,8 +138,16 @@ class MlxEngine:
     def busy(self) -> bool:
         return bool(self._requests)
 
+    def _bound(self, request: Request, prompt: Prompt) -> Bound | None:
+        """The beginning of what the completions may be, if the prompt says that."""
+        if prompt.grammar is None:
+            return None
+        grammars = self._model.vocabulary.grammars
+        request.telling.shown = grammars.shown(prompt.grammar)
+        return grammars.ready(prompt.grammar)
+
     def _sequence(
-        self, request: Request, prompt: Prompt, tokens: list[int], index: int
+        self, request: Request, prompt: Prompt, tokens: list[int], index: int, bound: Bound | None
     ) -> Sequence:
         params = with_defaults(prompt.sampling, self.info.sampling)
         if prompt.temperatures:
@@ -144,10 +156,9 @@ class MlxEngine:
         vocabulary = self._model.vocabulary
         return Sequence(
             request,
-            index,
             list(tokens),
-            Sampler(vocabulary, params, prompt_tokens=len(tokens), index=index),
-            TextStream(params.stop),
+            Sampler(vocabulary, params, prompt_tokens=len(tokens), index=index, bound=bound),
+            Speech(request.telling, index, vocabulary, TextStream(params.stop)),
             limit=max(1, min(room, room if params.max_tokens is None else params.max_tokens)),
         )
 
@@ -172,11 +183,8 @@ class MlxEngine:
     def _begin(self, siblings: Siblings) -> None:
         """Read what is not in the cache with the first of the siblings, or begin with all."""
         tokens = siblings.tokens
-        request = siblings.sequences[0].request
-        request.prefill_began = request.prefill_began or time.monotonic()
         layers, length = self._kept.beginning(tokens) or (None, 0)
-        if not request.started:
-            request.cached_tokens = length
+        siblings.sequences[0].request.telling.reading(length)
         unread = len(tokens) - 1 - length
         first = siblings.sequences if not unread else siblings.sequences[:1]
         uids = self._insert(first, layers, length)
@@ -228,60 +236,36 @@ class MlxEngine:
     def _take(self, response: Any) -> None:
         """Show a token, and note the end of a sequence that has come to one."""
         sequence = self._running[response.uid]
-        self._note_start(sequence.request)
+        sequence.request.telling.start()
         reason = response.finish_reason
+        if sequence.sampler.lost:
+            log.warning("an answer's grammar has grown too large; the answer is cut there")
+            self._finish(sequence, "length")
+            self._leave(sequence, response)
+            return
         stopped = reason == "stop" or self._show_token(sequence, response.token)
         if not stopped and reason is None:
             return
         self._finish(sequence, "stop" if stopped else "length")
-        if reason is None:  # a stop string, which the generator knows nothing of
+        self._leave(sequence, response)
+
+    def _leave(self, sequence: Sequence, response: Any) -> None:
+        """An ended sequence leaves the batch; what it had computed is kept."""
+        if response.finish_reason is None:  # its end is of ours: the generator knows nothing of it
             self._remove([response.uid])
         else:
             del self._running[response.uid]
             self._keep(sequence.request, response.all_tokens, response.prompt_cache)
 
-    @staticmethod
-    def _note_start(request: Request) -> None:
-        if not request.started:
-            request.started = True
-            request.decode_began = time.monotonic()
-            request.events.append(Started(request.prompt_tokens, request.cached_tokens))
-
     def _show_token(self, sequence: Sequence, token: int) -> bool:
         """Whether the token completed a stop string."""
-        logprob = sequence.sampler.logprob(token)
-        if logprob is not None:
-            sequence.logprobs.append(logprob)
         sequence.tokens.append(token)
-        shown = sequence.text.feed(self._model.vocabulary.piece(token))
-        if shown.text:
-            self._show(sequence, shown.text)
-        return shown.stopped
+        return sequence.speech.hear(token, sequence.sampler.logprob(token))
 
     @staticmethod
-    def _show(sequence: Sequence, text: str) -> None:
-        tokens = sequence.generated - sequence.shown_tokens
-        sequence.shown_tokens = sequence.generated
-        logprobs, sequence.logprobs = tuple(sequence.logprobs), []
-        sequence.request.events.append(Delta(sequence.index, text, tokens, logprobs))
-
-    def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
-        rest = sequence.text.flush()
-        if rest or sequence.logprobs:  # of tokens that show nothing, such as half a character
-            self._show(sequence, rest)
-        request = sequence.request
-        now = time.monotonic()
-        began = request.decode_began or now
-        request.events.append(
-            Finished(
-                sequence.index,
-                reason,
-                sequence.generated,
-                prefill_s=began - (request.prefill_began or began),
-                decode_s=now - began,
-            )
-        )
-        request.sequences.remove(sequence)
+    def _finish(sequence: Sequence, reason: FinishReason) -> None:
+        sequence.speech.finish(reason)
+        sequence.request.sequences.remove(sequence)
 
     def _remove(self, uids: list[int]) -> None:
         """Take sequences out of the batches; what one of them had computed is kept."""
@@ -314,13 +298,3 @@ class MlxEngine:
         sequence.sampler.rewind(sequence.generated)
         siblings, _ = self._reading.pop(uid, (Siblings([sequence]), 0))
         self._waiting.appendleft(siblings)
-
-    def _collect(self) -> list[tuple[int, list[Event]]]:
-        events: list[tuple[int, list[Event]]] = []
-        for request in list(self._requests.values()):
-            if request.events:
-                events.append((request.id, request.events))
-                request.events = []
-            if not request.sequences:
-                del self._requests[request.id]
-        return events

@@ -52,7 +52,6 @@ def load_folder(options: MlxOptions) -> Model:
         eos_token=vocabulary.eos,
         max_sequences=options.sequences,
         prefix_cuttable=cuttable,
-        holds_grammars=False,
         sampling={**DEFAULTS, **folder.sampling},
     )
     return Model(network, vocabulary, info, room)

@@ -16,6 +16,7 @@ from mlx_lm.sample_utils import (
     make_repetition_penalty,
 )
 
+from swarm.engines.grammar import Bound
 from swarm.engines.mlx.vocabulary import Vocabulary
 from swarm.engines.sampling import PRESENCE_WINDOW, REPETITION_WINDOW
 from swarm.errors import InvalidRequest
@@ -34,7 +35,13 @@ class Sampler:
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, params: SamplingParams, *, prompt_tokens: int, index: int
+        self,
+        vocabulary: Vocabulary,
+        params: SamplingParams,
+        *,
+        prompt_tokens: int,
+        index: int,
+        bound: Bound | None = None,
     ) -> None:
         self._vocabulary = vocabulary
         self._top_logprobs = params.top_logprobs
@@ -49,6 +56,14 @@ class Sampler:
             *_bias(params, vocabulary),
             *_penalties(params, prompt_tokens),
         ]
+        self._held = Held(bound, prompt_tokens, vocabulary.size) if bound else None
+        if self._held is not None:
+            self.processors.append(self._held)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the grammar met a limit of its own: the sequence ends with the next token."""
+        return self._held is not None and self._held.lost
 
     def rewind(self, drawn: int) -> None:
         """The sequence begins anew after so many tokens: what was computed ahead is forgotten."""
@@ -77,6 +92,31 @@ class Sampler:
         utf8 = self._vocabulary.piece(token)
         text = utf8.decode(errors="replace") if utf8 else self._vocabulary.written(token)
         return TokenLogprob(text, utf8, logprob, top)
+
+
+class Held:
+    """The last processor of a sequence that is held to a grammar: it leaves what may come next.
+
+    The token before must be known by then, so such a step is not computed ahead of it.
+    """
+
+    def __init__(self, bound: Bound, prompt_tokens: int, vocabulary: int) -> None:
+        self._bound = bound
+        self._followed = prompt_tokens
+        self._vocabulary = vocabulary
+
+    @property
+    def lost(self) -> bool:
+        return self._bound.lost
+
+    def __call__(self, tokens: Any, logits: Any) -> Any:
+        for token in tokens[self._followed :].tolist():
+            self._bound.accept(token)
+        self._followed = len(tokens)
+        if self._bound.only_end is None:
+            return mx.where(mx.array(self._bound.allowed()), logits, -mx.inf)
+        end = mx.arange(self._vocabulary) == self._bound.only_end
+        return mx.where(end, mx.zeros_like(logits), -mx.inf)
 
 
 class Draw:

@@ -2,25 +2,18 @@
 
 from dataclasses import dataclass, field
 
-from swarm.engines.base import Event
 from swarm.engines.mlx.sampler import Sampler
-from swarm.engines.text import TextStream
-from swarm.types import TokenLogprob
+from swarm.engines.telling import Speech, Telling
 
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """A prompt on its way: its sequences that are not finished, and events not yet sent."""
+    """A prompt on its way, and its sequences that are not finished."""
 
     id: int
-    prompt_tokens: int
+    telling: Telling
     sequences: "list[Sequence]" = field(default_factory=list["Sequence"])
-    events: list[Event] = field(default_factory=list[Event])
-    started: bool = False
     kept: bool = False
-    cached_tokens: int = 0
-    prefill_began: float | None = None
-    decode_began: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -28,17 +21,14 @@ class Sequence:
     """`tokens` are prompt and completion; `limit` bounds the completion."""
 
     request: Request
-    index: int
     tokens: list[int]
     sampler: Sampler
-    text: TextStream
+    speech: Speech
     limit: int
-    logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
-    shown_tokens: int = 0
 
     @property
     def generated(self) -> int:
-        return len(self.tokens) - self.request.prompt_tokens
+        return self.speech.tokens
 
 
 @dataclass(slots=True, eq=False)

@@ -80,8 +80,9 @@ def _chat(conversation: Mapping[str, Any]) -> Body:
     body: Body = {"messages": [_message(turn) for turn in conversation["messages"]]}
     if conversation.get("tools"):
         body["tools"] = conversation["tools"]
-    if conversation.get("reasoning_effort") is not None:
-        body["reasoning_effort"] = conversation["reasoning_effort"]
+    for name in ("reasoning_effort", "tool_choice", "response_format"):
+        if conversation.get(name) is not None:
+            body[name] = conversation[name]
     if conversation.get("enable_thinking") is not None:
         body["chat_template_kwargs"] = {"enable_thinking": conversation["enable_thinking"]}
     return body

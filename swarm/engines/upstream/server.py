@@ -13,7 +13,8 @@ CHAT_MARK = "\0chat\0"
 
 CHAT_TEMPLATE = CHAT_MARK + (
     "{{ {'messages': messages, 'tools': tools, 'reasoning_effort': reasoning_effort|default(none), "
-    "'enable_thinking': enable_thinking|default(none)}|tojson }}"
+    "'enable_thinking': enable_thinking|default(none), 'tool_choice': tool_choice|default(none), "
+    "'response_format': response_format|default(none)}|tojson }}"
 )
 
 MOST_SEQUENCES = 64
@@ -68,7 +69,7 @@ class Server:
             bos_token=self.bos_token,
             eos_token=self.eos_token,
             max_sequences=self.most_sequences,
-            holds_grammars=False,
+            constraint_template=CHAT_TEMPLATE,
             sampling=DEFAULTS,
         )
 

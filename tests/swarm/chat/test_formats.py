@@ -17,6 +17,8 @@ from swarm.chat.formats.table import FORMATS, format_of
 from swarm.chat.grammar import grammar_of
 from swarm.chat.reasoning import Reasoning
 from swarm.chat.tool_calls import Arguments, Call
+from swarm.models.card import Card
+from swarm.models.catalogue import load_catalogue
 from swarm.types import Constraint, ToolSpec
 from tests.lexicon import Lexicon
 
@@ -169,3 +171,26 @@ def test_plain_words_are_allowed_where_a_call_is_not_required(form: Format) -> N
 )
 def test_a_template_says_which_format_its_model_writes(template: str | None, name: str) -> None:
     assert format_of(template).name == name
+
+
+UNREAD = {"functools"}
+"""Formats of the catalogue's cards that nobody here reads yet: such models get our own words."""
+
+
+def test_what_a_template_spells_out_comes_before_what_a_card_declares() -> None:
+    assert format_of("{{ tools }}<tool_call>", declared="mistral").name == "canonical"
+    assert format_of("{{ tools }}", declared="mistral").name == "mistral"
+    assert format_of("{{ tools }}", declared="hermes").name == "canonical"
+    assert format_of("{{ tools }}", declared="functools").name == "canonical"
+    assert format_of("{{ tools }}").name == "canonical"
+
+
+def test_a_template_without_tools_is_told_of_them_in_our_words() -> None:
+    assert format_of(None, declared="mistral").name == "canonical"
+
+
+@pytest.mark.parametrize("card", load_catalogue(), ids=lambda card: card.id)
+def test_every_card_declares_a_format_that_is_known(card: Card) -> None:
+    if card.tool_calls is not None and card.tool_calls not in UNREAD:
+        written = format_of("{{ tools }}", declared=card.tool_calls).name
+        assert written == card.tool_calls.replace("hermes", "canonical")

@@ -4,14 +4,16 @@ Written for the bundled model; nothing here knows which engine runs it.
 """
 
 import asyncio
+import json
+import re
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from swarm.engines.base import Accepted, Delta, Engine, Finished, Started
 from swarm.errors import ContextOverflow, InvalidRequest
-from swarm.types import Prompt, SamplingParams, TokenLogprob
+from swarm.types import Grammar, Prompt, SamplingParams, TokenLogprob
 
 GREEDY = SamplingParams(temperature=0, max_tokens=16)
 ENDLESS = SamplingParams(temperature=1, ignore_eos=True, seed=1)
@@ -159,3 +161,72 @@ class EngineContract:
     async def test_text_survives_the_tokenizer(self, engine: Engine):
         text = "naïve 🦙 漢字\n\tif x: {'a': 1}"
         assert len(await engine.tokenize(text)) >= 10
+
+
+ANY = "BEGIN: /(?s:.*)/\n"
+HOT = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, min_p=0.0, seed=5, max_tokens=24)
+
+
+class GrammarContract:
+    """What an engine must do besides, if it says that it holds grammars."""
+
+    async def test_it_says_that_it_holds_them(self, engine: Engine):
+        assert engine.info.holds_grammars
+
+    async def test_a_grammar_bounds_what_each_sequence_says_and_ends_it(self, engine: Engine):
+        grammar = Grammar(ANY + 'start: "y" /[0-9]{6}/')
+        bound, free = await asyncio.gather(
+            ask(engine, Prompt(chat("Say hello."), HOT, n=4, grammar=grammar)),
+            ask(engine, Prompt(chat("Say hello."), HOT)),
+        )
+        assert all(re.fullmatch("y[0-9]{6}", text) for text in bound.texts.values())
+        assert len(set(bound.texts.values())) > 1
+        assert {end.reason for end in bound.finished.values()} == {"stop"}
+        assert not re.fullmatch("y[0-9]{6}", free.texts[0])
+
+    async def test_the_end_is_allowed_only_where_the_grammar_may_end(self, engine: Engine):
+        grammar = Grammar(ANY + "start: /[a-z]{3,5}/")
+        answer = await ask(engine, Prompt(chat("Say hello."), HOT, n=4, grammar=grammar))
+        assert all(re.fullmatch("[a-z]{3,5}", text) for text in answer.texts.values())
+
+    async def test_text_is_free_until_a_mark(self, engine: Engine):
+        letters = [(await engine.tokenize(letter))[-1] for letter in "bc"]
+        bias = dict.fromkeys(letters, 99.0)  # of two letters every text soon holds the mark
+        params = replace(HOT, logit_bias=bias, max_tokens=200)
+        grammar = Grammar(ANY + 'start: PLAIN | upto_0 "!"', ("bcb",))
+        answer = await ask(engine, Prompt(chat("Go on."), params, grammar=grammar))
+        assert re.fullmatch("[bc]*?bcb!", answer.texts[0])
+        assert answer.finished[0].reason == "stop"
+
+    async def test_a_mark_that_is_a_control_token_is_shown(self, engine: Engine):
+        grammar = Grammar(ANY + 'start: mark_0 "y"', ("<|im_start|>",))
+        answer = await ask(engine, Prompt(chat("Go on."), HOT, grammar=grammar))
+        assert answer.texts[0] == "<|im_start|>y"
+        assert answer.finished[0].completion_tokens == 2
+
+    async def test_a_schema_is_kept_to(self, engine: Engine):
+        schema = (
+            '{"type": "object", "properties": {"a": {"type": "integer"}, '
+            '"b": {"enum": ["x", "y"]}}, "required": ["a", "b"], "additionalProperties": false}'
+        )
+        grammar = Grammar(ANY + f"start: %json {schema}")
+        params = replace(HOT, max_tokens=120)
+        answer = await ask(engine, Prompt(chat("Write JSON."), params, n=3, grammar=grammar))
+        assert all(text.lstrip().startswith("{") for text in answer.texts.values())
+        for index, end in answer.finished.items():
+            if end.reason == "stop":
+                value = json.loads(answer.texts[index])
+                assert isinstance(value["a"], int)
+                assert value["b"] in ("x", "y")
+
+    async def test_log_probabilities_are_the_models_own_under_a_grammar(self, engine: Engine):
+        params = SamplingParams(temperature=0, max_tokens=1, top_logprobs=3)
+        grammar = Grammar(ANY + 'start: "y"')
+        answer = await ask(engine, Prompt(chat("Who are you?"), params, grammar=grammar))
+        [entry] = answer.logprobs
+        assert entry.token == "y"
+        assert entry.token not in {rival.token for rival in entry.top}
+
+    async def test_what_is_no_grammar_is_refused(self, engine: Engine):
+        with pytest.raises(InvalidRequest, match="cannot be enforced"):
+            await ask(engine, Prompt("a", GREEDY, grammar=Grammar("nonsense ::=")))

@@ -10,7 +10,14 @@ from bench.models import TINY, random_model
 from hardware.snapshot import Accelerator, Snapshot
 from swarm.errors import ConfigurationError
 from swarm.models.catalogue import load_catalogue
-from swarm.models.choose import Choice, named_models, plan_of, recommended, suggestion
+from swarm.models.choose import (
+    Choice,
+    best_to_bring,
+    named_models,
+    plan_of,
+    recommended,
+    until_here,
+)
 from swarm.models.ids import Known, Machine, find
 from swarm.models.local import BUNDLED_ID, LocalModel, bundled_model, scan_models
 from swarm.models.wanted import Unreachable, Wanted
@@ -125,16 +132,61 @@ def test_an_mlx_model_is_planned_beside_an_engine_for_gguf_files(tmp_path: Path)
     assert plan.weights.id == "mine"
 
 
+def test_an_mlx_folder_is_for_who_has_its_engine(tmp_path: Path) -> None:
+    folder = LocalModel("folder", tmp_path, 2 * GIB, "mlx")
+    file = LocalModel("file", random_model(TINY, folder=tmp_path), GIB)
+    both = frozenset({"gguf", "mlx"})
+    mac, pc = Machine(PC, "mlx", formats=both), Machine(PC, "cpu")
+    for machine, first in ((mac, folder), (replace(pc, formats=both), file), (pc, file)):
+        choice = recommended(known(folder, file), machine, folder="models")
+        assert choice.models == (first,)
+        others = choice.with_others((folder, file), machine).others
+        rest = [model for model in (folder, file) if model != first]
+        assert list(others) == (rest if machine is not pc else [])
+
+
 def test_a_damaged_file_of_the_folder_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "damaged.gguf").write_bytes(b"GGUF" + bytes(100))
     choice = recommended(known(*scan_models(tmp_path)), Machine(PC, "cpu"), folder="models")
     assert choice.models == (bundled_model(),)
 
 
-def test_a_model_to_try_is_suggested_where_one_runs_well() -> None:
-    assert "--model " in (suggestion(known(), Machine(GPU, "cuda")) or "")
+def test_the_best_coding_model_that_runs_well_is_to_be_brought() -> None:
+    better = best_to_bring(known(), Machine(GPU, "cuda"))
+    assert better is not None
+    assert better.wanted.id.startswith("qwen3-coder")
+    assert not better.plan.warnings
     poor = replace(PC, memory_available_bytes=GIB // 4)
-    assert suggestion(known(), Machine(poor, "cpu")) is None
+    assert best_to_bring(known(), Machine(poor, "cpu")) is None
+
+
+def test_the_bundled_model_answers_until_the_better_one_is_here() -> None:
+    small = recommended(known(), Machine(PC, "cpu"), folder="models")
+    better = best_to_bring(known(), Machine(PC, "cpu"))
+    assert better is not None
+    choice = until_here(small, better, why_not=None)
+    assert (choice.models, choice.better) == (small.models, better)
+    for part in (f"until {better.wanted.id} (", "best coding model", "--model swarm-nano"):
+        assert part in choice.reason
+
+
+def test_what_cannot_be_brought_is_named_with_why() -> None:
+    small = recommended(known(), Machine(PC, "cpu"), folder="models")
+    better = best_to_bring(known(), Machine(PC, "cpu"))
+    choice = until_here(small, better, why_not="but offline mode is on")
+    assert choice.better is None
+    assert choice.reason.endswith("would run well here, but offline mode is on")
+    assert until_here(small, None, why_not=None) == small
+
+
+def test_of_what_was_brought_earlier_a_model_for_code_comes_first(tmp_path: Path) -> None:
+    file = random_model(TINY, folder=tmp_path)
+    chat = LocalModel("qwen2.5:7b:4bit", file, 2 * GIB)
+    code = LocalModel("qwen2.5-coder:3b:4bit", file, GIB)
+    cached = replace(known(), cached=(chat, code))
+    choice = recommended(cached, Machine(PC, "cpu"), folder="models")
+    assert choice.models == (code,)
+    assert "brought here earlier" in choice.reason
 
 
 def test_named_models_are_brought_here_in_their_order(tmp_path: Path) -> None:
@@ -145,6 +197,7 @@ def test_named_models_are_brought_here_in_their_order(tmp_path: Path) -> None:
     assert [model.id for model in choice.models] == ["qwen2.5-coder:0.5b:8bit", file.stem]
     assert choice.models[0].size_bytes == file.stat().st_size
     assert choice.models[0].sampling["top_k"] == 20
+    assert choice.models[0].tool_calls == "hermes"
 
 
 def test_without_a_network_the_bundled_model_is_served_and_says_why() -> None:
@@ -172,4 +225,4 @@ def test_what_else_is_here_is_known_once(tmp_path: Path) -> None:
 
     chosen = Choice((model("named", "a.gguf"),), "named")
     here = [model("a", "a.gguf"), model("b", "b.gguf"), model("named", "c.gguf"), model("b", "d")]
-    assert [other.id for other in chosen.with_others(here).others] == ["b"]
+    assert [other.id for other in chosen.with_others(here, Machine(PC, "cpu")).others] == ["b"]

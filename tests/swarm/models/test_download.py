@@ -3,75 +3,24 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from swarm.errors import ConfigurationError
 from swarm.models.download import bring
-from swarm.models.hub import Hub, hub_of
+from swarm.models.hub import Hub, copied_folder, hub_of
 from swarm.models.wanted import Fetch, Unreachable, Wanted
-
-COMMIT = "c" * 40
-DATA = bytes(range(256)) * 4096  # a MiB
-WANTED = Wanted("mine:1b:4bit", "me/mine", ("mine-q4.gguf",), COMMIT, len(DATA))
-
-
-@dataclass
-class FakeHub:
-    """One file of one repository; `refuse` is a status, `break_after` bytes of the first answer."""
-
-    refuse: tuple[int, dict[str, str]] | None = None
-    break_after: int | None = None
-    pause_s: float = 0.0
-    named_sum: str = hashlib.sha256(DATA).hexdigest()
-    data: bytes = DATA
-    ranges: list[str] = field(default_factory=list)
-    tokens: list[str] = field(default_factory=list)
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        if request.path == "/":
-            return web.Response()
-        self.tokens.append(request.headers.get("Authorization", ""))
-        if self.refuse:
-            return web.Response(status=self.refuse[0], headers=self.refuse[1], text="no")
-        head = {"X-Repo-Commit": COMMIT, "ETag": f'"{self.named_sum}"', "Accept-Ranges": "bytes"}
-        if request.method == "HEAD":
-            return web.Response(headers=head | {"Content-Length": str(len(self.data))})
-        return await self._send(request, head)
-
-    async def _send(self, request: web.Request, head: dict[str, str]) -> web.StreamResponse:
-        asked = request.headers.get("Range", "")
-        self.ranges.append(asked)
-        start = int(asked.removeprefix("bytes=").split("-")[0]) if asked else 0
-        response = web.StreamResponse(status=206 if asked else 200, headers=head)
-        end = len(self.data)
-        response.content_length = end - start
-        if asked:
-            response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{end}"
-        await response.prepare(request)
-        if self.break_after is not None:
-            end, self.break_after = self.break_after, None
-        for at in range(start, end, 1 << 18):
-            await asyncio.sleep(self.pause_s)
-            await response.write(self.data[at : min(end, at + (1 << 18))])
-        if end < len(self.data):
-            assert request.transport is not None
-            request.transport.abort()
-        return response
+from tests.swarm.models.hubs import DATA, WANTED, FakeHub, serving
 
 
 @pytest_asyncio.fixture
 async def fake() -> AsyncIterator[tuple[FakeHub, str]]:
     hub = FakeHub()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", hub.answer)
-    async with TestServer(app) as server:
-        yield hub, str(server.make_url("")).rstrip("/")
+    async with serving(hub) as endpoint:
+        yield hub, endpoint
 
 
 def big_files(folder: Path, *, at_least: int = 100_000) -> list[Path]:
@@ -111,6 +60,31 @@ async def test_an_interrupted_download_goes_on_where_it_was(
     server.break_after = 11 << 20
     assert (await brought(Hub(tmp_path, endpoint))).read_bytes() == server.data
     assert server.ranges == ["", f"bytes={10 << 20}-"]
+
+
+async def test_what_another_start_has_begun_is_gone_on_with(
+    fake: tuple[FakeHub, str], tmp_path: Path
+) -> None:
+    server, endpoint = fake
+    blobs = tmp_path / "models--me--mine" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{server.named_sum}.incomplete").write_bytes(DATA[:1000])
+    path = await brought(Hub(tmp_path, endpoint))
+    assert path.read_bytes() == DATA
+    assert server.ranges == ["bytes=1000-"]
+    assert [blob.name for blob in blobs.iterdir()] == [server.named_sum]
+
+
+async def test_a_repository_is_brought_without_what_lies_beside_the_model(
+    fake: tuple[FakeHub, str], tmp_path: Path
+) -> None:
+    server, endpoint = fake
+    server.names = ("README.md", "a/b.json", "config.json", "model.safetensors", "other.gguf")
+    wanted = replace(WANTED, files=(), size_bytes=None)
+    folder = await brought(Hub(tmp_path, endpoint), wanted)
+    assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors"}
+    server.refuse = 418, {}
+    assert await brought(Hub(tmp_path, endpoint), wanted) == folder
 
 
 async def test_a_slow_server_is_waited_for(fake: tuple[FakeHub, str], tmp_path: Path) -> None:
@@ -186,6 +160,31 @@ async def test_a_peer_s_copy_of_another_size_is_thrown_away(tmp_path: Path) -> N
     with pytest.raises(Unreachable):
         await brought(Hub(tmp_path, offline=True), from_peer=copy)
     assert not big_files(tmp_path, at_least=1)
+
+
+async def test_a_hub_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
+    gone = asyncio.Event()
+
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(Unreachable, match="cannot be reached"):
+            await brought(Hub(tmp_path, endpoint, patience_s=0.1))
+        gone.set()
+
+
+async def test_of_several_files_from_a_peer_all_must_be_here(tmp_path: Path) -> None:
+    both = replace(WANTED, files=("a-00001-of-00002.gguf", "a-00002-of-00002.gguf"))
+    folder = copied_folder(both, tmp_path)
+    folder.mkdir(parents=True)
+    (folder / both.files[0]).write_bytes(DATA[:100])
+    with pytest.raises(Unreachable):
+        await brought(Hub(tmp_path, offline=True), both)
+    (folder / both.files[1]).write_bytes(DATA[100:])
+    assert await brought(Hub(tmp_path, offline=True), both) == folder / both.files[0]
 
 
 def test_the_hub_is_the_one_of_the_environment(tmp_path: Path) -> None:

@@ -68,3 +68,14 @@ def test_an_mlx_folder_is_there_once_nothing_of_it_is_on_its_way(tmp_path: Path)
     assert (model.id, model.format) == (each.id, "mlx")
     filled(folder.parent.parent, "blobs/abc.incomplete")
     assert downloaded([CODER], "mlx", Hub(tmp_path)) == []
+
+
+def test_an_mlx_folder_without_all_of_its_weights_is_not_there(tmp_path: Path) -> None:
+    each = release("mlx")
+    folder = snapshot(each, tmp_path)
+    filled(folder, "config.json", "model-1.safetensors")
+    listed = '{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}'
+    (folder / "model.safetensors.index.json").write_text(listed)
+    assert downloaded([CODER], "mlx", Hub(tmp_path)) == []
+    filled(folder, "model-2.safetensors")
+    assert len(downloaded([CODER], "mlx", Hub(tmp_path))) == 1

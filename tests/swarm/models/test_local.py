@@ -50,3 +50,13 @@ def test_a_folder_with_weights_and_a_configuration_is_an_mlx_model(tmp_path: Pat
     write(folder / "config.json")
     model = mlx_model(folder)
     assert (model.id, model.size_bytes, model.format) == ("mine-4bit", 300, "mlx")
+
+
+def test_mlx_folders_are_found_in_the_folder_if_they_are_whole(tmp_path: Path) -> None:
+    for name in ("whole", "deep/other", "part"):
+        write(tmp_path / name / "config.json")
+        write(tmp_path / name / "model.safetensors", 300)
+    (tmp_path / "part" / "model.safetensors.index.json").write_text("[]")
+    write(tmp_path / "no-weights" / "config.json")
+    write(tmp_path / "a.gguf", 200)
+    assert [model.id for model in scan_models(tmp_path)] == ["other", "whole", "a"]

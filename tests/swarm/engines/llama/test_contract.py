@@ -7,7 +7,7 @@ import pytest_asyncio
 from swarm.engines.llama.options import LlamaOptions
 from swarm.engines.process import EngineProcess
 from swarm.models.local import bundled_model
-from tests.swarm.engines.contract import EngineContract
+from tests.swarm.engines.contract import EngineContract, GrammarContract
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -23,5 +23,5 @@ async def engine() -> AsyncIterator[EngineProcess]:
         yield engine
 
 
-class TestLlamaEngine(EngineContract):
+class TestLlamaEngine(EngineContract, GrammarContract):
     """llama.cpp, in its own process, on the bundled model."""

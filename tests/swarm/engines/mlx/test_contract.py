@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from swarm.engines.mlx.options import MlxOptions
 from swarm.engines.process import EngineProcess
-from tests.swarm.engines.contract import EngineContract
+from tests.swarm.engines.contract import EngineContract, GrammarContract
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.needs("mlx")]
 
@@ -24,5 +24,5 @@ async def engine(nano: Path) -> AsyncIterator[EngineProcess]:
         yield engine
 
 
-class TestMlxEngine(EngineContract):
+class TestMlxEngine(EngineContract, GrammarContract):
     """MLX, in its own process, on the bundled model."""

@@ -1,6 +1,7 @@
 """The engine in this process on the bundled model: what mlx-lm's batches share and never mix up."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from swarm.engines.base import Delta, Event, Finished, Started
 from swarm.engines.mlx.options import MlxOptions
 from swarm.engines.text import TextStream
 from swarm.errors import ConfigurationError, InvalidRequest, ModelLoadFailed
-from swarm.types import Prompt, SamplingParams, TokenLogprob
+from swarm.types import Grammar, Prompt, SamplingParams, TokenLogprob
 
 pytestmark = pytest.mark.needs("mlx")
 
@@ -194,6 +195,18 @@ def test_sequences_that_outgrow_the_memory_take_turns_and_lose_nothing(started):
     assert [outcome.texts for outcome in outcomes] == [alone.texts] * 2
     assert max(sequences) == 2
     assert sequences.count(1) > 10  # one of them stepped back before its end
+
+
+def test_a_sequence_that_stepped_back_goes_on_where_it_was_in_its_grammar(started):
+    grammar = Grammar("BEGIN: /(?s:.*)/\nstart: /([0-9] ){39}[0-9]/")
+    prompt = Prompt(tokens(190), replace(HOT, max_tokens=200, ignore_eos=False), grammar=grammar)
+    [alone] = run(started(), prompt)
+    engine = started(memory_bytes=600 * TOKEN_BYTES)
+    sequences: list[int] = []
+    outcomes = run(engine, prompt, prompt, watch=lambda: sequences.append(engine.load().sequences))
+    assert re.fullmatch("([0-9] ){39}[0-9]", alone.texts[0])
+    assert [outcome.texts for outcome in outcomes] == [alone.texts] * 2
+    assert sequences.count(1) > 1  # one of them stepped back before its end
 
 
 def test_voters_that_do_not_fit_beside_each_other_answer_one_after_the_other(started):

@@ -15,7 +15,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.needs("llama
 def url():
     """A server for each test: one that has cancelled requests behind it now and then refuses the
     next with several answers ("Invalid input batch")."""
-    with llama_server(bundled_model().path, "-np", "4", "--kv-unified", "-c", "2048") as server:
+    with llama_server(
+        bundled_model().path, "-np", "4", "--kv-unified", "--threads", "1", "-c", "2048"
+    ) as server:
         yield f"{server.url}/v1"
 
 

@@ -157,6 +157,19 @@ async def test_a_server_with_its_own_template_gets_the_conversation():
     assert sent["max_tokens"] == 50
 
 
+async def test_what_an_answer_is_to_be_goes_with_the_conversation():
+    fake = FakeServer(streams(told(content="{}", finish="stop")), props=PROPS)
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
+    async with engine_at(fake) as engine:
+        template = ChatTemplate(engine.info.constraint_template)
+        wish = {"response_format": form, "tool_choice": "required"}
+        text = template.render([Message("user", "hi")], (), wish)
+        await ask(engine, Prompt(text, SamplingParams()))
+    sent = fake.asked[0]
+    assert sent["path"] == "/v1/chat/completions"
+    assert (sent["response_format"], sent["tool_choice"]) == (form, "required")
+
+
 async def test_reasoning_and_calls_of_a_chat_come_back_as_our_parser_reads_them():
     fake = FakeServer(
         streams(

@@ -1,0 +1,128 @@
+"""What a request's sequences say, as the events that tell it: the same for every engine here.
+
+Knows no model and no cache; is given tokens and what they show.
+"""
+
+import time
+from collections.abc import MutableMapping, Sized
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from swarm.engines.base import Delta, Event, Finished, Started
+from swarm.engines.text import TextStream
+from swarm.types import FinishReason, TokenLogprob
+
+
+class Pieces(Protocol):
+    """What tokens look like."""
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token shows; control tokens show none."""
+        ...
+
+    def written(self, token: int) -> str:
+        """A token written out, special or not."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Telling:
+    """The events of one request that are not yet sent, and its times.
+
+    `shown` are control tokens that its answers show.
+    """
+
+    prompt_tokens: int
+    events: list[Event] = field(default_factory=list[Event])
+    shown: frozenset[int] = frozenset()
+    started: bool = False
+    cached_tokens: int = 0
+    prefill_began: float | None = None
+    decode_began: float | None = None
+
+    def reading(self, cached_tokens: int) -> None:
+        """The prompt is being read from here on; anew for one that has lost its place."""
+        if not self.started:
+            self.prefill_began = self.prefill_began or time.monotonic()
+            self.cached_tokens = cached_tokens
+
+    def start(self) -> bool:
+        """The prompt was read; whether that is news."""
+        if self.started:
+            return False
+        self.started = True
+        self.decode_began = time.monotonic()
+        self.events.append(Started(self.prompt_tokens, self.cached_tokens))
+        return True
+
+
+@dataclass(slots=True, eq=False)
+class Speech:
+    """What sequence `index` of a request has said: `tokens` of them, and its text so far."""
+
+    telling: Telling
+    index: int
+    pieces: Pieces
+    text: TextStream
+    tokens: int = 0
+    _logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
+    _told_tokens: int = 0
+
+    def hear(self, token: int, logprob: TokenLogprob | None) -> bool:
+        """One more token; whether it completed a stop string."""
+        self.tokens += 1
+        if logprob is not None:
+            self._logprobs.append(logprob)
+        written = token in self.telling.shown
+        piece = self.pieces.written(token).encode() if written else self.pieces.piece(token)
+        shown = self.text.feed(piece)
+        if shown.text:
+            self._tell(shown.text)
+        return shown.stopped
+
+    def finish(self, reason: FinishReason) -> None:
+        """Nothing more comes."""
+        rest = self.text.flush()
+        if rest or self._logprobs:  # of tokens that show nothing, such as half a character
+            self._tell(rest)
+        now = time.monotonic()
+        began = self.telling.decode_began or now
+        self.telling.events.append(
+            Finished(
+                self.index,
+                reason,
+                self.tokens,
+                prefill_s=began - (self.telling.prefill_began or began),
+                decode_s=now - began,
+            )
+        )
+
+    def _tell(self, text: str) -> None:
+        tokens = self.tokens - self._told_tokens
+        self._told_tokens = self.tokens
+        logprobs, self._logprobs = tuple(self._logprobs), []
+        self.telling.events.append(Delta(self.index, text, tokens, logprobs))
+
+
+class Request(Protocol):
+    """A prompt on its way: its sequences that are not finished."""
+
+    @property
+    def telling(self) -> Telling: ...
+    @property
+    def sequences(self) -> Sized: ...
+
+
+R = TypeVar("R", bound=Request)
+
+
+def collect(requests: MutableMapping[int, R]) -> list[tuple[int, list[Event]]]:
+    """What there is to tell, by request; those of which no sequence is left are taken out."""
+    events: list[tuple[int, list[Event]]] = []
+    for request_id, request in list(requests.items()):
+        if request.telling.events:
+            events.append((request_id, request.telling.events))
+            request.telling.events = []
+        if not request.sequences:
+            del requests[request_id]
+    return events

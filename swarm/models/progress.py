@@ -1,0 +1,48 @@
+"""How far a model on its way is, for who started the node."""
+
+import logging
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from swarm.models.fit import gib
+from swarm.models.wanted import Moved
+
+log = logging.getLogger(__name__)
+
+QUARTERS = 4
+
+
+class _Bar(tqdm):  # pyright: ignore[reportMissingTypeArgument]  (only so in its stubs)
+    """A progress bar without the thread that refreshes idle ones."""
+
+    monitor_interval = 0
+
+
+@contextmanager
+def shown(title: str, total_bytes: int | None) -> Generator[Moved]:
+    """Shows the bytes that are here: a bar on a terminal, else a line at each quarter."""
+    if not (log.isEnabledFor(logging.INFO) and sys.stderr.isatty()):
+        yield _quarters(title, total_bytes)
+        return
+    with (
+        logging_redirect_tqdm(),
+        _Bar(desc=title, total=total_bytes, unit="B", unit_scale=True, leave=False) as bar,
+    ):
+        yield lambda count: bar.update(count - bar.n)
+
+
+def _quarters(title: str, total_bytes: int | None) -> Moved:
+    said = 0
+
+    def moved(count: int) -> None:
+        nonlocal said
+        reached = QUARTERS * count // total_bytes if total_bytes else 0
+        if said < reached < QUARTERS:
+            said = reached
+            log.info("%s: %s of %s are here", title, gib(count), gib(total_bytes or 0))
+
+    return moved

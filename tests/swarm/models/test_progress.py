@@ -1,0 +1,47 @@
+"""How far a model on its way is: a bar for a person, few lines for a log."""
+
+import io
+import logging
+import sys
+
+import pytest
+
+from swarm.models.progress import shown
+
+GIB = 1 << 30
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_log_gets_a_line_at_each_quarter(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with shown("coder:7b:4bit", 4 * GIB) as moved:
+        for tenth in range(41):
+            moved(tenth * GIB // 10)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"coder:7b:4bit: {quarter}.0 GiB of 4.0 GiB are here" for quarter in (1, 2, 3)
+    ]
+
+
+def test_what_has_no_known_size_is_said_by_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with shown("coder:7b:4bit", None) as moved:
+        moved(GIB)
+    assert caplog.records == []
+
+
+def test_a_terminal_gets_a_bar(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with shown("coder:7b:4bit", 4 * GIB) as moved:
+        moved(GIB)
+        moved(3 * GIB)
+    assert "coder:7b:4bit" in terminal.getvalue()
+    assert "4.29G" in terminal.getvalue()
+    assert caplog.records == []
