@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass, field
 
 _MINUTE_S = 60.0
+_ROUNDING = 1e-6
+"""Of a request or a token: so much may be missing after a wait that was kept to the second."""
 
 
 @dataclass(slots=True)
@@ -20,7 +22,8 @@ class Bucket:
     def wait_s(self, wanted: float, now_s: float) -> float:
         """Seconds until it holds `wanted`; 0 if it does."""
         self._fill(now_s)
-        return max(0.0, (wanted - self.level) * _MINUTE_S / self.per_minute)
+        missing = wanted - self.level
+        return missing * _MINUTE_S / self.per_minute if missing > _ROUNDING else 0.0
 
     def take(self, amount: float, now_s: float) -> None:
         """Take out what was used; it may go below nothing, which must then be waited for."""
