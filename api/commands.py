@@ -90,6 +90,11 @@ def diagnosis(told: Any) -> list[str]:
         failing = peer["failing"]
         why = f": {failing['step']} fails: {failing['reason']}" if failing else ""
         lines.append(f"peer        {peer['name']} is {peer['state']}{why}")
+        if peer["left_out_s"]:
+            lines.append(
+                f"            it failed the last questions and is not asked for "
+                f"{peer['left_out_s']:.0f} s: see its own diagnosis"
+            )
         offset = peer["clock_offset_s"]
         if offset is not None and abs(offset) > 60:
             lines.append(

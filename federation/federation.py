@@ -292,8 +292,8 @@ class Federation:
     def _heard(self, node: str, address: str, status: Status) -> None:
         """A peer called."""
         now_s = self._clock()
-        addresses = [(address, status.port)]
-        told = self.table.heard(node, node, status, now_s, name=status.name, addresses=addresses)
+        came_from = (address, status.port)
+        told = self.table.heard(node, node, status, now_s, name=status.name, came_from=came_from)
         self._tell(told)
 
     def _sighted(self, sighting: Sighting) -> None:
