@@ -10,9 +10,12 @@ from swarm.errors import PeerError, PeerRefused
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What a machine is handed that is approved: the secret, and where this node serves peers."""
+    """What a machine is handed that is approved: the secret, those of the past, and where this
+    node serves peers.
+    """
 
     secret: bytes = field(repr=False)
+    past: tuple[bytes, ...] = field(repr=False)
     addresses: tuple[str, ...]
     port: int
 
@@ -80,6 +83,7 @@ class Approvals:
             port,
             node_id=self._node_id,
             secret=invitation.secret,
+            past=invitation.past,
             door_addresses=invitation.addresses,
             door_port=invitation.port,
         )

@@ -19,6 +19,7 @@ from federation.statuses import NOT_KNOWN, Statuses, digest, told_to
 from federation.wire import (
     ANSWER_BYTES,
     STATUS_BYTES,
+    CodeOver,
     DoneLine,
     FailedLine,
     FileOffer,
@@ -149,6 +150,17 @@ class PeerClient:
             async with (
                 asyncio.timeout(SILENCE_S),
                 self._post(door, "/peer/secret", encode_body(secret)) as response,
+            ):
+                await _bounded(response, STATUS_BYTES)
+
+    async def tell_over(self, door: Door, federation: str) -> None:
+        """Tell a node that the code by which it is called here is over. Raises PeerError."""
+        with _timed("that the code is over", SILENCE_S):
+            async with (
+                asyncio.timeout(SILENCE_S),
+                self._post(
+                    door, "/peer/over", encode_body(CodeOver(federation=federation))
+                ) as response,
             ):
                 await _bounded(response, STATUS_BYTES)
 

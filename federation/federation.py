@@ -17,7 +17,6 @@ from typing import Self
 from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, instance_name
 from federation.approvals import Approvals, Invitation
 from federation.background import Background
-from federation.client import Door, door_name
 from federation.discovery import Discovery
 from federation.doors import Doors
 from federation.era import Era
@@ -33,11 +32,12 @@ from federation.server import Answers, Callbacks
 from federation.sharing import Shelf
 from federation.sightings import Sighting
 from federation.store import Membership, Store
+from federation.stragglers import Stragglers
 from federation.strangers import Strangers
 from federation.trust import Credentials, NodeKey, federation_id, new_secret
-from federation.wire import NewSecret, Status
+from federation.wire import Status
 from federation.wishes import Wishes, chosen
-from swarm.errors import ConfigurationError, PeerError, PeerRefused
+from swarm.errors import ConfigurationError, PeerRefused
 from swarm.proposer import Offer
 
 logger = logging.getLogger(__name__)
@@ -185,7 +185,8 @@ class Federation:
         addresses = tuple(address.host for address in self.addresses)
         # The peer door opens when there is a member: until then its port is that of the PIN.
         port = self.port or self.wishes.port
-        invitation = Invitation(self._membership.secret, addresses, port)
+        own = self._membership
+        invitation = Invitation(own.secret, own.past, addresses, port)
         doors = self._strangers.pairing()
         return await self._approvals.approve(digits, doors, invitation, joined=self._learn)
 
@@ -197,18 +198,10 @@ class Federation:
         if self.wishes.open:
             raise ConfigurationError("an open federation has no code of its own")
         secret = new_secret()
-        era = self._era
         ready = [peer for peer in self.table.ready() if peer.node_id != without]
-        for peer in ready:
-            if era is None or peer.address is None:
-                continue
-            door = Door(*peer.address, door_name(peer.node_id))
-            try:
-                await era.client.hand_secret(door, NewSecret(secret=secret))
-            except PeerError as error:
-                logger.warning("%s did not get the new code: %s", peer.name, error)
-        members = tuple(peer.node_id for peer in ready)
-        await self._become(Membership(secret, members))
+        if self._era is not None:
+            await self._era.hand_out(secret, ready)
+        await self._become(self._membership.renewed(secret, [peer.node_id for peer in ready]))
         return secret
 
     async def leave(self) -> None:
@@ -219,6 +212,7 @@ class Federation:
         """Begin a new era with another secret."""
         async with self._changing:
             self._membership = membership
+            self._shown_pin = ""
             await self._remember()
             await self._end_era()
             self.table.belong_to(self.federation_id)
@@ -227,8 +221,18 @@ class Federation:
 
     async def _begin_era(self) -> None:
         credentials = Credentials(self._key, self._membership.secret, self._store.folder)
-        callbacks = Callbacks(self.status, self._heard, self._renewed, self._answers, self._shelf)
-        era = Era(credentials, self.table, callbacks, changed=self._tell, clock=self._clock)
+        past = [replace(credentials, secret=secret) for secret in self._membership.past]
+        callbacks = Callbacks(
+            self.status, self._heard, self._renewed, self._over, self._answers, self._shelf
+        )
+        era = Era(
+            credentials,
+            self.table,
+            callbacks,
+            stragglers=Stragglers(past, self._strangers.living_in),
+            changed=self._tell,
+            clock=self._clock,
+        )
         async with AsyncExitStack() as stack:
             self._era = await stack.enter_async_context(era)
             self._era_stack = stack.pop_all()
@@ -248,7 +252,7 @@ class Federation:
         if not self.alone:
             raise PeerRefused("this machine has joined a federation", status=409)
         self._approvals.begin_joining(joined.node_id)
-        membership = Membership(joined.secret, (joined.node_id,))
+        membership = Membership(joined.secret, (joined.node_id,), past=joined.past)
         try:
             await asyncio.to_thread(self._store.save, membership)
         except OSError:
@@ -272,8 +276,14 @@ class Federation:
 
     async def _renewed(self, secret: bytes) -> None:
         """A member handed out a new secret; this answer still goes over the old one."""
-        members = self._membership.members
-        self._background.start(self._become(Membership(secret, members)))
+        own = self._membership
+        self._background.start(self._become(own.renewed(secret, own.members)))
+
+    async def _over(self, federation: str) -> None:
+        """A member lives by a newer code than this node: whom it is with may have been removed."""
+        if federation == self.federation_id and not self.wishes.open:
+            self._say("the code was changed while this machine was away: it needs a PIN again")
+            self._background.start(self.leave())
 
     async def _add_member(self, node_id: str) -> None:
         known = self._membership.members

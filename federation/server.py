@@ -29,6 +29,7 @@ from federation.wire import (
     Status,
     decode_files,
     decode_heartbeat,
+    decode_over,
     decode_propose,
     decode_secret,
     encode_body,
@@ -73,11 +74,14 @@ class Answers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """What the door needs of the node: its status, who called, a new secret, its workers."""
+    """What the door needs of the node: its status, its workers, and what to do when a peer called,
+    has a new secret, or says that the federation of this id has one that this node lacks.
+    """
 
     status: Callable[[], Status]
     heard: Callable[[str, str, Status], None]
     renewed: Callable[[bytes], Awaitable[None]]
+    over: Callable[[str], Awaitable[None]]
     answers: Answers
     shelf: Shelf = field(default_factory=lambda: Shelf(dict))
 
@@ -104,6 +108,7 @@ class PeerDoor:
         app.router.add_post("/peer/heartbeat", self._heartbeat)
         app.router.add_post("/peer/propose", self._propose)
         app.router.add_post("/peer/secret", self._secret)
+        app.router.add_post("/peer/over", self._over)
         app.router.add_post("/peer/files", self._files)
         app.router.add_get("/peer/files/{name}", self._file)
         runner = web.AppRunner(
@@ -162,6 +167,12 @@ class PeerDoor:
         secret = decode_secret(await request.read()).secret
         logger.info("the federation has a new code, from node %s", _caller(request)[:8])
         await self._node.renewed(secret)
+        return _json(b"{}")
+
+    async def _over(self, request: web.Request) -> web.Response:
+        over = decode_over(await request.read())
+        logger.info("the code was changed meanwhile, says node %s", _caller(request)[:8])
+        await self._node.over(over.federation)
         return _json(b"{}")
 
     async def _files(self, request: web.Request) -> web.Response:

@@ -1,6 +1,6 @@
 """Nodes of other federations that were seen lately: who can be approved, who was a member. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from federation.advertisement import NODE_PREFIX_HEX
 from federation.sightings import Sighting
@@ -32,6 +32,14 @@ class Strangers:
     def pairing(self) -> list[Sighting]:
         """Those that show a PIN."""
         return [met for met in self._all() if met.advertisement and met.advertisement.pairing]
+
+    def living_in(self, federations: Collection[str]) -> list[Sighting]:
+        """Those that announce one of these and an open peer door."""
+        return [
+            met
+            for met in self._all()
+            if (told := met.advertisement) and told.federation in federations and told.port
+        ]
 
     def includes_one_of(self, members: Sequence[str]) -> bool:
         """Whether one of these node ids now belongs to another federation."""

@@ -127,6 +127,13 @@ class NewSecret(_Message):
     secret: bytes = Field(min_length=16, max_length=16)
 
 
+class CodeOver(_Message):
+    """The federation with this id has another code now: from a member to one that was away."""
+
+    protocol: Literal[1] = PROTOCOL
+    federation: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+
+
 class FilesBody(_Message):
     """The names of the model files that are looked for."""
 
@@ -293,6 +300,11 @@ def decode_propose(raw: bytes) -> ProposeBody:
 def decode_secret(raw: bytes) -> NewSecret:
     """Raises ProtocolMismatch that names the version or the field."""
     return _decode(NewSecret, raw)
+
+
+def decode_over(raw: bytes) -> CodeOver:
+    """Raises ProtocolMismatch that names the version or the field."""
+    return _decode(CodeOver, raw)
 
 
 def decode_files(raw: bytes) -> FilesBody:

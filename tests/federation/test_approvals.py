@@ -9,7 +9,7 @@ from swarm.errors import PeerRefused
 from tests.federation.sightings import advertisement, node_id
 
 SMALL, LARGE = sorted([node_id(1), node_id(2)])
-INVITATION = Invitation(new_secret(), (), 17617)
+INVITATION = Invitation(new_secret(), (), (), 17617)
 
 
 class Calls(Approvals):

@@ -3,18 +3,21 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from federation.advertisement import PROTOCOL, Advertisement
 from federation.client import Door, PeerClient, door_name
 from federation.copying import copy_file
 from federation.server import MOST_QUESTIONS, Callbacks, PeerDoor
 from federation.sharing import Shelf
-from federation.trust import Credentials, NodeKey, new_secret
+from federation.sightings import Sighting
+from federation.stragglers import Stragglers
+from federation.trust import Credentials, NodeKey, federation_id, new_secret
 from federation.wire import ANSWER_BYTES, NewSecret, ProposeBody, Status
 from swarm.chat.completion import Text
 from swarm.errors import (
@@ -77,6 +80,8 @@ class Side:
     workers: FakeWorkers = field(default_factory=FakeWorkers)
     heard: list[tuple[str, Status]] = field(default_factory=list[tuple[str, Status]])
     secrets: list[bytes] = field(default_factory=list[bytes])
+    over: list[str] = field(default_factory=list[str])
+    told_over: asyncio.Event = field(default_factory=asyncio.Event)
     door: PeerDoor | None = None
     files: dict[str, Path] = field(default_factory=dict[str, Path])
 
@@ -111,10 +116,15 @@ async def listening(one: Side) -> AsyncIterator[Side]:
     async def renewed(secret: bytes) -> None:
         one.secrets.append(secret)
 
+    async def over(federation: str) -> None:
+        one.over.append(federation)
+        one.told_over.set()
+
     callbacks = Callbacks(
         one.status,
         lambda node, _, status: one.heard.append((node, status)),
         renewed,
+        over,
         one.workers,
         Shelf(lambda: one.files),
     )
@@ -283,6 +293,30 @@ async def test_a_new_secret_is_handed_on(here: Side, there: Side) -> None:
     async with listening(there), calling(here) as client:
         await client.hand_secret(there.to(), NewSecret(secret=bytes(range(16))))
     assert there.secrets == [bytes(range(16))]
+
+
+async def test_who_lives_by_an_old_code_is_told_by_that_code(here: Side, there: Side) -> None:
+    over = federation_id(SECRET)
+    living = Sighting(
+        "attic",
+        ("127.0.0.1",),
+        0,
+        Advertisement(PROTOCOL, there.key.node_id[:16], over, 0, 0),
+    )
+
+    def met(federations: Collection[str]) -> list[Sighting]:
+        assert set(federations) == {over}
+        assert living.advertisement is not None
+        return [replace(living, advertisement=replace(living.advertisement, port=there.port))]
+
+    telling = Stragglers([here.credentials], met, settled_s=0)
+    async with listening(there):
+        task = asyncio.create_task(telling.run())
+        async with asyncio.timeout(5):
+            await there.told_over.wait()
+        task.cancel()
+        await asyncio.wait([task])
+    assert there.over == [over]
 
 
 @pytest.fixture

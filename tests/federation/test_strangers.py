@@ -51,6 +51,14 @@ def test_only_machines_that_show_a_pin_can_be_approved() -> None:
     assert seen(sighting(pairing=0)).pairing() == []
 
 
+def test_who_still_lives_in_a_federation_of_the_past_is_found_by_its_open_door() -> None:
+    said = Advertisement(PROTOCOL, OTHER[:16], AWAY, 17617, 0)
+    living = Sighting("attic-bbbbbbbb", ("10.0.0.3",), 17617, said)
+    strangers = seen(living, sighting("c" * 64))
+    assert strangers.living_in([AWAY]) == [living]
+    assert strangers.living_in(["3" * 16]) == []
+
+
 def test_a_member_of_old_is_known_again() -> None:
     strangers = seen(sighting())
     assert strangers.includes_one_of([OTHER])
