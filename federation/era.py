@@ -112,6 +112,17 @@ class Era:
             self._door = await stack.enter_async_context(door)
             self._door_stack = stack.pop_all()
 
+    async def move_door(self, hosts: Sequence[str]) -> None:
+        """Listen there instead, if the door is open; the answers that are on their way go on."""
+        if self._door is None:
+            return
+        try:
+            await self._door.listen(hosts)
+        except OSError:
+            await self.close_door()  # whoever opens it again tells why that fails
+        if not hosts:
+            await self.close_door()
+
     async def close_door(self) -> None:
         """Hear peers no longer."""
         self._door = None

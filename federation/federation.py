@@ -360,7 +360,7 @@ class Federation:
             self.addresses = addresses
             await self._doors.close_pairing()
             if self._era is not None:
-                await self._era.close_door()
+                await self._era.move_door([address.host for address in addresses])
             await self._open_right_door()
             if self.discovery is not None:
                 await self.discovery.move(addresses)

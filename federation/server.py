@@ -96,7 +96,8 @@ class PeerDoor:
         self._context = context
         self._hosts = tuple(hosts)
         self._asked_port = port
-        self._listeners: list[asyncio.Server] = []
+        self._server: web.Server | None = None
+        self._listeners: dict[str, asyncio.Server] = {}
         self._statuses = Statuses()
         self._running: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
@@ -120,21 +121,10 @@ class PeerDoor:
         )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
-        server = runner.server
-        if server is None:
-            raise RuntimeError("an aiohttp runner that was set up has a server")
-        loop = asyncio.get_running_loop()
+        self._stack.callback(self._stop_listening)
+        self._server = runner.server
         try:
-            for host in self._hosts:
-                listener = await loop.create_server(
-                    server,
-                    host,
-                    self.port or self._asked_port,
-                    ssl=self._context,
-                    ssl_handshake_timeout=_HANDSHAKE_S,
-                )
-                self._listeners.append(listener)
-                self._stack.callback(listener.close)
+            await self.listen(self._hosts)
         except OSError:
             await self._stack.aclose()
             raise
@@ -151,8 +141,33 @@ class PeerDoor:
     @property
     def port(self) -> int:
         """The port that is listened on; 0 before."""
-        sockets = self._listeners[0].sockets if self._listeners else ()
-        return int(sockets[0].getsockname()[1]) if sockets else 0
+        listener = next(iter(self._listeners.values()), None)
+        return int(listener.sockets[0].getsockname()[1]) if listener else 0
+
+    async def listen(self, hosts: Sequence[str]) -> None:
+        """Listen there from now on. What already runs goes on, wherever it came in.
+
+        Raises OSError; then it listens where it can.
+        """
+        if self._server is None:
+            raise RuntimeError("a door is entered before it listens")
+        loop = asyncio.get_running_loop()
+        port = self.port or self._asked_port
+        for gone in set(self._listeners).difference(hosts):
+            self._listeners.pop(gone).close()
+        for host in hosts:
+            if host not in self._listeners:
+                self._listeners[host] = await loop.create_server(
+                    self._server,
+                    host,
+                    self.port or port,
+                    ssl=self._context,
+                    ssl_handshake_timeout=_HANDSHAKE_S,
+                )
+
+    def _stop_listening(self) -> None:
+        while self._listeners:
+            self._listeners.popitem()[1].close()
 
     async def _heartbeat(self, request: web.Request) -> web.Response:
         node = _caller(request)

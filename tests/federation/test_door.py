@@ -289,6 +289,24 @@ async def test_time_that_is_over_ends_an_answer(here: Side, there: Side) -> None
     assert there.workers.cancelled == 1
 
 
+async def test_a_door_that_moves_ends_no_answer(here: Side, there: Side) -> None:
+    there.workers.hold = asyncio.Event()
+    async with listening(there) as one, calling(here) as client:
+        assert one.door is not None
+        port = one.port
+        asked = asyncio.create_task(told(client, there.to(), BODY))
+        while not there.workers.running:  # noqa: ASYNC110 - the other side has no event for it
+            await asyncio.sleep(0.01)
+        await one.door.listen(["127.0.0.2"])
+        there.workers.hold.set()
+        assert await asked
+        moved = Door("127.0.0.2", port, there.to().name)
+        assert (await client.heartbeat(moved, here.status())).node == there.key.node_id
+        async with calling(here) as newcomer:
+            with pytest.raises(PeerUnreachable):
+                await newcomer.heartbeat(there.to(), here.status())
+
+
 async def test_a_new_secret_is_handed_on(here: Side, there: Side) -> None:
     async with listening(there), calling(here) as client:
         await client.hand_secret(there.to(), NewSecret(secret=bytes(range(16))))

@@ -24,8 +24,8 @@ def test_two_nodes_that_call_each_other_on_different_ways_settle_on_one() -> Non
     for own, other in ((0, 1), (1, 0)):
         for host in homes[other][:: 1 - 2 * own]:  # each proved another one last
             tables[own].heard((host, PORT), node_id(other), Told(), 0.0)
+    ways = dict[int, int]()
     for beat in range(4):
-        ways = dict[int, int]()
         for own, other in ((0, 1), (1, 0)):
             (peer,) = tables[own].ready()
             assert peer.address is not None
