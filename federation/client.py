@@ -5,11 +5,11 @@ A peer is its node id: the name in the certificate that TLS itself checks before
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
 import aiohttp
 
@@ -73,6 +73,12 @@ class Door:
         return f"https://{host}:{self.port}{path}"
 
 
+class Moved(Protocol):
+    """Is told the bytes of a call, as they come and go."""
+
+    def __call__(self, *, bytes_in: int = 0, bytes_out: int = 0) -> None: ...
+
+
 def door_name(node_id: str) -> str | None:
     """The name in the certificate of a node, None unless its whole id is known."""
     return certified_name(node_id) if len(node_id) == NODE_ID_HEX else None
@@ -101,7 +107,10 @@ class PeerClient:
         self._reading = set[aiohttp.ClientResponse]()
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=10)
         self._session = aiohttp.ClientSession(
-            connector=connector, auto_decompress=False, skip_auto_headers=_UNREAD
+            connector=connector,
+            auto_decompress=False,
+            skip_auto_headers=_UNREAD,
+            trace_configs=[_counting()],
         )
         return self
 
@@ -186,16 +195,16 @@ class PeerClient:
                 yield piece
 
     async def propose(
-        self, door: Door, body: ProposeBody, *, count: Callable[[int], None]
+        self, door: Door, body: ProposeBody, *, moved: Moved
     ) -> AsyncGenerator[list[Told]]:
-        """A peer's answer as it comes. `count` is told the bytes. Raises PeerError."""
+        """A peer's answer as it comes. `moved` is told the bytes. Raises PeerError."""
         if self._session is not None and self._session.closed:
             raise PeerUnreachable(_OVER)
         async with (
-            self._post(door, "/peer/propose", encode_body(body)) as response,
+            self._post(door, "/peer/propose", encode_body(body), moved=moved) as response,
             self._broken_off_at_exit(response),
         ):
-            async with aclosing(_lines(response, count)) as lines:
+            async with aclosing(_lines(response, moved)) as lines:
                 async for raw in lines:
                     line = decode_line(raw)
                     match line:
@@ -220,11 +229,17 @@ class PeerClient:
 
     @asynccontextmanager
     async def _post(
-        self, door: Door, path: str, body: bytes, *, silence_s: float | None = None
+        self,
+        door: Door,
+        path: str,
+        body: bytes,
+        *,
+        silence_s: float | None = None,
+        moved: Moved | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         headers = {"Content-Type": "application/json"}
         async with self._request(
-            "POST", door, path, headers=headers, body=body, silence_s=silence_s
+            "POST", door, path, headers=headers, body=body, silence_s=silence_s, moved=moved
         ) as response:
             yield response
 
@@ -238,6 +253,7 @@ class PeerClient:
         headers: dict[str, str],
         body: bytes | None = None,
         silence_s: float | None = None,
+        moved: Moved | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """A response with status 200 or 206. Raises PeerError for everything else."""
         if self._session is None:
@@ -255,6 +271,7 @@ class PeerClient:
                 ssl=self._named if door.name else self._context,
                 server_hostname=door.name,
                 allow_redirects=False,
+                trace_request_ctx=moved,
             ) as response:
                 if response.status not in (200, 206):
                     raise await _refusal(response)
@@ -283,6 +300,20 @@ class _timed:  # noqa: N801 - reads as a word of the with statement
             raise PeerTimedOut(self._told) from error
 
 
+def _counting() -> aiohttp.TraceConfig:
+    """Tells a call's `Moved` what is handed to the connection."""
+
+    async def sent(
+        _: aiohttp.ClientSession, context: Any, piece: aiohttp.TraceRequestChunkSentParams
+    ) -> None:
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx(bytes_out=len(piece.chunk))
+
+    counting = aiohttp.TraceConfig()
+    counting.on_request_chunk_sent.append(sent)
+    return counting
+
+
 async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The whole body. Raises ProtocolMismatch when it is longer than `limit` bytes."""
     raw = bytearray()
@@ -293,15 +324,13 @@ async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return bytes(raw)
 
 
-async def _lines(
-    response: aiohttp.ClientResponse, count: Callable[[int], None]
-) -> AsyncGenerator[bytes]:
+async def _lines(response: aiohttp.ClientResponse, moved: Moved) -> AsyncGenerator[bytes]:
     """Lines that are not empty, before they are parsed; bounded one by one and together."""
     held = bytearray()
     total = 0
     async for piece in response.content.iter_any():
         total += len(piece)
-        count(len(piece))
+        moved(bytes_in=len(piece))
         held += piece
         if total > ANSWER_BYTES or len(held) > _LINE_BYTES:
             raise ProtocolMismatch("its answer is too long")

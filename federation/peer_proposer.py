@@ -95,7 +95,7 @@ class PeerProposer:
         began_s, tokens = clock(), 0
         done, failure = False, None
         try:
-            told = self._lines.client.propose(door, body, count=self._count)
+            told = self._lines.client.propose(door, body, moved=self._peer.metrics.moved)
             async with aclosing(in_time(told, body.remaining_s + _GRACE_S)) as steps:
                 async for step in steps:
                     tokens += sum(news.tokens for _, news in step if isinstance(news, Ended))
@@ -112,9 +112,6 @@ class PeerProposer:
         if address is None:
             raise PeerUnreachable(f"{self.name} has no address")
         return Door(*address, door_name(self._peer.node_id))
-
-    def _count(self, received: int) -> None:
-        self._peer.metrics.moved(bytes_in=received)
 
     def _settle(self, error: PeerError | None, *, done: bool, seconds: float, tokens: int) -> None:
         """Tell table and metrics how a request ended; neither `done` nor an error: cancelled."""

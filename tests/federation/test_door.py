@@ -13,12 +13,13 @@ from aiohttp import web
 from federation.advertisement import PROTOCOL, Advertisement
 from federation.client import Door, PeerClient, door_name
 from federation.copying import copy_file
+from federation.metrics import PeerMetrics
 from federation.server import MOST_QUESTIONS, Callbacks, PeerDoor
 from federation.sharing import Shelf
 from federation.sightings import Sighting
 from federation.stragglers import Stragglers
 from federation.trust import Credentials, NodeKey, federation_id, new_secret
-from federation.wire import ANSWER_BYTES, NewSecret, ProposeBody, Status
+from federation.wire import ANSWER_BYTES, NewSecret, ProposeBody, Status, encode_body
 from swarm.chat.completion import Text
 from swarm.errors import (
     GenerationFailed,
@@ -35,6 +36,7 @@ from swarm.types import Message, Question, SamplingParams
 
 SECRET = new_secret()
 QUESTION = Question("swarm", (Message("user", "hi"),), SamplingParams())
+uncounted = PeerMetrics().moved
 BODY = ProposeBody(label="test", question=QUESTION, workers=2, remaining_s=5)
 
 
@@ -157,7 +159,7 @@ def stranger(tmp_path: Path) -> Side:
 
 
 async def told(client: PeerClient, door: Door, body: ProposeBody = BODY) -> list[Told]:
-    answer = client.propose(door, body, count=lambda _: None)
+    answer = client.propose(door, body, moved=uncounted)
     return [one async for step in answer for one in step]
 
 
@@ -236,10 +238,26 @@ async def test_answers_come_as_they_are_written_or_in_one_piece(here: Side, ther
         ]
 
 
+async def test_the_bytes_of_a_call_are_counted_both_ways(here: Side, there: Side) -> None:
+    metrics = PeerMetrics()
+    async with listening(there), calling(here) as client:
+        door = there.to()
+        async for _ in client.propose(door, BODY, moved=metrics.moved):
+            pass
+        await client.heartbeat(door, here.status())
+    assert metrics.summary().bytes_out == len(encode_body(BODY))
+    assert metrics.summary().bytes_in > 100
+    sent = metrics.summary().bytes_out
+    async with calling(here) as client:
+        with pytest.raises(PeerUnreachable):
+            await anext(client.propose(door, BODY, moved=metrics.moved))
+    assert metrics.summary().bytes_out == sent
+
+
 async def test_closing_an_answer_cancels_it_there(here: Side, there: Side) -> None:
     there.workers.hold = asyncio.Event()
     async with listening(there), calling(here) as client:
-        answer = client.propose(there.to(), BODY, count=lambda _: None)
+        answer = client.propose(there.to(), BODY, moved=uncounted)
         await anext(answer)
         assert there.workers.running == 1
         await answer.aclose()
@@ -260,9 +278,7 @@ async def test_a_busy_peer_says_so(here: Side, there: Side) -> None:
 async def test_one_node_takes_no_more_than_its_share_of_a_peer(here: Side, there: Side) -> None:
     there.workers.hold = asyncio.Event()
     async with listening(there), calling(here) as client:
-        answers = [
-            client.propose(there.to(), BODY, count=lambda _: None) for _ in range(MOST_QUESTIONS)
-        ]
+        answers = [client.propose(there.to(), BODY, moved=uncounted) for _ in range(MOST_QUESTIONS)]
         for answer in answers:
             await anext(answer)
         with pytest.raises(PeerRefused, match="run here"):
