@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -195,23 +196,28 @@ class PeerClient:
                 yield piece
 
     async def propose(
-        self, door: Door, body: ProposeBody, *, moved: Moved
+        self, door: Door, body: ProposeBody, *, most_bytes: int, moved: Moved
     ) -> AsyncGenerator[list[Told]]:
-        """A peer's answer as it comes. `moved` is told the bytes. Raises PeerError."""
+        """A peer's answer as it comes. `most_bytes` is the longest question that the peer reads,
+        `moved` is told the bytes. Raises PeerError.
+        """
+        raw = encode_body(body)
+        if len(raw) > most_bytes:
+            raise PeerRefused(f"its context is too short for {len(raw)} bytes", status=413)
         if self._session is not None and self._session.closed:
             raise PeerUnreachable(_OVER)
         async with (
-            self._post(door, "/peer/propose", encode_body(body), moved=moved) as response,
+            self._post(door, "/peer/propose", BytesIO(raw), moved=moved) as response,
             self._broken_off_at_exit(response),
         ):
             async with aclosing(_lines(response, moved)) as lines:
-                async for raw in lines:
-                    line = decode_line(raw)
+                async for told in lines:
+                    line = decode_line(told)
                     match line:
                         case DoneLine():
                             return
-                        case FailedLine(why=why):
-                            raise PeerRefused(why)
+                        case FailedLine(why=why, status=status):
+                            raise PeerRefused(why, status=status)
                         case _:
                             if not 0 <= line.at < body.workers:
                                 raise ProtocolMismatch(f"it has no worker {line.at}")
@@ -232,7 +238,7 @@ class PeerClient:
         self,
         door: Door,
         path: str,
-        body: bytes,
+        body: bytes | BytesIO,
         *,
         silence_s: float | None = None,
         moved: Moved | None = None,
@@ -251,7 +257,7 @@ class PeerClient:
         path: str,
         *,
         headers: dict[str, str],
-        body: bytes | None = None,
+        body: bytes | BytesIO | None = None,
         silence_s: float | None = None,
         moved: Moved | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:

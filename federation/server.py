@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from federation.interfaces import scoped
+from federation.refusals import as_refusal, check_size, read_bounded, report
 from federation.sharing import Shelf
 from federation.statuses import Statuses, told_to
 from federation.trust import node_id_of
@@ -35,13 +35,11 @@ from federation.wire import (
     encode_body,
     encode_line,
     encode_lines,
+    question_bytes,
 )
 from swarm.errors import (
     Overloaded,
-    PeerError,
-    PeerRefused,
     ProtocolMismatch,
-    RequestError,
     SwarmError,
 )
 from swarm.proposer import Said, Told
@@ -53,13 +51,13 @@ MOST_QUESTIONS = 16
 """So many questions of one node run here at once."""
 
 MOST_WAITING_BYTES = 64 << 20
-"""So many bytes of questions of one node are held here at once."""
+"""So many bytes of questions of one node are held here at once, if it is more than one."""
 
 PULSE_S = 1.0
 _UNHEARD_MS = 6000
 _HANDSHAKE_S = 5.0
 _KEEP_ALIVE_S = 60.0
-_BODY_BYTES = 16 << 20
+_BODY_BYTES = 1 << 20
 
 
 class Answers(Protocol):
@@ -104,7 +102,7 @@ class PeerDoor:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        app = web.Application(middlewares=[_report], client_max_size=_BODY_BYTES)
+        app = web.Application(middlewares=[report], client_max_size=_BODY_BYTES)
         app.on_response_prepare.append(_say_less)
         app.router.add_post("/peer/heartbeat", self._heartbeat)
         app.router.add_post("/peer/propose", self._propose)
@@ -203,9 +201,11 @@ class PeerDoor:
 
     async def _propose(self, request: web.Request) -> web.StreamResponse:
         node = _caller(request)
-        size = request.content_length or _BODY_BYTES
+        most = question_bytes(self._node.status())
+        size = request.content_length or most
+        check_size(size, most)
         with self._room_for(node, size):
-            body = decode_propose(await request.read())
+            body = decode_propose(await read_bounded(request, most))
             told = self._node.answers.propose(
                 body.question, body.workers, remaining_s=body.remaining_s, live=body.live
             )
@@ -239,13 +239,14 @@ class PeerDoor:
         except TimeoutError:
             await response.write(encode_line(FailedLine(why="its time was over")))
         except SwarmError as error:
-            await response.write(encode_line(FailedLine(why=str(error)[:1024])))
+            status, why = as_refusal(error)
+            await response.write(encode_line(FailedLine(why=why[:1024], status=status)))
 
     def _room_for(self, node: str, size: int) -> "_Room":
         """A place for one more question of a node. Raises Overloaded."""
         if self._running[node] >= MOST_QUESTIONS:
             raise Overloaded(f"{MOST_QUESTIONS} questions of this node run here", retry_after_s=2)
-        if self._bytes[node] + size > MOST_WAITING_BYTES:
+        if self._bytes[node] and self._bytes[node] + size > MOST_WAITING_BYTES:
             raise Overloaded("too many bytes of this node are held here", retry_after_s=2)
         return _Room(self._running, self._bytes, node, size)
 
@@ -367,19 +368,3 @@ async def _say_less(_: web.Request, response: web.StreamResponse) -> None:
 
 def _json(body: bytes) -> web.Response:
     return web.Response(body=body, content_type="application/json")
-
-
-@web.middleware
-async def _report(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors as a status and one line that says why."""
-    try:
-        return await handler(request)
-    except Overloaded as error:
-        headers = {"Retry-After": str(error.retry_after_s)}
-        return web.Response(status=429, text=str(error), headers=headers)
-    except PeerRefused as error:
-        return web.Response(status=error.status or 400, text=str(error))
-    except (RequestError, PeerError) as error:
-        return web.Response(status=400, text=str(error))
-    except SwarmError as error:
-        return web.Response(status=503, text=str(error))

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from swarm.chat.completion import Piece, Reasoning, Text
 from swarm.chat.tool_calls import Arguments, Call
 from swarm.errors import ProtocolMismatch
-from swarm.proposer import Began, Ended, Offer, Said, Told
+from swarm.proposer import Began, Ended, Offer, Said, Told, most_bytes
 from swarm.types import Question, TokenLogprob
 
 PROTOCOL = 1
@@ -99,6 +99,14 @@ class Status(_Message):
     models: tuple[Offered, ...] = Field(max_length=256)
     hardware: Annotated[str, Field(max_length=512), AfterValidator(_printable)] = ""
     engine: Name = ""
+
+
+def question_bytes(status: Status) -> int:
+    """The longest question that a node with this status reads.
+
+    Twice what its endpoint does: a question says more than the request that it was made of.
+    """
+    return 2 * most_bytes(max((offer.context_tokens for offer in status.models), default=0))
 
 
 class Same(_Message):
@@ -199,10 +207,14 @@ class EndedLine(_Message):
 
 
 class FailedLine(_Message):
-    """The peer cannot go on; the last line of an answer that is not whole."""
+    """The peer cannot go on; the last line of an answer that is not whole.
+
+    `status` is HTTP's, as if the peer had refused at once; 0 where it has none.
+    """
 
     kind: Literal["failed"] = "failed"
     why: Annotated[str, Field(max_length=1024)]
+    status: int = Field(default=0, ge=0, le=599)
 
 
 class DoneLine(_Message):

@@ -22,7 +22,10 @@ BODY = ProposeBody(label="swarm", question=QUESTION, workers=1, remaining_s=5)
 
 
 async def heard(client: PeerClient, door: Door) -> list[list[Told]]:
-    return [step async for step in client.propose(door, BODY, moved=PeerMetrics().moved)]
+    return [
+        step
+        async for step in client.propose(door, BODY, most_bytes=1 << 30, moved=PeerMetrics().moved)
+    ]
 
 
 @contextlib.asynccontextmanager

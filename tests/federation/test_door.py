@@ -22,6 +22,7 @@ from federation.trust import Credentials, NodeKey, federation_id, new_secret
 from federation.wire import ANSWER_BYTES, NewSecret, ProposeBody, Status, encode_body
 from swarm.chat.completion import Text
 from swarm.errors import (
+    ContextOverflow,
     GenerationFailed,
     Overloaded,
     PeerRefused,
@@ -36,7 +37,7 @@ from swarm.types import Message, Question, SamplingParams
 
 SECRET = new_secret()
 QUESTION = Question("swarm", (Message("user", "hi"),), SamplingParams())
-uncounted = PeerMetrics().moved
+MOST_BYTES = 64 << 20
 BODY = ProposeBody(label="test", question=QUESTION, workers=2, remaining_s=5)
 
 
@@ -159,8 +160,13 @@ def stranger(tmp_path: Path) -> Side:
 
 
 async def told(client: PeerClient, door: Door, body: ProposeBody = BODY) -> list[Told]:
-    answer = client.propose(door, body, moved=uncounted)
-    return [one async for step in answer for one in step]
+    return [one async for step in proposed(client, door, body) for one in step]
+
+
+def proposed(
+    client: PeerClient, door: Door, body: ProposeBody = BODY
+) -> AsyncGenerator[list[Told]]:
+    return client.propose(door, body, most_bytes=MOST_BYTES, moved=PeerMetrics().moved)
 
 
 async def test_a_heartbeat_tells_both_sides(here: Side, there: Side) -> None:
@@ -242,7 +248,7 @@ async def test_the_bytes_of_a_call_are_counted_both_ways(here: Side, there: Side
     metrics = PeerMetrics()
     async with listening(there), calling(here) as client:
         door = there.to()
-        async for _ in client.propose(door, BODY, moved=metrics.moved):
+        async for _ in client.propose(door, BODY, most_bytes=MOST_BYTES, moved=metrics.moved):
             pass
         await client.heartbeat(door, here.status())
     assert metrics.summary().bytes_out == len(encode_body(BODY))
@@ -250,14 +256,51 @@ async def test_the_bytes_of_a_call_are_counted_both_ways(here: Side, there: Side
     sent = metrics.summary().bytes_out
     async with calling(here) as client:
         with pytest.raises(PeerUnreachable):
-            await anext(client.propose(door, BODY, moved=metrics.moved))
+            await anext(client.propose(door, BODY, most_bytes=MOST_BYTES, moved=metrics.moved))
     assert metrics.summary().bytes_out == sent
+
+
+def long(size: int) -> ProposeBody:
+    """A question of more than so many bytes."""
+    told = replace(QUESTION, messages=(Message("user", "x" * size),))
+    return BODY.model_copy(update={"question": told})
+
+
+async def test_a_question_that_an_endpoint_reads_is_read(here: Side, there: Side) -> None:
+    async with listening(there), calling(here) as client:
+        assert await told(client, there.to(), long(20 << 20))
+
+
+async def test_a_question_longer_than_a_peer_reads_is_refused_and_why(
+    here: Side, there: Side
+) -> None:
+    async with listening(there), calling(here) as client:
+        with pytest.raises(PeerRefused, match="context is too short") as caught:
+            await told(client, there.to(), long(33 << 20))
+        assert caught.value.status == 413
+        unsent = PeerMetrics()
+        with pytest.raises(PeerRefused, match="context is too short") as caught:
+            await anext(client.propose(there.to(), BODY, most_bytes=10, moved=unsent.moved))
+        assert (caught.value.status, unsent.summary().bytes_out) == (413, 0)
+        assert await told(client, there.to())
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_prompt_longer_than_a_peers_context_is_refused_and_why(
+    here: Side, there: Side, late: bool
+) -> None:
+    error = ContextOverflow(5000, 4096)
+    there.workers.error, there.workers.fail_at_end = (None, error) if late else (error, None)
+    async with listening(there), calling(here) as client:
+        with pytest.raises(PeerRefused, match="4096 tokens is too short for 5000") as caught:
+            await told(client, there.to())
+        assert caught.value.status == 413
 
 
 async def test_closing_an_answer_cancels_it_there(here: Side, there: Side) -> None:
     there.workers.hold = asyncio.Event()
     async with listening(there), calling(here) as client:
-        answer = client.propose(there.to(), BODY, moved=uncounted)
+        answer = proposed(client, there.to())
         await anext(answer)
         assert there.workers.running == 1
         await answer.aclose()
@@ -278,7 +321,7 @@ async def test_a_busy_peer_says_so(here: Side, there: Side) -> None:
 async def test_one_node_takes_no_more_than_its_share_of_a_peer(here: Side, there: Side) -> None:
     there.workers.hold = asyncio.Event()
     async with listening(there), calling(here) as client:
-        answers = [client.propose(there.to(), BODY, moved=uncounted) for _ in range(MOST_QUESTIONS)]
+        answers = [proposed(client, there.to()) for _ in range(MOST_QUESTIONS)]
         for answer in answers:
             await anext(answer)
         with pytest.raises(PeerRefused, match="run here"):
