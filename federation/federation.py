@@ -36,7 +36,7 @@ from federation.stragglers import Stragglers
 from federation.strangers import Strangers
 from federation.trust import Credentials, NodeKey, federation_id, new_secret
 from federation.wire import Status
-from federation.wishes import Wishes, chosen
+from federation.wishes import OPEN_WARNING, Wishes, chosen
 from swarm.errors import ConfigurationError, PeerRefused
 from swarm.proposer import Offer
 
@@ -84,6 +84,8 @@ class Federation:
         self._key: NodeKey = await asyncio.to_thread(self._store.key)
         self._approvals = Approvals(self.node_id)
         self._doors = Doors(self.node_id, self._pin, port=wishes.port, on_joined=self._joined)
+        if wishes.open:
+            logger.warning(OPEN_WARNING)
         self._membership = chosen(await asyncio.to_thread(self._store.load), wishes)
         await self._remember()
         self.table = PeerTable[Status](self.node_id, self.federation_id)

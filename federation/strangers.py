@@ -4,7 +4,9 @@ from collections.abc import Collection, Sequence
 
 from federation.advertisement import NODE_PREFIX_HEX
 from federation.sightings import Sighting
+from federation.trust import OPEN_SECRET, federation_id
 
+_OPEN_ID = federation_id(OPEN_SECRET)
 KEPT_S = 120.0
 _MOST = 64
 
@@ -53,7 +55,7 @@ class Strangers:
 
     def invitation(self, shown_pin: str) -> str | None:
         """What to type, and on which machine; None while nobody is there to type it."""
-        met = next((met for met in self._all() if met.addresses), None)
+        met = next((met for met in self._all() if met.addresses and not _is_open(met)), None)
         if met is None:
             return None
         return (
@@ -63,3 +65,8 @@ class Strangers:
 
     def _all(self) -> list[Sighting]:
         return [met for met, _ in self._met.values()]
+
+
+def _is_open(met: Sighting) -> bool:
+    """Nobody is approved by an open federation; it is entered by `--open`."""
+    return met.advertisement is not None and met.advertisement.federation == _OPEN_ID

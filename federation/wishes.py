@@ -10,6 +10,11 @@ from swarm.errors import ConfigurationError
 
 PEER_PORT = 17617
 
+OPEN_WARNING = (
+    "--open: everybody on this network is a member, reads what is asked here, "
+    "and votes on the answers"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Wishes:

@@ -176,6 +176,28 @@ def test_300_guesses_over_the_wire_join_nothing(tmp_path: Path) -> None:
         assert json.loads((one.state / "federation.json").read_text())["members"] == []
 
 
+def test_open_nodes_are_one_federation_without_a_pin_and_warn_at_every_start(
+    tmp_path: Path,
+) -> None:
+    with network(3, tmp_path) as lan:
+        one, other, closed = lan.hosts
+        closed.start_node()
+        for host in (one, other):
+            host.start_node("--open", "--quiet", wait=False)
+        wait_together([one, other])
+        assert voters(ask(one)) == {"here": 3, "host2": 3}
+        assert [own(host)["open"] for host in lan.hosts] == [True, True, False]
+        assert other.node.end() == 0
+        other.start_node("--open")
+        wait_together([one, other])
+        assert "next machine: python main.py --auto --open" in other.node.said()
+        for host, warnings in ((one, [1]), (other, [1, 1]), (closed, [0])):
+            said = [node.said() for node in host.nodes]
+            assert [text.count("WARNING --open: everybody") for text in said] == warnings
+        assert ready(closed) == set()
+        assert "approve" not in closed.node.said()
+
+
 def test_a_node_that_is_told_to_stay_alone_says_nothing_and_hears_nothing(tmp_path: Path) -> None:
     with network(2, tmp_path) as lan:
         one, other = lan.hosts

@@ -3,6 +3,7 @@
 from federation.advertisement import PROTOCOL, Advertisement
 from federation.sightings import Sighting
 from federation.strangers import KEPT_S, Strangers
+from federation.trust import OPEN_SECRET, federation_id
 
 OWN, OTHER = "a" * 64, "b" * 64
 HOME, AWAY = "1" * 16, "2" * 16
@@ -30,6 +31,10 @@ def test_a_node_of_another_federation_is_a_stranger() -> None:
 
 def test_members_and_the_node_itself_are_none() -> None:
     assert seen(sighting(federation=HOME), sighting(OWN)).invitation("1") is None
+
+
+def test_nobody_is_sent_to_an_open_federation_with_a_pin() -> None:
+    assert seen(sighting(federation=federation_id(OPEN_SECRET))).invitation("1") is None
 
 
 def test_who_joins_or_says_goodbye_is_a_stranger_no_longer() -> None:
