@@ -31,8 +31,8 @@ class Era:
         credentials: Credentials,
         table: PeerTable[Status],
         callbacks: Callbacks,
-        *,
         stragglers: Stragglers,
+        *,
         changed: Callable[[list[Change[Status]]], None],
         clock: Callable[[], float],
     ) -> None:

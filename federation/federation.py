@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, instance_name
-from federation.approvals import Approvals, Invitation
+from federation.approvals import Approvals, Invitation, meant
 from federation.background import Background
 from federation.discovery import Discovery
 from federation.doors import Doors
@@ -67,7 +67,7 @@ class Federation:
         self._clock = clock
         self._epoch = time.time_ns()
         self._pin = Pin(secrets.randbelow, clock())
-        self._shown_pin = ""
+        self._shown = ""
         self._strangers = Strangers()
         self._changing = asyncio.Lock()
         self._background = Background()
@@ -182,15 +182,18 @@ class Federation:
         names = Counter(peer.name for peer in proved)
         return {unique(peer.name, names, peer.node_id): peer.metrics.summary() for peer in proved}
 
-    async def approve(self, digits: str) -> str:
-        """Make the machine that shows this PIN a member; its name. Raises PeerError."""
+    async def approve(self, digits: str, machine: str = "") -> str:
+        """Make the machine that shows this PIN a member; its name. Raises PeerError.
+
+        `machine`: how its name begins, where several show one.
+        """
         addresses = tuple(address.host for address in self.addresses)
         # The peer door opens when there is a member: until then its port is that of the PIN.
         port = self.port or self.wishes.port
         own = self._membership
         invitation = Invitation(own.secret, own.past, addresses, port)
-        doors = self._strangers.pairing()
-        return await self._approvals.approve(digits, doors, invitation, joined=self._learn)
+        door = meant(self._strangers.pairing(), machine)
+        return await self._approvals.approve(digits, door, invitation, joined=self._learn)
 
     async def renew(self, without: str | None = None) -> bytes:
         """A new secret for all members that are ready, but for `without` (a node id).
@@ -214,7 +217,7 @@ class Federation:
         """Begin a new era with another secret."""
         async with self._changing:
             self._membership = membership
-            self._shown_pin = ""
+            self._shown = ""
             await self._remember()
             await self._end_era()
             self.table.belong_to(self.federation_id)
@@ -227,13 +230,9 @@ class Federation:
         callbacks = Callbacks(
             self.status, self._heard, self._renewed, self._over, self._answers, self._shelf
         )
+        stragglers = Stragglers(past, self._strangers.living_in)
         era = Era(
-            credentials,
-            self.table,
-            callbacks,
-            stragglers=Stragglers(past, self._strangers.living_in),
-            changed=self._tell,
-            clock=self._clock,
+            credentials, self.table, callbacks, stragglers, changed=self._tell, clock=self._clock
         )
         async with AsyncExitStack() as stack:
             self._era = await stack.enter_async_context(era)
@@ -372,11 +371,11 @@ class Federation:
         """Say once for each PIN what to type, while there is a machine to type it on."""
         if not self.alone:
             return
-        shown = self._pin.shown(self._clock())
-        invitation = self._strangers.invitation(shown)
-        if invitation is not None and shown != self._shown_pin:
-            self._shown_pin = shown
-            self._say(invitation)
+        name = instance_name(self.wishes.name, self.node_id)
+        typed = self._strangers.to_type(self._pin.shown(self._clock()), name)
+        if typed is not None and not self._shown.startswith(typed):
+            self._shown = typed
+            self._say(self._strangers.invitation(typed))
 
     def _left_behind(self) -> bool:
         """Whether members of old announce another federation, and none is left in this one."""

@@ -53,20 +53,28 @@ class Strangers:
         said = [(met.name, met.advertisement) for met in self._all()]
         return next((name for name, ad in said if ad and node_id.startswith(ad.node)), None)
 
-    def invitation(self, shown_pin: str) -> str | None:
-        """What to type, and on which machine; None while nobody is there to type it."""
-        met = next((met for met in self._all() if met.addresses and not _is_open(met)), None)
-        if met is None:
+    def to_type(self, shown_pin: str, name: str) -> str | None:
+        """What makes the machine of this name a member; None while nobody is there to type it.
+
+        The name is part of it where another one may show a PIN too.
+        """
+        there = self._closed()
+        if not there:
             return None
-        return (
-            f"found {met.name} ({met.addresses[0]}); to become one, type there: "
-            f"main.py approve {shown_pin}"
-        )
+        return f"main.py approve {shown_pin}" + (f" {name}" if len(there) > 1 else "")
+
+    def invitation(self, typed: str) -> str:
+        """What to type, and on which machine."""
+        met = self._closed()[0]
+        return f"found {met.name} ({met.addresses[0]}); to become one, type there: {typed}"
+
+    def _closed(self) -> list[Sighting]:
+        """Nobody is approved by an open federation; it is entered by `--open`."""
+        return [
+            met
+            for met in self._all()
+            if met.addresses and met.advertisement and met.advertisement.federation != _OPEN_ID
+        ]
 
     def _all(self) -> list[Sighting]:
         return [met for met, _ in self._met.values()]
-
-
-def _is_open(met: Sighting) -> bool:
-    """Nobody is approved by an open federation; it is entered by `--open`."""
-    return met.advertisement is not None and met.advertisement.federation == _OPEN_ID

@@ -75,6 +75,12 @@ def taking_part(host: Host) -> set[str]:
     return able & ready(host)
 
 
+def approve(member: Host, joining: Host) -> None:
+    """Type on a member what makes the other machine one, by the PIN that it shows."""
+    done = member.main("approve", *pin_of(joining).split(), joining.name)
+    assert done.returncode == 0, done.stderr
+
+
 def pin_of(host: Host) -> str:
     """The PIN that this machine shows last; waits until there is one."""
     found: list[str] = []

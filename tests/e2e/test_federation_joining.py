@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,26 @@ def test_two_machines_approved_on_both_sides_at_once_are_one_federation(tmp_path
         assert typed.result().returncode in (0, 1)
         wait_together(lan.hosts)
         assert voters(ask(one)) == {"here": 3, other.name: 3}
+
+
+def test_of_several_machines_that_show_a_pin_only_the_named_one_is_tried(tmp_path: Path) -> None:
+    with network(3, tmp_path) as lan:
+        lan.start_nodes()
+        one, *others = lan.hosts
+        pins = {host.name: pin_of(host) for host in others}
+        for host in others:
+            host.node.wait_until(
+                lambda host=host: f"{pins[host.name]} {host.name}-" in host.node.said(), 20
+            )
+        for _ in range(4):  # three tries would change a PIN
+            done = one.main("approve", *pins["host3"].split())
+            assert done.returncode == 1
+            assert all(host.name in done.stderr for host in others), done.stderr
+        for host in others:
+            typed = re.findall(r"approve (\d{3} \d{3} \S+)", host.node.said())[-1]
+            assert one.main("approve", *typed.split()).returncode == 0
+        wait_together(lan.hosts)
+        assert {host.name: pin_of(host) for host in others} == pins
 
 
 def test_later_starts_need_nothing(tmp_path: Path) -> None:

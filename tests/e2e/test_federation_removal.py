@@ -8,10 +8,10 @@ import pytest
 from tests.e2e.hosts import Host, network
 from tests.e2e.house import (
     READY_S,
+    approve,
     ask,
     house,
     one_federation,
-    pin_of,
     ready,
     voters,
     wait_together,
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.needs("namespaces"), pytest.mark.timeout(240)]
 
 def come_home(away: Host, member: Host, house: Sequence[Host]) -> None:
     """It leaves whom it is with, shows a PIN, and is one of the house again when that is typed."""
-    assert member.main("approve", *pin_of(away).split()).returncode == 0
+    approve(member, away)
     wait_together(house)
     others = {host.name: 3 for host in house if host is not away}
     assert voters(ask(away)) == {"here": 3, **others}
@@ -54,7 +54,7 @@ def test_a_removal_reaches_who_was_off_through_a_member_that_joined_later(tmp_pa
         one.node.wait_until(lambda: ready(one) == {"host2"}, READY_S)
         assert one.main("remove", "host2").returncode == 0
         later.start_node()
-        assert one.main("approve", *pin_of(later).split()).returncode == 0
+        approve(one, later)
         wait_together([one, later])
         assert one.node.end() == 0
         away.start_node()

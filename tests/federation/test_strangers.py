@@ -26,15 +26,24 @@ def test_a_node_of_another_federation_is_a_stranger() -> None:
     strangers = seen(met)
     assert strangers.pairing() == [met]
     assert strangers.name_of(OTHER) == "kitchen-bbbbbbbb"
-    assert "main.py approve 482 913" in (strangers.invitation("482 913") or "")
+    typed = strangers.to_type("482 913", "hall-aaaaaaaa")
+    assert typed == "main.py approve 482 913"
+    assert strangers.invitation(typed) == (
+        "found kitchen-bbbbbbbb (10.0.0.2); to become one, type there: main.py approve 482 913"
+    )
+
+
+def test_where_several_may_show_a_pin_the_name_is_typed_too() -> None:
+    strangers = seen(sighting(), sighting("c" * 64))
+    assert strangers.to_type("482 913", "hall-aaaaaaaa") == "main.py approve 482 913 hall-aaaaaaaa"
 
 
 def test_members_and_the_node_itself_are_none() -> None:
-    assert seen(sighting(federation=HOME), sighting(OWN)).invitation("1") is None
+    assert seen(sighting(federation=HOME), sighting(OWN)).to_type("1", "hall") is None
 
 
 def test_nobody_is_sent_to_an_open_federation_with_a_pin() -> None:
-    assert seen(sighting(federation=federation_id(OPEN_SECRET))).invitation("1") is None
+    assert seen(sighting(federation=federation_id(OPEN_SECRET))).to_type("1", "hall") is None
 
 
 def test_who_joins_or_says_goodbye_is_a_stranger_no_longer() -> None:
