@@ -1,7 +1,4 @@
-"""How the peer door says no: a status, and one line that says why."""
-
-from aiohttp import web
-from aiohttp.typedefs import Handler
+"""What a peer is told where this node does not answer: a status, and a line that says why. Pure."""
 
 from swarm.errors import (
     ContextOverflow,
@@ -11,16 +8,6 @@ from swarm.errors import (
     RequestError,
     SwarmError,
 )
-
-
-@web.middleware
-async def report(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors as what the caller is told."""
-    try:
-        return await handler(request)
-    except SwarmError as error:
-        status, why = as_refusal(error)
-        return web.Response(status=status, text=why)
 
 
 def as_refusal(error: SwarmError) -> tuple[int, str]:
@@ -37,18 +24,3 @@ def as_refusal(error: SwarmError) -> tuple[int, str]:
             return 400, str(error)
         case _:
             return 503, str(error)
-
-
-async def read_bounded(request: web.Request, most: int) -> bytes:
-    """The whole body. Raises PeerRefused when it is longer than `most` bytes."""
-    raw = bytearray()
-    async for piece in request.content.iter_any():
-        raw += piece
-        check_size(len(raw), most)
-    return bytes(raw)
-
-
-def check_size(size: int, most: int) -> None:
-    """Raises PeerRefused for a question of more than `most` bytes."""
-    if size > most:
-        raise PeerRefused(f"its context is too short for {size} bytes", status=413)

@@ -16,9 +16,10 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from federation.interfaces import scoped
-from federation.refusals import as_refusal, check_size, read_bounded, report
+from federation.refusals import as_refusal
 from federation.sharing import Shelf
 from federation.statuses import Statuses, told_to
 from federation.trust import node_id_of
@@ -39,6 +40,7 @@ from federation.wire import (
 )
 from swarm.errors import (
     Overloaded,
+    PeerRefused,
     ProtocolMismatch,
     SwarmError,
 )
@@ -102,7 +104,7 @@ class PeerDoor:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        app = web.Application(middlewares=[report], client_max_size=_BODY_BYTES)
+        app = web.Application(middlewares=[_report], client_max_size=_BODY_BYTES)
         app.on_response_prepare.append(_say_less)
         app.router.add_post("/peer/heartbeat", self._heartbeat)
         app.router.add_post("/peer/propose", self._propose)
@@ -203,9 +205,9 @@ class PeerDoor:
         node = _caller(request)
         most = question_bytes(self._node.status())
         size = request.content_length or most
-        check_size(size, most)
+        _check_size(size, most)
         with self._room_for(node, size):
-            body = decode_propose(await read_bounded(request, most))
+            body = decode_propose(await _read(request, most))
             told = self._node.answers.propose(
                 body.question, body.workers, remaining_s=body.remaining_s, live=body.live
             )
@@ -366,5 +368,30 @@ async def _say_less(_: web.Request, response: web.StreamResponse) -> None:
         response.headers.pop(name, None)
 
 
+async def _read(request: web.Request, most: int) -> bytes:
+    """The whole body. Raises PeerRefused when it is longer than `most` bytes."""
+    raw = bytearray()
+    async for piece in request.content.iter_any():
+        raw += piece
+        _check_size(len(raw), most)
+    return bytes(raw)
+
+
+def _check_size(size: int, most: int) -> None:
+    """Raises PeerRefused for a question of more than `most` bytes."""
+    if size > most:
+        raise PeerRefused(f"its context is too short for {size} bytes", status=413)
+
+
 def _json(body: bytes) -> web.Response:
     return web.Response(body=body, content_type="application/json")
+
+
+@web.middleware
+async def _report(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors as what the caller is told."""
+    try:
+        return await handler(request)
+    except SwarmError as error:
+        status, why = as_refusal(error)
+        return web.Response(status=status, text=why)
