@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         "command",
         nargs="*",
         metavar="COMMAND",
-        help="said to the node that runs here: `approve PIN`, `remove PEER`",
+        help="said to the node that runs here: `approve PIN [NAME]`, `remove PEER`",
     )
     parser.add_argument(
         "--auto", action="store_true", help="never ask; this is also so without a terminal"

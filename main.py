@@ -280,7 +280,7 @@ def first_screen(
     if choice.models[0].id == BUNDLED_ID:
         lines.append(f"  {SMALL_MODEL_NOTE}")
     if settings.federation:
-        lines.append(peer_lines(snapshot.platform, settings.peer_port))
+        lines.append(peer_lines(snapshot.platform, settings.peer_port, open_to_all=settings.open))
     return "\n".join(lines)
 
 

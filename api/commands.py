@@ -9,6 +9,7 @@ import segno
 
 from api.clients.setup import set_up_opencode
 from api.own_node import Node, NoNodeError, call
+from federation.pin import split_pin
 from federation.store import Store
 from federation.trust import encode_code
 from settings import Settings
@@ -21,8 +22,8 @@ def answered(settings: Settings, environ: Mapping[str, str]) -> str | None:
         return set_up_opencode(settings, environ)
     node = Node(settings)
     match settings.command:
-        case ("approve", *digits):
-            return approve(node, " ".join(digits))
+        case ("approve", *words):
+            return approve(node, *split_pin(words))
         case ("remove", peer):
             return remove(node, peer)
         case ("remove", *_):
@@ -39,9 +40,9 @@ def answered(settings: Settings, environ: Mapping[str, str]) -> str | None:
     return code(settings.state) if settings.show_code else None
 
 
-def approve(node: Node, digits: str) -> str:
+def approve(node: Node, digits: str, machine: str = "") -> str:
     """Make the machine that shows this PIN a member; one line for the person."""
-    told = call(node, "approve", {"pin": digits})
+    told = call(node, "approve", {"pin": digits, "machine": machine})
     return f"{told['joined']} is a member now; this machine and it answer as one"
 
 
@@ -92,6 +93,11 @@ def diagnosis(told: Any) -> list[str]:
         failing = peer["failing"]
         why = f": {failing['step']} fails: {failing['reason']}" if failing else ""
         lines.append(f"peer        {peer['name']} is {peer['state']}{why}")
+        if peer["left_out_s"]:
+            lines.append(
+                f"            it failed the last questions and is not asked for "
+                f"{peer['left_out_s']:.0f} s: see its own diagnosis"
+            )
         offset = peer["clock_offset_s"]
         if offset is not None and abs(offset) > 60:
             lines.append(

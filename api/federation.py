@@ -23,11 +23,12 @@ _OFF = "this node was started with --no-federation"
 
 
 class PinBody(BaseModel):
-    """What `main.py approve` sends."""
+    """What `main.py approve` sends: a PIN, and how the name of the machine that shows it begins."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     pin: str = Field(max_length=32)
+    machine: str = Field(default="", max_length=128)
 
 
 class PeerBody(BaseModel):
@@ -117,7 +118,7 @@ async def _approve(request: web.Request, federation: Federation) -> dict[str, st
         digits = parse_pin(body.pin)
     except ConfigurationError as error:
         raise InvalidRequest(str(error), param="pin") from None
-    return {"joined": await federation.approve(digits)}
+    return {"joined": await federation.approve(digits, body.machine)}
 
 
 async def _remove(request: web.Request, federation: Federation) -> dict[str, str]:

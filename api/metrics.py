@@ -34,7 +34,8 @@ _PEER_GAUGES = {
     "mean_latency_s": "Mean time of its latest answers",
     "p95_latency_s": "The time that 95 of 100 of them do not exceed",
     "tokens_per_s": "Tokens a second of its latest answers, transfer included",
-    "bytes_in": "Bytes that came from it",
+    "bytes_in": "Bytes of answers that came from it",
+    "bytes_out": "Bytes of questions that went to it",
 }
 
 

@@ -32,12 +32,13 @@ def endpoint_lines(entrance: Entrance) -> list[str]:
     return lines
 
 
-def peer_lines(platform: str, peer_port: int) -> str:
+def peer_lines(platform: str, peer_port: int, *, open_to_all: bool) -> str:
     """How the next machine becomes one with this one."""
+    join = "python main.py --auto, then type what one of them shows"
     opened = firewall_lines(platform, peer_port)
     return "\n".join(
         (
-            "  peers      next machine: python main.py --auto, then type what one of them shows",
+            f"  peers      next machine: {'python main.py --auto --open' if open_to_all else join}",
             f"             TCP {peer_port} and UDP {MDNS_PORT} must come through a firewall:",
             *(f"               {line}" for line in opened),
         )

@@ -1,20 +1,27 @@
-"""A PIN tried at the machines that show one; of two that approve each other at once, one joins."""
+"""A PIN tried at the machine that shows it; of two that approve each other at once, one joins."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from federation.pairing import approve
 from federation.sightings import Sighting
-from swarm.errors import PeerError, PeerRefused
+from swarm.errors import PeerRefused
 
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What a machine is handed that is approved: the secret, and where this node serves peers."""
+    """What a machine is handed that is approved: the secret, those of the past, and where this
+    node serves peers.
+    """
 
     secret: bytes = field(repr=False)
+    past: tuple[bytes, ...] = field(repr=False)
     addresses: tuple[str, ...]
     port: int
+
+
+_NAMED = 8
+"""Anybody can announce machines; a line names so many."""
 
 
 class Approvals:
@@ -28,35 +35,25 @@ class Approvals:
     async def approve(
         self,
         digits: str,
-        doors: Sequence[Sighting],
+        met: Sighting,
         invitation: Invitation,
         *,
         joined: Callable[[str], Awaitable[None]],
     ) -> str:
-        """Try the PIN at one machine after the other; the name of the one that it belongs to.
+        """Try the PIN at the machine that shows it; its name.
 
         `joined` is awaited with its node id before another call may come. Raises PeerError.
         """
         if self._called or self._joins:
             raise PeerRefused("another machine is joining just now; try again", status=409)
-        wrong: PeerError | None = None
+        if met.advertisement is None:
+            raise PeerRefused(f"{met.name} shows no PIN", status=404)
+        self._called = met.advertisement.node
         try:
-            for met in doors:
-                if met.advertisement is None:
-                    continue
-                self._called = met.advertisement.node
-                try:
-                    node = await self._call(digits, met, met.advertisement.pairing, invitation)
-                except PeerError as error:
-                    wrong = error
-                    continue
-                await joined(node)
-                return met.name
+            await joined(await self._call(digits, met, met.advertisement.pairing, invitation))
         finally:
             self._called = ""
-        raise wrong or PeerRefused(
-            "no machine that shows a PIN is seen on this network", status=404
-        )
+        return met.name
 
     def begin_joining(self, caller: str) -> None:
         """`caller` hands its federation over. Raises PeerRefused while this node hands out its own.
@@ -80,6 +77,26 @@ class Approvals:
             port,
             node_id=self._node_id,
             secret=invitation.secret,
+            past=invitation.past,
             door_addresses=invitation.addresses,
             door_port=invitation.port,
         )
+
+
+def meant(doors: Sequence[Sighting], machine: str) -> Sighting:
+    """Of the machines that show a PIN the one whose name begins so.
+
+    One is called and no other: a call spends a try of the PIN there, and lets whoever answers
+    guess once at the one that was typed. Raises PeerRefused where it is not clear which.
+    """
+    able = [met for met in doors if met.name.startswith(machine)]
+    if len(able) == 1:
+        return able[0]
+    names = ", ".join(sorted(met.name for met in doors)[:_NAMED])
+    if not doors:
+        why = "no machine that shows a PIN is seen on this network"
+    elif not able:
+        why = f"no machine named {machine} shows a PIN on this network; there is {names}"
+    else:
+        why = f"several machines show a PIN: type whose it is behind it; there is {names}"
+    raise PeerRefused(why, status=409 if able else 404)

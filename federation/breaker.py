@@ -27,6 +27,10 @@ class Breaker:
             return False
         return now_s >= self.open_until_s
 
+    def left_out_s(self, now_s: float) -> float:
+        """For how long yet no request goes to the peer."""
+        return 0.0 if self.open_until_s is None else max(0.0, self.open_until_s - now_s)
+
     def began(self, now_s: float) -> "Breaker":
         """A request goes out; while half open it is the only one."""
         if self.open_until_s is None:

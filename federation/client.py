@@ -5,11 +5,12 @@ A peer is its node id: the name in the certificate that TLS itself checks before
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
 import aiohttp
 
@@ -19,6 +20,7 @@ from federation.statuses import NOT_KNOWN, Statuses, digest, told_to
 from federation.wire import (
     ANSWER_BYTES,
     STATUS_BYTES,
+    CodeOver,
     DoneLine,
     FailedLine,
     FileOffer,
@@ -74,6 +76,12 @@ class Door:
         return f"https://{host}:{self.port}{path}"
 
 
+class Moved(Protocol):
+    """Is told the bytes of a call, as they come and go."""
+
+    def __call__(self, *, bytes_in: int = 0, bytes_out: int = 0) -> None: ...
+
+
 def door_name(node_id: str) -> str | None:
     """The name in the certificate of a node, None unless its whole id is known."""
     return certified_name(node_id) if len(node_id) == NODE_ID_HEX else None
@@ -102,7 +110,10 @@ class PeerClient:
         self._reading = set[aiohttp.ClientResponse]()
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=10)
         self._session = aiohttp.ClientSession(
-            connector=connector, auto_decompress=False, skip_auto_headers=_UNREAD
+            connector=connector,
+            auto_decompress=False,
+            skip_auto_headers=_UNREAD,
+            trace_configs=[_counting()],
         )
         return self
 
@@ -163,6 +174,17 @@ class PeerClient:
             ):
                 return decode_tool_key(await _bounded(response, STATUS_BYTES))
 
+    async def tell_over(self, door: Door, federation: str) -> None:
+        """Tell a node that the code by which it is called here is over. Raises PeerError."""
+        with _timed("that the code is over", SILENCE_S):
+            async with (
+                asyncio.timeout(SILENCE_S),
+                self._post(
+                    door, "/peer/over", encode_body(CodeOver(federation=federation))
+                ) as response,
+            ):
+                await _bounded(response, STATUS_BYTES)
+
     async def files(self, door: Door, names: Sequence[str]) -> tuple[FileOffer, ...]:
         """Those of these model files that a peer has. Raises PeerError."""
         body = encode_body(FilesBody(names=tuple(names)))
@@ -185,23 +207,28 @@ class PeerClient:
                 yield piece
 
     async def propose(
-        self, door: Door, body: ProposeBody, *, count: Callable[[int], None]
+        self, door: Door, body: ProposeBody, *, most_bytes: int, moved: Moved
     ) -> AsyncGenerator[list[Told]]:
-        """A peer's answer as it comes. `count` is told the bytes. Raises PeerError."""
+        """A peer's answer as it comes. `most_bytes` is the longest question that the peer reads,
+        `moved` is told the bytes. Raises PeerError.
+        """
+        raw = encode_body(body)
+        if len(raw) > most_bytes:
+            raise PeerRefused(f"its context is too short for {len(raw)} bytes", status=413)
         if self._session is not None and self._session.closed:
             raise PeerUnreachable(_OVER)
         async with (
-            self._post(door, "/peer/propose", encode_body(body)) as response,
+            self._post(door, "/peer/propose", BytesIO(raw), moved=moved) as response,
             self._broken_off_at_exit(response),
         ):
-            async with aclosing(_lines(response, count)) as lines:
-                async for raw in lines:
-                    line = decode_line(raw)
+            async with aclosing(_lines(response, moved)) as lines:
+                async for told in lines:
+                    line = decode_line(told)
                     match line:
                         case DoneLine():
                             return
-                        case FailedLine(why=why):
-                            raise PeerRefused(why)
+                        case FailedLine(why=why, status=status):
+                            raise PeerRefused(why, status=status)
                         case _:
                             if not 0 <= line.at < body.workers:
                                 raise ProtocolMismatch(f"it has no worker {line.at}")
@@ -219,11 +246,17 @@ class PeerClient:
 
     @asynccontextmanager
     async def _post(
-        self, door: Door, path: str, body: bytes, *, silence_s: float | None = None
+        self,
+        door: Door,
+        path: str,
+        body: bytes | BytesIO,
+        *,
+        silence_s: float | None = None,
+        moved: Moved | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         headers = {"Content-Type": "application/json"}
         async with self._request(
-            "POST", door, path, headers=headers, body=body, silence_s=silence_s
+            "POST", door, path, headers=headers, body=body, silence_s=silence_s, moved=moved
         ) as response:
             yield response
 
@@ -235,8 +268,9 @@ class PeerClient:
         path: str,
         *,
         headers: dict[str, str],
-        body: bytes | None = None,
+        body: bytes | BytesIO | None = None,
         silence_s: float | None = None,
+        moved: Moved | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """A response with status 200 or 206. Raises PeerError for everything else."""
         if self._session is None:
@@ -254,6 +288,7 @@ class PeerClient:
                 ssl=self._named if door.name else self._context,
                 server_hostname=door.name,
                 allow_redirects=False,
+                trace_request_ctx=moved,
             ) as response:
                 if response.status not in (200, 206):
                     raise await _refusal(response)
@@ -282,6 +317,20 @@ class _timed:  # noqa: N801 - reads as a word of the with statement
             raise PeerTimedOut(self._told) from error
 
 
+def _counting() -> aiohttp.TraceConfig:
+    """Tells a call's `Moved` what is handed to the connection."""
+
+    async def sent(
+        _: aiohttp.ClientSession, context: Any, piece: aiohttp.TraceRequestChunkSentParams
+    ) -> None:
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx(bytes_out=len(piece.chunk))
+
+    counting = aiohttp.TraceConfig()
+    counting.on_request_chunk_sent.append(sent)
+    return counting
+
+
 async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The whole body. Raises ProtocolMismatch when it is longer than `limit` bytes."""
     raw = bytearray()
@@ -292,15 +341,13 @@ async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return bytes(raw)
 
 
-async def _lines(
-    response: aiohttp.ClientResponse, count: Callable[[int], None]
-) -> AsyncGenerator[bytes]:
+async def _lines(response: aiohttp.ClientResponse, moved: Moved) -> AsyncGenerator[bytes]:
     """Lines that are not empty, before they are parsed; bounded one by one and together."""
     held = bytearray()
     total = 0
     async for piece in response.content.iter_any():
         total += len(piece)
-        count(len(piece))
+        moved(bytes_in=len(piece))
         held += piece
         if total > ANSWER_BYTES or len(held) > _LINE_BYTES:
             raise ProtocolMismatch("its answer is too long")

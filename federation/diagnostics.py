@@ -11,7 +11,10 @@ from federation.wire import Status
 
 
 def peer_object(peer: Peer[Status], now_s: float, wall_s: float) -> dict[str, Any]:
-    """One peer: where it stands, what it runs and did; `clock_offset_s` is its clock's lead."""
+    """One peer: where it stands, what it runs and did; `clock_offset_s` is its clock's lead.
+
+    `left_out_s`: for how long yet it is not asked, after it failed three questions in a row.
+    """
     status = peer.status
     failing = peer.failing
     since_s = now_s - peer.last_heard_s if peer.last_heard_s is not None else None
@@ -30,6 +33,7 @@ def peer_object(peer: Peer[Status], now_s: float, wall_s: float) -> dict[str, An
         },
         "heard_seconds_ago": None if since_s is None else round(since_s, 1),
         "missed_heartbeats": peer.missed,
+        "left_out_s": round(peer.breaker.left_out_s(now_s), 1),
         "duplicate": peer.duplicate_until_s is not None and now_s < peer.duplicate_until_s,
         "version": status.version if status else None,
         "hardware": status.hardware if status else None,

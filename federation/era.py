@@ -4,18 +4,23 @@ A new secret is a new era. Knows nothing of discovery, pairing and files.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-from federation.client import PeerClient
+from federation.client import Door, PeerClient, door_name
 from federation.heartbeats import Heartbeats
-from federation.peer import Change
+from federation.peer import Change, Peer
 from federation.peers import PeerTable
 from federation.server import Callbacks, PeerDoor
+from federation.stragglers import Stragglers
 from federation.trust import Credentials
-from federation.wire import Status
+from federation.wire import NewSecret, Status
+from swarm.errors import PeerError
+
+logger = logging.getLogger(__name__)
 
 
 class Era:
@@ -26,6 +31,7 @@ class Era:
         credentials: Credentials,
         table: PeerTable[Status],
         callbacks: Callbacks,
+        stragglers: Stragglers,
         *,
         changed: Callable[[list[Change[Status]]], None],
         clock: Callable[[], float],
@@ -33,6 +39,7 @@ class Era:
         self._credentials = credentials
         self._table = table
         self._callbacks = callbacks
+        self._stragglers = stragglers
         self._changed = changed
         self._clock = clock
         self._stack = AsyncExitStack()
@@ -66,8 +73,8 @@ class Era:
                 changed=self._changed,
                 clock=self._clock,
             )
-            beating = asyncio.create_task(heartbeats.run())
-            stack.push_async_callback(_ended, beating)
+            for work in (heartbeats.run(), self._stragglers.run()):
+                stack.push_async_callback(_ended, asyncio.create_task(work))
             stack.push_async_callback(self.close_door)
             self._stack = stack.pop_all()
         return self
@@ -80,6 +87,20 @@ class Era:
     ) -> None:
         await self._stack.aclose()
 
+    async def hand_out(self, secret: bytes, peers: Sequence[Peer[Status]]) -> None:
+        """Give these the federation's next secret, all at once; who does not get it is told of."""
+
+        async def hand(peer: Peer[Status]) -> None:
+            if peer.address is None:
+                return
+            door = Door(*peer.address, door_name(peer.node_id))
+            try:
+                await self.client.hand_secret(door, NewSecret(secret=secret))
+            except PeerError as error:
+                logger.warning("%s did not get the new code: %s", peer.name, error)
+
+        await asyncio.gather(*map(hand, peers))
+
     async def open_door(self, hosts: Sequence[str], port: int) -> None:
         """Listen for peers there, and no longer where it was before. Raises OSError."""
         await self.close_door()
@@ -90,6 +111,17 @@ class Era:
             door = PeerDoor(self._callbacks, context, hosts=hosts, port=port)
             self._door = await stack.enter_async_context(door)
             self._door_stack = stack.pop_all()
+
+    async def move_door(self, hosts: Sequence[str]) -> None:
+        """Listen there instead, if the door is open; the answers that are on their way go on."""
+        if self._door is None:
+            return
+        try:
+            await self._door.listen(hosts)
+        except OSError:
+            await self.close_door()  # whoever opens it again tells why that fails
+        if not hosts:
+            await self.close_door()
 
     async def close_door(self) -> None:
         """Hear peers no longer."""

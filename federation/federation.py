@@ -16,9 +16,8 @@ from types import TracebackType
 from typing import Self
 
 from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, instance_name
-from federation.approvals import Approvals, Invitation
+from federation.approvals import Approvals, Invitation, meant
 from federation.background import Background
-from federation.client import Door, door_name
 from federation.copying import Moved, copy_beside
 from federation.discovery import Discovery
 from federation.doors import Doors
@@ -35,12 +34,13 @@ from federation.server import Answers, Callbacks
 from federation.sharing import Shelf
 from federation.sightings import Sighting
 from federation.store import Membership, Store
+from federation.stragglers import Stragglers
 from federation.strangers import Strangers
 from federation.tool_keys import ToolKeys
 from federation.trust import Credentials, NodeKey, federation_id, new_secret
-from federation.wire import NewSecret, Status
-from federation.wishes import Wishes, chosen
-from swarm.errors import ConfigurationError, PeerError, PeerRefused
+from federation.wire import Status
+from federation.wishes import OPEN_WARNING, Wishes, chosen
+from swarm.errors import ConfigurationError, PeerRefused
 from swarm.proposer import Offer
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Federation:
         self._clock = clock
         self._epoch = time.time_ns()
         self._pin = Pin(secrets.randbelow, clock())
-        self._shown_pin = ""
+        self._shown = ""
         self._strangers = Strangers()
         self._changing = asyncio.Lock()
         self._background = Background()
@@ -87,6 +87,8 @@ class Federation:
         self._key: NodeKey = await asyncio.to_thread(self._store.key)
         self._approvals = Approvals(self.node_id)
         self._doors = Doors(self.node_id, self._pin, port=wishes.port, on_joined=self._joined)
+        if wishes.open:
+            logger.warning(OPEN_WARNING)
         self._membership = chosen(await asyncio.to_thread(self._store.load), wishes)
         await self._remember()
         self.table = PeerTable[Status](self.node_id, self.federation_id)
@@ -156,17 +158,8 @@ class Federation:
 
     def status(self) -> Status:
         """What this node says of itself to its peers."""
-        return Status(
-            version=self.wishes.version,
-            node=self.node_id,
-            name=self.wishes.name,
-            epoch=self._epoch,
-            clock_s=time.time(),
-            port=self.port or self.wishes.port,
-            models=self._offers(),
-            hardware=self.wishes.hardware,
-            engine=self.wishes.engine,
-        )
+        here = (self.node_id, self._epoch, self.port, self._offers())
+        return self.wishes.status(*here, clock_s=time.time())
 
     def peers(self) -> tuple[PeerProposer, ...]:
         """The peers that can be asked now."""
@@ -192,14 +185,18 @@ class Federation:
             return False
         return await copy_beside(lambda: self._era, self.table, names, folder, moved=moved)
 
-    async def approve(self, digits: str) -> str:
-        """Make the machine that shows this PIN a member; its name. Raises PeerError."""
+    async def approve(self, digits: str, machine: str = "") -> str:
+        """Make the machine that shows this PIN a member; its name. Raises PeerError.
+
+        `machine`: how its name begins, where several show one.
+        """
         addresses = tuple(address.host for address in self.addresses)
         # The peer door opens when there is a member: until then its port is that of the PIN.
         port = self.port or self.wishes.port
-        invitation = Invitation(self._membership.secret, addresses, port)
-        doors = self._strangers.pairing()
-        return await self._approvals.approve(digits, doors, invitation, joined=self._learn)
+        own = self._membership
+        invitation = Invitation(own.secret, own.past, addresses, port)
+        door = meant(self._strangers.pairing(), machine)
+        return await self._approvals.approve(digits, door, invitation, joined=self._learn)
 
     async def renew(self, without: str | None = None) -> bytes:
         """A new secret for all members that are ready, but for `without` (a node id).
@@ -209,18 +206,10 @@ class Federation:
         if self.wishes.open:
             raise ConfigurationError("an open federation has no code of its own")
         secret = new_secret()
-        era = self._era
         ready = [peer for peer in self.table.ready() if peer.node_id != without]
-        for peer in ready:
-            if era is None or peer.address is None:
-                continue
-            door = Door(*peer.address, door_name(peer.node_id))
-            try:
-                await era.client.hand_secret(door, NewSecret(secret=secret))
-            except PeerError as error:
-                logger.warning("%s did not get the new code: %s", peer.name, error)
-        members = tuple(peer.node_id for peer in ready)
-        await self._become(Membership(secret, members))
+        if self._era is not None:
+            await self._era.hand_out(secret, ready)
+        await self._become(self._membership.renewed(secret, [peer.node_id for peer in ready]))
         return secret
 
     async def leave(self) -> None:
@@ -231,6 +220,7 @@ class Federation:
         """Begin a new era with another secret."""
         async with self._changing:
             self._membership = membership
+            self._shown = ""
             await self._remember()
             await self._end_era()
             self.table.belong_to(self.federation_id)
@@ -240,8 +230,11 @@ class Federation:
     async def _begin_era(self) -> None:
         credentials = Credentials(self._key, self._membership.secret, self._store.folder)
         here = (self._answers, self._shelf, self.tool_keys.told)
-        callbacks = Callbacks(self.status, self._heard, self._renewed, *here)
-        era = Era(credentials, self.table, callbacks, changed=self._tell, clock=self._clock)
+        callbacks = Callbacks(self.status, self._heard, self._renewed, self._over, *here)
+        past = [replace(credentials, secret=secret) for secret in self._membership.past]
+        away = Stragglers(past, self._strangers.living_in)
+        clock, changed = self._clock, self._tell
+        era = Era(credentials, self.table, callbacks, away, changed=changed, clock=clock)
         async with AsyncExitStack() as stack:
             self._era = await stack.enter_async_context(era)
             self._era_stack = stack.pop_all()
@@ -261,7 +254,7 @@ class Federation:
         if not self.alone:
             raise PeerRefused("this machine has joined a federation", status=409)
         self._approvals.begin_joining(joined.node_id)
-        membership = Membership(joined.secret, (joined.node_id,))
+        membership = Membership(joined.secret, (joined.node_id,), past=joined.past)
         try:
             await asyncio.to_thread(self._store.save, membership)
         except OSError:
@@ -285,8 +278,14 @@ class Federation:
 
     async def _renewed(self, secret: bytes) -> None:
         """A member handed out a new secret; this answer still goes over the old one."""
-        members = self._membership.members
-        self._background.start(self._become(Membership(secret, members)))
+        own = self._membership
+        self._background.start(self._become(own.renewed(secret, own.members)))
+
+    async def _over(self, federation: str) -> None:
+        """A member lives by a newer code than this node: whom it is with may have been removed."""
+        if federation == self.federation_id and not self.wishes.open:
+            self._say("the code was changed while this machine was away: it needs a PIN again")
+            self._background.start(self.leave())
 
     async def _add_member(self, node_id: str) -> None:
         known = self._membership.members
@@ -305,8 +304,8 @@ class Federation:
     def _heard(self, node: str, address: str, status: Status) -> None:
         """A peer called."""
         now_s = self._clock()
-        addresses = [(address, status.port)]
-        told = self.table.heard(node, node, status, now_s, name=status.name, addresses=addresses)
+        came_from = (address, status.port)
+        told = self.table.heard(node, node, status, now_s, name=status.name, came_from=came_from)
         self._tell(told)
 
     def _sighted(self, sighting: Sighting) -> None:
@@ -363,7 +362,7 @@ class Federation:
             self.addresses = addresses
             await self._doors.close_pairing()
             if self._era is not None:
-                await self._era.close_door()
+                await self._era.move_door([address.host for address in addresses])
             await self._open_right_door()
             if self.discovery is not None:
                 await self.discovery.move(addresses)
@@ -373,11 +372,11 @@ class Federation:
         """Say once for each PIN what to type, while there is a machine to type it on."""
         if not self.alone:
             return
-        shown = self._pin.shown(self._clock())
-        invitation = self._strangers.invitation(shown)
-        if invitation is not None and shown != self._shown_pin:
-            self._shown_pin = shown
-            self._say(invitation)
+        name, pin = instance_name(self.wishes.name, self.node_id), self._pin.shown(self._clock())
+        typed = self._strangers.to_type(pin, name)
+        if typed is not None and not self._shown.startswith(typed):
+            self._shown = typed
+            self._say(self._strangers.invitation(typed))
 
     def _left_behind(self) -> bool:
         """Whether members of old announce another federation, and none is left in this one."""

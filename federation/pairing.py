@@ -58,10 +58,13 @@ _JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What a machine was handed: the secret, and where the member `node_id` serves peers."""
+    """What a machine was handed: the secret, those that the federation had before, and where the
+    member `node_id` serves peers.
+    """
 
     node_id: str
     secret: bytes = field(repr=False)
+    past: tuple[bytes, ...] = field(repr=False)
     addresses: tuple[str, ...]
     port: int
 
@@ -173,7 +176,13 @@ class PairingDoor:
         return _json(Finished(proof=session.channel.proof("joined")))
 
     async def _join(self, caller: str, handover: Handover) -> None:
-        joined = Joined(caller, handover.secret, tuple(handover.addresses), handover.port)
+        joined = Joined(
+            caller,
+            handover.secret,
+            tuple(handover.past),
+            tuple(handover.addresses),
+            handover.port,
+        )
         self._joined = True  # at once, so that of two callers one wins
         try:
             await self._on_joined(joined)
@@ -271,13 +280,15 @@ async def approve(
     *,
     node_id: str,
     secret: bytes,
+    past: Sequence[bytes] = (),
     door_addresses: Sequence[str],
     door_port: int,
     timeout_s: float = _PATIENCE_S,
 ) -> str:
     """Make the machine that shows this PIN a member; its node id.
 
-    `addresses` and `port`: its pairing door. `node_id`: ours; `door_addresses`, `door_port`: our
+    `addresses` and `port`: its pairing door. `node_id`: ours; `past`: what
+    the federation's secret was before; `door_addresses`, `door_port`: our
     peer door (an address with a zone means nothing elsewhere and stays out). `timeout_s` is for
     each of the two calls. Nothing is handed to a machine that has not proved the PIN; but each
     `approve` is one guess for whoever listens there, so call few.
@@ -301,7 +312,7 @@ async def approve(
         if not hmac.compare_digest(begun.proof, channel.proof("begun")):
             raise PeerRefused("this PIN is not the one that the machine shows", status=403)
         here = [address for address in door_addresses if "%" not in address][:16]
-        handover = Handover(secret=secret, addresses=here, port=door_port)
+        handover = Handover(secret=secret, past=list(past), addresses=here, port=door_port)
         sealed = channel.seal(handover.model_dump_json().encode())
         answer = await _call(
             http, door, port, "finish", Finish(session=begun.session, sealed=sealed)

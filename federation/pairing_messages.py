@@ -6,6 +6,7 @@ from annotated_types import Ge, Le, Len
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from federation.pake import MESSAGE_BYTES
+from federation.store import MOST_PAST
 from federation.trust import SECRET_BYTES
 from swarm.errors import ProtocolMismatch
 
@@ -16,6 +17,7 @@ BODY_BYTES = 4096
 NodeId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Session = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Address = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F:.]{2,45}$")]
+Secret = Annotated[bytes, Len(SECRET_BYTES, SECRET_BYTES)]
 Proof = Annotated[bytes, Len(32, 32)]
 
 
@@ -64,9 +66,12 @@ class Finished(Message):
 
 
 class Handover(Message):
-    """What makes a member: the federation's secret, and where the approver's peer door is."""
+    """What makes a member: the federation's secret, those it had before, and where the approver's
+    peer door is.
+    """
 
-    secret: Annotated[bytes, Len(SECRET_BYTES, SECRET_BYTES)]
+    secret: Secret
+    past: Annotated[list[Secret], Len(0, MOST_PAST)]
     addresses: Annotated[list[Address], Len(0, 16)]
     port: Annotated[int, Ge(0), Le(65535)]
 

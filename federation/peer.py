@@ -144,13 +144,26 @@ def asked_soon(peer: Peer[StatusT], now_s: float) -> Peer[StatusT]:
     return replace(peer, next_probe_s=min(peer.next_probe_s, max(now_s, heard_s + RETRY_S)))
 
 
-def called(peer: Peer[StatusT], now_s: float) -> Peer[StatusT]:
-    """It called this node: probed soon unless it is ready, and no worry is taken away."""
+def called(
+    peer: Peer[StatusT], came_from: Address | None, now_s: float, *, follows: bool
+) -> Peer[StatusT]:
+    """It called this node: probed soon unless it is ready, and no worry is taken away.
+
+    A call says that the way on which it came is alive, and nothing of another one: a ready peer
+    that called from elsewhere is asked as if it had not. `follows`: then this node takes its way,
+    and not the other way round, so that the two settle on one.
+    """
     if peer.state != "ready":
         return replace(peer, next_probe_s=min(peer.next_probe_s, now_s + RETRY_S))
     if peer.missed:
         return peer
-    return replace(peer, next_probe_s=now_s + _PASSIVE_S)
+    if came_from in (None, peer.address):
+        return replace(peer, next_probe_s=now_s + _PASSIVE_S)
+    if came_from not in peer.addresses:
+        return peer
+    best, *others = (known for known in peer.addresses if known != came_from)
+    first = (came_from, best) if follows and came_from in peer.proved else (best, came_from)
+    return replace(peer, addresses=(*first, *others))
 
 
 def judge_epoch(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from federation.client import Door, PeerClient, door_name
 from federation.peer import Peer
 from federation.peers import PeerTable
-from federation.wire import LABEL_CHARACTERS, MAX_WORKERS, ProposeBody, Status
+from federation.wire import LABEL_CHARACTERS, MAX_WORKERS, ProposeBody, Status, question_bytes
 from swarm.errors import PeerError, PeerRefused, PeerTimedOut, PeerUnreachable
 from swarm.pool import ONE_WORKER, SWARM_IDS
 from swarm.proposer import Ended, Offer, Told
@@ -18,6 +18,9 @@ from swarm.types import Question
 PEER_TIMEOUT_S = 60.0
 """A peer has at most so long for one answer, whatever the request's deadline is."""
 
+
+_DECLINED = (413, 429)
+"""It has no place now, or its context is too short: an abstention, and no fault."""
 
 _GRACE_S = 0.5
 """A peer says by itself that its time is over; that may come a little late."""
@@ -95,7 +98,12 @@ class PeerProposer:
         began_s, tokens = clock(), 0
         done, failure = False, None
         try:
-            told = self._lines.client.propose(door, body, count=self._count)
+            told = self._lines.client.propose(
+                door,
+                body,
+                most_bytes=question_bytes(self._status),
+                moved=self._peer.metrics.moved,
+            )
             async with aclosing(in_time(told, body.remaining_s + _GRACE_S)) as steps:
                 async for step in steps:
                     tokens += sum(news.tokens for _, news in step if isinstance(news, Ended))
@@ -113,16 +121,13 @@ class PeerProposer:
             raise PeerUnreachable(f"{self.name} has no address")
         return Door(*address, door_name(self._peer.node_id))
 
-    def _count(self, received: int) -> None:
-        self._peer.metrics.moved(bytes_in=received)
-
     def _settle(self, error: PeerError | None, *, done: bool, seconds: float, tokens: int) -> None:
         """Tell table and metrics how a request ended; neither `done` nor an error: cancelled."""
         table, now_s = self._lines.table, self._lines.clock()
         if done:
             table.request_succeeded(self.node)
             self._peer.metrics.succeeded(latency_s=seconds, tokens=tokens)
-        elif isinstance(error, PeerRefused) and error.status == 429:
+        elif isinstance(error, PeerRefused) and error.status in _DECLINED:
             table.request_dropped(self.node)
             self._peer.metrics.was_busy()
         elif error is not None:

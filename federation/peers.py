@@ -4,7 +4,7 @@ Pure: no clock, no I/O, every method is told `now_s` (monotonic). Announcements 
 what the peer door proved makes a peer `ready`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Generic
 
@@ -132,13 +132,13 @@ class PeerTable(Generic[StatusT]):
         now_s: float,
         *,
         name: str = "",
-        addresses: Iterable[Address] = (),
+        came_from: Address | None = None,
     ) -> list[Change[StatusT]]:
         """A node proved its id and told its status.
 
         `via` is the address at which it answered this node's probe, or its node id when it is
         the one that called: being called proves nothing of the way back, so that alone makes
-        nobody ready. `name` and `addresses` are what it told of itself.
+        nobody ready. `name` is what it told of itself, `came_from` whence it called.
         """
         answered = via if isinstance(via, tuple) else None
         if node_id == self._node_id:
@@ -150,13 +150,13 @@ class PeerTable(Generic[StatusT]):
         if known.was_proved and known.node_id != node_id:
             return []  # 2^64 keys to try for an id that begins alike; the first one stays
         peer = replace(known, node_id=node_id, name=name or known.name or node_id[:8])
-        for address in addresses:
-            peer = replace(peer, addresses=with_address(peer, address))
+        if came_from is not None:
+            peer = replace(peer, addresses=with_address(peer, came_from))
         peer, changes = judge_epoch(peer, status, now_s)
         peer = replace(peer, status=status, last_heard_s=now_s, goodbye_s=None)
         if answered is not None:
             return [*self._answered(peer, answered, now_s), *changes]
-        self._put(called(peer, now_s))
+        self._put(called(peer, came_from, now_s, follows=self._node_id > node_id))
         return changes
 
     def failed(self, key: str, step: Step, reason: str, now_s: float) -> list[Change[StatusT]]:

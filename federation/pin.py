@@ -3,7 +3,7 @@
 Pure: the time and the random numbers are given to it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from swarm.errors import ConfigurationError, Overloaded
 
@@ -67,6 +67,16 @@ class Pin:
         self._digits = f"{self._draw(10**DIGITS):0{DIGITS}}"
         self._ends_s = now_s + LIFE_S
         self._tries = 0
+
+
+def split_pin(words: Sequence[str]) -> tuple[str, str]:
+    """A typed PIN, and the name of the machine behind it, if there is one: `482 913 kitchen`."""
+    digits = 0
+    for at, word in enumerate(words):
+        if digits >= DIGITS:
+            return " ".join(words[:at]), " ".join(words[at:])
+        digits += sum(char.isdigit() for char in word)
+    return " ".join(words), ""
 
 
 def parse_pin(text: str) -> str:

@@ -8,7 +8,6 @@ import logging
 import socket
 import ssl
 import sys
-from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from federation.interfaces import scoped
+from federation.refusals import as_refusal
+from federation.rooms import Rooms
 from federation.sharing import Shelf
 from federation.statuses import Statuses, told_to
 from federation.trust import node_id_of
@@ -30,18 +31,17 @@ from federation.wire import (
     ToolKey,
     decode_files,
     decode_heartbeat,
+    decode_over,
     decode_propose,
     decode_secret,
     encode_body,
     encode_line,
     encode_lines,
+    question_bytes,
 )
 from swarm.errors import (
-    Overloaded,
-    PeerError,
     PeerRefused,
     ProtocolMismatch,
-    RequestError,
     SwarmError,
 )
 from swarm.proposer import Said, Told
@@ -49,17 +49,11 @@ from swarm.types import Question
 
 logger = logging.getLogger(__name__)
 
-MOST_QUESTIONS = 16
-"""So many questions of one node run here at once."""
-
-MOST_WAITING_BYTES = 64 << 20
-"""So many bytes of questions of one node are held here at once."""
-
 PULSE_S = 1.0
 _UNHEARD_MS = 6000
 _HANDSHAKE_S = 5.0
 _KEEP_ALIVE_S = 60.0
-_BODY_BYTES = 16 << 20
+_BODY_BYTES = 1 << 20
 
 
 class Answers(Protocol):
@@ -74,13 +68,15 @@ class Answers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """What the door needs of the node: its status, who called, a new secret, its workers, files
-    to copy, the key of its tool server (raises PeerRefused).
+    """What the door needs of the node: its status, its workers, files to copy, the key of its tool
+    server (raises PeerRefused), and what to do when a peer called, has a new secret, or says that
+    the federation of this id has one that this node lacks.
     """
 
     status: Callable[[], Status]
     heard: Callable[[str, str, Status], None]
     renewed: Callable[[bytes], Awaitable[None]]
+    over: Callable[[str], Awaitable[None]]
     answers: Answers
     shelf: Shelf
     tool_key: Callable[[], ToolKey]
@@ -96,10 +92,10 @@ class PeerDoor:
         self._context = context
         self._hosts = tuple(hosts)
         self._asked_port = port
-        self._listeners: list[asyncio.Server] = []
+        self._server: web.Server | None = None
+        self._listeners: dict[str, asyncio.Server] = {}
         self._statuses = Statuses()
-        self._running: Counter[str] = Counter()
-        self._bytes: Counter[str] = Counter()
+        self._rooms = Rooms()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -109,6 +105,7 @@ class PeerDoor:
         app.router.add_post("/peer/propose", self._propose)
         app.router.add_post("/peer/secret", self._secret)
         app.router.add_get("/peer/tool-key", self._tool_key)
+        app.router.add_post("/peer/over", self._over)
         app.router.add_post("/peer/files", self._files)
         app.router.add_get("/peer/files/{name}", self._file)
         runner = web.AppRunner(
@@ -120,21 +117,10 @@ class PeerDoor:
         )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
-        server = runner.server
-        if server is None:
-            raise RuntimeError("an aiohttp runner that was set up has a server")
-        loop = asyncio.get_running_loop()
+        self._stack.callback(self._stop_listening)
+        self._server = runner.server
         try:
-            for host in self._hosts:
-                listener = await loop.create_server(
-                    server,
-                    host,
-                    self.port or self._asked_port,
-                    ssl=self._context,
-                    ssl_handshake_timeout=_HANDSHAKE_S,
-                )
-                self._listeners.append(listener)
-                self._stack.callback(listener.close)
+            await self.listen(self._hosts)
         except OSError:
             await self._stack.aclose()
             raise
@@ -151,8 +137,33 @@ class PeerDoor:
     @property
     def port(self) -> int:
         """The port that is listened on; 0 before."""
-        sockets = self._listeners[0].sockets if self._listeners else ()
-        return int(sockets[0].getsockname()[1]) if sockets else 0
+        listener = next(iter(self._listeners.values()), None)
+        return int(listener.sockets[0].getsockname()[1]) if listener else 0
+
+    async def listen(self, hosts: Sequence[str]) -> None:
+        """Listen there from now on. What already runs goes on, wherever it came in.
+
+        Raises OSError; then it listens where it can.
+        """
+        if self._server is None:
+            raise RuntimeError("a door is entered before it listens")
+        loop = asyncio.get_running_loop()
+        port = self.port or self._asked_port
+        for gone in set(self._listeners).difference(hosts):
+            self._listeners.pop(gone).close()
+        for host in hosts:
+            if host not in self._listeners:
+                self._listeners[host] = await loop.create_server(
+                    self._server,
+                    host,
+                    self.port or port,
+                    ssl=self._context,
+                    ssl_handshake_timeout=_HANDSHAKE_S,
+                )
+
+    def _stop_listening(self) -> None:
+        while self._listeners:
+            self._listeners.popitem()[1].close()
 
     async def _heartbeat(self, request: web.Request) -> web.Response:
         node = _caller(request)
@@ -174,6 +185,12 @@ class PeerDoor:
         logger.info("node %s was told the token of the tool server", _caller(request)[:8])
         return _json(encode_body(key))
 
+    async def _over(self, request: web.Request) -> web.Response:
+        over = decode_over(await request.read())
+        logger.info("the code was changed meanwhile, says node %s", _caller(request)[:8])
+        await self._node.over(over.federation)
+        return _json(b"{}")
+
     async def _files(self, request: web.Request) -> web.Response:
         names = decode_files(await request.read()).names
         return _json(encode_body(FilesAnswer(files=await self._node.shelf.offers(names))))
@@ -187,9 +204,11 @@ class PeerDoor:
 
     async def _propose(self, request: web.Request) -> web.StreamResponse:
         node = _caller(request)
-        size = request.content_length or _BODY_BYTES
-        with self._room_for(node, size):
-            body = decode_propose(await request.read())
+        most = question_bytes(self._node.status())
+        size = request.content_length or most
+        _check_size(size, most)
+        with self._rooms.room(node, size):
+            body = decode_propose(await _read(request, most))
             told = self._node.answers.propose(
                 body.question, body.workers, remaining_s=body.remaining_s, live=body.live
             )
@@ -223,33 +242,8 @@ class PeerDoor:
         except TimeoutError:
             await response.write(encode_line(FailedLine(why="its time was over")))
         except SwarmError as error:
-            await response.write(encode_line(FailedLine(why=str(error)[:1024])))
-
-    def _room_for(self, node: str, size: int) -> "_Room":
-        """A place for one more question of a node. Raises Overloaded."""
-        if self._running[node] >= MOST_QUESTIONS:
-            raise Overloaded(f"{MOST_QUESTIONS} questions of this node run here", retry_after_s=2)
-        if self._bytes[node] + size > MOST_WAITING_BYTES:
-            raise Overloaded("too many bytes of this node are held here", retry_after_s=2)
-        return _Room(self._running, self._bytes, node, size)
-
-
-class _Room:
-    """Counts a node's question while it runs."""
-
-    def __init__(self, running: Counter[str], held: Counter[str], node: str, size: int) -> None:
-        self._running, self._held = running, held
-        self._node, self._size = node, size
-
-    def __enter__(self) -> None:
-        self._running[self._node] += 1
-        self._held[self._node] += self._size
-
-    def __exit__(self, *_: object) -> None:
-        self._running[self._node] -= 1
-        self._held[self._node] -= self._size
-        if not self._running[self._node]:
-            del self._running[self._node], self._held[self._node]
+            status, why = as_refusal(error)
+            await response.write(encode_line(FailedLine(why=why[:1024], status=status)))
 
 
 async def gathered(told: AsyncGenerator[list[Told]]) -> AsyncGenerator[list[Told]]:
@@ -349,21 +343,30 @@ async def _say_less(_: web.Request, response: web.StreamResponse) -> None:
         response.headers.pop(name, None)
 
 
+async def _read(request: web.Request, most: int) -> bytes:
+    """The whole body. Raises PeerRefused when it is longer than `most` bytes."""
+    raw = bytearray()
+    async for piece in request.content.iter_any():
+        raw += piece
+        _check_size(len(raw), most)
+    return bytes(raw)
+
+
+def _check_size(size: int, most: int) -> None:
+    """Raises PeerRefused for a question of more than `most` bytes."""
+    if size > most:
+        raise PeerRefused(f"its context is too short for {size} bytes", status=413)
+
+
 def _json(body: bytes) -> web.Response:
     return web.Response(body=body, content_type="application/json")
 
 
 @web.middleware
 async def _report(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors as a status and one line that says why."""
+    """Errors as what the caller is told."""
     try:
         return await handler(request)
-    except Overloaded as error:
-        headers = {"Retry-After": str(error.retry_after_s)}
-        return web.Response(status=429, text=str(error), headers=headers)
-    except PeerRefused as error:
-        return web.Response(status=error.status or 400, text=str(error))
-    except (RequestError, PeerError) as error:
-        return web.Response(status=400, text=str(error))
     except SwarmError as error:
-        return web.Response(status=503, text=str(error))
+        status, why = as_refusal(error)
+        return web.Response(status=status, text=why)

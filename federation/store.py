@@ -3,15 +3,19 @@
 Blocking: call it outside of the event loop.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from federation.files import make_private_folder, write_private
 from federation.trust import NodeKey
 from swarm.errors import ConfigurationError
+
+MOST_PAST = 8
+"""So many codes ago a member may have been off and is still told."""
 
 _Secret = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 _NodeId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -19,11 +23,19 @@ _NodeId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """The federation a node is in. `members`: ids of the nodes ever seen in it, but its own."""
+    """The federation a node is in. `members`: ids of the nodes ever seen in it, but its own.
+
+    `past`: the secrets that it had before, the latest first, at most `MOST_PAST`.
+    """
 
     secret: bytes = field(repr=False)
     members: tuple[str, ...] = ()
     founded_alone: bool = False
+    past: tuple[bytes, ...] = field(default=(), repr=False)
+
+    def renewed(self, secret: bytes, members: Sequence[str]) -> "Membership":
+        """The same federation with another secret."""
+        return Membership(secret, tuple(members), past=(self.secret, *self.past)[:MOST_PAST])
 
 
 class _File(BaseModel):
@@ -35,6 +47,7 @@ class _File(BaseModel):
     secret: _Secret
     members: list[_NodeId]
     founded_alone: bool
+    past: list[_Secret] = Field(default=[], max_length=MOST_PAST)
 
 
 class Store:
@@ -59,7 +72,8 @@ class Store:
             file = _File.model_validate_json(content)
         except ValidationError as error:
             raise self._damaged(error) from None  # its cause could repeat the secret
-        return Membership(bytes.fromhex(file.secret), tuple(file.members), file.founded_alone)
+        past = tuple(bytes.fromhex(secret) for secret in file.past)
+        return Membership(bytes.fromhex(file.secret), tuple(file.members), file.founded_alone, past)
 
     def save(self, membership: Membership) -> None:
         """Remember `membership` in the place of any other."""
@@ -68,6 +82,7 @@ class Store:
             secret=membership.secret.hex(),
             members=list(membership.members),
             founded_alone=membership.founded_alone,
+            past=[secret.hex() for secret in membership.past],
         )
         write_private(self._path, file.model_dump_json(indent=2).encode() + b"\n")
 

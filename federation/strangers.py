@@ -1,10 +1,12 @@
 """Nodes of other federations that were seen lately: who can be approved, who was a member. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from federation.advertisement import NODE_PREFIX_HEX
 from federation.sightings import Sighting
+from federation.trust import OPEN_SECRET, federation_id
 
+_OPEN_ID = federation_id(OPEN_SECRET)
 KEPT_S = 120.0
 _MOST = 64
 
@@ -33,6 +35,14 @@ class Strangers:
         """Those that show a PIN."""
         return [met for met in self._all() if met.advertisement and met.advertisement.pairing]
 
+    def living_in(self, federations: Collection[str]) -> list[Sighting]:
+        """Those that announce one of these and an open peer door."""
+        return [
+            met
+            for met in self._all()
+            if (told := met.advertisement) and told.federation in federations and told.port
+        ]
+
     def includes_one_of(self, members: Sequence[str]) -> bool:
         """Whether one of these node ids now belongs to another federation."""
         known = {member[:NODE_PREFIX_HEX] for member in members}
@@ -43,15 +53,28 @@ class Strangers:
         said = [(met.name, met.advertisement) for met in self._all()]
         return next((name for name, ad in said if ad and node_id.startswith(ad.node)), None)
 
-    def invitation(self, shown_pin: str) -> str | None:
-        """What to type, and on which machine; None while nobody is there to type it."""
-        met = next((met for met in self._all() if met.addresses), None)
-        if met is None:
+    def to_type(self, shown_pin: str, name: str) -> str | None:
+        """What makes the machine of this name a member; None while nobody is there to type it.
+
+        The name is part of it where another one may show a PIN too.
+        """
+        there = self._closed()
+        if not there:
             return None
-        return (
-            f"found {met.name} ({met.addresses[0]}); to become one, type there: "
-            f"main.py approve {shown_pin}"
-        )
+        return f"main.py approve {shown_pin}" + (f" {name}" if len(there) > 1 else "")
+
+    def invitation(self, typed: str) -> str:
+        """What to type, and on which machine."""
+        met = self._closed()[0]
+        return f"found {met.name} ({met.addresses[0]}); to become one, type there: {typed}"
+
+    def _closed(self) -> list[Sighting]:
+        """Nobody is approved by an open federation; it is entered by `--open`."""
+        return [
+            met
+            for met in self._all()
+            if met.addresses and met.advertisement and met.advertisement.federation != _OPEN_ID
+        ]
 
     def _all(self) -> list[Sighting]:
         return [met for met, _ in self._met.values()]

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from swarm.chat.completion import Piece, Reasoning, Text
 from swarm.chat.tool_calls import Arguments, Call
 from swarm.errors import ProtocolMismatch
-from swarm.proposer import Began, Ended, Offer, Said, Told
+from swarm.proposer import Began, Ended, Offer, Said, Told, most_bytes
 from swarm.types import Question, TokenLogprob
 
 PROTOCOL = 1
@@ -101,6 +101,14 @@ class Status(_Message):
     engine: Name = ""
 
 
+def question_bytes(status: Status) -> int:
+    """The longest question that a node with this status reads.
+
+    Twice what its endpoint does: a question says more than the request that it was made of.
+    """
+    return 2 * most_bytes(max((offer.context_tokens for offer in status.models), default=0))
+
+
 class Same(_Message):
     """A status as it was told before, but for the clock: its digest, of 16 hex digits."""
 
@@ -136,6 +144,13 @@ class ToolKey(_Message):
     token: Annotated[
         str, Field(min_length=1, max_length=512, repr=False), AfterValidator(_printable)
     ]
+
+
+class CodeOver(_Message):
+    """The federation with this id has another code now: from a member to one that was away."""
+
+    protocol: Literal[1] = PROTOCOL
+    federation: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
 
 
 class FilesBody(_Message):
@@ -203,10 +218,14 @@ class EndedLine(_Message):
 
 
 class FailedLine(_Message):
-    """The peer cannot go on; the last line of an answer that is not whole."""
+    """The peer cannot go on; the last line of an answer that is not whole.
+
+    `status` is HTTP's, as if the peer had refused at once; 0 where it has none.
+    """
 
     kind: Literal["failed"] = "failed"
     why: Annotated[str, Field(max_length=1024)]
+    status: int = Field(default=0, ge=0, le=599)
 
 
 class DoneLine(_Message):
@@ -304,6 +323,11 @@ def decode_propose(raw: bytes) -> ProposeBody:
 def decode_secret(raw: bytes) -> NewSecret:
     """Raises ProtocolMismatch that names the version or the field."""
     return _decode(NewSecret, raw)
+
+
+def decode_over(raw: bytes) -> CodeOver:
+    """Raises ProtocolMismatch that names the version or the field."""
+    return _decode(CodeOver, raw)
 
 
 def decode_files(raw: bytes) -> FilesBody:

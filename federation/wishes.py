@@ -6,9 +6,16 @@ from pathlib import Path
 from federation.peer import Address
 from federation.store import Membership
 from federation.trust import OPEN_SECRET, new_secret
+from federation.wire import Status
 from swarm.errors import ConfigurationError
+from swarm.proposer import Offer
 
 PEER_PORT = 17617
+
+OPEN_WARNING = (
+    "--open: everybody on this network is a member, reads what is asked here, "
+    "and votes on the answers"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,22 @@ class Wishes:
     interfaces: tuple[str, ...] = ()
     hardware: str = ""
     engine: str = ""
+
+    def status(
+        self, node: str, epoch: int, port: int, models: tuple[Offer, ...], clock_s: float
+    ) -> Status:
+        """What a node with these wishes says of itself to its peers."""
+        return Status(
+            version=self.version,
+            node=node,
+            name=self.name,
+            epoch=epoch,
+            clock_s=clock_s,
+            port=port or self.port,
+            models=models,
+            hardware=self.hardware,
+            engine=self.engine,
+        )
 
 
 def chosen(stored: Membership | None, wishes: Wishes) -> Membership:

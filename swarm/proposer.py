@@ -8,6 +8,11 @@ from swarm.chat.completion import Piece
 from swarm.types import FinishReason, Question, TokenLogprob
 
 
+def most_bytes(context_tokens: int) -> int:
+    """The longest request, as JSON, that is read by a node with so long a context."""
+    return max(16 << 20, 8 * context_tokens)
+
+
 @dataclass(frozen=True, slots=True)
 class Began:
     """A worker has read its prompt, so many tokens of it from the prefix cache."""

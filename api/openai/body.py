@@ -8,8 +8,8 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from swarm.errors import InvalidRequest
+from swarm.proposer import most_bytes
 
-MIN_BYTES = 16 << 20
 _READ_SECONDS = 60.0
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
@@ -17,7 +17,7 @@ BodyT = TypeVar("BodyT", bound=BaseModel)
 
 async def read_body(request: web.Request, *, context_tokens: int) -> bytes:
     """The whole body. What could not fit the context anyway is refused: 413; a slow one: 408."""
-    limit = max(MIN_BYTES, 8 * context_tokens)
+    limit = most_bytes(context_tokens)
     received = bytearray()
     if (request.content_length or 0) > limit:
         raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=request.content_length or 0)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from api.errors import error_object, status_of
-from api.openai.body import MIN_BYTES
 from api.paths import path_hint
 from swarm import errors
+from swarm.proposer import most_bytes
 from tests.api.conftest import Node, StartNode
 from tests.fakes import INFO, FakeEngine
 
@@ -312,7 +312,7 @@ async def test_a_key_is_accepted_though_none_is_needed(node: Node) -> None:
 async def test_a_body_larger_than_any_prompt_is_refused_unread(node: Node) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:{node.port}\r\n"
-    head += f"Content-Type: application/json\r\nContent-Length: {MIN_BYTES + 1}\r\n\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {most_bytes(0) + 1}\r\n\r\n"
     writer.write(head.encode())
     assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
     assert b"request_too_large" in await reader.readuntil(b"}}")
@@ -321,7 +321,7 @@ async def test_a_body_larger_than_any_prompt_is_refused_unread(node: Node) -> No
 
 async def test_a_chunked_body_is_bounded_too(node: Node) -> None:
     async def endless() -> Any:
-        for _ in range(MIN_BYTES // 65_536 + 2):
+        for _ in range(most_bytes(0) // 65_536 + 2):
             yield b" " * 65_536
 
     headers = {"Content-Type": "application/json"}

@@ -111,10 +111,17 @@ def test_a_diagnosis_names_each_trouble_with_advice() -> None:
 
 def test_a_diagnosis_tells_where_a_peer_stands_and_why() -> None:
     failing = {"step": "reachable", "reason": "no route", "seconds_ago": 1.0}
-    peer = {"name": "kitchen", "state": "seen", "failing": failing, "clock_offset_s": 86400.0}
+    peer = {
+        "name": "kitchen",
+        "state": "seen",
+        "failing": failing,
+        "left_out_s": 4.0,
+        "clock_offset_s": 86400.0,
+    }
     told = "\n".join(commands.diagnosis(DIAGNOSTICS | {"peers": [peer]}))
     assert "kitchen is seen: reachable fails: no route" in told
     assert "86400 s off" in told
+    assert "is not asked for 4 s" in told
 
 
 def test_a_diagnosis_tells_what_is_on_its_way_and_why_it_does_not_come() -> None:

@@ -67,7 +67,15 @@ class FakePeer:
             await client.heartbeat(Door(friend.ipv4, PEER_PORT), self.own_status())
         ready()
         await self._ended.wait()
+        server = runner.server
+        assert server is not None
+        _hang_up(server)
         await runner.cleanup()
+        while calls := asyncio.all_tasks() - {asyncio.current_task()}:
+            _hang_up(server)  # those that came in at the very end
+            await asyncio.wait(calls, timeout=0.05)
+        _hang_up(server)
+        await asyncio.sleep(0.05)  # a transport closes its socket in a later turn of the loop
 
     def end(self) -> None:
         """From any thread."""
@@ -80,6 +88,13 @@ class FakePeer:
     async def _propose(self, request: web.Request) -> web.StreamResponse:
         self.questions.append(decode_propose(await request.read()))
         return await self.reply(request)
+
+
+def _hang_up(server: web.Server) -> None:
+    """At once: a farewell of TLS outlives the loop, and its socket would be found open later on."""
+    for connection in server.connections:
+        if connection.transport is not None:
+            connection.transport.abort()
 
 
 async def nothing(_: web.Request) -> web.StreamResponse:

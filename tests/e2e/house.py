@@ -46,7 +46,7 @@ def wait_together(hosts: Sequence[Host]) -> None:
         others = {other.name for other in hosts if other is not host}
 
         def together(host: Host = host, others: set[str] = others) -> bool:
-            return with_models(host) == others
+            return taking_part(host) == others
 
         host.node.wait_until(together, READY_S)
 
@@ -68,9 +68,17 @@ def ready(host: Host) -> set[str]:
     return {name for name, peer in peers(host).items() if peer["state"] == "ready"}
 
 
-def with_models(host: Host) -> set[str]:
-    """Those of them that have told of a model by now."""
-    return {name for name in ready(host) if peers(host)[name]["models"]}
+def taking_part(host: Host) -> set[str]:
+    """Those of them that are asked: they told of a model, and did not fail time and again."""
+    known = peers(host)
+    able = {name for name, peer in known.items() if peer["models"] and not peer["left_out_s"]}
+    return able & ready(host)
+
+
+def approve(member: Host, joining: Host) -> None:
+    """Type on a member what makes the other machine one, by the PIN that it shows."""
+    done = member.main("approve", *pin_of(joining).split(), joining.name)
+    assert done.returncode == 0, done.stderr
 
 
 def pin_of(host: Host) -> str:

@@ -10,13 +10,16 @@ from typing import Any
 import openai
 import pytest
 
+from federation.trust import encode_code, new_secret
 from swarm.models.local import bundled_model
+from swarm.proposer import most_bytes
 from tests.e2e.hosts import Host, Network, network
 from tests.e2e.house import (
     PEER_PORT,
     READY_S,
     SUM,
     ask,
+    body,
     diagnostics,
     house,
     peers,
@@ -67,8 +70,41 @@ def test_a_question_is_answered_by_all_and_all_are_counted(lan: Network) -> None
         assert answer["usage"]["swarm"]["asked"] == answer["usage"]["swarm"]["valid"] == 9
         verdict = diagnostics(host)["verdicts"][-1]
         assert verdict["winner"] == answer["usage"]["swarm"]["winner"]
+        for other in others:
+            assert host.node.metric(f'swarm_peer_bytes_out{{peer="{other}"}}') > len(SUM)
     said = [line for line in lan.hosts[0].node.said().splitlines() if " of 9, " in line]
     assert said
+
+
+def test_a_question_as_long_as_an_endpoint_reads_goes_to_all(lan: Network) -> None:
+    one = lan.hosts[0]
+    request = {**body(SUM), "chat_template_kwargs": {"unused": ""}}
+    room = most_bytes(0) - len(json.dumps(request).encode())
+    request["chat_template_kwargs"]["unused"] = "x" * room
+    status, said = one.post("/v1/chat/completions", request)
+    assert status == 200, said
+    assert voters(json.loads(said)) == {"here": 3, "host2": 3, "host3": 3}
+    request["chat_template_kwargs"]["unused"] += "x"
+    assert one.post("/v1/chat/completions", request)[0] == 413
+
+
+def test_a_peer_whose_context_is_too_short_abstains_and_is_asked_again(tmp_path: Path) -> None:
+    with network(2, tmp_path) as lan:
+        one, other = lan.hosts
+        code = encode_code(new_secret())
+        start_member(one, code)
+        start_member(other, code, "--ctx", "256")
+        wait_together(lan.hosts)
+        for _ in range(4):
+            status, said = one.post("/v1/chat/completions", {**body("ab " * 300), "max_tokens": 4})
+            assert status == 200, said
+            workers = json.loads(said)["usage"]["swarm"]["workers"]
+            failed = [worker for worker in workers if worker["state"] == "failed"]
+            assert {worker["voter"] for worker in failed} == {f"host2/{at}" for at in range(3)}
+            assert all("its context of 256 tokens" in worker["why"] for worker in failed)
+        declined = peers(one)["host2"]
+        assert (declined["metrics"]["busy"], declined["metrics"]["failures"]) == (4, 0)
+        assert voters(ask(one)) == {"here": 3, "host2": 3}
 
 
 def test_the_verdict_is_streamed_through_the_sdk(lan: Network) -> None:

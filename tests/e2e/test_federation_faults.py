@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -91,11 +92,11 @@ def in_the_middle(third: Host) -> None:
     third.node.wait_until(lambda: busy(third), READY_S)
 
 
-def is_at(host: Host, name: str, address: str) -> bool:
-    """Whether the host's table has this peer there, and it is ready."""
+def is_at(host: Host, name: str, address: str, *, left: str) -> bool:
+    """Whether the host knows this peer there, and asks it no longer where it has `left`."""
     peer = peers(host)[name]
     known = [each.split()[0] for each in peer["addresses"]]
-    return peer["state"] == "ready" and address in known
+    return peer["state"] == "ready" and address in known and known[0] != left
 
 
 def test_a_peer_that_loses_its_engine_or_its_life_mid_request_costs_its_votes_alone(
@@ -224,12 +225,12 @@ def test_both_halves_of_a_split_house_answer_and_become_one_again(lan: Network) 
 
 def test_a_node_that_gets_another_address_is_one_of_them_again(lan: Network) -> None:
     _, other, _ = lan.hosts
-    old = other.ipv4
-    new = other.readdress()
-    for host in lan.hosts:
-        if host is not other:
-            host.node.wait_until(lambda host=host: is_at(host, "host2", new), READY_S)
-    other.readdress(old)
+    old, new = other.ipv4, lan.unused_address()
+    for left, there in ((old, new), (new, old)):
+        other.readdress(there)
+        for host in lan.hosts:
+            if host is not other:
+                host.node.wait_until(partial(is_at, host, "host2", there, left=left), READY_S)
 
 
 def test_an_interface_that_goes_and_comes_back_brings_its_node_back(lan: Network) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,26 @@ def test_two_machines_approved_on_both_sides_at_once_are_one_federation(tmp_path
         assert voters(ask(one)) == {"here": 3, other.name: 3}
 
 
+def test_of_several_machines_that_show_a_pin_only_the_named_one_is_tried(tmp_path: Path) -> None:
+    with network(3, tmp_path) as lan:
+        lan.start_nodes()
+        one, *others = lan.hosts
+        pins = {host.name: pin_of(host) for host in others}
+        for host in others:
+            host.node.wait_until(
+                lambda host=host: f"{pins[host.name]} {host.name}-" in host.node.said(), 20
+            )
+        for _ in range(4):  # three tries would change a PIN
+            done = one.main("approve", *pins["host3"].split())
+            assert done.returncode == 1
+            assert all(host.name in done.stderr for host in others), done.stderr
+        for host in others:
+            typed = re.findall(r"approve (\d{3} \d{3} \S+)", host.node.said())[-1]
+            assert one.main("approve", *typed.split()).returncode == 0
+        wait_together(lan.hosts)
+        assert {host.name: pin_of(host) for host in others} == pins
+
+
 def test_later_starts_need_nothing(tmp_path: Path) -> None:
     with network(2, tmp_path) as lan:
         lan.start_nodes()
@@ -174,6 +195,28 @@ def test_300_guesses_over_the_wire_join_nothing(tmp_path: Path) -> None:
         assert own(one)["id"] == federation
         assert own(one)["alone"]
         assert json.loads((one.state / "federation.json").read_text())["members"] == []
+
+
+def test_open_nodes_are_one_federation_without_a_pin_and_warn_at_every_start(
+    tmp_path: Path,
+) -> None:
+    with network(3, tmp_path) as lan:
+        one, other, closed = lan.hosts
+        closed.start_node()
+        for host in (one, other):
+            host.start_node("--open", "--quiet", wait=False)
+        wait_together([one, other])
+        assert voters(ask(one)) == {"here": 3, "host2": 3}
+        assert [own(host)["open"] for host in lan.hosts] == [True, True, False]
+        assert other.node.end() == 0
+        other.start_node("--open")
+        wait_together([one, other])
+        assert "next machine: python main.py --auto --open" in other.node.said()
+        for host, warnings in ((one, [1]), (other, [1, 1]), (closed, [0])):
+            said = [node.said() for node in host.nodes]
+            assert [text.count("WARNING --open: everybody") for text in said] == warnings
+        assert ready(closed) == set()
+        assert "approve" not in closed.node.said()
 
 
 def test_a_node_that_is_told_to_stay_alone_says_nothing_and_hears_nothing(tmp_path: Path) -> None:

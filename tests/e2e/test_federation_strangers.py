@@ -38,7 +38,7 @@ from tests.federation.sightings import node_id
 pytestmark = [pytest.mark.needs("namespaces"), pytest.mark.timeout(240)]
 
 MARK = "the dog is called Balthasar"
-REQUESTS = 150
+REQUESTS = 1000
 STORM = 5000
 
 
@@ -64,7 +64,7 @@ def ask_many(host: Host, count: int) -> list[Any]:
         return list(threads.map(lambda at: ask(host, f"{MARK}. What is {at} + 1?"), range(count)))
 
 
-def test_a_rogue_without_the_code_gets_no_byte_of_the_prompts_of_150_requests(
+def test_a_rogue_without_the_code_gets_no_byte_of_the_prompts_of_1000_requests(
     lan: Network, tmp_path: Path
 ) -> None:
     one, _, third = lan.hosts

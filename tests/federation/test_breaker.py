@@ -25,6 +25,12 @@ def test_it_stays_open_twice_as_long_each_time_and_half_a_minute_at_most() -> No
     assert pauses == [1, 2, 4, 8, 16, 30, 30]
 
 
+def test_it_says_how_long_nobody_is_asked() -> None:
+    breaker, now_s = opened(3)
+    assert breaker.left_out_s(now_s - 1.5) == 1.5
+    assert breaker.left_out_s(now_s + 1) == Breaker().left_out_s(0.0) == 0.0
+
+
 def test_half_open_lets_one_request_through() -> None:
     breaker, now_s = opened(1)
     assert not breaker.allows(now_s - 0.01)

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from federation.client import Door, PeerClient, door_name
+from federation.metrics import PeerMetrics
 from federation.trust import Credentials, NodeKey, new_secret
 from federation.wire import ProposeBody
 from swarm.errors import PeerUnreachable
@@ -21,7 +22,10 @@ BODY = ProposeBody(label="swarm", question=QUESTION, workers=1, remaining_s=5)
 
 
 async def heard(client: PeerClient, door: Door) -> list[list[Told]]:
-    return [step async for step in client.propose(door, BODY, count=lambda _: None)]
+    return [
+        step
+        async for step in client.propose(door, BODY, most_bytes=1 << 30, moved=PeerMetrics().moved)
+    ]
 
 
 @contextlib.asynccontextmanager

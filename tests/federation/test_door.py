@@ -3,23 +3,36 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from federation.advertisement import PROTOCOL, Advertisement
 from federation.client import Door, PeerClient, door_name
 from federation.copying import copy_file
+from federation.metrics import PeerMetrics
 from federation.peers import PeerTable
-from federation.server import MOST_QUESTIONS, Callbacks, PeerDoor
+from federation.rooms import MOST_QUESTIONS
+from federation.server import Callbacks, PeerDoor
 from federation.sharing import Shelf
+from federation.sightings import Sighting
+from federation.stragglers import Stragglers
 from federation.tool_keys import ToolKeys
-from federation.trust import Credentials, NodeKey, new_secret
-from federation.wire import ANSWER_BYTES, NewSecret, ProposeBody, Status, ToolKey
+from federation.trust import Credentials, NodeKey, federation_id, new_secret
+from federation.wire import (
+    ANSWER_BYTES,
+    NewSecret,
+    ProposeBody,
+    Status,
+    ToolKey,
+    encode_body,
+)
 from swarm.chat.completion import Text
 from swarm.errors import (
+    ContextOverflow,
     GenerationFailed,
     Overloaded,
     PeerRefused,
@@ -34,6 +47,7 @@ from swarm.types import Message, Question, SamplingParams
 
 SECRET = new_secret()
 QUESTION = Question("swarm", (Message("user", "hi"),), SamplingParams())
+MOST_BYTES = 64 << 20
 BODY = ProposeBody(label="test", question=QUESTION, workers=2, remaining_s=5)
 
 
@@ -86,6 +100,8 @@ class Side:
     workers: FakeWorkers = field(default_factory=FakeWorkers)
     heard: list[tuple[str, Status]] = field(default_factory=list[tuple[str, Status]])
     secrets: list[bytes] = field(default_factory=list[bytes])
+    over: list[str] = field(default_factory=list[str])
+    told_over: asyncio.Event = field(default_factory=asyncio.Event)
     door: PeerDoor | None = None
     files: dict[str, Path] = field(default_factory=dict[str, Path])
     keys: ToolKeys = field(default_factory=lambda: tool_keys(None))
@@ -121,10 +137,15 @@ async def listening(one: Side) -> AsyncIterator[Side]:
     async def renewed(secret: bytes) -> None:
         one.secrets.append(secret)
 
+    async def over(federation: str) -> None:
+        one.over.append(federation)
+        one.told_over.set()
+
     callbacks = Callbacks(
         one.status,
         lambda node, _, status: one.heard.append((node, status)),
         renewed,
+        over,
         one.workers,
         Shelf(lambda: one.files),
         one.keys.told,
@@ -158,8 +179,13 @@ def stranger(tmp_path: Path) -> Side:
 
 
 async def told(client: PeerClient, door: Door, body: ProposeBody = BODY) -> list[Told]:
-    answer = client.propose(door, body, count=lambda _: None)
-    return [one async for step in answer for one in step]
+    return [one async for step in proposed(client, door, body) for one in step]
+
+
+def proposed(
+    client: PeerClient, door: Door, body: ProposeBody = BODY
+) -> AsyncGenerator[list[Told]]:
+    return client.propose(door, body, most_bytes=MOST_BYTES, moved=PeerMetrics().moved)
 
 
 async def test_a_heartbeat_tells_both_sides(here: Side, there: Side) -> None:
@@ -237,10 +263,63 @@ async def test_answers_come_as_they_are_written_or_in_one_piece(here: Side, ther
         ]
 
 
+async def test_the_bytes_of_a_call_are_counted_both_ways(here: Side, there: Side) -> None:
+    metrics = PeerMetrics()
+    async with listening(there), calling(here) as client:
+        door = there.to()
+        async for _ in client.propose(door, BODY, most_bytes=MOST_BYTES, moved=metrics.moved):
+            pass
+        await client.heartbeat(door, here.status())
+    assert metrics.summary().bytes_out == len(encode_body(BODY))
+    assert metrics.summary().bytes_in > 100
+    sent = metrics.summary().bytes_out
+    async with calling(here) as client:
+        with pytest.raises(PeerUnreachable):
+            await anext(client.propose(door, BODY, most_bytes=MOST_BYTES, moved=metrics.moved))
+    assert metrics.summary().bytes_out == sent
+
+
+def long(size: int) -> ProposeBody:
+    """A question of more than so many bytes."""
+    told = replace(QUESTION, messages=(Message("user", "x" * size),))
+    return BODY.model_copy(update={"question": told})
+
+
+async def test_a_question_that_an_endpoint_reads_is_read(here: Side, there: Side) -> None:
+    async with listening(there), calling(here) as client:
+        assert await told(client, there.to(), long(20 << 20))
+
+
+async def test_a_question_longer_than_a_peer_reads_is_refused_and_why(
+    here: Side, there: Side
+) -> None:
+    async with listening(there), calling(here) as client:
+        with pytest.raises(PeerRefused, match="context is too short") as caught:
+            await told(client, there.to(), long(33 << 20))
+        assert caught.value.status == 413
+        unsent = PeerMetrics()
+        with pytest.raises(PeerRefused, match="context is too short") as caught:
+            await anext(client.propose(there.to(), BODY, most_bytes=10, moved=unsent.moved))
+        assert (caught.value.status, unsent.summary().bytes_out) == (413, 0)
+        assert await told(client, there.to())
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_prompt_longer_than_a_peers_context_is_refused_and_why(
+    here: Side, there: Side, late: bool
+) -> None:
+    error = ContextOverflow(5000, 4096)
+    there.workers.error, there.workers.fail_at_end = (None, error) if late else (error, None)
+    async with listening(there), calling(here) as client:
+        with pytest.raises(PeerRefused, match="4096 tokens is too short for 5000") as caught:
+            await told(client, there.to())
+        assert caught.value.status == 413
+
+
 async def test_closing_an_answer_cancels_it_there(here: Side, there: Side) -> None:
     there.workers.hold = asyncio.Event()
     async with listening(there), calling(here) as client:
-        answer = client.propose(there.to(), BODY, count=lambda _: None)
+        answer = proposed(client, there.to())
         await anext(answer)
         assert there.workers.running == 1
         await answer.aclose()
@@ -261,9 +340,7 @@ async def test_a_busy_peer_says_so(here: Side, there: Side) -> None:
 async def test_one_node_takes_no_more_than_its_share_of_a_peer(here: Side, there: Side) -> None:
     there.workers.hold = asyncio.Event()
     async with listening(there), calling(here) as client:
-        answers = [
-            client.propose(there.to(), BODY, count=lambda _: None) for _ in range(MOST_QUESTIONS)
-        ]
+        answers = [proposed(client, there.to()) for _ in range(MOST_QUESTIONS)]
         for answer in answers:
             await anext(answer)
         with pytest.raises(PeerRefused, match="run here"):
@@ -290,10 +367,52 @@ async def test_time_that_is_over_ends_an_answer(here: Side, there: Side) -> None
     assert there.workers.cancelled == 1
 
 
+async def test_a_door_that_moves_ends_no_answer(here: Side, there: Side) -> None:
+    there.workers.hold = asyncio.Event()
+    async with listening(there) as one, calling(here) as client:
+        assert one.door is not None
+        port = one.port
+        asked = asyncio.create_task(told(client, there.to(), BODY))
+        while not there.workers.running:  # noqa: ASYNC110 - the other side has no event for it
+            await asyncio.sleep(0.01)
+        await one.door.listen(["127.0.0.2"])
+        there.workers.hold.set()
+        assert await asked
+        moved = Door("127.0.0.2", port, there.to().name)
+        assert (await client.heartbeat(moved, here.status())).node == there.key.node_id
+        async with calling(here) as newcomer:
+            with pytest.raises(PeerUnreachable):
+                await newcomer.heartbeat(there.to(), here.status())
+
+
 async def test_a_new_secret_is_handed_on(here: Side, there: Side) -> None:
     async with listening(there), calling(here) as client:
         await client.hand_secret(there.to(), NewSecret(secret=bytes(range(16))))
     assert there.secrets == [bytes(range(16))]
+
+
+async def test_who_lives_by_an_old_code_is_told_by_that_code(here: Side, there: Side) -> None:
+    over = federation_id(SECRET)
+    living = Sighting(
+        "attic",
+        ("127.0.0.1",),
+        0,
+        Advertisement(PROTOCOL, there.key.node_id[:16], over, 0, 0),
+    )
+
+    def met(federations: Collection[str]) -> list[Sighting]:
+        assert set(federations) == {over}
+        assert living.advertisement is not None
+        return [replace(living, advertisement=replace(living.advertisement, port=there.port))]
+
+    telling = Stragglers([here.credentials], met, settled_s=0)
+    async with listening(there):
+        task = asyncio.create_task(telling.run())
+        async with asyncio.timeout(5):
+            await there.told_over.wait()
+        task.cancel()
+        await asyncio.wait([task])
+    assert there.over == [over]
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ async def finish_with(port, digits, changes: dict) -> tuple[int, dict]:
     _, begun, _ = await post(port, "begin", body)
     message = base64.urlsafe_b64decode(begun["message"])
     channel = side.finish(message, caller=MEMBER, door=begun["node"])
-    handover = {"secret": base64_of(SECRET), "addresses": [], "port": 17617} | changes
+    handover = {"secret": base64_of(SECRET), "past": [], "addresses": [], "port": 17617} | changes
     sealed = base64_of(channel.seal(json.dumps(handover).encode()))
     finish = json.dumps({"session": begun["session"], "sealed": sealed}).encode()
     status, answer, _ = await post(port, "finish", finish)
@@ -106,7 +106,7 @@ def begin_body(digits=WRONG, protocol=1, **more) -> tuple[Side, bytes]:
 async def test_the_right_pin_joins(alone):
     async with alone.door() as door:
         assert await let_in(PIN, door.port) == ALONE
-    assert alone.joined == [Joined(MEMBER, SECRET, ("192.168.1.5", "fd00::5"), 17617)]
+    assert alone.joined == [Joined(MEMBER, SECRET, (), ("192.168.1.5", "fd00::5"), 17617)]
 
 
 async def test_it_listens_where_it_is_told_and_nowhere_else(alone):

@@ -248,7 +248,7 @@ def test_an_address_of_this_node_itself_is_said_so() -> None:
 
 def test_being_called_keeps_a_peer_alive_but_makes_nobody_ready() -> None:
     peers = table()
-    assert peers.heard(node_id(1), node_id(1), Told(), 0.0, addresses=[HERE]) == []
+    assert peers.heard(node_id(1), node_id(1), Told(), 0.0, came_from=HERE) == []
     assert peers.ready() == ()
     assert [peer.address for peer in peers.due(0.3)] == [HERE]
     peers.heard(HERE, node_id(1), Told(), 0.4)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.pin import Pin, parse_pin
+from federation.pin import Pin, parse_pin, split_pin
 from swarm.errors import ConfigurationError, Overloaded
 
 
@@ -112,3 +112,17 @@ def test_a_pin_may_be_typed_in_groups(typed):
 def test_what_is_no_pin_is_refused(typed):
     with pytest.raises(ConfigurationError, match="a PIN is 6 digits"):
         parse_pin(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "split"),
+    [
+        ("482 913", ("482 913", "")),
+        ("482913 kitchen", ("482913", "kitchen")),
+        ("482 913 hall-1a2b3c4d", ("482 913", "hall-1a2b3c4d")),
+        ("48 29 13 7", ("48 29 13", "7")),
+        ("kitchen", ("kitchen", "")),
+    ],
+)
+def test_behind_a_pin_may_stand_whose_it_is(typed: str, split: tuple[str, str]) -> None:
+    assert split_pin(typed.split()) == split

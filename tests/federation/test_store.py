@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federation.store import Membership, Store
+from federation.store import MOST_PAST, Membership, Store
 from federation.trust import new_secret
 from swarm.errors import ConfigurationError
 
@@ -20,6 +20,7 @@ MEMBERSHIPS = st.builds(
     st.binary(min_size=16, max_size=16),
     st.lists(NODE_IDS, max_size=3).map(tuple),
     st.booleans(),
+    st.lists(st.binary(min_size=16, max_size=16), max_size=MOST_PAST).map(tuple),
 )
 
 
@@ -109,6 +110,14 @@ def no_room_on_disk():
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_the_codes_of_the_past_are_remembered_and_bounded():
+    membership = Membership(SECRET, founded_alone=True)
+    for code in range(20):
+        membership = membership.renewed(bytes([code]) * 16, ["a" * 64])
+    assert membership.past == tuple(bytes([code]) * 16 for code in range(18, 18 - MOST_PAST, -1))
+    assert (membership.members, membership.founded_alone) == (("a" * 64,), False)
 
 
 def test_a_secret_is_not_in_the_words_for_a_membership():

@@ -3,6 +3,7 @@
 from federation.advertisement import PROTOCOL, Advertisement
 from federation.sightings import Sighting
 from federation.strangers import KEPT_S, Strangers
+from federation.trust import OPEN_SECRET, federation_id
 
 OWN, OTHER = "a" * 64, "b" * 64
 HOME, AWAY = "1" * 16, "2" * 16
@@ -25,11 +26,24 @@ def test_a_node_of_another_federation_is_a_stranger() -> None:
     strangers = seen(met)
     assert strangers.pairing() == [met]
     assert strangers.name_of(OTHER) == "kitchen-bbbbbbbb"
-    assert "main.py approve 482 913" in (strangers.invitation("482 913") or "")
+    typed = strangers.to_type("482 913", "hall-aaaaaaaa")
+    assert typed == "main.py approve 482 913"
+    assert strangers.invitation(typed) == (
+        "found kitchen-bbbbbbbb (10.0.0.2); to become one, type there: main.py approve 482 913"
+    )
+
+
+def test_where_several_may_show_a_pin_the_name_is_typed_too() -> None:
+    strangers = seen(sighting(), sighting("c" * 64))
+    assert strangers.to_type("482 913", "hall-aaaaaaaa") == "main.py approve 482 913 hall-aaaaaaaa"
 
 
 def test_members_and_the_node_itself_are_none() -> None:
-    assert seen(sighting(federation=HOME), sighting(OWN)).invitation("1") is None
+    assert seen(sighting(federation=HOME), sighting(OWN)).to_type("1", "hall") is None
+
+
+def test_nobody_is_sent_to_an_open_federation_with_a_pin() -> None:
+    assert seen(sighting(federation=federation_id(OPEN_SECRET))).to_type("1", "hall") is None
 
 
 def test_who_joins_or_says_goodbye_is_a_stranger_no_longer() -> None:
@@ -49,6 +63,14 @@ def test_who_was_not_seen_for_long_is_forgotten() -> None:
 
 def test_only_machines_that_show_a_pin_can_be_approved() -> None:
     assert seen(sighting(pairing=0)).pairing() == []
+
+
+def test_who_still_lives_in_a_federation_of_the_past_is_found_by_its_open_door() -> None:
+    said = Advertisement(PROTOCOL, OTHER[:16], AWAY, 17617, 0)
+    living = Sighting("attic-bbbbbbbb", ("10.0.0.3",), 17617, said)
+    strangers = seen(living, sighting("c" * 64))
+    assert strangers.living_in([AWAY]) == [living]
+    assert strangers.living_in(["3" * 16]) == []
 
 
 def test_a_member_of_old_is_known_again() -> None:
