@@ -163,7 +163,8 @@ async def serve(
     from hardware.snapshot import summary
 
     entrance = await asyncio.to_thread(Entrance.of, settings)
-    snapshot = machine.snapshot
+    snapshot, say = machine.snapshot, partial(_say, settings)
+    hardware = summary(snapshot)[0]
     pool = await asyncio.to_thread(pool_of, choice, machine, settings, environment())
     files = await asyncio.to_thread(shared_files, (*choice.models, *choice.others))
 
@@ -176,18 +177,11 @@ async def serve(
             federation = copy = None
             if settings.federation:
                 federation = join_others(
-                    settings,
-                    pool,
-                    version=VERSION,
-                    hardware=summary(snapshot)[0],
-                    files=files,
-                    say=partial(_say, settings),
+                    settings, pool, version=VERSION, hardware=hardware, files=files, say=say
                 )
                 await stack.enter_async_context(federation)
                 copy = copy_into(hub_of(environment()).cache, federation)
-            place = await stack.enter_async_context(
-                tools_of(settings, federation, partial(_say, settings))
-            )
+            place = await stack.enter_async_context(tools_of(settings, federation, say))
             successor = successor_of(choice, make, environment(), copy)
             app = make_app(
                 pool,
