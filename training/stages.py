@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from training.data import (
     chat,
+    drills,
     far,
     json_objects,
     lookup,
@@ -30,32 +31,56 @@ class Stage:
     seed: int = 0
 
 
+DRILLS = {
+    drills.choose: 6.0,
+    drills.spoken_steps: 1.0,
+    drills.light_steps: 1.5,
+    drills.many: 1.0,
+    drills.fits: 1.0,
+    recall.table: 0.7,
+    made_up.single: 1.5,
+    opencode.single: 0.5,
+    opencode.two_at_once: 0.3,
+    opencode.edit_after_read: 0.4,
+    sums.direct: 0.4,
+    sums.worked: 0.3,
+    json_objects.objects: 0.5,
+    questions.about_text: 0.5,
+    questions.dialogue_summary: 0.5,
+    chat.talk: 0.2,
+}
+
 MIX = {
-    lookup.repeat: 0.4,
-    lookup.pairs: 1.0,
-    recall.table: 3.0,
-    made_up.single: 3.5,
-    made_up.two_at_once: 1.0,
-    made_up.loop: 0.6,
+    lookup.repeat: 0.2,
+    lookup.pairs: 0.6,
+    recall.table: 0.8,
+    drills.choose: 3.0,
+    drills.spoken_steps: 0.5,
+    drills.light_steps: 1.5,
+    drills.many: 1.5,
+    drills.fits: 1.5,
+    made_up.single: 3.0,
+    made_up.two_at_once: 0.8,
+    made_up.loop: 0.4,
     opencode.single: 3.0,
-    opencode.two_at_once: 0.9,
-    opencode.loop: 0.7,
-    opencode.edit_after_read: 0.5,
+    opencode.two_at_once: 1.0,
+    opencode.loop: 1.0,
+    opencode.edit_after_read: 0.8,
     opencode.value_change: 0.3,
-    sums.direct: 2.5,
-    sums.drill: 1.5,
-    sums.worked: 0.7,
-    json_objects.objects: 1.6,
+    sums.direct: 1.2,
+    sums.drill: 0.6,
+    sums.worked: 0.8,
+    json_objects.objects: 1.4,
     questions.about_text: 1.2,
     questions.about_file: 0.3,
-    questions.dialogue_summary: 0.8,
+    questions.dialogue_summary: 0.9,
     questions.work_summary: 0.1,
     questions.title: 0.2,
     chat.talk: 0.6,
     chat.no_tool_fits: 0.6,
 }
 
-LONG_MIX = MIX | {lookup.pairs: 2.0, far.pairs: 0.05, far.behind(opencode.single): 0.15}
+LONG_MIX = MIX | {lookup.pairs: 1.5, far.pairs: 0.05, far.behind(opencode.single): 0.15}
 
 STAGES = (
     Stage(
@@ -68,6 +93,14 @@ STAGES = (
         rate_from=0.25,
         rate_to=0.25,
         seed=2,
+    ),
+    Stage(
+        "drills",
+        Feed(DRILLS, longest=448, step_tokens=6144, brief=0.95),
+        tokens=10_000_000,
+        rate_from=0.2,
+        rate_to=0.2,
+        seed=6,
     ),
     Stage(
         "brief",
