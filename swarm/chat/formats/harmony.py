@@ -13,13 +13,21 @@ from swarm.types import ToolSpec
 
 CHANNEL, MESSAGE, END = "<|channel|>", "<|message|>", "<|end|>"
 START, CONSTRAIN = "<|start|>", "<|constrain|>"
-_RECIPIENT = re.compile(r"to=functions\.([^\s<]+)")
+CALL, RETURN = "<|call|>", "<|return|>"
+_ENDS = (END, CALL, RETURN, START)
+_HEADER_END = re.compile(r"<\|(?:message|end|call|return)\|>|(?<!^)<\|start\|>")
+_CALLED = re.compile(r"to=functions\.([^\s<]+)")
+_ANALYSIS = re.compile(r"<\|channel\|>\s*analysis\b")
+_OTHER = re.compile(r"\bto=(?!assistant\b|user\b)\S")
+_ROLE_AND_CHANNEL = re.compile(r"\A(?:<\|start\|>\s*\w*)?(?:<\|channel\|>\s*\w+)?")
 
 
 class HarmonyParser:
     """Reads messages of `<|channel|>...<|message|>...<|end|>`, the prompt having begun the first.
 
-    A completion that is in no channel is text.
+    What is in no channel is text. A message to somebody who is neither the user nor a function,
+    as to a tool that nobody offered, counts as reasoning. A message that lacks its mark is what
+    stands behind the channel's name.
     """
 
     def __init__(self) -> None:
@@ -56,30 +64,31 @@ class HarmonyParser:
         return [rest] if rest and CHANNEL not in rest and START not in rest else []
 
     def _read_header(self, data: str, parts: list[Part]) -> str:
-        at = data.find(MESSAGE)
-        if at < 0:
+        found = _HEADER_END.search(data)
+        if found is None:
             self._held = data
             return ""
-        header = data[:at]
-        recipient = _RECIPIENT.search(header)
-        self._state = "body"
-        if recipient:
-            self._kind = "call"
-            parts.append(Call(recipient[1]))
+        header, rest = data[: found.start()], data[found.end() :]
+        called = _CALLED.search(header)
+        if found.group() == MESSAGE:
+            self._state, self._kind = "body", "call" if called else _kind(header)
+            parts += [Call(called[1])] if called else []
         else:
-            self._kind = "reasoning" if f"{CHANNEL}analysis" in header else "text"
-        return data[at + len(MESSAGE) :]
+            self._kind = _kind(header)
+            parts += [] if called else self._said(_ROLE_AND_CHANNEL.sub("", header).strip())
+        return START + rest if found.group() == START else rest
 
     def _read_body(self, data: str, parts: list[Part]) -> str:
-        ends = [at for mark in (END, START) if (at := data.find(mark)) >= 0]
+        ends = [(at, mark) for mark in _ENDS if (at := data.find(mark)) >= 0]
         if not ends:
-            keep = len(data) - max(partial_mark(data, END), partial_mark(data, START))
+            keep = len(data) - max(partial_mark(data, mark) for mark in _ENDS)
             parts += self._said(data[:keep])
             self._held = data[keep:]
             return ""
-        parts += self._said(data[: min(ends)])
+        at, mark = min(ends)
+        parts += self._said(data[:at])
         self._state = "header"
-        return data[min(ends) :].removeprefix(END)
+        return data[at:] if mark == START else data[at + len(mark) :]
 
     def _said(self, text: str) -> list[Part]:
         if not text:
@@ -87,6 +96,10 @@ class HarmonyParser:
         if self._kind == "call":
             return [Arguments(text)]
         return [Reasoning(text)] if self._kind == "reasoning" else [text]
+
+
+def _kind(header: str) -> Literal["text", "reasoning"]:
+    return "reasoning" if _ANALYSIS.search(header) or _OTHER.search(header) else "text"
 
 
 def _spelling(tools: Sequence[ToolSpec], one_call: bool) -> Spelling:  # noqa: ARG001 - one ends it

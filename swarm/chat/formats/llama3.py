@@ -12,7 +12,7 @@ from swarm.types import ToolSpec
 TAG = "<|python_tag|>"
 _HEAD = re.compile(
     r'\s*\{?\s*(?:"type"\s*:\s*"function"\s*,\s*)?"name"\s*:\s*(?P<json>"(?:[^"\\]|\\.)+")'
-    r'\s*,\s*"parameters"\s*:\s*\{'
+    r'\s*,\s*"(?:parameters|arguments)"\s*:\s*\{'
 )
 
 

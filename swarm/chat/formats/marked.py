@@ -7,6 +7,7 @@ from swarm.chat.formats.format import Part
 from swarm.chat.marks import partial_mark
 from swarm.chat.tool_calls import HEAD_CHARACTERS, Arguments, Call, strict_json
 
+_BRACE = "{"
 _INSIDE_STRING = re.compile(r'"|\\')
 _OUTSIDE_STRING = re.compile(r'["{}\[\]]')
 
@@ -17,7 +18,8 @@ class MarkedParser:
     `head` matches what follows the mark up to and with the arguments' opening brace; its group
     `name` is the name, or `json` the name as JSON. `again` is what a further call begins with.
     `at_once`: a completion that begins so is a call without its mark. What never comes to its
-    arguments stays text; what stands between calls, and behind the last, is dropped.
+    arguments stays text; what stands between calls, and behind the last, is dropped. Where `again`
+    is but a brace, what it began behind a call and is none is dropped too.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class MarkedParser:
         """What was held back: text, or a call that never came to its arguments."""
         rest, self._held = self._held, ""
         if self._state == "head":
-            rest = self._gap + self._opened + rest
+            rest = "" if self._opened == _BRACE else self._gap + self._opened + rest
         elif self._state == "behind":
             rest = ""
         if not rest:
@@ -96,18 +98,25 @@ class MarkedParser:
         return data[at + len(self._mark) :]
 
     def _read_head(self, data: str, parts: list[Part]) -> str:
-        found = self._head.match(data)
+        found = self._head.match(data, 0, HEAD_CHARACTERS)
         if found is None:
             if len(data) > HEAD_CHARACTERS:
-                parts.append(self._gap + self._opened + data)
-                self._state = "text"
-                return ""
+                return self._give_up_head(data, parts)
             self._held = data
             return ""
         groups = found.groupdict()
         parts.append(Call(groups.get("name") or str(strict_json(groups["json"]))))
         self._state, self._in_string, self._depth = "arguments", False, 0
         return data[found.end() - 1 :]
+
+    def _give_up_head(self, data: str, parts: list[Part]) -> str:
+        if self._opened == _BRACE:
+            self._state = "behind"
+            return data
+        before = self._gap + self._opened
+        parts += [before] if before else []
+        self._state = "text"
+        return data
 
     def _read_arguments(self, data: str, parts: list[Part]) -> str:
         at = 0

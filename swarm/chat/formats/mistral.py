@@ -12,7 +12,7 @@ from swarm.types import ToolSpec
 CALLS, ARGS = "[TOOL_CALLS]", "[ARGS]"
 _NAME = r'"name"\s*:\s*(?P<json>"(?:[^"\\]|\\.)+")\s*,\s*"arguments"\s*:\s*\{'
 _LISTED = re.compile(r"\s*(?:\[?\s*\{)?\s*" + _NAME)
-_NAMED = re.compile(r"\s*(?P<name>[^\s\[{]+)\s*(?:\[CALL_ID\][^\[{]*)?\[ARGS\]\s*\{")
+_NAMED = re.compile(r"\s*(?P<name>[^\s\[{]+)\s*(?:\[CALL_ID\][^\[{]*)?(?:\[ARGS\])?\s*\{")
 
 
 def _listed(tools: Sequence[ToolSpec], one_call: bool) -> Spelling:

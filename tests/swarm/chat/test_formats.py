@@ -55,6 +55,14 @@ def cases() -> list[Case]:
 CASES = cases()
 
 
+def value_of(arguments: str) -> Any:
+    """What arguments say; those that are no JSON are compared letter by letter."""
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return arguments
+
+
 def read(case: Case, parts: list[str]) -> dict[str, Any]:
     parser = CompletionParser(case.form.parser(case.tools), own_reasoning=case.form.own_reasoning)
     pieces = [piece for part in parts for piece in parser.feed(part)] + parser.finish()
@@ -69,8 +77,7 @@ def read(case: Case, parts: list[str]) -> dict[str, Any]:
                 said["calls"].append([name, arguments])
             case Arguments(text):
                 said["calls"][-1][1] += text
-    for call in said["calls"]:
-        call[1] = json.loads(call[1])
+    said["calls"] = [[name, value_of(arguments)] for name, arguments in said["calls"]]
     return said | {key: said[key].strip() for key in ("text", "reasoning")}
 
 
@@ -79,7 +86,7 @@ def test_what_models_write_is_read_however_it_is_cut(case: Case) -> None:
     expected = {
         "text": case.text,
         "reasoning": case.reasoning,
-        "calls": [[name, json.loads(arguments)] for name, arguments in case.calls],
+        "calls": [[name, value_of(arguments)] for name, arguments in case.calls],
     }
     assert read(case, [case.output]) == expected
     assert read(case, list(case.output)) == expected
@@ -91,6 +98,33 @@ def test_the_chunking_does_not_matter(case: Case, cuts: list[int]) -> None:
     places = sorted({0, *(cut for cut in cuts if cut < len(case.output)), len(case.output)})
     parts = [case.output[a:b] for a, b in itertools.pairwise(places)]
     assert read(case, parts) == read(case, [case.output])
+
+
+LONG = "x" * 1100
+CALLED = '{"name": "a", "parameters": {}}'
+
+
+@pytest.mark.parametrize(
+    ("output", "text"),
+    [
+        (f'{{"{LONG} <|python_tag|>{CALLED}', f'{{"{LONG}'),
+        (f"<|python_tag|>{LONG} <|python_tag|>{CALLED}", f"<|python_tag|>{LONG}"),
+    ],
+    ids=["an object", "the tag and words"],
+)
+def test_what_is_too_long_for_a_calls_head_is_text_however_it_is_cut(
+    output: str, text: str
+) -> None:
+    case = Case(FORMATS["llama3"], [], "", output)
+    for parts in ([output], list(output)):
+        assert read(case, parts) == {"text": text, "reasoning": "", "calls": [["a", {}]]}
+
+
+def test_a_call_behind_words_with_braces_is_found_however_it_is_cut() -> None:
+    output = f"{CALLED} as {{this}} {LONG}; {CALLED}"
+    case = Case(FORMATS["llama3"], [], "", output)
+    for parts in ([output], list(output)):
+        assert read(case, parts) == {"text": "", "reasoning": "", "calls": [["a", {}]] * 2}
 
 
 READ = ToolSpec(
