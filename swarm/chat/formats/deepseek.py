@@ -16,7 +16,7 @@ CALLS_END = "<｜tool▁calls▁end｜>"
 _MARKS = (CALLS, CALL, SEPARATOR, CALL_END, CALLS_END)
 _BEGIN = rf"\s*(?:{CALL})?\s*"
 _FENCED = re.compile(
-    _BEGIN + rf"function{re.escape(SEPARATOR)}\s*(?P<name>[^\n<]+?)\s*\n```(?:json)?\s*\{{"
+    _BEGIN + rf"function{re.escape(SEPARATOR)}\s*(?P<name>[^\n<`]+?)\s*```(?:json)?\s*\{{"
 )
 _BARE = re.compile(_BEGIN + rf"(?P<name>[^\n<{{]+?)\s*{re.escape(SEPARATOR)}\s*\{{")
 

@@ -12,7 +12,9 @@ _MARKS = Marks(
     value_end="</arg_value>\n",
     close="</tool_call>",
     name_read=re.compile(r"\s*([^\s<]+)\s*(?=<arg_key>|</tool_call>)"),
-    key_read=re.compile(r"\s*<arg_key>\s*([^<]*?)\s*</arg_key>\s*<arg_value>"),
+    key_read=re.compile(
+        r"\s*<arg_key>\s*((?:[^<]|<(?!/?arg_|/?tool_call))*?)\s*</arg_key>\s*<arg_value>"
+    ),
     close_read=re.compile(r"\s*</tool_call>"),
     value_close="</arg_value>",
 )

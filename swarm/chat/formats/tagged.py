@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 from swarm.chat.formats.format import Part, Spelling
 from swarm.chat.marks import partial_mark
-from swarm.chat.tool_calls import HEAD_CHARACTERS, Arguments, Call, strict_json
+from swarm.chat.tool_calls import CLOSE, HEAD_CHARACTERS, Arguments, Call, strict_json
 from swarm.lark import any_of, json_rule, literal, pattern
 from swarm.types import ToolSpec
 
@@ -157,17 +157,24 @@ class TaggedParser:
         return parts
 
     def finish(self) -> list[Part]:
-        """What was held back. A call that lacks only its closing marks is whole."""
+        """What was held back. A call that lacks only its closing marks is whole; one that stops
+        elsewhere, or goes on in another way, keeps arguments that never end."""
         rest, self._held = self._held, ""
         match self._state:
             case "text":
                 return [rest] if rest and not self._called else []
             case "name":
                 return [self._gap + self._marks.call + rest]
-            case "key":
+            case "key" if self._closes(rest):
                 return [Arguments("}" if self._some else "{}")]
-            case "plain" | "value":
+            case "key" | "plain" | "value":
                 return []
+
+    def _closes(self, rest: str) -> bool:
+        """Whether `rest` is as much of the closing marks as the model came to write."""
+        written = "".join(rest.split())
+        ends = ("".join(end.split()) for end in (self._marks.close, CLOSE))
+        return written != "<" and any(end.startswith(written) for end in ends)
 
     def _advance(self, parts: list[Part]) -> bool:
         """Read up to one mark; False when more text is needed."""
@@ -198,15 +205,21 @@ class TaggedParser:
         return bool(found)
 
     def _read_name(self, parts: list[Part]) -> bool:
-        found = self._marks.name_read.match(self._held)
+        found = self._marks.name_read.match(self._held, 0, HEAD_CHARACTERS)
         if found is None:
-            if len(self._held) > HEAD_CHARACTERS:
-                parts.append(self._gap + self._marks.call + self._held)
-                self._state, self._held = "text", ""
-            return False
+            return self._give_up_name(parts)
         self._tool, self._held = found[1], self._held[found.end() :]
         self._state, self._some, self._called = "key", False, True
         parts.append(Call(self._tool))
+        return True
+
+    def _give_up_name(self, parts: list[Part]) -> bool:
+        """Hand out as text what closes, or grows too long, before it comes to a name."""
+        body, closed, _ = self._held[:HEAD_CHARACTERS].partition(CLOSE)
+        if not closed and len(self._held) < HEAD_CHARACTERS:
+            return False
+        parts.append(self._gap + self._marks.call + body + closed)
+        self._state, self._held = "text", self._held[len(body + closed) :]
         return True
 
     def _read_key(self, parts: list[Part]) -> bool:

@@ -35,6 +35,7 @@ class Case:
     output: str
     text: str = ""
     reasoning: str = ""
+    reasoning_opened: bool = False
     calls: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -64,7 +65,11 @@ def value_of(arguments: str) -> Any:
 
 
 def read(case: Case, parts: list[str]) -> dict[str, Any]:
-    parser = CompletionParser(case.form.parser(case.tools), own_reasoning=case.form.own_reasoning)
+    parser = CompletionParser(
+        case.form.parser(case.tools),
+        reasoning_opened=case.reasoning_opened,
+        own_reasoning=case.form.own_reasoning,
+    )
     pieces = [piece for part in parts for piece in parser.feed(part)] + parser.finish()
     said: dict[str, Any] = {"text": "", "reasoning": "", "calls": []}
     for piece in pieces:

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
+from swarm.chat.formats.format import Part
+from swarm.chat.formats.glm import GLM
 from swarm.chat.formats.tagged import holds, is_plain
+from swarm.chat.tool_calls import HEAD_CHARACTERS, Arguments, Call
 from swarm.types import ToolSpec
 
 
@@ -41,3 +44,44 @@ def test_what_parameters_one_by_one_cannot_say_is_checked_after(
     parameters: Any, held: bool
 ) -> None:
     assert holds(ToolSpec("t", "", parameters)) is held
+
+
+def read(output: str, size: int) -> tuple[str, list[Part]]:
+    """The text, and the rest, of an output that comes in parts of `size` characters."""
+    parser = GLM.parser([])
+    parts: list[Part] = []
+    for at in range(0, len(output), size):
+        parts += parser.feed(output[at : at + size])
+    parts += parser.finish()
+    text = "".join(part for part in parts if isinstance(part, str))
+    return text, [part for part in parts if not isinstance(part, str)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_what_never_comes_to_a_name_is_text_and_calls_behind_it_are_read(size: int) -> None:
+    words = "no name " * HEAD_CHARACTERS
+    assert read(f"<tool_call>{words}<tool_call>now</tool_call>", size) == (
+        f"<tool_call>{words.rstrip()}",
+        [Call("now"), Arguments("{}")],
+    )
+
+
+@pytest.mark.parametrize("rest", ["", "\n", "\n</tool", "</tool_call"])
+def test_a_call_that_lacks_only_its_closing_mark_is_whole(rest: str) -> None:
+    assert read(f"<tool_call>now\n<arg_key>a</arg_key>\n<arg_value>1</arg_value>{rest}", 1)[1] == [
+        Call("now"),
+        Arguments('{"a": '),
+        Arguments("1"),
+        Arguments("}"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "rest", ["<", "<arg_k", "<arg_key>b", "<arg_key>b</arg_key>\n", " and more"]
+)
+def test_a_call_that_stops_before_a_value_stays_unfinished(rest: str) -> None:
+    assert read(f"<tool_call>now\n<arg_key>a</arg_key>\n<arg_value>1</arg_value>{rest}", 1)[1] == [
+        Call("now"),
+        Arguments('{"a": '),
+        Arguments("1"),
+    ]
