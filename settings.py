@@ -96,8 +96,8 @@ class _TomlFile(TomlConfigSettingsSource):
 
 class ToolSettings(BaseModel):
     """The table `[tools]`: folders beside the system's that commands may read, hosts that package
-    managers may reach (None: the usual ones), how long commands may run (usually, package
-    managers, at most if asked for), how much of an output is told.
+    managers may reach, how long commands may run (usually, package managers, at most if asked
+    for), how much of an output is told.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

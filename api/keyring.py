@@ -36,6 +36,11 @@ class Caller:
     meter: Meter
     clock: Callable[[], float]
 
+    @property
+    def may_run_tools(self) -> bool:
+        """Whether it may have tools run: a key for some models is for no more than those."""
+        return self.models is None
+
     def must_be_allowed(self, model: str) -> None:
         """Raise UnknownModel for an id that this key may not use: for it, it is not there."""
         if self.models is not None and model not in self.models:

@@ -96,7 +96,8 @@ async def _server(
     for chatty in ("mcp", "sse_starlette", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     async with contextlib.AsyncExitStack() as stack:
-        app = make_app(registry, door, token=token)
+        members = federation.tool_keys.members_token if federation else lambda: None
+        app = make_app(registry, door, token=token, other_token=members)
         try:
             await stack.enter_async_context(ToolServer(app, host=host, port=settings.tool_port))
         except OSError as error:

@@ -52,8 +52,9 @@ class _Routes:
         if body.stream:
             response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
             async with aclosing(events(self._calls, running, body.name)) as lines:
-                await response.prepare(request)
                 async for line in lines:
+                    if not response.prepared:  # only what has begun is ended when it is left
+                        await response.prepare(request)
                     await response.write(line.encode())
             return response
         try:
@@ -74,7 +75,7 @@ class _Routes:
 
     def _refused(self, request: web.Request) -> web.Response | None:
         caller = request[CALLER]
-        if caller.models is not None:
+        if not caller.may_run_tools:
             said = "this key is for models only, and runs no tools"
         elif self._beyond and caller.name == ANYONE:
             said = "a node that is open to others without keys runs no tools for them"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from federation.client import Door, PeerClient, door_name
 from federation.peer import Peer
 from federation.peers import PeerTable
+from federation.refusals import overflow_in
 from federation.wire import LABEL_CHARACTERS, MAX_WORKERS, ProposeBody, Status, question_bytes
 from swarm.errors import PeerError, PeerRefused, PeerTimedOut, PeerUnreachable
 from swarm.pool import ONE_WORKER, SWARM_IDS
@@ -83,7 +84,10 @@ class PeerProposer:
     async def propose(
         self, question: Question, workers: int, *, remaining_s: float, live: bool
     ) -> AsyncGenerator[list[Told]]:
-        """The answers of `workers` of its workers. Raises PeerError; closing cancels them there."""
+        """The answers of `workers` of its workers; closing cancels them there.
+
+        Raises PeerError, and ContextOverflow where the peer's context is too short.
+        """
         table, clock = self._lines.table, self._lines.clock
         door = self._door()
         if not table.may_ask(self.node, clock()):
@@ -111,6 +115,8 @@ class PeerProposer:
             done = True
         except PeerError as error:
             failure = error
+            if overflow := overflow_in(error):
+                raise overflow from error
             raise
         finally:
             self._settle(failure, done=done, seconds=clock() - began_s, tokens=tokens)

@@ -48,6 +48,11 @@ class PeerTable(Generic[StatusT]):
         self._lines = Allowance(burst=32, per_s=0.5)
         self._probes = Allowance(burst=64, per_s=32)
 
+    @property
+    def federation(self) -> str:
+        """The federation of the node, by its present code."""
+        return self._federation
+
     def __len__(self) -> int:
         return len(self._peers)
 

@@ -1,5 +1,7 @@
 """What a peer is told where this node does not answer: a status, and a line that says why. Pure."""
 
+import re
+
 from swarm.errors import (
     ContextOverflow,
     Overloaded,
@@ -9,13 +11,17 @@ from swarm.errors import (
     SwarmError,
 )
 
+_TOO_LONG = 413
+_TOO_SHORT = re.compile(r"its context of (\d{1,10}) tokens is too short for (\d{1,10})", re.ASCII)
+"""How `as_refusal` tells of an overflow."""
+
 
 def as_refusal(error: SwarmError) -> tuple[int, str]:
     """The status and the reason that a peer is told."""
     match error:
         case ContextOverflow():
             tokens, context = error.prompt_tokens, error.context_tokens
-            return 413, f"its context of {context} tokens is too short for {tokens}"
+            return _TOO_LONG, f"its context of {context} tokens is too short for {tokens}"
         case Overloaded():
             return 429, str(error)
         case PeerRefused():
@@ -24,3 +30,11 @@ def as_refusal(error: SwarmError) -> tuple[int, str]:
             return 400, str(error)
         case _:
             return 503, str(error)
+
+
+def overflow_in(error: SwarmError) -> ContextOverflow | None:
+    """The overflow of which a peer told with its refusal, None where it told of something else."""
+    if not isinstance(error, PeerRefused) or error.status != _TOO_LONG:
+        return None
+    told = _TOO_SHORT.fullmatch(str(error))
+    return ContextOverflow(int(told[2]), int(told[1])) if told else None

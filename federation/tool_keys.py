@@ -1,11 +1,14 @@
 """Tokens of tool servers, which members of a federation tell each other over the peer door.
 
 A token is kept here only for this node's own server; another's is asked for when it is needed.
+What members are told is made of it and holds as long as the federation's code: who was removed
+has none.
 """
 
 import asyncio
 from collections.abc import Callable
 
+from federation.certificates import derive
 from federation.client import Door, PeerClient, door_name
 from federation.peer import Peer
 from federation.peers import PeerTable
@@ -17,7 +20,7 @@ NOT_HERE = 404
 
 
 class ToolKeys:
-    """`own` is what members are told: where this node's tool server is, and its token."""
+    """`own`: where this node's tool server is, and its token."""
 
     def __init__(
         self, table: PeerTable[Status], client: Callable[[], PeerClient | None], *, shared: bool
@@ -34,7 +37,14 @@ class ToolKeys:
             raise PeerRefused("an open federation hands out no tokens", status=NOT_HERE)
         if self.own is None:
             raise PeerRefused("no tool server for others is here", status=NOT_HERE)
-        return self.own
+        return self.own.model_copy(update={"token": self.members_token()})
+
+    def members_token(self) -> str | None:
+        """What members show to this node's tool server; another one for each code."""
+        if self.own is None or not self._shared:
+            return None
+        purpose = f"tool server, members of {self._table.federation}"
+        return derive(self.own.token.encode(), purpose, 32).hex()
 
     async def of(self, host: str, port: int) -> str:
         """The token of the tool server there. Raises PeerError where no ready member has it.

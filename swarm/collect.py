@@ -302,8 +302,7 @@ async def collect(
             if arrival is None:
                 continue
             failure = poll.take(arrival, voters, clock() - began)
-            if failure is not None and not isinstance(error, RequestError):
-                error = failure
+            error = to_tell(error, failure)
             taken = taken or failure is None
             if taken:
                 yield None
@@ -311,6 +310,11 @@ async def collect(
     if not poll.votes:
         raise GenerationFailed(f"no worker has answered within {poll.rules.deadline_s:.0f} s")
     yield reason
+
+
+def to_tell(error: SwarmError, failure: SwarmError | None) -> SwarmError:
+    """What is told where all fail: the last failure, the request's own fault before others."""
+    return error if failure is None or isinstance(error, RequestError) else failure
 
 
 Arrival: TypeAlias = tuple[int, list[Heard] | BaseException]

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 
 from swarm.answer import Course, End, Part, Say, may_win, verdict_on
-from swarm.collect import Arrival, Draft, Heard, Poll, at_once, next_arrival
+from swarm.collect import Arrival, Draft, Heard, Poll, at_once, next_arrival, to_tell
 from swarm.errors import GenerationFailed, SwarmError
 
 
@@ -22,7 +22,8 @@ async def led(
 ) -> AsyncGenerator[list[Part]]:
     """The parts of an answer by a leader; each voter has a proposal of its own.
 
-    Raises the leader's error, or that of the last to fail where no leader can be found.
+    Raises the leader's error, or that of those that fail where no leader can be found: the last,
+    the request's own fault before others.
     """
     began, sent = clock(), 0
     async with at_once(list(proposals.values())) as (queue, tasks):
@@ -42,7 +43,7 @@ async def led(
             if leader.open:
                 await race.hear()
     if leader.candidate is None:
-        raise race.error
+        raise race.last
     poll.close()
     kinds = [opening(draft) for draft in poll.drafts.values()]
     alike = kinds.count(opening(leader)) / len(kinds)
@@ -66,15 +67,16 @@ class _Race:
         self._queue = queue
         self._elapsed = elapsed
         self.error: SwarmError = GenerationFailed("no worker has begun an answer")
+        self.last = self.error
 
     async def begun(self) -> None:
-        """Wait until one has taken the request. Raises the last error if all have refused it."""
+        """Wait until one has taken the request. Raises the error if all have refused it."""
         while not await self.hear():
             if not any(map(may_win, self._poll.drafts.values())):
                 raise self.error
 
     async def leader(self) -> Draft:
-        """The leader, as soon as there is one. Raises the last error if all have failed."""
+        """The leader, as soon as there is one. Raises the error if all have failed."""
         while any(map(may_win, self._poll.drafts.values())):
             leader = chosen(self._poll)
             if leader is not None:
@@ -89,7 +91,8 @@ class _Race:
         if arrival is None:
             raise GenerationFailed(f"the answer is not complete after {limit_s:.0f} s")
         failure = self._poll.take(arrival, self._voters, self._elapsed())
-        self.error = failure or self.error
+        self.error = to_tell(self.error, failure)
+        self.last = failure or self.last
         return failure is None
 
 

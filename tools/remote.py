@@ -64,11 +64,11 @@ class RemoteTools:
     async def descriptions(self) -> Sequence[ToolDescription]:
         async with self._asked("GET", "/v1/tools") as answer:
             body: Any = await answer.json()
-        functions = [each["function"] for each in body["data"]]
-        return [
-            ToolDescription(each["name"], each["description"], each["parameters"])
-            for each in functions
-        ]
+            functions = [each["function"] for each in body["data"]]
+            return [
+                ToolDescription(each["name"], each["description"], each["parameters"])
+                for each in functions
+            ]
 
     async def execute(
         self,
@@ -121,6 +121,8 @@ class RemoteTools:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             self._place = None  # it may have another address by now
             raise ToolFailed(f"the tool server {place.url}: {error}") from error
+        except (LookupError, TypeError) as error:
+            raise ToolFailed(f"what answers at {place.url} is no tool server") from error
 
 
 async def _result(answer: aiohttp.ClientResponse, emit: Emit) -> Output:

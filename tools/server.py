@@ -6,7 +6,7 @@ import hmac
 import json
 import logging
 import socket
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from types import TracebackType
 from typing import Any, Self
 
@@ -39,8 +39,17 @@ _END_S = 3
 _WATCHER = "_shutdown_watcher"
 
 
-def make_app(registry: Registry, door: Door, *, token: str | None) -> ASGIApp:
-    """The application. Raises ValueError without a token for a door beyond loopback."""
+def make_app(
+    registry: Registry,
+    door: Door,
+    *,
+    token: str | None,
+    other_token: Callable[[], str | None] = lambda: None,
+) -> ASGIApp:
+    """The application. `other_token` is taken too, if there is one just then.
+
+    Raises ValueError without a token for a door beyond loopback.
+    """
     if token is None and not set(door.names) <= set(LOOPBACK_NAMES):
         raise ValueError("a tool server beyond loopback needs a token")
     manager = StreamableHTTPSessionManager(
@@ -72,7 +81,7 @@ def make_app(registry: Registry, door: Door, *, token: str | None) -> ASGIApp:
         },
         lifespan=lifespan,
     )
-    return _Guarded(app, door, token)
+    return _Guarded(app, door, token, other_token)
 
 
 class _Routes:
@@ -116,10 +125,13 @@ class _Routes:
 class _Guarded:
     """Turns away who may not speak to this door, before anything is read."""
 
-    def __init__(self, app: ASGIApp, door: Door, token: str | None) -> None:
+    def __init__(
+        self, app: ASGIApp, door: Door, token: str | None, other_token: Callable[[], str | None]
+    ) -> None:
         self._app = app
         self._door = door
         self._token = token
+        self._other_token = other_token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
@@ -143,7 +155,9 @@ class _Guarded:
         if self._token is None:
             return None
         scheme, _, told = headers.get("authorization", "").partition(" ")
-        same = hmac.compare_digest(told.strip().encode(), self._token.encode())
+        shown = told.strip().encode()
+        known = (self._token, self._other_token())
+        same = any(hmac.compare_digest(shown, each.encode()) for each in known if each)
         if scheme.lower() == "bearer" and same and len(headers.getlist("authorization")) == 1:
             return None
         refused = failure(401, "invalid_token", "send the header Authorization: Bearer TOKEN")

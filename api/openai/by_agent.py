@@ -10,7 +10,7 @@ from functools import partial
 from aiohttp import web
 
 from api.agent import Agent
-from api.context import AGENT, POOL, request_label
+from api.context import AGENT, CALLER, POOL, request_label
 from api.openai.panel import Panel
 from api.openai.reply import named_envelope
 from api.openai.translate import ChatAsk
@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 def agent_of(request: web.Request, ask: ChatAsk) -> Agent | None:
     """The agent, where it is to work on this request.
 
-    That is where the node has one and the client has no part in calling tools, unless the request
-    says otherwise. Raises InvalidRequest where it says what cannot be.
+    That is where the node has one, the key may have tools run and the client has no part in calling
+    them, unless the request says otherwise. Raises InvalidRequest where it says what cannot be.
     """
     agent, wish = request.app[AGENT], ask.vote.agent
     if wish is False or (wish is None and ask.calls_itself):
@@ -36,6 +36,11 @@ def agent_of(request: web.Request, ask: ChatAsk) -> Agent | None:
         if wish is None:
             return None
         message = "swarm.agent: this node has no agent; it has to be started with --agent"
+        raise InvalidRequest(message, param="swarm.agent")
+    if not request[CALLER].may_run_tools:
+        if wish is None:
+            return None
+        message = "swarm.agent: this key is for models only, and runs no tools"
         raise InvalidRequest(message, param="swarm.agent")
     if ask.calls_itself:
         message = "swarm.agent: the agent has tools of its own; send none, and no calls"

@@ -60,18 +60,21 @@ async def _heard(process: asyncio.subprocess.Process, question: bytes, moved: Mo
     if process.stdin is None or process.stdout is None:
         raise ConfigurationError("the download has no pipe")
     process.stdin.write(question)
-    async for line in process.stdout:
-        match json.loads(line):
-            case {"moved": int(count)}:
-                moved(count)
-            case {"path": str(path)}:
-                return Path(path)
-            case {"unreachable": str(why)}:
-                raise Unreachable(why)
-            case {"refused": str(why)}:
-                raise ConfigurationError(why)
-            case _:
-                break
+    try:
+        async for line in process.stdout:
+            match json.loads(line):
+                case {"moved": int(count)}:
+                    moved(count)
+                case {"path": str(path)}:
+                    return Path(path)
+                case {"unreachable": str(why)}:
+                    raise Unreachable(why)
+                case {"refused": str(why)}:
+                    raise ConfigurationError(why)
+                case _:
+                    break
+    except ValueError as error:  # of the line, or of its length
+        raise ConfigurationError(f"the download said what is not understood: {error}") from None
     raise ConfigurationError("the download was ended; the next start goes on with it")
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from api.agent import Agent, agent_with
 from api.tool_door import Place
-from settings import Settings
+from settings import KeySettings, Settings
 from swarm.agent import Bounds
 from swarm.types import Prompt, ToolCall
 from tests.api.conftest import Node, StartNode
@@ -273,6 +273,20 @@ async def test_a_node_without_an_agent_says_so_to_those_who_ask_for_one(node: No
         await node.sdk.chat.completions.create(
             model="swarm", messages=ASK, extra_body={"swarm": {"agent": True}}
         )
+
+
+async def test_a_key_for_some_models_has_no_tools_run(
+    start_node: StartNode, registry: Registry, tmp_path: Path
+) -> None:
+    keys = {"chat": KeySettings.model_validate({"key": "sk-chat-12345", "models": ["swarm"]})}
+    async with start_node(engine(WRITE), agent=agent(registry), keys=keys) as node:
+        client = node.sdk.with_options(api_key="sk-chat-12345")
+        await client.chat.completions.create(model="swarm", messages=ASK)
+        with pytest.raises(openai.BadRequestError, match="for models only"):
+            await client.chat.completions.create(
+                model="swarm", messages=ASK, extra_body={"swarm": {"agent": True}}
+            )
+    assert not (tmp_path / "work/a.txt").exists()
 
 
 async def test_instructions_of_the_client_stand_in_the_place_of_ours(

@@ -1,12 +1,20 @@
 """Tools at the client door, run by whatever runs them for this node."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from aiohttp import ClientError, web
+from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.typedefs import Handler
 
+from api.context import CALLER
+from api.keyring import ANYONE, Caller
+from api.limits import Meter
+from api.tool_routes import add_tool_routes
 from settings import KeySettings
 from tests.api.conftest import Node, StartNode
 from tests.fakes import FakeEngine
@@ -129,6 +137,27 @@ async def test_a_call_ends_with_its_client(served: Node, echo: Echo, stream: boo
     async with asyncio.timeout(5):
         while not echo.cancelled:  # noqa: ASYNC110 - the door has no event for it
             await asyncio.sleep(0.01)
+
+
+async def test_a_call_ends_where_its_stream_cannot_begin(echo: Echo) -> None:
+    @web.middleware
+    async def with_caller(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[CALLER] = Caller(ANYONE, None, Meter(), time.monotonic)
+        return await handler(request)
+
+    async def gone(_: web.Request, response: web.StreamResponse) -> None:
+        if response.content_type == "text/event-stream":
+            raise ConnectionResetError("the client has left")
+
+    echo.hold = asyncio.Event()
+    app = web.Application(middlewares=[with_caller])
+    app.on_response_prepare.append(gone)
+    add_tool_routes(app, echo, beyond=False)
+    async with TestClient(TestServer(app)) as client:
+        with pytest.raises(ClientError):
+            await client.post("/v1/tools/execute", json=call(id="mine", stream=True))
+        async with client.post("/v1/tools/cancel", json={"id": "mine"}) as answer:
+            assert answer.status == 404
 
 
 KEYS = {

@@ -89,11 +89,13 @@ def test_a_question_as_long_as_an_endpoint_reads_goes_to_all(lan: Network) -> No
 
 
 def test_a_peer_whose_context_is_too_short_abstains_and_is_asked_again(tmp_path: Path) -> None:
+    file = tmp_path / f"{ELSEWHERE}.gguf"
+    shutil.copy(bundled_model().path, file)
     with network(2, tmp_path) as lan:
         one, other = lan.hosts
         code = encode_code(new_secret())
         start_member(one, code)
-        start_member(other, code, "--ctx", "256")
+        start_member(other, code, "--ctx", "256", "--model", str(file))
         wait_together(lan.hosts)
         for _ in range(4):
             status, said = one.post("/v1/chat/completions", {**body("ab " * 300), "max_tokens": 4})
@@ -101,10 +103,15 @@ def test_a_peer_whose_context_is_too_short_abstains_and_is_asked_again(tmp_path:
             workers = json.loads(said)["usage"]["swarm"]["workers"]
             failed = [worker for worker in workers if worker["state"] == "failed"]
             assert {worker["voter"] for worker in failed} == {f"host2/{at}" for at in range(3)}
-            assert all("its context of 256 tokens" in worker["why"] for worker in failed)
+            assert all("context size (256 tokens)" in worker["why"] for worker in failed)
         declined = peers(one)["host2"]
         assert (declined["metrics"]["busy"], declined["metrics"]["failures"]) == (4, 0)
         assert voters(ask(one)) == {"here": 3, "host2": 3}
+        for model in (ELSEWHERE, f"{ELSEWHERE}-fast"):  # nobody else has it: the client compacts
+            status, said = one.post("/v1/chat/completions", body("ab " * 300, model=model))
+            error = json.loads(said)["error"]
+            assert (status, error["code"]) == (400, "context_length_exceeded")
+            assert error["n_ctx"] == 256 < error["n_prompt_tokens"]
 
 
 def test_the_verdict_is_streamed_through_the_sdk(lan: Network) -> None:

@@ -562,7 +562,21 @@ KEY = ToolKey(host="192.168.1.5", port=17616, token="a token of the tests")
 async def test_a_member_is_told_the_token_of_the_tool_server(here: Side, there: Side) -> None:
     there.keys.own = KEY
     async with listening(there), calling(here) as client:
-        assert await client.tool_key(there.to()) == KEY
+        told = await client.tool_key(there.to())
+    assert (told.host, told.port) == (KEY.host, KEY.port)
+    assert told.token == there.keys.members_token()
+    assert KEY.token not in told.token
+
+
+def test_what_members_are_told_ends_with_the_code() -> None:
+    table = PeerTable[Status]("0" * 64, "0" * 16)
+    keys = ToolKeys(table, lambda: None, shared=True)
+    assert keys.members_token() is None
+    keys.own = KEY
+    before = keys.members_token()
+    assert before == keys.members_token()
+    table.belong_to("1" * 16)
+    assert keys.members_token() not in (before, None)
 
 
 async def test_nobody_else_is_told_it(stranger: Side, there: Side) -> None:
@@ -596,6 +610,6 @@ async def test_the_token_comes_from_the_member_that_has_the_server(here: Side, t
             await keys.of(KEY.host, KEY.port)
         door = there.to()
         table.heard((door.host, door.port), there.key.node_id, there.status(), 0.0)
-        assert await keys.of(KEY.host, KEY.port) == KEY.token
+        assert await keys.of(KEY.host, KEY.port) == there.keys.members_token()
         with pytest.raises(PeerUnreachable, match="port 1"):
             await keys.of(KEY.host, 1)

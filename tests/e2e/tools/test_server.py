@@ -336,6 +336,24 @@ async def test_a_token_that_is_new_on_the_server_is_fetched(served: Served) -> N
         assert await tools.descriptions()
 
 
+async def test_members_have_a_token_that_can_end(served: Served) -> None:
+    members: list[str | None] = [None]
+    app = make_app(served.registry, Door(0), token=TOKEN, other_token=lambda: members[0])
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:0") as http:
+
+        async def status(token: str) -> int:
+            told = {"Authorization": f"Bearer {token}"}
+            return (await http.get("/v1/tools", headers=told)).status_code
+
+        for now, expected in ((None, 401), ("now", 200), ("later", 401)):
+            members[0] = now
+            assert (await status("now"), await status(TOKEN), await status("")) == (
+                *(expected, 200),
+                401,
+            )
+
+
 async def test_another_node_uses_the_tools(served: Served) -> None:
     said: list[str] = []
     async with RemoteTools(at(served.url, TOKEN)) as tools:

@@ -86,3 +86,14 @@ async def test_a_process_that_dies_is_no_model(tmp_path: Path) -> None:
         await brought(
             replace(WANTED, repository="no place"), hub, int, environment={"PYTHONHOME": "/nowhere"}
         )
+
+
+async def test_a_process_that_says_something_else_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('hello')")
+    with pytest.raises(ConfigurationError, match="not understood"):
+        await brought(
+            WANTED,
+            Hub(tmp_path, "http://127.0.0.1:1"),
+            int,
+            environment={**ENVIRONMENT, "PYTHONPATH": str(tmp_path)},
+        )
