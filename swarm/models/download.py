@@ -25,7 +25,6 @@ from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
-    HFValidationError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -76,10 +75,10 @@ def bring(
             return _folder(wanted, hub, bar)
         first, *_ = [_file(wanted, name, hub, bar) for name in wanted.files]
         return first
-    except HFValidationError as error:
-        raise ConfigurationError(f"{wanted.id}: {error}") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
         raise _explained(wanted, hub, error) from error
+    except ValueError as error:  # a name that is none, or a file that no protocol here can bring
+        raise ConfigurationError(f"{wanted.id}: {error}") from error
 
 
 def _file(wanted: Wanted, name: str, hub: Hub, bar: type[Bar]) -> Path:
@@ -93,6 +92,11 @@ def _file(wanted: Wanted, name: str, hub: Hub, bar: type[Bar]) -> Path:
     if not hub.offline and not _is_cached(wanted, name, where):
         _check_way(wanted, hub)
     about = hf_hub_download(wanted.repository, name, dry_run=True, **where)
+    if about.will_download and (about.file_size or 0) > hub.plain_bytes:
+        _begin(wanted, name, about.file_size or 0, hub)
+        path = Path(str(hf_hub_download(wanted.repository, name, tqdm_class=bar, **where)))  # pyright: ignore[reportUnknownArgumentType]
+        _check_sum(wanted, path.resolve(), path.resolve().name)
+        return path
     if about.will_download:
         _fetch(wanted, name, about.commit_hash, hub, bar)
     return Path(str(hf_hub_download(wanted.repository, name, **where)))  # pyright: ignore[reportUnknownArgumentType]
@@ -113,9 +117,7 @@ def _fetch(wanted: Wanted, name: str, commit: str, hub: Hub, bar: type[Bar]) -> 
         if blob.exists():
             return  # another process has brought it meanwhile
         with part.open("ab") as file:
-            left = (about.size or 0) - file.tell()
-            _check_room(wanted, left, hub)
-            log.info("downloading %s (%s) from %s", name, gib(left), wanted.repository)
+            _begin(wanted, name, (about.size or 0) - file.tell(), hub)
             http_get(
                 url,
                 file,
@@ -180,6 +182,12 @@ def _from_peer(wanted: Wanted, hub: Hub, fetch: Fetch | None) -> Path | None:
         log.warning("a peer's copy of %s has %d bytes: thrown away", wanted.id, copied)
         return None
     return paths[0]
+
+
+def _begin(wanted: Wanted, name: str, size_bytes: int, hub: Hub) -> None:
+    """Raises ConfigurationError where there is no room for so many bytes more."""
+    _check_room(wanted, size_bytes, hub)
+    log.info("downloading %s (%s) from %s", name, gib(size_bytes), wanted.repository)
 
 
 def _check_room(wanted: Wanted, size_bytes: int, hub: Hub) -> None:

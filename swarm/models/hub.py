@@ -16,6 +16,9 @@ SPARE_BYTES = 1 << 30
 PATIENCE_S = 3.0
 """How long the hub may take to answer at all: its library would try for half a minute."""
 
+PLAIN_BYTES = 50 * 10**9
+"""The largest file that the hub gives by plain HTTP."""
+
 FROM_PEERS = "from-peers"
 """Folder of the cache with what was copied from peers."""
 
@@ -25,6 +28,7 @@ class Hub:
     """Where files come from, and where they are kept; None is the library's own choice.
 
     `spare_bytes` stay free on the disk; a hub that says nothing for `patience_s` is not there.
+    Files of more than `plain_bytes` come by its own protocol only.
     """
 
     cache: Path
@@ -33,6 +37,7 @@ class Hub:
     offline: bool = False
     spare_bytes: int = SPARE_BYTES
     patience_s: float = PATIENCE_S
+    plain_bytes: int = PLAIN_BYTES
 
 
 def hub_of(environ: Mapping[str, str]) -> Hub:

@@ -20,7 +20,8 @@ WANTED = Wanted("mine:1b:4bit", "me/mine", ("mine-q4.gguf",), COMMIT, len(DATA))
 class FakeHub:
     """One file of one repository; `refuse` is a status, `break_after` bytes of the first answer.
 
-    `names`: of all files of a repository, which are alike.
+    `names`: of all files of a repository, which are alike. `told_bytes`: their length, where that
+    is not told as it is.
     """
 
     refuse: tuple[int, dict[str, str]] | None = None
@@ -28,6 +29,7 @@ class FakeHub:
     pause_s: float = 0.0
     named_sum: str = hashlib.sha256(DATA).hexdigest()
     data: bytes = DATA
+    told_bytes: int | None = None
     names: tuple[str, ...] = ()
     ranges: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
@@ -43,7 +45,9 @@ class FakeHub:
             return web.Response(status=self.refuse[0], headers=self.refuse[1], text="no")
         head = {"X-Repo-Commit": COMMIT, "ETag": f'"{self.named_sum}"', "Accept-Ranges": "bytes"}
         if request.method == "HEAD":
-            return web.Response(headers=head | {"Content-Length": str(len(self.data))})
+            return web.Response(
+                headers=head | {"Content-Length": str(self.told_bytes or len(self.data))}
+            )
         return await self._send(request, head)
 
     async def _send(self, request: web.Request, head: dict[str, str]) -> web.StreamResponse:

@@ -101,6 +101,27 @@ async def test_a_wrong_checksum_is_thrown_away(fake: tuple[FakeHub, str], tmp_pa
     assert not big_files(tmp_path)
 
 
+async def test_a_file_that_plain_http_does_not_bring_comes_as_the_library_brings_it(
+    fake: tuple[FakeHub, str], tmp_path: Path
+) -> None:
+    server, endpoint = fake
+    assert (await brought(Hub(tmp_path, endpoint, plain_bytes=9))).read_bytes() == DATA
+    server.named_sum = "0" * 64
+    with pytest.raises(ConfigurationError, match="not what the hub has"):
+        await brought(Hub(tmp_path / "other", endpoint, plain_bytes=9))
+    assert not big_files(tmp_path / "other")
+
+
+@pytest.mark.parametrize("plain_bytes", [50 * 10**9, 1 << 60])
+async def test_a_file_that_no_protocol_brings_is_told(
+    fake: tuple[FakeHub, str], tmp_path: Path, plain_bytes: int
+) -> None:
+    server, endpoint = fake
+    server.told_bytes = 60 * 10**9
+    with pytest.raises(ConfigurationError, match="too large"):
+        await brought(Hub(tmp_path, endpoint, spare_bytes=-(1 << 60), plain_bytes=plain_bytes))
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "said"),
     [
