@@ -193,7 +193,11 @@ JSON_VALUES = st.recursive(
 )
 
 
-@given(st.text(min_size=1, max_size=64), st.dictionaries(st.text(), JSON_VALUES, max_size=4), st.integers(1, 9))
+@given(
+    st.text(min_size=1, max_size=64),
+    st.dictionaries(st.text(), JSON_VALUES, max_size=4),
+    st.integers(1, 9),
+)
 def test_every_call_of_the_format_comes_back(
     name: str, arguments: dict[str, object], size: int
 ) -> None:
