@@ -14,6 +14,8 @@ from swarm.engines.base import Delta, Event, Finished, Started
 from swarm.engines.mlx.options import MlxOptions
 from swarm.engines.text import TextStream
 from swarm.errors import ConfigurationError, InvalidRequest, ModelLoadFailed
+from swarm.models.header import read_header
+from swarm.models.local import bundled_model
 from swarm.types import Grammar, Prompt, SamplingParams, TokenLogprob
 
 pytestmark = pytest.mark.needs("mlx")
@@ -22,8 +24,9 @@ GREEDY = SamplingParams(temperature=0, max_tokens=12, ignore_eos=True)
 HOT = SamplingParams(
     temperature=1.5, top_k=0, top_p=1.0, min_p=0, seed=1, max_tokens=8, ignore_eos=True
 )
-TOKEN_BYTES = 6 * 2 * 256 * 4
-"""What a token takes in the cache of the bundled model: keys and values of six layers."""
+LAYERS = read_header(bundled_model().path).shape.layers
+TOKEN_BYTES = LAYERS * 2 * 256 * 4
+"""What a token takes in the cache of the bundled model: keys and values of all layers."""
 
 QUESTIONS = (
     "Who are you?",
@@ -299,7 +302,7 @@ def test_what_cannot_run_is_refused_with_the_reason(engine, prompt, words):
 
 
 def test_a_context_that_does_not_fit_is_refused_with_the_figures(started):
-    with pytest.raises(ConfigurationError, match="at most 813 tokens"):
+    with pytest.raises(ConfigurationError, match=f"at most {10_000_000 // TOKEN_BYTES} tokens"):
         started(memory_bytes=10_000_000, context_tokens=4096)
 
 
@@ -325,7 +328,7 @@ def test_a_folder_that_is_not_a_model_is_refused(started, nano, tmp_path, file, 
 def test_the_model_describes_itself(engine):
     info = engine.info
     assert (info.name, info.architecture, info.vocabulary) == ("swarm-nano", "llama", 1024)
-    assert info.description == "llama 4.8M 8-bit"
+    assert info.description == "llama 7.0M 8-bit"
     assert info.context_tokens == info.trained_context_tokens == 4096
     assert info.chat_template
     assert info.eos_token == "<|im_end|>"
@@ -345,7 +348,7 @@ def other_memory(request, nano, tmp_path) -> Path:
 def window(folder: Path) -> None:
     """The bundled model, every second layer of which sees 32 tokens only."""
     config = json.loads((folder / "config.json").read_text())
-    kinds = ["full_attention", "sliding_attention"] * 3
+    kinds = (["full_attention", "sliding_attention"] * LAYERS)[:LAYERS]
     config |= {"layer_types": kinds, "sliding_window": 32}
     (folder / "config.json").write_text(json.dumps(config))
 
