@@ -118,7 +118,7 @@ def _coming(successor: Any) -> list[str]:
     if successor is None or successor["stage"] == "serving":
         return []
     if successor["why"]:
-        return [f"trouble     {successor['model']} is not served: {successor['why']}"]
+        return [f"model       {successor['model']} is not served: {successor['why']}"]
     percent = 100 * successor["bytes"] // max(successor["of_bytes"], 1)
     return [f"coming      {successor['model']}: {successor['stage']}, {percent} % are here"]
 

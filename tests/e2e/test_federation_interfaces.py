@@ -1,6 +1,7 @@
 """A federation on hosts with other networks than one IPv4 LAN: IPv6 alone, two LANs, a VPN."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_a_second_lan_takes_over_when_the_first_one_is_cut(lan: Network) -> None
     wire(one, other, "eth1", "192.168.50")
     one_federation(lan.hosts)
     for at, host in enumerate(lan.hosts, 1):
-        assert diagnostics(host)["node"]["interfaces"] == ["eth1", "lan0"]
+        host.node.wait_until(partial(lives_on, host, ["eth1", "lan0"]), READY_S)
         assert (f"192.168.50.{at}", PEER_PORT) in doors(host)
         assert lan_doors(host, PEER_PORT) <= doors(host)
     other.cut()
@@ -86,6 +87,11 @@ def test_a_second_lan_takes_over_when_the_first_one_is_cut(lan: Network) -> None
     one.node.wait_until(lambda: is_on_lan0(one), READY_S)
     other.node.wait_until(lambda: is_on_lan0(other), READY_S)
     assert voters(ask(one)) == BOTH
+
+
+def lives_on(host: Host, interfaces: list[str]) -> bool:
+    """Whether it uses these; a cable takes a moment to be up."""
+    return diagnostics(host)["node"]["interfaces"] == interfaces
 
 
 def is_on_lan0(host: Host) -> bool:
