@@ -122,11 +122,19 @@ def final_answer(text: str) -> str | None:
     return next(part for part in marked[-1].groups() if part is not None) if marked else None
 
 
+def _fraction(written: str) -> Decimal | float:
+    """By value; one whose exponent no Decimal holds is endless, or nothing."""
+    try:
+        return Decimal(written)
+    except InvalidOperation:
+        return float(written)
+
+
 def canonical_json(text: str) -> str | None:
     """Sorted keys, numbers by value, no spaces; None if the text is not JSON."""
     fenced = only_code(text)
     try:
-        value = json.loads(fenced[1] if fenced else text, parse_float=Decimal)
+        value = json.loads(fenced[1] if fenced else text, parse_float=_fraction)
     except (ValueError, RecursionError):
         return None
     return _dumped(value)
@@ -151,7 +159,7 @@ def _by_value(value: object) -> object:
 def _arguments(call: ToolCall, schemas: Mapping[str, Mapping[str, Any]]) -> str:
     """Canonical arguments with the schema's defaults; the text itself where it is not JSON."""
     try:
-        value = json.loads(call.arguments, parse_float=Decimal)
+        value = json.loads(call.arguments, parse_float=_fraction)
     except (ValueError, RecursionError):
         return call.arguments
     return _dumped(_filled(value, schemas.get(call.name, {})))

@@ -61,6 +61,16 @@ def test_json_is_compared_by_value():
     assert canonical_json("not json") is None
 
 
+@pytest.mark.parametrize("number", ["1e99999999999999999999", "-1e99999999999999999999"])
+def test_a_number_beyond_all_figures_is_compared_too(number):
+    text = f'{{"a": {number}}}'
+    one, other = (Candidate(v, None, (call("f", text),)) for v in "ab")
+    assert form_of(one) == form_of(other)
+    assert canonical_json(text) == canonical_json(f'{{"a":{number}}}')
+    assert canonical_json(text) != canonical_json('{"a": 1}')
+    assert canonical_json('{"a": 1e-99999999999999999999}') == canonical_json('{"a": 0}')
+
+
 def test_arguments_are_compared_with_the_schemas_defaults_all_the_way_down():
     inner = {"properties": {"deep": {"default": [1]}}}
     schemas = {"f": {"properties": {"limit": {"default": 10}, "options": inner}}}
