@@ -69,7 +69,10 @@ async def tools_of(
             server = _server(settings, registry, federation, say)
             async with server if settings.tool_server else contextlib.nullcontext():
                 shared = settings.tool_server
-                yield Place(registry, "this node", shared=shared, workspace=registry.root)
+                place = Place(registry, "this node", shared=shared, workspace=registry.root)
+                if place.may_write(Path(TOML_FILE)):
+                    logger.info("%s is read at the start only: tools could write it", TOML_FILE)
+                yield place
     elif settings.tool_host is not None:
         from api.tool_host import remote_tools
 
