@@ -194,7 +194,7 @@ async def serve(
             )
             server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
             await stack.enter_async_context(server)
-            if place is None or not place.may_write(Path(TOML_FILE)):
+            if not (place and await asyncio.to_thread(place.may_write, Path(TOML_FILE))):
                 await stack.enter_async_context(LiveSettings(settings, read, pool, entrance))
             told = await asyncio.to_thread(_notes, settings, snapshot)
             screen = first_screen(settings, snapshot, choice, entrance, plans, told)

@@ -70,7 +70,7 @@ async def tools_of(
             async with server if settings.tool_server else contextlib.nullcontext():
                 shared = settings.tool_server
                 place = Place(registry, "this node", shared=shared, workspace=registry.root)
-                if place.may_write(Path(TOML_FILE)):
+                if await asyncio.to_thread(place.may_write, Path(TOML_FILE)):
                     logger.info("%s is read at the start only: tools could write it", TOML_FILE)
                 yield place
     elif settings.tool_host is not None:
