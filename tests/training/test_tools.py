@@ -91,11 +91,12 @@ def test_a_call_names_a_tool_of_its_set_with_the_required_arguments_and_no_other
 def test_values_of_the_arguments_stand_in_the_request():
     source = Source(22, held_out=False)
     for _ in range(300):
-        tool, ask, arguments = composed(source, Style.any(source), verbs(source), noun(source))
+        made = composed(source, Style.any(source), verbs(source), noun(source))
+        ask, arguments = made.request(source)
         for value in arguments.values():
             if not isinstance(value, bool):
                 assert all(str(v) in ask for v in (value if isinstance(value, list) else [value]))
-        assert tool.needed <= len(tool.arguments)
+        assert made.tool.needed <= len(made.tool.arguments)
 
 
 def test_enums_hold_the_value_that_is_asked_for():
@@ -108,9 +109,9 @@ def test_enums_hold_the_value_that_is_asked_for():
 def test_tools_that_could_be_meant_for_each_other_never_stand_together():
     source = Source(24, held_out=False)
     style = Style("snake")
-    one = composed(source, style, ("get",), "invoice")[0]
-    other = composed(source, style, ("list",), "invoice")[0]
-    apart = composed(source, style, ("delete",), "invoice")[0]
+    one = composed(source, style, ("get",), "invoice").tool
+    other = composed(source, style, ("list",), "invoice").tool
+    apart = composed(source, style, ("delete",), "invoice").tool
     assert one.clashes(other)
     assert not one.clashes(apart)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from training.data import frame as kinds
@@ -125,16 +125,16 @@ TAILS = (" for me", " now", " please", " right away", ", please", " today", " if
 def noun(source: Source) -> str:
     """What a tool is about: a thing, any word, or two nouns together."""
     roll = source.rng.random()
-    if roll < 0.5:
+    if roll < 0.6:
         return source.one(source.nouns)
-    if roll < 0.75:
+    if roll < 0.8:
         return f"{source.one(source.nouns)} {source.one(source.nouns)}"
-    return source.one(source.things) if roll < 0.85 else source.word()
+    return source.one(source.things) if roll < 0.95 else source.one(source.rare)
 
 
 def verbs(source: Source) -> Verbs:
-    """A group of verbs of one sense, or any word used as a verb."""
-    return source.one(VERBS) if source.chance(0.9) else (source.one(source.rare),)
+    """A group of verbs of one sense."""
+    return source.one(VERBS)
 
 
 def near(source: Source, act: Verbs, about: str) -> tuple[Verbs, str]:
@@ -149,24 +149,52 @@ def near(source: Source, act: Verbs, about: str) -> tuple[Verbs, str]:
     return act, noun(source)
 
 
-def composed(source: Source, style: Style, act: Verbs, about: str) -> tuple[Invented, str, dict[str, Any]]:
-    """A tool that does `act` to `about`, a request for it and the arguments that the request gives."""
-    slots = [source.one(GROUPS[group]) for group in source.some(list(GROUPS), source.rng.choices((0, 1, 2, 3, 4), (1, 4, 4, 2, 1))[0])]
-    must = source.between(0, len(slots)) if source.chance(0.5) else len(slots)
+@dataclass(frozen=True)
+class Composed:
+    """A tool that does `act` to `about`, and what a request for it is made of."""
+
+    tool: Invented
+    act: Verbs
+    about: str
+    slots: tuple[Slot, ...]
+    arguments: tuple[Argument, ...]
+
+    def request(self, source: Source, spoken: str = "") -> tuple[str, dict[str, Any]]:
+        """A request with fresh values, and the arguments that it gives."""
+        given = [at for at in range(len(self.slots)) if at < self.tool.needed or source.chance(0.5)]
+        items = {at: _fresh(source, self.slots[at], self.arguments[at]) for at in given}
+        ask = _ask(source, spoken or self.spoken(source), self.about, [(self.slots[at], item) for at, item in items.items()])
+        return ask, {item.name: item.value for item in items.values()}
+
+    def spoken(self, source: Source) -> str:
+        """The verb of a request: mostly one that the tool's line has, as users look at what a tool is called."""
+        shown = [verb for verb in self.act if verb in self.tool.description.lower() or verb == self.act[0]]
+        return source.one(shown if source.chance(0.75) else self.act)
+
+
+def composed(source: Source, style: Style, act: Verbs, about: str) -> Composed:
+    """A tool put together; what tells it from others stands in its name, mostly in its description too."""
+    slots = [source.one(GROUPS[group]) for group in source.some(list(GROUPS), source.rng.choices((0, 1, 2, 3, 4), (1, 5, 4, 2, 0.5))[0])]
+    must = source.between(0, len(slots)) if source.chance(0.4) else len(slots)
     arguments = _arguments(source, slots, about)
-    given = [at for at in range(len(slots)) if at < must or source.chance(0.5)]
-    told = retold(source, articled(source.phrase(TELLS).format(v=source.one(act).capitalize(), n=about)))
+    told = retold(source, articled(source.phrase(TELLS).format(v=source.one((act[0], *act)).capitalize(), n=about)))
     name = style.named(act[0], about)
-    roll = source.rng.random()
-    if roll < 0.1:
-        name = source.identifier()
-    elif roll < 0.2:
-        name = style.named(source.word(), f"{act[0]} {about}") if source.chance(0.5) else source.letters(2, 3) + "_" + name
-    elif roll < 0.3:
+    if source.chance(0.05):
+        name = f"{source.letters(2, 3)}_{name}"
+    elif source.chance(0.08):
         told = ""
     tool = Invented(name, told, with_spare(source, arguments), must, act[0], frozenset(about.split()))
-    ask = _ask(source, act, about, [(slots[at], arguments[at]) for at in given])
-    return tool, ask, {arguments[at].name: arguments[at].value for at in given}
+    return Composed(tool, act, about, tuple(slots), arguments)
+
+
+def _fresh(source: Source, slot: Slot, item: Argument) -> Argument:
+    """The same parameter with another value of its schema."""
+    if "enum" in item.schema:
+        return replace(item, value=source.one(item.schema["enum"]))
+    schema, value = slot.make(source)
+    while schema != item.schema:
+        schema, value = slot.make(source)
+    return replace(item, value=value)
 
 
 def _arguments(source: Source, slots: list[Slot], about: str) -> tuple[Argument, ...]:
@@ -180,9 +208,8 @@ def _arguments(source: Source, slots: list[Slot], about: str) -> tuple[Argument,
     return tuple(found)
 
 
-def _ask(source: Source, act: Verbs, about: str, given: list[tuple[Slot, Argument]]) -> str:
+def _ask(source: Source, spoken: str, about: str, given: list[tuple[Slot, Argument]]) -> str:
     """The request: verb and noun, what tells which one right behind, the rest in any order."""
-    spoken = source.one(act)
     lead = source.phrase(ASKS)
     choices = [(slot, item) for slot, item in given if slot.group == "choice"]
     if choices and source.chance(0.3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from training.data.source import Source
@@ -103,8 +104,8 @@ def with_target(source: Source) -> tuple[str, str]:
         row = source.one(rows)
         pieces = [piece for piece in row.split(" ") if len(piece) > 2]
         old = source.one(pieces) if pieces and source.chance(0.6) else row
-        old = old.rstrip(",;:") if len(old) > 3 else old
-        if text.count(old) == 1 and '"' not in old[1:-1]:
+        old = old.strip("\",;:'")
+        if text.count(old) == 1 and '"' not in old and re.search(r"\w{3}", old):
             return text, old
     word = source.word()
     return f"{word} {source.digits(3, 4)}", word

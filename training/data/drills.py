@@ -97,6 +97,18 @@ def fits(source: Source) -> Conversation:
     return Conversation("no-tool", messages, kept)
 
 
+def filled(source: Source) -> Conversation:
+    """Many requests to one to three tools: which value belongs to which parameter, and which are not given."""
+    box, found = made_up.makers(source, source.one((1, 1, 2, 3)), alike=source.chance(0.4))
+    messages: list[Message] = []
+    for _ in range(source.between(3, 6)):
+        asked = made_up.wish(source, source.one(found))
+        messages.append(said("user", opencode.sentence(source, asked.ask, block=False)))
+        call = {"type": "function", "function": {"name": asked.name, "arguments": asked.arguments}}
+        messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
+    return Conversation("made-up", messages, [tool.tool for tool in box])
+
+
 def _distinct_nouns(source: Source, count: int) -> list[str]:
     """Things of which no two share a word."""
     found: list[str] = []

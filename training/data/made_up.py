@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from training.data import systems
 from training.data.aliases import ALIASES, NOUN_ALIASES, VERB_ALIASES
-from training.data.composed import composed, near, noun, verbs
+from training.data.composed import Verbs, composed, near, noun, verbs
 from training.data.frame import Frame
 from training.data.frames import FRAMES, NEAR
 from training.data.invented import Argument, Invented, Style, articled, retold, with_spare
@@ -22,6 +23,16 @@ KEYS = (
     "email", "label", "count", "level", "mode", "language", "unit", "price", "owner", "status", "code", "room",
     "topic", "target", "source", "group", "day", "time", "query", "limit", "speed", "weight", "note", "key",
 )
+
+
+def like(source: Source, item: Argument) -> Argument:
+    """A parameter of this name and schema with another value."""
+    if "enum" in item.schema:
+        return replace(item, value=source.one(item.schema["enum"]))
+    fresh = argument(source, item.name)
+    while fresh.schema != item.schema:
+        fresh = argument(source, item.name)
+    return fresh
 
 
 def argument(source: Source, name: str) -> Argument:
@@ -78,49 +89,67 @@ NATURAL = {
     )),
 }
 
-Request = tuple[Invented, str, dict[str, Any]]
+@dataclass(frozen=True)
+class Maker:
+    """A tool, and how a request for it comes about: its wording and the arguments that it gives."""
+
+    tool: Invented
+    request: Callable[[Source], tuple[str, dict[str, Any]]]
 
 
-def natural(source: Source, style: Style, form: str = "", about: str = "") -> Request:
-    """A tool about some random thing, with one argument and a request in everyday words."""
+def natural(source: Source, style: Style, form: str = "", about: str = "") -> Maker:
+    """A tool about some random thing, with one argument and requests in everyday words."""
     form = form or source.one(list(NATURAL))
     tells, asks = NATURAL[form]
     about = about or noun(source)
-    item = argument(source, source.one(KEYS))
-    text = item.shown
-    if isinstance(item.value, str) and (" " in text or source.chance(0.4)):
-        text = f'"{text}"'
+    first = argument(source, source.one(KEYS))
     act = form.removesuffix("_{a}")
     told = articled(source.phrase(tells).format(a=about))
-    tool = Invented(style.named(act, about), told, with_spare(source, (item,)), 1, act, frozenset(about.split()))
-    return tool, articled(source.phrase(asks).replace("{a}", about)).replace("{v}", text), {item.name: item.value}
+    tool = Invented(style.named(act, about), told, with_spare(source, (first,)), 1, act, frozenset(about.split()))
+
+    def request(source: Source) -> tuple[str, dict[str, Any]]:
+        item = like(source, first)
+        text = item.shown
+        if isinstance(item.value, str) and (" " in text or source.chance(0.4)):
+            text = f'"{text}"'
+        return articled(source.phrase(asks).replace("{a}", about)).replace("{v}", text), {item.name: item.value}
+
+    return Maker(tool, request)
 
 
-def framed(source: Source, style: Style, frame: Frame | None = None) -> tuple[Invented, str, dict[str, Any]]:
-    """A tool of the usual kinds (weather, mail, ...) with a natural request.
+def framed(source: Source, style: Style, frame: Frame | None = None) -> Maker:
+    """A tool of the usual kinds (weather, mail, ...) with natural requests.
 
-    Half of them have other names for themselves and their fields, so that the call can only be
+    A part of them has other names for themselves and their fields, so that the call can only be
     copied from the signature. Evaluation asks for tools that training never showed, so in words
     of which the tool's line has one: this model knows no others.
     """
     frame = source.phrase(FRAMES) if frame is None else frame
-    values = {name: maker(source) for name, (_, maker) in frame.fields.items()}
-    optional = [name for name in frame.fields if name in frame.optional]
-    ask = source.phrase(frame.kindred_asks if source.held_out else frame.asks)
-    given = {name: value for name, value in values.items() if "{" + name + "}" in ask}
+    fields, optional = frame.fields, [name for name in frame.fields if name in frame.optional]
     verb, *rest = frame.name.split()
-    named = {name: name for name in frame.fields}
-    if source.chance(0.5):
-        verb = source.one([verb, *VERB_ALIASES.get(verb, verb).split()])
+    named = {name: name for name in fields}
+    if source.chance(0.4):
+        verb = source.one([verb, verb, *VERB_ALIASES.get(verb, verb).split()])
         rest = [source.one([word, word, *NOUN_ALIASES.get(word, word).split()]) for word in rest]
-        named = renamed(source, list(frame.fields))
-    order = sorted(frame.fields, key=lambda name: name in optional)
-    arguments = tuple(Argument(named[name], frame.fields[name][0], values[name]) for name in order)
-    called = {named[name]: given[name] for name in order if name in given}
-    name = style.named(verb, " ".join(rest))
+        named = renamed(source, list(fields))
+    order = sorted(fields, key=lambda name: name in optional)
+    arguments = tuple(Argument(named[name], fields[name][0], None) for name in order)
     told = retold(source, frame.description)
-    tool = Invented(name, told, with_spare(source, arguments), len(arguments) - len(optional), frame=frame)
-    return tool, ask.format(**{name: frame.shown(name, value) for name, value in given.items()}), called
+    tool = Invented(style.named(verb, " ".join(rest)), told, with_spare(source, arguments), len(fields) - len(optional), frame=frame)
+
+    def request(source: Source) -> tuple[str, dict[str, Any]]:
+        ask = source.phrase(frame.kindred_asks if source.held_out else frame.asks)
+        given = {name: fields[name][1](source) for name in order if "{" + name + "}" in ask}
+        shown = {name: frame.shown(name, value) for name, value in given.items()}
+        return ask.format(**shown), {named[name]: value for name, value in given.items()}
+
+    return Maker(tool, request)
+
+
+def put_together(source: Source, style: Style, act: Verbs, about: str) -> Maker:
+    """A tool of a verb, a noun and parameters."""
+    made = composed(source, style, act, about)
+    return Maker(made.tool, made.request)
 
 
 def renamed(source: Source, fields: list[str]) -> dict[str, str]:
@@ -142,26 +171,38 @@ class Wish:
     arguments: dict[str, Any]
 
 
-def neighbours(source: Source, style: Style, tool: Invented, act: tuple[str, ...], about: str, count: int) -> list[Invented]:
+def neighbours(source: Source, style: Style, tool: Invented, act: Verbs, about: str, count: int) -> list[Invented]:
     """Tools that share the verb or the noun with this one."""
     if tool.frame:
         usable = set(source.phrases(FRAMES))
         close = [frame for frame in NEAR[tool.frame.name] if frame in usable]
-        return [framed(source, style, frame)[0] for frame in source.some(close, count)]
+        return [framed(source, style, frame).tool for frame in source.some(close, count)]
     if not act:
         forms = [form for form in NATURAL if not akin(form.removesuffix("_{a}"), tool.act)]
         return [
-            natural(source, style, source.one(forms), about)[0] if source.chance(0.4) else natural(source, style, f"{tool.act}_{{a}}")[0]
+            (natural(source, style, source.one(forms), about) if source.chance(0.4) else natural(source, style, f"{tool.act}_{{a}}")).tool
             for _ in range(count)
         ]
-    return [composed(source, style, *near(source, act, about))[0] for _ in range(count)]
+    return [composed(source, style, *near(source, act, about)).tool for _ in range(count)]
 
 
-def toolset(source: Source, wishes: int, *, alike: bool = True) -> tuple[list[Tool], list[Wish]]:
-    """Some tools and requests that one of them serves; `alike` adds tools near to those."""
+def anyone(source: Source, style: Style) -> tuple[Maker, Verbs, str]:
+    """A tool of any kind, with the verbs and the noun by which others are near to it."""
+    act: Verbs = ()
+    about, roll = noun(source), source.rng.random()
+    if roll < 0.5:
+        return framed(source, style), act, about
+    if roll < 0.72:
+        return natural(source, style, about=about), act, about
+    act = verbs(source)
+    return put_together(source, style, act, about), act, about
+
+
+def makers(source: Source, count: int, *, alike: bool = True) -> tuple[list[Invented], list[Maker]]:
+    """Tools of which so many can be asked for, none to be mixed up; `alike` adds some near to those."""
     style = Style.any(source)
     box: list[Invented] = []
-    found: list[Wish] = []
+    found: list[Maker] = []
 
     def put(tool: Invented) -> bool:
         fits = not any(tool.clashes(other) for other in box)
@@ -169,25 +210,28 @@ def toolset(source: Source, wishes: int, *, alike: bool = True) -> tuple[list[To
             box.append(tool)
         return fits
 
-    for _ in range(wishes):
-        act: tuple[str, ...] = ()
-        about, roll = noun(source), source.rng.random()
-        if roll < 0.42:
-            tool, ask, arguments = framed(source, style)
-        elif roll < 0.58:
-            tool, ask, arguments = natural(source, style, about=about)
-        else:
-            act = verbs(source)
-            tool, ask, arguments = composed(source, style, act, about)
-        if not put(tool):
+    for _ in range(count):
+        maker, act, about = anyone(source, style)
+        if not put(maker.tool):
             continue
-        found.append(Wish(ask, tool.name, arguments))
+        found.append(maker)
         most = 1 if source.brief or len(found) > 1 else 3
-        for other in neighbours(source, style, tool, act, about, alike * source.between(0, most)):
+        for other in neighbours(source, style, maker.tool, act, about, alike * source.between(0, most)):
             put(other)
     for _ in range(source.chance(0.3) if source.brief else source.between(0, 2)):
-        put(framed(source, style)[0] if source.chance(0.5) else composed(source, style, verbs(source), noun(source))[0])
-    return source.shuffled([tool.tool for tool in box]), found
+        put(anyone(source, style)[0].tool)
+    return source.shuffled(box), found
+
+
+def toolset(source: Source, wishes: int, *, alike: bool = True) -> tuple[list[Tool], list[Wish]]:
+    """Some tools and requests that one of them serves; `alike` adds tools near to those."""
+    box, found = makers(source, wishes, alike=alike)
+    return [tool.tool for tool in box], [wish(source, maker) for maker in found]
+
+
+def wish(source: Source, maker: Maker) -> Wish:
+    ask, arguments = maker.request(source)
+    return Wish(ask, maker.tool.name, arguments)
 
 
 def result(source: Source) -> tuple[str, str]:

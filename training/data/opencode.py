@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from training.data import systems
@@ -68,6 +69,8 @@ def toolbox(source: Source) -> tuple[list[str], list[Tool]]:
         names = source.some(names, source.between(2, 7))
     elif source.chance(0.3):
         names = source.shuffled(names)
+    if "edit" in names and "read" not in names:
+        names = [*names, "read"]
     tools = [schema(name, source.one(TOOLS[name]["descriptions"])) for name in names]
     return names, tools
 
@@ -78,6 +81,8 @@ IMPERATIVES = frozenset(
     "give get grep glob fetch download load visit plan track note set delete remove send book convert translate play "
     "reserve calculate compute evaluate register roll throw log record deploy ship release define schedule convert".split()
 )
+FIRST_WORD = re.compile(r"[a-z]+('s)?[ ,:]")
+"""What may begin with a capital: a file's name may not, since the call must repeat it."""
 WRAPPERS = (
     "please {}", "can you {}", "could you {}", "I want you to {}", "I need you to {}", "please {}", "now {}", "next, {}",
     "can you please {}", "could you please {}", "you should {}", "I would like you to {}", "go and {}", "now please {}",
@@ -89,7 +94,7 @@ def sentence(source: Source, ask: str, *, block: bool) -> str:
     """A request as a user types it."""
     if ask.split(" ", 1)[0] in IMPERATIVES and source.chance(0.25):
         ask = source.phrase(WRAPPERS).format(ask)
-    if source.chance(0.7):
+    if source.chance(0.7) and FIRST_WORD.match(ask):
         ask = ask[0].upper() + ask[1:]
     if source.chance(0.06) and not block:
         ask = source.one(("Hi! ", "Hello, ", "Hey, ", "OK, ")) + ask

@@ -10,9 +10,10 @@ from training.data.source import Conversation, Source
 from training.render import Message, Tool
 
 LAYOUTS = (
-    "{t}\n\n{q}", "{q}\n\n{t}", "Text: {t}\nQuestion: {q}", "Read this text:\n{t}\n\n{q}", "{t} {q}",
-    "Answer from the text.\n\n{t}\n\n{q}", "Context:\n{t}\n\nQuestion: {q}", "Here is a note:\n{t}\n{q}",
-    "Given this:\n\"{t}\"\n{q}", "{q} Use this text:\n{t}", "```\n{t}\n```\n{q}", "Document:\n{t}\n\n{q}",
+    "{t}\n\n{q}", "{q}\n\n{t}", "Text: {t}\nQuestion: {q}", "Read this text:\n{t}\n\n{q}", "Answer from the text.\n\n{t}\n\n{q}",
+    "{t} {q}", "Context:\n{t}\n\nQuestion: {q}", "Here is a note:\n{t}\n{q}",
+    "Given this:\n\"{t}\"\n{q}", "{q} Use this text:\n{t}", "Document:\n{t}\n\n{q}", "```\n{t}\n```\n{q}",
+    "{t}\n{q}", "{q}\n{t}", "```\n{t}\n```\n\n{q}", "Here is a text:\n{t}\n\n{q}", "{q} Answer from this text:\n{t}", "Note: {t}\nQuestion: {q}",
 )
 UNSAID = "The text does not say."
 
@@ -82,10 +83,15 @@ SPEECHES = (
 )
 FILLERS = ("Nice.", "Really?", "Oh, good.", "I see.", "Great!", "That is interesting.", "OK.", "Thanks for telling me.")
 SUM_UP = (
-    "Summarize this conversation:\n{t}", "Sum up this conversation:\n{t}", "{t}\n\nSummarize the conversation.",
-    "Give a short summary:\n{t}", "What was said here?\n{t}", "Summary of this chat, please:\n{t}",
-    "{t}\n\nSum this up.", "Summarise the dialogue:\n{t}", "Conversation:\n{t}\n\nSummary:", "Please summarize:\n{t}",
-    "{t}\n\nWhat is this conversation about?", "Write a short summary of this conversation.\n\n{t}",
+    "Summarize this conversation:\n{t}", "Sum up this conversation:\n{t}", "Give a short summary:\n{t}",
+    "What was said here?\n{t}", "Summary of this chat, please:\n{t}", "{t}\n\nSummarize the conversation.",
+    "Summarise the dialogue:\n{t}", "Conversation:\n{t}\n\nSummary:", "Please summarize:\n{t}", "{t}\n\nWhat is this conversation about?",
+    "Write a short summary of this conversation.\n\n{t}", "{t}\n\nSum this up.",
+    "{t}\n\nPlease sum up the conversation.", "{t}\n\nSummary, please.", "{t}\nSummarize this.", "{t}\n\nWrite a summary of this.",
+    "{t}\n\nGive me a short summary of the conversation.", "{t}\nSum up what was said.", "{t}\n\nWhat was said in this conversation?",
+    "{t}\n\nSummarize this conversation.", "Summarize this:\n{t}", "Sum this up:\n{t}", "Here is a conversation:\n{t}\n\nSum it up.",
+    "{t}\n\nPlease summarize what was said.", "{t}\nPlease write a short summary.", "What did they say?\n{t}", "{t}\n\nWhat did they say?",
+    "{t}\n\nSum up this conversation in short.", "Summarize the conversation below.\n\n{t}", "{t}\n\nThe summary of this conversation:",
 )
 
 
@@ -107,10 +113,12 @@ def dialogue_summary(source: Source) -> Conversation:
 
 
 RECAP = (
-    "Summarize our conversation.", "Sum up what we did.", "What did we do so far?", "Summarize the conversation so far.",
-    "Give me a summary of this conversation.", "What have we done?", "Please summarize the above.", "Recap, please.",
-    "Provide a summary of our conversation above.", "Summarize what was done.", "Short summary of this session?",
-    "Provide a detailed prompt for continuing our conversation above.",
+    "Summarize our conversation.", "Sum up what we did.", "What did we do so far?", "Give me a summary of this conversation.",
+    "What have we done?", "Summarize the conversation so far.", "Please summarize the above.", "Recap, please.",
+    "Summarize what was done.", "Short summary of this session?", "Provide a detailed prompt for continuing our conversation above.",
+    "Provide a summary of our conversation above.",
+    "Summarize the above.", "What did we do?", "Sum up our conversation.", "Summary, please.", "Recap what we have done.", "Please give me a summary of what was done.",
+    "Sum up the session so far.", "Summarize what we did so far.", "A short recap, please.", "What was done so far?", "Write a summary of our conversation.", "Sum up what was done.",
 )
 
 
