@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from federation.client import Door, PeerClient, door_name
 from federation.peer import Peer
 from federation.peers import PeerTable
-from federation.refusals import overflow_in
+from federation.refusals import own_words
 from federation.wire import LABEL_CHARACTERS, MAX_WORKERS, ProposeBody, Status, question_bytes
 from swarm.errors import PeerError, PeerRefused, PeerTimedOut, PeerUnreachable
 from swarm.pool import ONE_WORKER, SWARM_IDS
@@ -86,7 +86,8 @@ class PeerProposer:
     ) -> AsyncGenerator[list[Told]]:
         """The answers of `workers` of its workers; closing cancels them there.
 
-        Raises PeerError, and ContextOverflow where the peer's context is too short.
+        Raises PeerError, ContextOverflow where the peer's context is too short, Overloaded where
+        it has no place now.
         """
         table, clock = self._lines.table, self._lines.clock
         door = self._door()
@@ -115,8 +116,8 @@ class PeerProposer:
             done = True
         except PeerError as error:
             failure = error
-            if overflow := overflow_in(error):
-                raise overflow from error
+            if told_why := own_words(error):
+                raise told_why from error
             raise
         finally:
             self._settle(failure, done=done, seconds=clock() - began_s, tokens=tokens)

@@ -11,7 +11,7 @@ from swarm.errors import (
     SwarmError,
 )
 
-_TOO_LONG = 413
+_TOO_LONG, _BUSY = 413, 429
 _TOO_SHORT = re.compile(r"its context of (\d{1,10}) tokens is too short for (\d{1,10})", re.ASCII)
 """How `as_refusal` tells of an overflow."""
 
@@ -23,7 +23,7 @@ def as_refusal(error: SwarmError) -> tuple[int, str]:
             tokens, context = error.prompt_tokens, error.context_tokens
             return _TOO_LONG, f"its context of {context} tokens is too short for {tokens}"
         case Overloaded():
-            return 429, str(error)
+            return _BUSY, str(error)
         case PeerRefused():
             return error.status or 400, str(error)
         case RequestError() | PeerError():
@@ -32,9 +32,13 @@ def as_refusal(error: SwarmError) -> tuple[int, str]:
             return 503, str(error)
 
 
-def overflow_in(error: SwarmError) -> ContextOverflow | None:
-    """The overflow of which a peer told with its refusal, None where it told of something else."""
-    if not isinstance(error, PeerRefused) or error.status != _TOO_LONG:
+def own_words(error: SwarmError) -> ContextOverflow | Overloaded | None:
+    """What a refusal says that is no fault of the peer: the prompt is too long for it, or it is
+    busy. None where it told of something else.
+    """
+    if not isinstance(error, PeerRefused):
         return None
-    told = _TOO_SHORT.fullmatch(str(error))
+    if error.status == _BUSY:
+        return Overloaded(str(error))
+    told = _TOO_SHORT.fullmatch(str(error)) if error.status == _TOO_LONG else None
     return ContextOverflow(int(told[2]), int(told[1])) if told else None

@@ -17,7 +17,7 @@ from swarm.consensus.score import Outstanding, Score
 from swarm.consensus.stopping import Course, Decide, decided, wake_s
 from swarm.consensus.tally import Vote, Voter
 from swarm.consensus.validity import Check, flaw
-from swarm.errors import GenerationFailed, RequestError, SwarmError
+from swarm.errors import GenerationFailed, Overloaded, RequestError, SwarmError
 from swarm.proposer import Began, Ended, News, Said, Told
 from swarm.types import Candidate, DecidedBy, TokenLogprob, ToolCall
 
@@ -281,8 +281,8 @@ async def collect(
 
     `voters` are the ids that each proposer answers for; a proposer that fails loses its own. All
     proposers are closed before the reason is given. Where no answer is valid, the texts among them
-    are all that can be given. Raises the last error if all have failed, the
-    request's own fault before others; nothing is yielded before one proposer has taken it.
+    are all that can be given. If all have failed it raises what `to_tell` says; nothing is
+    yielded before one proposer has taken it.
     """
     began, taken = clock(), False
     error: SwarmError = GenerationFailed("no worker gave a valid answer")
@@ -313,8 +313,14 @@ async def collect(
 
 
 def to_tell(error: SwarmError, failure: SwarmError | None) -> SwarmError:
-    """What is told where all fail: the last failure, the request's own fault before others."""
-    return error if failure is None or isinstance(error, RequestError) else failure
+    """What is told where all fail: the request's own fault, else that somebody is only busy, else
+    the last failure.
+    """
+    if failure is None or isinstance(error, RequestError):
+        return error
+    if isinstance(error, Overloaded) and not isinstance(failure, RequestError):
+        return error
+    return failure
 
 
 Arrival: TypeAlias = tuple[int, list[Heard] | BaseException]

@@ -1,4 +1,4 @@
-"""A prompt that is longer than a peer's context: whose fault it is, and what is told."""
+"""A prompt too long for a peer, a peer without a place: whose fault it is, and what is told."""
 
 import contextlib
 from collections.abc import AsyncGenerator
@@ -8,10 +8,10 @@ import pytest
 
 from federation.peer_proposer import Lines, PeerProposer
 from federation.peers import PeerTable
-from federation.refusals import as_refusal, overflow_in
+from federation.refusals import as_refusal, own_words
 from federation.trust import federation_id
 from federation.wire import Status
-from swarm.errors import ContextOverflow, PeerRefused, PeerUnreachable, SwarmError
+from swarm.errors import ContextOverflow, Overloaded, PeerRefused, PeerUnreachable, SwarmError
 from tests.federation.test_door import QUESTION, SECRET, Side, calling, listening, side
 
 
@@ -59,11 +59,20 @@ async def test_a_prompt_that_overflows_a_peer_is_the_requests_fault_and_not_the_
     ],
 )
 def test_no_other_error_tells_of_an_overflow(error: SwarmError) -> None:
-    assert overflow_in(error) is None
+    assert own_words(error) is None
+
+
+async def test_a_peer_that_is_busy_says_so_and_is_asked_again(here: Side, there: Side) -> None:
+    there.workers.error = Overloaded("the queue is full")
+    async with asked(here, there) as peer:
+        for _ in range(4):
+            with pytest.raises(Overloaded, match="the queue is full"):
+                async for _ in peer.propose(QUESTION, 2, remaining_s=5, live=False):
+                    pass
 
 
 def test_an_overflow_is_read_as_it_was_told() -> None:
     status, why = as_refusal(ContextOverflow(5000, 4096))
-    told = overflow_in(PeerRefused(why, status=status))
-    assert told is not None
+    told = own_words(PeerRefused(why, status=status))
+    assert isinstance(told, ContextOverflow)
     assert (told.prompt_tokens, told.context_tokens) == (5000, 4096)

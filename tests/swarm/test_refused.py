@@ -8,11 +8,12 @@ import pytest
 from swarm.chat.completion import Text
 from swarm.collect import Heard, Poll, Rules, collect
 from swarm.consensus.tally import Voter
-from swarm.errors import ContextOverflow, PeerUnreachable, SwarmError
+from swarm.errors import ContextOverflow, Overloaded, PeerUnreachable, SwarmError
 from swarm.lead import led
 from swarm.proposer import Began, Said
 
 TOO_LONG, NOT_THERE = ContextOverflow(9, 8), PeerUnreachable("nobody there")
+BUSY = Overloaded("the queue is full")
 
 
 async def refused(error: SwarmError, after: int) -> AsyncGenerator[list[Heard]]:
@@ -25,10 +26,12 @@ async def refused(error: SwarmError, after: int) -> AsyncGenerator[list[Heard]]:
 
 
 @pytest.mark.parametrize("with_leader", [False, True])
-@pytest.mark.parametrize("errors", [(TOO_LONG, NOT_THERE), (NOT_THERE, TOO_LONG)])
-async def test_the_requests_own_fault_is_told_before_others(
-    errors: tuple[SwarmError, ...], with_leader: bool
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("errors", [(TOO_LONG, NOT_THERE), (TOO_LONG, BUSY), (BUSY, NOT_THERE)])
+async def test_the_requests_own_fault_is_told_first_then_that_a_place_will_be_free(
+    errors: tuple[SwarmError, ...], turned: bool, with_leader: bool
 ) -> None:
+    told, errors = errors[0], errors[::-1] if turned else errors
     names = ("0", "1")
     poll = Poll([Voter(name) for name in names], Rules("s"), call_id=str)
     proposals = {
@@ -41,7 +44,7 @@ async def test_the_requests_own_fault_is_told_before_others(
         if with_leader
         else collect(poll, list(proposals.values()), [[name] for name in names], clock=clock)
     )
-    with pytest.raises(ContextOverflow):
+    with pytest.raises(type(told)):
         async for _ in course:
             pass
 
