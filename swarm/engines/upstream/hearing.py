@@ -161,7 +161,7 @@ def refusal(status: int, body: Any, *, retry_after: str | None = None) -> SwarmE
     error = _error(body)
     told = str(error.get("message") or body or "no reason given")[:500]
     message = f"the upstream server refuses: {told}"
-    wait_s = int(retry_after) if retry_after and retry_after.isdigit() else None
+    wait_s = max(1, int(retry_after)) if retry_after and retry_after.isdigit() else None
     kinds = {error.get("type"), error.get("code")}
     if kinds & {"exceed_context_size_error", "context_length_exceeded"}:
         return ContextOverflow(int(error.get("n_prompt_tokens") or 0), int(error.get("n_ctx") or 0))

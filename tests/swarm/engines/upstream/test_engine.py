@@ -330,7 +330,7 @@ async def test_a_server_that_goes_away_is_lost_and_found_again():
 
 
 async def test_a_server_that_is_loading_is_waited_for():
-    fake = FakeServer(HELLO, props=PROPS, loading=2)
+    fake = FakeServer(HELLO, props=PROPS, loading=1)
     assert (await answer_of(fake)).texts == {0: "Hello"}
 
 
