@@ -32,7 +32,9 @@ class Stage:
 
 
 DRILLS = {
-    drills.choose: 6.0,
+    drills.pick: 9.0,
+    drills.choose: 1.5,
+    drills.filled: 4.0,
     drills.spoken_steps: 1.0,
     drills.light_steps: 1.5,
     drills.many: 1.0,
@@ -54,11 +56,13 @@ MIX = {
     lookup.repeat: 0.2,
     lookup.pairs: 0.6,
     recall.table: 0.8,
-    drills.choose: 3.0,
+    drills.pick: 2.5,
+    drills.choose: 2.0,
+    drills.filled: 3.0,
     drills.spoken_steps: 0.5,
     drills.light_steps: 1.5,
-    drills.many: 1.5,
-    drills.fits: 1.5,
+    drills.many: 2.0,
+    drills.fits: 2.0,
     made_up.single: 3.0,
     made_up.two_at_once: 0.8,
     made_up.loop: 0.4,

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from training.data import far, opencode, sums
+from training.data.acts import quoted
 from training.data.feed import IGNORED, Encoder
 from training.data.source import Source
 from training.evaluate import interval, made_calls, right, turns
@@ -51,6 +52,31 @@ def test_sums_of_the_evaluation_are_never_trained_on():
     seen = {frozenset(sums.operands(trained, 2, 2)) for _ in range(3000)}
     kept = {frozenset(sums.operands(held_out, 2, 2)) for _ in range(3000)}
     assert not {pair for pair in seen & kept if max(pair) > 9}
+
+
+def test_a_capital_never_changes_what_a_call_must_repeat():
+    source = Source(6, held_out=False)
+    for ask in ("todo.h: replace a with b", "~/notes.md please", "x1 to y"):
+        assert {opencode.sentence(source, ask, block=True) for _ in range(50)} <= {
+            ask,
+            *(form.format(ask) for form in opencode.WRAPPERS),
+        }
+    assert {opencode.sentence(source, "read a.py", block=True)[0] for _ in range(50)} >= {"r", "R"}
+
+
+def test_what_is_asked_to_be_edited_can_be_read_first():
+    source = Source(7, held_out=False)
+    for _ in range(200):
+        source.brief = source.chance(0.5)
+        names, _ = opencode.toolbox(source)
+        assert "edit" not in names or "read" in names
+
+
+def test_values_without_quotes_end_where_the_sentence_shows_it():
+    source = Source(9, held_out=False)
+    for text in ('"jfj": 4918,', "It is done.", "a b c d e", "x\n"):
+        assert text not in {quoted(source, text) for _ in range(100)}
+    assert "two words" in {quoted(source, "two words") for _ in range(100)}
 
 
 def test_worked_sums_are_right():

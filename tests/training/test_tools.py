@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from training.data import made_up
+from training.data import drills, made_up
 from training.data.composed import ASKS, SLOTS, composed, noun, verbs
 from training.data.frame import stems, without_fields
 from training.data.frames import FRAMES, NEAR, RIVALS
@@ -13,11 +13,20 @@ from training.data.invented import Style, articled
 from training.data.source import Source
 from training.data.verbs import ALIKE, VERBS, akin, third
 
+KINDS = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list}
 KNOWN = pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: frame.name)
 
 
 def named(ask):
     return set(re.findall(r"{(\w+)}", ask))
+
+
+def words_of(text):
+    return set(text.lower().split())
+
+
+def pairs(messages):
+    return zip(messages[::2], messages[1::2], strict=True)
 
 
 def inner(conversation_tools):
@@ -97,6 +106,31 @@ def test_values_of_the_arguments_stand_in_the_request():
             if not isinstance(value, bool):
                 assert all(str(v) in ask for v in (value if isinstance(value, list) else [value]))
         assert made.tool.needed <= len(made.tool.arguments)
+
+
+def test_two_requests_to_one_tool_differ_in_their_values_alone():
+    source = Source(26, held_out=False)
+    for _ in range(100):
+        box, found = made_up.makers(source, 2)
+        asked = [made_up.wish(source, source.one(found)) for _ in range(4)]
+        known = {tool.name: tool.tool["function"]["parameters"] for tool in box}
+        for wish in asked:
+            properties = known[wish.name]["properties"]
+            for name, value in wish.arguments.items():
+                assert value in properties[name].get("enum", [value])
+                assert isinstance(value, KINDS[properties[name]["type"]])
+
+
+def test_a_tool_is_picked_by_words_that_only_its_line_has():
+    source = Source(27, held_out=False)
+    for _ in range(50):
+        conversation = drills.pick(source)
+        lines = {f["name"]: words_of(f["description"]) for f in inner(conversation.tools)}
+        for ask, answer in pairs(conversation.messages):
+            for call in answer.get("tool_calls") or ():
+                others = [lines[name] for name in lines if name != call["function"]["name"]]
+                own = lines[call["function"]["name"]] & words_of(ask["content"])
+                assert own - set().union(*others)
 
 
 def test_enums_hold_the_value_that_is_asked_for():

@@ -14,6 +14,7 @@ from training.data.chat import NO_TOOL, said
 from training.data.composed import noun
 from training.data.invented import Argument, Invented, Style, articled
 from training.data.source import Conversation, Source
+from training.data.verbs import VERBS
 from training.render import Message
 
 DONE = "All steps are done."
@@ -95,6 +96,56 @@ def fits(source: Source) -> Conversation:
         call = {"type": "function", "function": {"name": wish.name, "arguments": wish.arguments}}
         messages += [{"role": "assistant", "content": None, "tool_calls": [call]}, said("tool", "ok"), said("assistant", "Done.")]
     return Conversation("no-tool", messages, kept)
+
+
+GLUE = tuple("the a of for to in with on by from and or at this that one all my your as is it me please can you want".split())
+"""Words that tell nothing of what a line is about."""
+VERB_WORDS = tuple(word for group in VERBS for word in group)
+
+
+def glued(source: Source, parts: list[str]) -> str:
+    """Words in this order with glue before and between them."""
+    said: list[str] = []
+    for part in parts:
+        said += source.some(GLUE, source.rng.choices((0, 1, 2, 3), (3, 4, 2, 1))[0])
+        said.append(part)
+    return " ".join(said)
+
+
+def pick(source: Source) -> Conversation:
+    """Many requests to tools that can be told by any word of their lines, wherever it stands.
+
+    Lines of fixed forms teach to compare one place of the line with one place of the request.
+    """
+    style, pools = Style.any(source), (source.nouns, source.nouns, source.rare, VERB_WORDS)
+    count = source.between(2, 5)
+    words = list(dict.fromkeys(source.one(source.one(pools)) for _ in range(9 * count)))
+    lines = [[words.pop() for _ in range(source.between(2, 5))] for _ in range(count)]
+    shared = words.pop() if source.chance(0.4) else ""
+    kinds: list[tuple[list[str], Invented]] = []
+    for line in lines:
+        key = source.one(made_up.KEYS)
+        told = [*line, shared] if shared and source.chance(0.6) else line
+        text = glued(source, source.shuffled(told))
+        named = source.some(line, 2) if source.chance(0.75) else [words.pop(), ""]
+        item = Argument(key, {"type": "string"}, "")
+        kinds.append((line, Invented(style.named(*named), text[:1].upper() + text[1:], (item,) * source.chance(0.6), 1)))
+    messages: list[Message] = []
+    for _ in range(source.between(4, 8)):
+        line, tool = source.one(kinds)
+        missing = source.chance(0.15)
+        asked = [words.pop()] if missing else source.some(line, source.rng.choices((1, 2, 3), (3, 3, 1))[0])
+        parts = [*asked, shared] if shared and not missing and source.chance(0.3) else asked
+        arguments = {}
+        ask = glued(source, source.shuffled(parts))
+        if tool.arguments and not missing:
+            value = source.one((source.name, source.city, lambda: source.digits(1, 4), source.identifier))()
+            arguments = {tool.arguments[0].name: value}
+            ask = source.one((f"{ask} {value}", f"{ask}: {value}", f'{ask} "{value}"', f"{ask} ({value})"))
+        messages.append(said("user", opencode.sentence(source, ask, block=False)))
+        call = {"type": "function", "function": {"name": tool.name, "arguments": arguments}}
+        messages.append(said("assistant", NO_TOOL) if missing else {"role": "assistant", "content": None, "tool_calls": [call]})
+    return Conversation("choose", messages, source.shuffled([tool.tool for _, tool in kinds]))
 
 
 def filled(source: Source) -> Conversation:
