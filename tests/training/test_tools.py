@@ -22,7 +22,7 @@ def named(ask):
 
 
 def words_of(text):
-    return set(text.lower().split())
+    return set(re.findall(r"\w+", text.lower()))
 
 
 def pairs(messages):
