@@ -59,7 +59,7 @@ def test_a_capital_never_changes_what_a_call_must_repeat():
     for ask in ("todo.h: replace a with b", "~/notes.md please", "x1 to y"):
         assert {opencode.sentence(source, ask, block=True) for _ in range(50)} <= {
             ask,
-            *(form.format(ask) for form in opencode.WRAPPERS),
+            opencode.as_argument(ask),
         }
     assert {opencode.sentence(source, "read a.py", block=True)[0] for _ in range(50)} >= {"r", "R"}
 

@@ -26,10 +26,11 @@ TOOLS = {
     tool["name"]: tool
     for tool in (
         _tool("bash", ("Executes a given bash command in a persistent shell session", "Run a shell command",
-              "Runs a command in the shell"), "command",
+              "Runs a command in the shell",
+              "Executes a given bash command in a persistent shell session with optional timeout, ensuring"), "command",
               command=TEXT, timeout=NUMBER, workdir=TEXT),
         _tool("edit", ("Performs exact string replacements in files", "Modify an existing file",
-              "Replaces text in a file"), "filePath oldString newString",
+              "Replaces text in a file", "Performs exact string replacements in files."), "filePath oldString newString",
               filePath=TEXT, oldString=TEXT, newString=TEXT, replaceAll=FLAG),
         _tool("glob", ("Fast file pattern matching tool that works with any codebase size",
               "Find files by pattern", "Finds files by name"), "pattern", pattern=TEXT, path=TEXT),
@@ -37,17 +38,18 @@ TOOLS = {
               "Search file contents", "Searches the contents of files"), "pattern",
               pattern=TEXT, path=TEXT, include=TEXT),
         _tool("read", ("Reads a file from the local filesystem", "Read a file or directory",
-              "Reads a file"), "filePath", filePath=TEXT, offset=NUMBER, limit=NUMBER),
-        _tool("skill", ("Load a specialized skill", "Loads a skill by name"), "name", name=TEXT),
+              "Reads a file", "Read a file or directory from the local filesystem."), "filePath", filePath=TEXT, offset=NUMBER, limit=NUMBER),
+        _tool("skill", ("Load a specialized skill", "Loads a skill by name",
+              "Load a specialized skill when the task at hand matches one of the skills listed in the system prompt"), "name", name=TEXT),
         _tool("task", ("Launch a new agent to handle complex, multistep tasks autonomously",
-              "Starts a subagent"), "description prompt subagent_type",
+              "Starts a subagent", "Launch a new agent to handle complex, multistep tasks autonomously."), "description prompt subagent_type",
               description=TEXT, prompt=TEXT, subagent_type=TEXT),
         _tool("todowrite", ("Use this tool to create and manage a structured task list",
-              "Writes the todo list"), "todos", todos={"type": "array", "items": TODO_ITEM}),
+              "Writes the todo list", "Create and maintain a structured task list for the current coding session."), "todos", todos={"type": "array", "items": TODO_ITEM}),
         _tool("webfetch", ("Fetches content from a specified URL", "Fetch a web page"), "url",
               url=TEXT, format={"type": "string", "enum": ["text", "markdown", "html"]}, timeout=NUMBER),
         _tool("write", ("Writes a file to the local filesystem", "Create or overwrite a file",
-              "Writes a file"), "content filePath", content=TEXT, filePath=TEXT),
+              "Writes a file", "Writes a file to the local filesystem."), "content filePath", content=TEXT, filePath=TEXT),
     )
 }
 
@@ -90,10 +92,17 @@ WRAPPERS = (
 )
 
 
+def as_argument(ask: str) -> str:
+    """A request as `opencode run "..."` sends it on: in quotes, those inside it escaped."""
+    return '"' + (ask[0].upper() + ask[1:] if FIRST_WORD.match(ask) else ask).replace('"', '\\"') + '"'
+
+
 def sentence(source: Source, ask: str, *, block: bool) -> str:
     """A request as a user types it."""
     if ask.split(" ", 1)[0] in IMPERATIVES and source.chance(0.25):
         ask = source.phrase(WRAPPERS).format(ask)
+    if source.chance(0.07):
+        return as_argument(ask)
     if source.chance(0.7) and FIRST_WORD.match(ask):
         ask = ask[0].upper() + ask[1:]
     if source.chance(0.06) and not block:

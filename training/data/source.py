@@ -190,6 +190,11 @@ class Source:
     def date(self) -> str:
         return f"20{self.between(10, 39)}-{self.between(1, 12):02}-{self.between(1, 28):02}"
 
+    def day(self) -> str:
+        """A date in words, as JavaScript writes it."""
+        weekday, month = self.one("Sun Mon Tue Wed Thu Fri Sat".split()), self.one("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
+        return f"{weekday} {month} {self.between(1, 28):02} 20{self.between(24, 39)}"
+
     def clock(self) -> str:
         return f"{self.between(0, 23):02}:{self.one(('00', '15', '30', '45', '05', '10'))}"
 

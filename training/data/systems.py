@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from swarm.chat.compact import our_words
 from training.data.source import Source
 
 SHORT = (
@@ -25,6 +26,9 @@ ENVIRONMENT = (
     ("Here is some useful information about the environment you are running in:\n<env>\n"
     "  Working directory: {root}\n  Workspace root folder: {root}\n  Is directory a git repo: yes\n"
     "  Platform: linux\n  Today's date: {date}\n</env>"),
+    ("Here is some useful information about the environment you are running in:\n<env>\n"
+    "  Working directory: {root}\n  Workspace root folder: {root}\n  Is directory a git repo: no\n"
+    "  Platform: darwin\n  Today's date: {date}\n</env>"),
     "You work in {root}", "Project root: {root}", "cwd: {root}", "Working directory: {root}\nPlatform: darwin",
 )
 
@@ -42,10 +46,29 @@ def environment(source: Source, root: str) -> str:
     return source.one(ENVIRONMENT).format(root=root, date=source.date())
 
 
+SKILLS = (
+    "Skills provide specialized instructions and workflows for specific tasks.\nUse the skill tool to load a skill when a task matches its description.\n"
+    "<available_skills>\n{skills}\n</available_skills>"
+)
+SKILL = "  <skill>\n    <name>{name}</name>\n    <description>{told}</description>\n  </skill>"
+
+
+def coding_agent(source: Source, root: str) -> str:
+    """What the node makes of OpenCode's own system prompt: its short form, the surroundings, the skills."""
+    where = source.one(ENVIRONMENT[4:6]).format(root=root, date=source.one((source.date(), source.day())))
+    skills = [
+        SKILL.format(name=f"{source.word()}-{source.word()}", told=source.sentence()) for _ in range(source.between(0, 2))
+    ]
+    block = [SKILLS.format(skills="\n".join(skills))] if skills else []
+    return "\n".join([our_words().instructions.strip(), where, *block])
+
+
 def system(source: Source, root: str | None, *, longest: int = 4) -> str:
     """A system prompt; names the root if there is one; may be empty if there is none."""
     if source.brief:
         return source.one((f"Working directory: {root}", f"cwd: {root}")) if root else ""
+    if root and source.chance(0.3):
+        return coding_agent(source, root)
     parts = []
     if source.chance(0.5):
         parts.append(source.phrase(SHORT))
