@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from swarm.chat.compact import our_words
+import tomllib
+from pathlib import Path
+
 from training.data.source import Source
+
+NODES_WORDS = Path(__file__).parents[2] / "swarm" / "chat" / "compact.toml"
+INSTRUCTIONS: str = tomllib.loads(NODES_WORDS.read_text(encoding="utf-8"))["instructions"].strip()
+"""What the node puts in the place of OpenCode's prose."""
 
 SHORT = (
     "You are a helpful assistant.", "You are a coding agent.", "Be brief.", "Answer in English.",
@@ -60,7 +66,7 @@ def coding_agent(source: Source, root: str) -> str:
         SKILL.format(name=f"{source.word()}-{source.word()}", told=source.sentence()) for _ in range(source.between(0, 2))
     ]
     block = [SKILLS.format(skills="\n".join(skills))] if skills else []
-    return "\n".join([our_words().instructions.strip(), where, *block])
+    return "\n".join([INSTRUCTIONS, where, *block])
 
 
 def system(source: Source, root: str | None, *, longest: int = 4) -> str:
