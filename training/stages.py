@@ -56,9 +56,9 @@ MIX = {
     lookup.repeat: 0.2,
     lookup.pairs: 0.6,
     recall.table: 0.8,
-    drills.pick: 2.5,
+    drills.pick: 2.0,
     drills.choose: 2.0,
-    drills.filled: 3.0,
+    drills.filled: 2.5,
     drills.spoken_steps: 0.5,
     drills.light_steps: 1.5,
     drills.many: 2.0,
@@ -66,10 +66,10 @@ MIX = {
     made_up.single: 3.0,
     made_up.two_at_once: 0.8,
     made_up.loop: 0.4,
-    opencode.single: 3.0,
-    opencode.two_at_once: 1.0,
-    opencode.loop: 1.0,
-    opencode.edit_after_read: 0.8,
+    opencode.single: 4.5,
+    opencode.two_at_once: 1.2,
+    opencode.loop: 1.5,
+    opencode.edit_after_read: 1.2,
     opencode.value_change: 0.3,
     sums.direct: 1.2,
     sums.drill: 0.6,
@@ -84,7 +84,7 @@ MIX = {
     chat.no_tool_fits: 0.6,
 }
 
-LONG_MIX = MIX | {lookup.pairs: 1.5, far.pairs: 0.05, far.behind(opencode.single): 0.15}
+LONG_MIX = MIX | {lookup.pairs: 1.2, far.pairs: 0.05, far.behind(opencode.single): 0.25}
 
 STAGES = (
     Stage(
@@ -116,7 +116,7 @@ STAGES = (
     ),
     Stage(
         "full",
-        Feed(MIX, longest=640, step_tokens=4096, brief=0.8),
+        Feed(MIX, longest=1536, step_tokens=6144, brief=0.65),
         tokens=23_000_000,
         rate_from=0.16,
         rate_to=0.05,
@@ -124,7 +124,7 @@ STAGES = (
     ),
     Stage(
         "long",
-        Feed(LONG_MIX, longest=4096, step_tokens=4096, brief=0.55),
+        Feed(LONG_MIX, longest=4096, step_tokens=6144, brief=0.5),
         tokens=9_000_000,
         rate_from=0.05,
         rate_to=0.002,
