@@ -46,6 +46,14 @@ class Caller:
         if self.models is not None and model not in self.models:
             raise UnknownModel(model, self.models)
 
+    def has_read(self, tokens: int) -> None:
+        """Tokens that were read are the caller's."""
+        self.meter.used(prompt_tokens=tokens, now_s=self.clock())
+
+    def has_written(self, tokens: int) -> None:
+        """Tokens that were generated are the caller's."""
+        self.meter.used(completion_tokens=tokens, now_s=self.clock())
+
     async def counted(self, events: AsyncGenerator[list[Event]]) -> AsyncGenerator[list[Event]]:
         """The same events; their tokens, also of an answer that breaks off, are the caller's."""
         generated: dict[int, int] = {}
@@ -58,13 +66,12 @@ class Caller:
     def _count(self, event: Event, generated: dict[int, int]) -> None:
         match event:
             case Started():
-                self.meter.used(prompt_tokens=event.prompt_tokens, now_s=self.clock())
+                self.has_read(event.prompt_tokens)
             case Delta():
                 generated[event.index] = generated.get(event.index, 0) + event.tokens
-                self.meter.used(completion_tokens=event.tokens, now_s=self.clock())
+                self.has_written(event.tokens)
             case Finished():
-                more = event.completion_tokens - generated.get(event.index, 0)
-                self.meter.used(completion_tokens=more, now_s=self.clock())
+                self.has_written(event.completion_tokens - generated.get(event.index, 0))
             case _:
                 pass
 

@@ -205,13 +205,14 @@ class Pool:
 
     async def embed(
         self, model: ServedModel, texts: Sequence[str | tuple[int, ...]]
-    ) -> list[Embedding]:
+    ) -> AsyncGenerator[Embedding]:
         """The texts as vectors, one after the other. Raises InvalidRequest or Overloaded."""
         if not model.engine.info.embedding_width:
             raise InvalidRequest(f"{model.id} makes no embeddings", param="model")
         self._admit()
         try:
-            return [await model.engine.embed(text) for text in texts]
+            for text in texts:
+                yield await model.engine.embed(text)
         finally:
             self._release()
 

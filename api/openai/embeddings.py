@@ -2,11 +2,12 @@
 
 import base64
 import struct
+from contextlib import aclosing
 from typing import Any
 
 from aiohttp import web
 
-from api.context import POOL
+from api.context import CALLER, POOL
 from api.errors import json_response
 from api.openai.body import parse_body, read_body
 from api.openai.schema import EmbeddingBody
@@ -20,13 +21,19 @@ async def embeddings(request: web.Request) -> web.StreamResponse:
     pool = request.app[POOL]
     raw = await read_body(request, context_tokens=pool.context_tokens)
     body = parse_body(EmbeddingBody, raw)
+    caller = request[CALLER]
+    caller.must_be_allowed(body.model)
     model = pool.resolve(body.model)
     async with pool.loading.held(model.id):
         width = model.engine.info.embedding_width
         if width and body.dimensions not in (None, width):
             message = f"dimensions: the vectors of {model.id} have {width}, not {body.dimensions}"
             raise InvalidRequest(message, param="dimensions")
-        made = await pool.embed(model, prompts_of(body.input))
+        made: list[Embedding] = []
+        async with aclosing(pool.embed(model, prompts_of(body.input))) as vectors:
+            async for each in vectors:
+                caller.has_read(each.tokens)
+                made.append(each)
     tokens = sum(each.tokens for each in made)
     data = [_object(at, each, body.encoding_format) for at, each in enumerate(made)]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}

@@ -30,6 +30,7 @@ async def load_model(request: web.Request) -> web.StreamResponse:
     """Load the model of an id and answer when it is; its own settings hold."""
     pool = request.app[POOL]
     name = request.match_info["id"]
+    request[CALLER].must_be_allowed(name)
     async with pool.loading.held(pool.resolve(name).id):
         return json_response(_model_object(pool, name))
 
@@ -38,6 +39,7 @@ async def unload_model(request: web.Request) -> web.StreamResponse:
     """Free the memory of a model that nobody uses; the next request loads it again."""
     pool = request.app[POOL]
     name = request.match_info["id"]
+    request[CALLER].must_be_allowed(name)
     model = pool.resolve(name)
     resident = pool.loading.resident(model.id)
     if resident is None or (resident.status == "loaded" and resident.plan is None):

@@ -8,7 +8,8 @@ from typing import Self
 
 from aiohttp import web
 
-from api.context import PEERS, POOL, VERDICTS, request_label, watched
+from api.context import CALLER, PEERS, POOL, VERDICTS, request_label, watched
+from api.counted import CountedProposer
 from api.openai.seats import Seats
 from api.openai.translate import ChatAsk
 from api.openai.vote import Party, by_vote, judged, log_verdict, rules_of
@@ -39,7 +40,8 @@ class Panel:
         pool = request.app[POOL]
         beside = pool.weighed_beside(ask.model)
         own = OwnProposer(pool, watch=partial(watched, request))
-        seats = Seats.of(ask.model, own, request.app[PEERS](), beside=beside)
+        peers = [CountedProposer(peer, request[CALLER]) for peer in request.app[PEERS]()]
+        seats = Seats.of(ask.model, own, peers, beside=beside)
         workers = _team(pool, ask, seats)
         here = workers.size == 1 and bool(workers.workers[0]) and seats.all[0].own
         here = here and _is_held(pool, ask)

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import openai
 import pytest
 
 from settings import KeySettings
+from swarm.engines.base import Embedding
+from swarm.errors import InvalidRequest
 from tests.api.conftest import Node, StartNode
-from tests.fakes import FakeEngine
+from tests.fakes import INFO, FakeEngine
 
 HELLO: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "hi"}]
 LAPTOP, PHONE = "sk-laptop-1234", "sk-phone-12345"
@@ -155,3 +158,45 @@ async def test_all_workers_of_a_vote_are_counted(start_node: StartNode) -> None:
         )
         async with node.http.get("/v1/usage") as answer:
             assert (await answer.json())["completion_tokens"] == 9
+
+
+async def test_a_key_embeds_with_its_own_models_only(start_node: StartNode) -> None:
+    engine = FakeEngine(model_info=replace(INFO, embedding_width=2))
+    async with start_node(engine, keys=KEYS) as node:
+        sdk = node.sdk.with_options(api_key=PHONE)
+        with pytest.raises(openai.NotFoundError, match="there is swarm-fast"):
+            await sdk.embeddings.create(model="fake", input="hi")
+        assert engine.embedded == []
+        assert (await sdk.embeddings.create(model="swarm-fast", input="hi")).data
+        with pytest.raises(openai.RateLimitError):
+            await sdk.embeddings.create(model="swarm-fast", input="hi")
+
+
+@pytest.mark.parametrize("command", ["load", "unload"])
+async def test_a_key_loads_and_unloads_its_own_models_only(keyed: Node, command: str) -> None:
+    path = f"/v1/models/fake/{command}"
+    async with keyed.http.post(path, json={}, headers=shown(PHONE)) as answer:
+        assert answer.status == 404
+        assert "there is swarm-fast" in (await answer.json())["error"]["message"]
+    async with keyed.http.post(path, json={}, headers=shown(LAPTOP)) as answer:
+        assert answer.status != 404
+
+
+async def test_embeddings_are_counted_also_those_before_one_that_fails(
+    start_node: StartNode,
+) -> None:
+    class Choosy(FakeEngine):
+        async def embed(self, text: str | tuple[int, ...]) -> Embedding:
+            if text == "wrong":
+                raise InvalidRequest("not this one")
+            return await super().embed(text)
+
+    engine = Choosy(model_info=replace(INFO, embedding_width=2))
+    async with start_node(engine, keys=KEYS) as node:
+        sdk = node.sdk.with_options(api_key=LAPTOP)
+        await sdk.embeddings.create(model="swarm", input=["one", "three"])
+        with pytest.raises(openai.BadRequestError):
+            await sdk.embeddings.create(model="swarm", input=["four", "wrong"])
+        async with node.http.get("/v1/usage", headers=shown(LAPTOP)) as answer:
+            used = await answer.json()
+    assert (used["requests"], used["prompt_tokens"], used["completion_tokens"]) == (2, 12, 0)

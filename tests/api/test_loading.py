@@ -248,6 +248,9 @@ async def test_what_a_peer_has_ready_is_not_loaded_here() -> None:
         await house.loading.begin(["first"])
         assert await house.ask("org/second") == "elsewhere"
         assert (await house.statuses())["org/second"] == "unloaded"
+        async with house.http.get("/v1/usage") as answer:
+            used = await answer.json()
+        assert (used["prompt_tokens"], used["completion_tokens"]) == (1, 1)
         house.gates["org/second"].set()
         said = await house.sdk.completions.create(model="org/second", prompt="hi")
         assert said.choices[0].text == "Hello there."

@@ -1,0 +1,82 @@
+"""A peer that answers for a key: the tokens of its answers are the caller's."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from api.keyring import Caller
+from swarm.proposer import Began, Ended, News, Offer, Proposer, Said, Told
+from swarm.types import Question
+
+
+class CountedProposer:
+    """The same proposer; what its workers read and write is counted as it is told."""
+
+    def __init__(self, proposer: Proposer, caller: Caller) -> None:
+        self._proposer = proposer
+        self._caller = caller
+
+    @property
+    def node(self) -> str:
+        """The node behind."""
+        return self._proposer.node
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self._proposer.name
+
+    @property
+    def address(self) -> str:
+        """Where it is."""
+        return self._proposer.address
+
+    def models(self) -> tuple[str, ...]:
+        """The ids of its models."""
+        return self._proposer.models()
+
+    def offer(self, model: str) -> Offer | None:
+        """What it would do for a model id now."""
+        return self._proposer.offer(model)
+
+    def won(self) -> None:
+        """One of its workers' answers was given."""
+        self._proposer.won()
+
+    async def propose(
+        self, question: Question, workers: int, *, remaining_s: float, live: bool
+    ) -> AsyncGenerator[list[Told]]:
+        """The same news. A prompt counts once, however many of its workers read it."""
+        count = _Count(self._caller)
+        told = self._proposer.propose(question, workers, remaining_s=remaining_s, live=live)
+        async with aclosing(told) as steps:
+            async for step in steps:
+                for at, news in step:
+                    count.add(at, news)
+                yield step
+
+
+class _Count:
+    """The tokens of one proposal so far."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._prompt_tokens = 0
+        self._said: dict[int, int] = {}
+
+    def add(self, at: int, news: News) -> None:
+        """Count what is new."""
+        match news:
+            case Began():
+                more = max(0, news.prompt_tokens - self._prompt_tokens)
+                self._prompt_tokens += more
+                self._caller.has_read(more)
+            case Said():
+                self._write(at, news.tokens)
+            case Ended():
+                self._write(at, news.tokens - self._said.get(at, 0))
+
+    def _write(self, at: int, tokens: int) -> None:
+        """An end may tell fewer than were said: then nothing is given back."""
+        more = max(0, tokens)
+        self._said[at] = self._said.get(at, 0) + more
+        self._caller.has_written(more)
