@@ -20,6 +20,9 @@ _SLICE_CHARACTERS = 4096
 _MORE = 5 / 4
 """Models with smaller vocabularies need more tokens for the same text."""
 
+_NEAR = 3 / 4
+"""From this share of a context on an estimate is no promise that a text fits."""
+
 _SPLIT = "|".join(
     (
         r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
@@ -39,6 +42,15 @@ def estimated_tokens(text: str) -> int:
     vocabulary, so it is not for an event loop.
     """
     return int(o200k_tokens(text) * _MORE) + 1
+
+
+def may_fill(text: str, context_tokens: int) -> bool:
+    """Whether a text may be too long for a context, as far as can be said without the tokenizer.
+    Not for an event loop either.
+    """
+    near = int(context_tokens * _NEAR)
+    # A token is at least one byte: most texts need no vocabulary.
+    return len(text.encode(errors="surrogatepass")) >= near and estimated_tokens(text) >= near
 
 
 def o200k_tokens(text: str) -> int:

@@ -1,6 +1,7 @@
 """In which form a model reads a question: as it came, or compact where its context is small."""
 
 import asyncio
+import json
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
@@ -12,7 +13,7 @@ from swarm.chat.compact import Words, compacted, our_words, shortened
 from swarm.chat.template import ChatTemplate
 from swarm.engines.base import Engine, Event, Finished, Started
 from swarm.errors import InvalidRequest
-from swarm.estimate import estimated_tokens
+from swarm.estimate import estimated_tokens, may_fill
 from swarm.types import Message, Question
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,9 @@ Form: TypeAlias = Literal["auto", "full", "compact"]
 
 _FIXED_SHARE = 3
 """What every request of a session repeats may fill a third of the context."""
+
+_SURELY_COMPACT = 2
+"""What fills half of the context by an estimate fills a third of it by any tokenizer."""
 
 _PATIENCE_S = 20.0
 """How long a person should wait at most until that has been read."""
@@ -77,6 +81,19 @@ class Forms:
         if not chosen.compact:
             return question
         return await self._shortened(compact, chosen, engine)
+
+    def may_fill(self, question: Question, context_tokens: int) -> bool:
+        """Whether the question may be too long for a model that is not loaded yet, with so long a
+        context, in the form in which it would be read. Not for an event loop.
+        """
+        if not _may_fill(question, context_tokens):
+            return False
+        if self.form == "full":
+            return True
+        fixed = _text(replace(question, messages=_fixed(question)))
+        if self.form == "auto" and estimated_tokens(fixed) * _SURELY_COMPACT <= context_tokens:
+            return True
+        return _may_fill(compacted(question, self._words), context_tokens)
 
     async def timed(
         self, model_id: str, events: AsyncGenerator[list[Event]]
@@ -153,6 +170,19 @@ def _fixed(question: Question) -> tuple[Message, ...]:
 
 def _beginning(question: Question) -> Question:
     return replace(question, messages=(*_fixed(question), Message("user", "")))
+
+
+def _may_fill(question: Question, context_tokens: int) -> bool:
+    marks_tokens = len(question.messages) * _MARKS_TOKENS
+    return may_fill(_text(question), context_tokens - marks_tokens)
+
+
+def _text(question: Question) -> str:
+    """About what a template writes of a question."""
+    tools = [
+        tool.name + tool.description + json.dumps(dict(tool.parameters)) for tool in question.tools
+    ]
+    return "\n".join((*tools, *map(_written, question.messages)))
 
 
 def _written(message: Message) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -54,6 +55,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
         ask.model,
         lambda: _answer(request, ask),
         stream=ask.stream,
+        may_fill=partial(pool.forms.may_fill, ask.question),
         peers=request.app[PEERS](),
     )
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from api.openai.translate import CompletionAsk, completion_ask
 from api.openai.waiting import when_loaded
 from api.sse import DONE, data, stream_answer
 from swarm.engines.base import Delta, Event, Finished
+from swarm.estimate import may_fill
 from swarm.types import FinishReason, Prompt, TokenLogprob
 
 _NOTHING: list[Event] = []
@@ -28,7 +30,23 @@ async def completions(request: web.Request) -> web.StreamResponse:
     raw = await read_body(request, context_tokens=pool.context_tokens)
     ask = completion_ask(parse_body(CompletionBody, raw))
     request[CALLER].must_be_allowed(ask.model)
-    return await when_loaded(request, ask.model, lambda: _answer(request, ask), stream=ask.stream)
+    return await when_loaded(
+        request,
+        ask.model,
+        lambda: _answer(request, ask),
+        stream=ask.stream,
+        may_fill=partial(_may_fill, ask),
+    )
+
+
+def _may_fill(ask: CompletionAsk, context_tokens: int) -> bool:
+    """Whether one of the prompts may be too long for such a context."""
+    return any(
+        may_fill(prompt, context_tokens)
+        if isinstance(prompt, str)
+        else len(prompt) >= context_tokens
+        for prompt in ask.prompts
+    )
 
 
 async def _answer(request: web.Request, ask: CompletionAsk) -> web.StreamResponse:

@@ -1,5 +1,6 @@
 """Requests for a model that is not loaded: it is loaded first, and stays until they end."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
@@ -11,6 +12,8 @@ from swarm.pool import ONE_WORKER, SWARM_IDS, Pool, ServedModel
 from swarm.proposer import Proposer
 
 Answer = Callable[[], Awaitable[web.StreamResponse]]
+MayFill = Callable[[int], bool]
+"""Whether the prompt may be too long for a context of so many tokens; called in a thread."""
 
 
 async def when_loaded(
@@ -19,12 +22,14 @@ async def when_loaded(
     answer: Answer,
     *,
     stream: bool,
+    may_fill: MayFill,
     peers: Sequence[Proposer] = (),
 ) -> web.StreamResponse:
     """The answer, once its model is loaded here; a stream hears comments meanwhile.
 
     Where the model is not loaded here and one of the peers has it, the peer answers. Before the
-    first model is loaded nothing waits: that is refused, or answered by peers.
+    first model is loaded nothing waits: that is refused, or answered by peers. A stream whose
+    prompt may be too long begins late instead: clients compact on a status, not on an event.
     """
     pool = request.app[POOL]
     model = _known(pool, model_id)
@@ -37,9 +42,15 @@ async def when_loaded(
         async with pool.loading.held(model.id):
             return await answer()
 
-    if stream and pool.status(model) != "loaded":
+    early = stream and pool.status(model) != "loaded"
+    if early and not await _is_long(pool, model, may_fill):
         return await stream_early(request, held, pulse_s=request.app[PULSE_S])
     return await held()
+
+
+async def _is_long(pool: Pool, model: ServedModel, may_fill: MayFill) -> bool:
+    context_tokens = await pool.loading.context_tokens(model.id)
+    return context_tokens is not None and await asyncio.to_thread(may_fill, context_tokens)
 
 
 def _known(pool: Pool, model_id: str) -> ServedModel | None:

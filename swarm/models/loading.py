@@ -79,6 +79,19 @@ class Loading:
             await self._loaded(model)
             yield
 
+    async def context_tokens(self, model_id: str) -> int | None:
+        """The context with which a model is loaded, or would be; None where that is not known."""
+        model = self.resident(model_id)
+        if model is None:
+            return None
+        plan = model.plan
+        if plan is None:
+            try:
+                plan = (await asyncio.to_thread(model.make, Taken())).plan
+            except ConfigurationError as error:  # its load says so to who waits for it
+                log.debug("%s cannot be planned: %s", model_id, error)
+        return plan.context_tokens if plan else None
+
     async def unload(self, model_id: str) -> None:
         """Free what the model takes. Raises Overloaded while somebody uses it."""
         model = self.resident(model_id)

@@ -167,6 +167,25 @@ async def test_completions_wait_as_well(house: House) -> None:
     assert "".join([chunk.choices[0].text async for chunk in stream]) == "Hello there."
 
 
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("chat/completions", {"messages": [{"role": "user", "content": "word " * 5000}]}),
+        ("completions", {"prompt": "word " * 5000}),
+        ("completions", {"prompt": [7] * 5000}),
+    ],
+)
+async def test_a_stream_that_is_too_long_for_a_model_not_yet_loaded_is_refused_as_a_status(
+    house: House, path: str, asked: dict[str, object]
+) -> None:
+    house.gates["org/second"].set()
+    body = {"model": "org/second", "stream": True, **asked}
+    async with house.http.post(f"/v1/{path}", json=body) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["error"]["code"] == "context_length_exceeded"
+    assert (await house.statuses())["org/second"] == "loaded"
+
+
 async def test_a_load_that_fails_is_an_event_of_the_stream_and_a_status_elsewhere(
     house: House,
 ) -> None:

@@ -97,3 +97,14 @@ async def test_a_server_that_cannot_count_is_estimated() -> None:
     upstream = Uncounting(model_info=replace(INFO, context_tokens=800))
     fitted = await Forms().fit(question(), "m", upstream, TEMPLATE)
     assert fitted.tools[0].description == "Reads a file."
+
+
+def test_whether_a_question_may_fill_a_context_is_known_before_its_model_is_there() -> None:
+    forms = Forms()
+    assert not forms.may_fill(question(), 9_000)
+    assert not forms.may_fill(question(), 400), "it would be read in the compact form"
+    assert Forms("full").may_fill(question(), 400)
+    assert forms.may_fill(question(), 40)
+    long = question(Message("assistant", "well"), Message("user", "word " * 900))
+    assert forms.may_fill(long, 1_000)
+    assert forms.may_fill(question(*[Message("user", "a")] * 200), 1_500), "marks are tokens too"
