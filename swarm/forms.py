@@ -4,10 +4,10 @@ import asyncio
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from swarm.chat.compact import Words, compacted, our_words, shortened
 from swarm.chat.template import ChatTemplate
@@ -35,26 +35,38 @@ _MARKS_TOKENS = 8
 
 _KNOWN = 256
 
+KeptT = TypeVar("KeptT")
+
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """The form of all questions with one beginning, and the tokens of that in this form."""
+    """The form of all questions with one beginning, and the tokens of that in this form.
+
+    Not `sure`: it was chosen before the model's speed was seen.
+    """
 
     compact: bool
     fixed_tokens: int
+    sure: bool = True
+
+
+_Key: TypeAlias = tuple[str, int]
+"""A model, and by its hash what questions have in common."""
 
 
 class Forms:
     """Chooses the form once for all questions that begin alike, and says why in the log.
 
     What a session repeats in every request, its system prompt and its tools, is also what makes
-    the choice: so it is the same for every turn, and the prefix cache holds.
+    the choice: so it is the same for every turn, and the prefix cache holds. What was chosen before
+    the model's speed was seen holds for the conversations that began then, and for no others.
     """
 
     def __init__(self, form: Form = "auto", words: Words | None = None) -> None:
         self.form = form
         self._words = words or our_words()
-        self._chosen: OrderedDict[tuple[str, int], _Chosen] = OrderedDict()
+        self._chosen: OrderedDict[_Key, _Chosen] = OrderedDict()
+        self._cut: OrderedDict[_Key, int] = OrderedDict()
         self._speeds: dict[str, float] = {}
 
     @property
@@ -71,16 +83,14 @@ class Forms:
         compact = compacted(question, self._words)
         if compact is question:
             return question
-        key = (model_id, hash(repr((_fixed(question), question.tools))))
-        chosen = self._chosen.get(key)
+        key, own_key = _keys(model_id, question)
+        chosen = self._chosen_before(key, own_key, question)
         if chosen is None:
             chosen = await self._choose(question, compact, model_id, engine, template)
-            self._chosen[key] = chosen
-            while len(self._chosen) > _KNOWN:
-                self._chosen.popitem(last=False)
+            _keep(self._chosen, key if chosen.sure else own_key, chosen)
         if not chosen.compact:
             return question
-        return await self._shortened(compact, chosen, engine)
+        return await self._shortened(compact, chosen, own_key, engine)
 
     def may_fill(self, question: Question, context_tokens: int) -> bool:
         """Whether the question may be too long for a model that is not loaded yet, with so long a
@@ -111,6 +121,13 @@ class Forms:
                         read_tokens = 0
                 yield step
 
+    def _chosen_before(self, key: _Key, own_key: _Key, question: Question) -> _Chosen | None:
+        """What holds for this question. One that nobody has answered yet can begin anew."""
+        is_new = len(question.messages) <= len(_fixed(question)) + 1
+        if is_new and key[0] in self._speeds:
+            self._chosen.pop(own_key, None)
+        return self._chosen.get(own_key) or self._chosen.get(key)
+
     async def _choose(
         self,
         question: Question,
@@ -122,7 +139,7 @@ class Forms:
         full_tokens = await _count(_beginning(question), engine, template)
         why = self._why_compact(full_tokens, model_id, engine.info.context_tokens)
         if why is None:
-            return _Chosen(compact=False, fixed_tokens=full_tokens)
+            return _Chosen(False, full_tokens, sure=model_id in self._speeds)
         tokens = await _count(_beginning(compact), engine, template)
         logger.info(
             "%s reads compact prompts here: %d tokens of tools and instructions become %d (%s)",
@@ -143,7 +160,9 @@ class Forms:
             return f"reading them would take {tokens / speed:.0f} s"
         return None
 
-    async def _shortened(self, question: Question, chosen: _Chosen, engine: Engine) -> Question:
+    async def _shortened(
+        self, question: Question, chosen: _Chosen, own_key: _Key, engine: Engine
+    ) -> Question:
         """The question with old results cut where the conversation has outgrown the context."""
         context = engine.info.context_tokens
         answer = min(question.sampling.max_tokens or context, context // 4)
@@ -155,7 +174,50 @@ class Forms:
             return question  # a token is at least one byte
         sizes = [await _tokens(text, engine) + _MARKS_TOKENS for text in written]
         short = shortened(spoken, sizes, room_tokens=room, words=self._words)
+        await self._tell_cuts(own_key, sizes, spoken, short, engine)
         return replace(question, messages=(*fixed, *short))
+
+    async def _tell_cuts(
+        self,
+        own_key: _Key,
+        sizes: Sequence[int],
+        spoken: Sequence[Message],
+        short: Sequence[Message],
+        engine: Engine,
+    ) -> None:
+        """Say what was cut of a conversation, once until more of it is."""
+        cut = [at for at, message in enumerate(short) if message is not spoken[at]]
+        if not cut or self._cut.get(own_key) == len(cut):
+            return
+        _keep(self._cut, own_key, len(cut))
+        after = list(sizes)
+        for at in cut:
+            after[at] = await _tokens(_written(short[at]), engine) + _MARKS_TOKENS
+        logger.info(
+            "%s: %d old results of tools are cut, the conversation's %d tokens become %d",
+            own_key[0],
+            len(cut),
+            sum(sizes),
+            sum(after),
+        )
+
+
+def _keys(model_id: str, question: Question) -> tuple[_Key, _Key]:
+    """What all questions with this beginning share, and what those of its conversation do."""
+    fixed = _fixed(question)
+    opening = question.messages[len(fixed) : len(fixed) + 1]
+    return (
+        (model_id, hash(repr((fixed, question.tools)))),
+        (model_id, hash(repr((fixed, question.tools, opening)))),
+    )
+
+
+def _keep(known: "OrderedDict[_Key, KeptT]", key: _Key, value: KeptT) -> None:
+    """Put in what is new, and forget what is oldest."""
+    known[key] = value
+    known.move_to_end(key)
+    while len(known) > _KNOWN:
+        known.popitem(last=False)
 
 
 def _fixed(question: Question) -> tuple[Message, ...]:

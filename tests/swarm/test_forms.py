@@ -74,6 +74,58 @@ async def test_a_slow_reader_gets_the_compact_form() -> None:
     assert await fit(forms, question(), 9_000) == question(), "a session keeps its form"
 
 
+async def slow(forms: Forms) -> None:
+    async def read():
+        yield [Started(1000, 0)]
+        yield [Finished(0, "stop", 1, 100.0, 0.0)]
+
+    async for _ in forms.timed("m", read()):
+        pass
+
+
+def begun(opening: str, *more: Message) -> Question:
+    return question(messages=(Message("system", SYSTEM), Message("user", opening), *more))
+
+
+async def test_a_form_chosen_before_the_speed_was_seen_holds_for_its_conversation_only() -> None:
+    forms = Forms()
+    first = begun("one")
+    assert await fit(forms, first, 9_000) == first
+    await slow(forms)
+    new = begun("two")
+    assert (await fit(forms, new, 9_000)).tools[0].description == "Reads a file."
+    later = begun("one", Message("assistant", "well"), Message("user", "go on"))
+    assert await fit(forms, later, 9_000) == later, "a conversation keeps its form"
+    new_later = begun("two", Message("assistant", "well"), Message("user", "go on"))
+    assert (await fit(forms, new_later, 9_000)).tools[0].description == "Reads a file."
+
+
+async def test_the_same_first_words_are_a_new_conversation_until_they_are_answered() -> None:
+    forms = Forms()
+    assert await fit(forms, begun("one"), 9_000) == begun("one")
+    await slow(forms)
+    assert (await fit(forms, begun("one"), 9_000)).tools[0].description == "Reads a file."
+    later = begun("one", Message("assistant", "well"))
+    assert (await fit(forms, later, 9_000)).tools[0].description == "Reads a file."
+
+
+async def test_a_choice_that_no_speed_would_change_is_kept() -> None:
+    class Counting(FakeEngine):
+        counted = 0
+
+        async def tokenize(self, text: str) -> list[int]:
+            self.counted += 1
+            return await super().tokenize(text)
+
+    forms = Forms()
+    small = Counting(model_info=replace(INFO, context_tokens=2_500))
+    await forms.fit(begun("one"), "m", small, TEMPLATE)
+    assert small.counted
+    small.counted = 0
+    await forms.fit(begun("two"), "m", small, TEMPLATE)
+    assert not small.counted
+
+
 async def test_old_results_are_cut_where_the_conversation_outgrows_the_context() -> None:
     turns = [
         message
@@ -87,6 +139,30 @@ async def test_old_results_are_cut_where_the_conversation_outgrows_the_context()
     assert lengths[0] < 400
     assert lengths[-2:] == [1000, 1000]
     assert "characters cut" in our_words().cut
+
+
+async def test_the_log_says_what_was_cut_when_that_changes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def turns(count: int) -> list[Message]:
+        return [
+            message
+            for number in range(count)
+            for message in (Message("assistant", "call"), Message("tool", f"{number}" * 1000))
+        ]
+
+    caplog.set_level(logging.INFO)
+    forms = Forms("compact")
+    said: list[str] = []
+    for count in (1, 4, 4, 5, 6):
+        caplog.clear()
+        await fit(forms, question(*turns(count)), 6_000)
+        said.append(" ".join(r.message for r in caplog.records if "old results" in r.message))
+    assert said[0] == said[2] == said[3] == ""
+    assert said[1].startswith("m: 2 old results of tools are cut, the conversation's 4")
+    assert said[4].startswith("m: 4 old results of tools are cut")
+    before, after = (int(word) for word in said[1].split() if word.isdigit() and int(word) > 99)
+    assert after < before - 2 * 600
 
 
 async def test_a_server_that_cannot_count_is_estimated() -> None:
