@@ -70,7 +70,7 @@ async def voted(
     """
     began = clock()
     apart = max(1, len(poll.drafts) // LINES)
-    said, told, told_s, reason = "", -apart, began, None
+    told, told_s, reason = -apart, began, None
     async with aclosing(course):
         async for reason in course:
             if reason is not None:
@@ -80,9 +80,9 @@ async def voted(
             if poll.answered >= told + apart or clock() - told_s >= TOLD_S:
                 parts.append(Course(standing_line(poll)))
                 told, told_s = poll.answered, clock()
-            if len(agreed) > len(said):
-                parts.append(Say(0, Text(agreed[len(said) :])))
-                said = agreed
+            if len(agreed) > len(poll.said):
+                parts.append(Say(0, Text(agreed[len(poll.said) :])))
+                poll.said = agreed
             if parts:
                 yield parts
     if reason is None:
@@ -92,7 +92,7 @@ async def voted(
         picked = await judge([standing.best.candidate for standing in tally.standings])
         if picked is not None:
             tally, reason = tally.led_by(picked), "judge"
-    yield _winners(poll, tally.best(n), said)
+    yield _winners(poll, tally.best(n))
     yield [verdict(poll, tally, reason, seconds=clock() - began, note=note)]
 
 
@@ -150,12 +150,12 @@ def _in_short(candidate: Candidate) -> str:
     return repr(line if len(line) <= 60 else line[:57] + "...")
 
 
-def _winners(poll: Poll, votes: list[Vote], said: str) -> list[Part]:
+def _winners(poll: Poll, votes: list[Vote]) -> list[Part]:
     """The best candidates, whole; of the first what was not yet said."""
     parts: list[Part] = []
     for index, vote in enumerate(votes):
         candidate = vote.candidate
-        text = candidate.text.removeprefix(said) if index == 0 else candidate.text
+        text = candidate.text.removeprefix(poll.said) if index == 0 else candidate.text
         if candidate.reasoning:
             parts.append(Say(index, Reasoning(candidate.reasoning)))
         if text:
