@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.answer import Course, End, Part, Say, voted
+from swarm.answer import NO_PICK, Course, End, Judge, Part, Say, voted
 from swarm.chat.completion import CompletionParser, Reasoning, Text
 from swarm.chat.tool_calls import CallParser
 from swarm.collect import Heard, Poll, Rules, collect
 from swarm.consensus.tally import Voter
 from swarm.engines.base import Delta, Finished
-from swarm.errors import EngineLost, GenerationFailed, SwarmError
+from swarm.errors import ContextOverflow, EngineLost, GenerationFailed, Overloaded, SwarmError
 from swarm.lead import led
 from swarm.propose import Reader
 from swarm.proposer import Began, Ended, Said
-from swarm.types import FinishReason, ToolCall, Verdict
+from swarm.types import Candidate, FinishReason, ToolCall, Verdict
 
 Script = list[str] | SwarmError
 
@@ -56,6 +56,7 @@ async def vote(
     *scripts: Script,
     n: int = 1,
     finish: FinishReason = "stop",
+    judge: Judge | None = None,
     **rules: Any,
 ) -> tuple[list[Part], list[str]]:
     """All parts of a vote with one proposer for each voter, and whom it was closed on."""
@@ -69,7 +70,7 @@ async def vote(
     )
     proposals = [speak([v.id], [s], closed, finish) for v, s in zip(voters, scripts, strict=True)]
     course = collect(poll, proposals, [[v.id] for v in voters], clock=clock)
-    steps = voted(poll, course, n=n, clock=clock)
+    steps = voted(poll, course, n=n, clock=clock, judge=judge)
     return [part async for step in steps for part in step], closed
 
 
@@ -213,6 +214,37 @@ def test_what_goes_out_is_one_answer_from_beginning_to_end(
     parts, _ = asyncio.run(vote(*scripts, finish=finish, decide=decide))
     [end] = [part for part in parts if isinstance(part, End)]
     assert text_of(parts) == end.draft.text
+
+
+@pytest.mark.parametrize(
+    "error", [ContextOverflow(9, 8), Overloaded("busy"), EngineLost("gone")], ids=repr
+)
+async def test_where_the_judge_fails_the_count_decides_and_that_is_said(error: SwarmError):
+    async def judge(_: list[Candidate]) -> int:
+        raise error
+
+    parts, _ = await vote(["Answer: 1"], ["Answer: 2"], ["Answer: 1"], decide="all", judge=judge)
+    assert text_of(parts) == "Answer: 1"
+    assert (verdict_of(parts).decided_by, verdict_of(parts).note) == ("all", NO_PICK)
+
+
+async def test_a_judge_has_no_longer_than_the_request():
+    ended: list[str] = []
+
+    async def judge(_: list[Candidate]) -> int:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("judge")
+        return 0
+
+    async with asyncio.timeout(10):
+        parts, _ = await vote(
+            ["Answer: 1"], ["Answer: 2"], ["Answer: 1"], decide="all", judge=judge, deadline_s=0.02
+        )
+    assert ended == ["judge"]
+    assert text_of(parts) == "Answer: 1"
+    assert verdict_of(parts).note == NO_PICK
 
 
 async def test_n_best_distinct_answers():
