@@ -3,6 +3,8 @@
 The way of a voted request, top to bottom: collect, count, say the winner, report the verdict.
 """
 
+import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -11,7 +13,10 @@ from typing import TypeAlias
 from swarm.chat.completion import Reasoning, Text
 from swarm.collect import Draft, Piece, Poll
 from swarm.consensus.tally import Tally, Vote, count
+from swarm.errors import SwarmError
 from swarm.types import Candidate, DecidedBy, FinishReason, Verdict, WorkerReport
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,11 @@ LINES = 16
 NAMED = 12
 """So many voters at most are named in a line."""
 
+JUDGE_S = 60.0
+"""So long at most a judge thinks, less where the request's deadline is nearer."""
+
+NO_PICK = "the judge picked none, so the count decided"
+
 Judge: TypeAlias = Callable[[list[Candidate]], Awaitable[int | None]]
 """Picks one of several candidates by its place, or none."""
 
@@ -66,11 +76,12 @@ async def voted(
 
     Text that every candidate shares that can still win goes out early, if there is one choice;
     the `n` best distinct candidates follow when it is decided, each whole and real. A judge is
-    asked where there is more than one class; one that picks none leaves it to the count.
+    asked where there is more than one class; one that picks none, fails or is late leaves it to
+    the count.
     """
     began = clock()
     apart = max(1, len(poll.drafts) // LINES)
-    said, told, told_s, reason = "", -apart, began, None
+    told, told_s, reason = -apart, began, None
     async with aclosing(course):
         async for reason in course:
             if reason is not None:
@@ -80,20 +91,39 @@ async def voted(
             if poll.answered >= told + apart or clock() - told_s >= TOLD_S:
                 parts.append(Course(standing_line(poll)))
                 told, told_s = poll.answered, clock()
-            if len(agreed) > len(said):
-                parts.append(Say(0, Text(agreed[len(said) :])))
-                said = agreed
+            if len(agreed) > len(poll.said):
+                parts.append(Say(0, Text(agreed[len(poll.said) :])))
+                poll.said = agreed
             if parts:
                 yield parts
     if reason is None:
         raise RuntimeError("a vote ends with a reason")
     tally = count(poll.votes, seed=poll.rules.seed)
     if judge is not None and len(tally.standings) > 1:
-        picked = await judge([standing.best.candidate for standing in tally.standings])
-        if picked is not None:
+        picked = await _opinion(judge, tally, began + poll.rules.deadline_s - clock())
+        if picked is None:
+            note = noted(note, NO_PICK)
+        else:
             tally, reason = tally.led_by(picked), "judge"
-    yield _winners(poll, tally.best(n), said)
+    yield _winners(poll, tally.best(n))
     yield [verdict(poll, tally, reason, seconds=clock() - began, note=note)]
+
+
+async def _opinion(judge: Judge, tally: Tally, left_s: float) -> int | None:
+    """The place of the class that the judge picks in time, if it does."""
+    try:
+        async with asyncio.timeout(max(0.0, min(JUDGE_S, left_s))):
+            return await judge([standing.best.candidate for standing in tally.standings])
+    except TimeoutError:
+        logger.info("the judge has picked none in time")
+    except SwarmError as error:
+        logger.info("the judge has picked none: %s", error)
+    return None
+
+
+def noted(note: str | None, more: str) -> str:
+    """A note with one more thing that the asker should know."""
+    return f"{note}; {more}" if note else more
 
 
 def may_win(draft: Draft) -> bool:
@@ -150,12 +180,12 @@ def _in_short(candidate: Candidate) -> str:
     return repr(line if len(line) <= 60 else line[:57] + "...")
 
 
-def _winners(poll: Poll, votes: list[Vote], said: str) -> list[Part]:
+def _winners(poll: Poll, votes: list[Vote]) -> list[Part]:
     """The best candidates, whole; of the first what was not yet said."""
     parts: list[Part] = []
     for index, vote in enumerate(votes):
         candidate = vote.candidate
-        text = candidate.text.removeprefix(said) if index == 0 else candidate.text
+        text = candidate.text.removeprefix(poll.said) if index == 0 else candidate.text
         if candidate.reasoning:
             parts.append(Say(index, Reasoning(candidate.reasoning)))
         if text:

@@ -1,11 +1,12 @@
 """One more question where the voters should have called a tool and told what to do instead."""
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from swarm.answer import End, Part, Say
+from swarm.answer import End, Part, Say, noted
 from swarm.chat.explains import called_in_turn, explains
 from swarm.chat.tool_calls import Arguments, Call
 from swarm.collect import Poll
@@ -15,6 +16,9 @@ from swarm.types import Question, ToolCall, Verdict
 
 logger = logging.getLogger(__name__)
 
+ASK_AGAIN_S = 60.0
+"""So long at most the worker has, less where the request's deadline is nearer."""
+
 NOTE = "one worker was asked again, for a call"
 
 Ask = Callable[[Question], AsyncGenerator[list[Told]]]
@@ -22,24 +26,31 @@ Ask = Callable[[Question], AsyncGenerator[list[Told]]]
 
 
 async def with_call(
-    parts: AsyncGenerator[list[Part]], poll: Poll, question: Question, ask: Ask
+    parts: AsyncGenerator[list[Part]],
+    poll: Poll,
+    question: Question,
+    ask: Ask,
+    *,
+    clock: Callable[[], float],
 ) -> AsyncGenerator[list[Part]]:
     """The parts of a voted answer, the call that its text lacks behind the text.
 
     It is lacking where the voters disagree whether to call, or the text holds a command to run,
     and no tool was called yet since the user spoke. One worker is then held to a call; what it
-    calls must be valid, otherwise the text stands alone.
+    calls must be valid and there in time, otherwise the text stands alone.
     """
+    deadline_s = clock() + poll.rules.deadline_s
     asked = False
     async with aclosing(parts):
         async for step in parts:
             end = next((part for part in step if isinstance(part, End) and not part.index), None)
-            if end is None or not _lacks_call(end, poll, question):
+            left_s = deadline_s - clock()
+            if end is None or left_s <= 0 or not _lacks_call(end, poll, question):
                 yield [_noted(part) if asked else part for part in step]
                 continue
             asked = True
             yield [part for part in step if part is not end]
-            calls = await _calls(poll, question, ask, end)
+            calls = await _calls(poll, question, ask, end, min(ASK_AGAIN_S, left_s))
             yield [
                 *(Say(0, call) for call in calls),
                 replace(end, reason="tool_calls" if calls else end.reason),
@@ -49,7 +60,7 @@ async def with_call(
 def _noted(part: Part) -> Part:
     if not isinstance(part, Verdict):
         return part
-    return replace(part, note=f"{part.note}; {NOTE}" if part.note else NOTE)
+    return replace(part, note=noted(part.note, NOTE))
 
 
 def _lacks_call(end: End, poll: Poll, question: Question) -> bool:
@@ -59,13 +70,15 @@ def _lacks_call(end: End, poll: Poll, question: Question) -> bool:
     return "tools" in kinds or explains(end.draft.text, question.tools)
 
 
-async def _calls(poll: Poll, question: Question, ask: Ask, end: End) -> Sequence[ToolCall]:
+async def _calls(
+    poll: Poll, question: Question, ask: Ask, end: End, limit_s: float
+) -> Sequence[ToolCall]:
     """The calls of one worker that must call, none where they are not whole and valid."""
     held = replace(question, constraint=replace(question.constraint, must_call=True))
     calls: list[Call] = []
     whole = False
     try:
-        async with aclosing(ask(held)) as told:
+        async with asyncio.timeout(limit_s), aclosing(ask(held)) as told:
             async for step in told:
                 for _, news in step:
                     if isinstance(news, Said):
@@ -73,6 +86,9 @@ async def _calls(poll: Poll, question: Question, ask: Ask, end: End) -> Sequence
                     elif isinstance(news, Ended):
                         whole = news.finish == "tool_calls"
                         end.draft.tokens += news.tokens
+    except TimeoutError:
+        logger.info("a worker that was asked again for a call gave none within %.0f s", limit_s)
+        return []
     except SwarmError as error:
         logger.info("a worker that was asked again for a call gave none: %s", error)
         return []

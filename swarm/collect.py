@@ -84,6 +84,12 @@ class Draft:
         seconds = self.ended_s - self.began_s
         return self.tokens / seconds if seconds > 0 else 0.0
 
+    @property
+    def cut_unsaid(self) -> bool:
+        """Whether the limit of tokens ended it before a text or a call, as amid its reasoning."""
+        cut = self.candidate is not None and self.candidate.finish == "length"
+        return cut and not self.calls and not self.text.strip()
+
     def write(self, piece: Piece) -> None:
         """Add what it says next. A call's arguments are put together when it is over."""
         self.pieces.append(piece)
@@ -131,6 +137,7 @@ class Poll:
         self.rules = rules
         self.drafts = {voter.id: Draft(voter) for voter in voters}
         self.score = Score(rules.seed)
+        self.said = ""  # the text that has gone out: the answer begins with it
         self._outstanding = Outstanding(voters)
         self._silent = set(self.drafts)
         self._arrived_s: list[float] = []
@@ -248,18 +255,24 @@ class Poll:
         self._arrived_s.append(now_s)
 
     def readmit(self) -> bool:
-        """Where nobody's answer is valid: those that hold a text vote with it. Any of them?
+        """Where nobody's answer is valid: those that hold a text vote with it, else those that were
+        cut before they said anything. Any of them?
 
-        Not where a call or a form was asked for: there a text would be no answer.
+        No text where a call or a form was asked for: there it would be no answer. None that goes
+        on differently from what has gone out already; raises GenerationFailed if all do.
         """
-        if self.rules.must_call or self.rules.wanted is not None:
-            return False
-        for draft in self.drafts.values():
+        held = self.rules.must_call or self.rules.wanted is not None
+        lost = [draft for draft in self.drafts.values() if draft.state == "abstained"]
+        texts = [] if held else [draft for draft in lost if draft.text.strip()]
+        able = texts or [draft for draft in lost if draft.cut_unsaid]
+        for draft in able:
             said = draft.candidate
-            if draft.state == "abstained" and said is not None and said.text.strip():
+            if said is not None and said.text.startswith(self.said):
                 finish = "stop" if said.finish == "tool_calls" else said.finish
                 text = replace(said, tool_calls=(), finish=finish)
                 self.score.add(Vote(text, form_of(text, self.rules.reading), draft.voter))
+        if able and not self.votes:
+            raise GenerationFailed("no worker could go on with the text that was already sent")
         return bool(self.votes)
 
     def _end(self, draft: Draft, state: State, why: str | None = None) -> None:

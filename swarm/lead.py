@@ -76,13 +76,19 @@ class _Race:
                 raise self.error
 
     async def leader(self) -> Draft:
-        """The leader, as soon as there is one. Raises the error if all have failed."""
+        """The leader, as soon as there is one; where all are through in silence, one that was cut.
+
+        Raises the error if there is none.
+        """
         while any(map(may_win, self._poll.drafts.values())):
             leader = chosen(self._poll)
             if leader is not None:
                 return leader
             await self.hear()
-        raise self.error
+        cut = [draft for draft in self._poll.drafts.values() if draft.cut_unsaid]
+        if not cut:
+            raise self.error
+        return cut[0]
 
     async def hear(self) -> bool:
         """Take what arrives next; whether it is no failure. Raises GenerationFailed when late."""
@@ -104,8 +110,13 @@ def opening(draft: Draft) -> str | None:
 
 
 def chosen(poll: Poll) -> Draft | None:
-    """The leader, once every voter has begun: the first of the most frequent kind."""
+    """The leader, once every voter has begun: the first of the most frequent kind.
+
+    A last one leads as soon as it thinks: nobody else is waited for.
+    """
     drafts = [draft for draft in poll.drafts.values() if may_win(draft)]
+    if len(drafts) == 1 and drafts[0].reasoning.strip():
+        return drafts[0]
     kinds = [opening(draft) for draft in drafts]
     if not drafts or None in kinds:
         return None

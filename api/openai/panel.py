@@ -13,15 +13,13 @@ from api.counted import CountedProposer
 from api.openai.seats import Seats
 from api.openai.translate import ChatAsk
 from api.openai.vote import Party, by_vote, judged, log_verdict, rules_of
-from swarm.answer import Part
+from swarm.answer import JUDGE_S, Part
 from swarm.errors import InvalidRequest
 from swarm.pool import Pool
 from swarm.propose import OwnProposer
-from swarm.proposer import Proposer, Told
+from swarm.proposer import Told
 from swarm.team import Team, alone, strongest_alone, team
-from swarm.types import Message, Question, SamplingParams, Verdict
-
-_JUDGE_S = 60.0
+from swarm.types import Constraint, Message, Question, SamplingParams, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ class Panel:
         leader = self.team.size == 1 or "leader" in (ask.vote.strategy, ask.vote.stream)
         if leader and ask.n > 1:
             raise InvalidRequest(f"a leader gives one answer, not {ask.n}", param="n")
-        ask_judge = partial(_ask_judge, self.parties[0].proposer, question)
+        ask_judge = partial(_ask_judge, self.parties[0], question)
         return by_vote(
             question,
             self.parties,
@@ -103,12 +101,14 @@ def _team(pool: Pool, ask: ChatAsk, seats: Seats) -> Team:
     return whole_team
 
 
-def _ask_judge(judge: Proposer, question: Question, about: str) -> AsyncGenerator[list[Told]]:
-    """One worker's opinion on the candidates."""
+def _ask_judge(judge: Party, question: Question, about: str) -> AsyncGenerator[list[Told]]:
+    """One worker's opinion on the candidates, held to nothing that their form was."""
     asked = replace(
         question,
+        model=judge.model,
         messages=(*question.messages, Message("user", about)),
         tools=(),
+        constraint=Constraint(),
         sampling=SamplingParams(temperature=0, max_tokens=16),
     )
-    return judge.propose(asked, 1, remaining_s=_JUDGE_S, live=False)
+    return judge.proposer.propose(asked, 1, remaining_s=JUDGE_S, live=False)

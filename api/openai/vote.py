@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from api.openai.schema import VoteBody
 from swarm.answer import Judge, Part, voted
-from swarm.ask_again import with_call
+from swarm.ask_again import ASK_AGAIN_S, with_call
 from swarm.chat.arguments import check_of, checks_of
 from swarm.chat.completion import Text
 from swarm.collect import Heard, Poll, Rules, as_heard, collect
@@ -28,7 +28,6 @@ from swarm.types import Candidate, Question, Verdict
 logger = logging.getLogger(__name__)
 
 _DEADLINE_S = 300.0
-_ASK_AGAIN_S = 60.0
 
 
 def rules_of(wishes: VoteBody, question: Question, *, patience_s: float) -> Rules:
@@ -115,9 +114,9 @@ def by_vote(
 
     def ask(held: Question) -> AsyncGenerator[list[Told]]:
         asked = replace(held, model=first.model)
-        return first.proposer.propose(asked, 1, remaining_s=_ASK_AGAIN_S, live=False)
+        return first.proposer.propose(asked, 1, remaining_s=ASK_AGAIN_S, live=False)
 
-    return with_call(parts, poll, question, ask)
+    return with_call(parts, poll, question, ask, clock=clock)
 
 
 def _proposals(

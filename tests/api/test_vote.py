@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from swarm.engines.base import Accepted, Delta, Event, Finished, Started
+from swarm.errors import ContextOverflow, EngineLost, Overloaded, SwarmError
 from swarm.types import Prompt
 from swarm.workers import Weights
 from tests.api.conftest import StartNode
@@ -231,6 +232,83 @@ async def test_a_judge_picks_and_the_count_decides_where_it_picks_none(
     said = await ask(none)
     assert said.choices[0].message.content == "Answer: 1"
     assert said.usage.swarm["decided_by"] == "all"
+
+
+class Asked(Voters):
+    """Voters, one of whom is asked for its opinion on their answers."""
+
+    def __init__(self, *scripts: str, error: SwarmError | None = None) -> None:
+        super().__init__(*scripts)
+        self.failure = error
+
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[list[Event]]:
+        if prompt.n == 1:
+            self.scripts = ("2",)
+            if self.failure is not None:
+                raise self.failure
+        async for step in super().generate(prompt):
+            yield step
+
+
+@pytest.mark.parametrize("error", [ContextOverflow(9, 8), EngineLost("gone"), Overloaded("busy")])
+async def test_a_judge_that_fails_costs_no_answer(start_node: StartNode, error: SwarmError) -> None:
+    engine = Asked("Answer: 1", "Answer: 1", "Answer: 2", error=error)
+    async with start_node(engine, usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8,
+            extra_body={"swarm": {"strategy": "judge"}},
+        )  # fmt: skip
+    assert said.choices[0].message.content == "Answer: 1"
+    assert "judge" in said.usage.swarm["note"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("scripts", "form"),
+    [
+        (('{"a": 1}', '{"a": 2}'), {"response_format": {"type": "json_object"}}),
+        (
+            (
+                '<tool_call>{"name": "read", "arguments": {"path": "a"}}|</tool_call>',
+                '<tool_call>{"name": "read", "arguments": {"path": "b"}}|</tool_call>',
+            ),
+            {"tools": [READ], "tool_choice": "required"},
+        ),
+    ],
+    ids=["form", "call"],
+)
+async def test_a_judge_is_not_held_to_the_form_of_the_answers(
+    start_node: StartNode, scripts: tuple[str, ...], form: Any
+) -> None:
+    engine = Asked(*scripts)
+    async with start_node(engine, usual_workers=2) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8,
+            extra_body={"swarm": {"strategy": "judge"}}, **form,
+        )  # fmt: skip
+    assert said.usage.swarm["decided_by"] == "judge"
+    assert [prompt.grammar is None for prompt in engine.prompts] == [False, True]
+
+
+@pytest.mark.parametrize("strategy", ["auto", "leader"])
+async def test_a_vote_whose_workers_are_all_cut_while_they_think_is_an_answer(
+    start_node: StartNode, strategy: str
+) -> None:
+    wish: Any = {"swarm": {"strategy": strategy}}
+    engine = FakeEngine(words=["<think>", "well ", "then ", "</think>", "yes"])
+    async with start_node(engine, usual_workers=3) as node:
+        whole = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8, max_tokens=3, extra_body=wish
+        )
+        stream = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8, max_tokens=3, extra_body=wish,
+            stream=True,
+        )  # fmt: skip
+        chunks = [chunk.choices[0] async for chunk in stream]
+    assert whole.choices[0].finish_reason == "length"
+    assert whole.choices[0].message.reasoning_content == "well then"  # type: ignore[attr-defined]
+    thought = [getattr(choice.delta, "reasoning_content", None) or "" for choice in chunks]
+    assert "".join(thought) == "well then"
+    assert chunks[-1].finish_reason == "length"
 
 
 async def test_models_that_the_owner_has_weighed_vote_together(start_node: StartNode) -> None:

@@ -5,18 +5,20 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from swarm.answer import Course, End, Part, Say, voted
-from swarm.chat.completion import CompletionParser, Text
+from swarm.answer import NO_PICK, Course, End, Judge, Part, Say, voted
+from swarm.chat.completion import CompletionParser, Reasoning, Text
 from swarm.chat.tool_calls import CallParser
 from swarm.collect import Heard, Poll, Rules, collect
 from swarm.consensus.tally import Voter
 from swarm.engines.base import Delta, Finished
-from swarm.errors import EngineLost, GenerationFailed, SwarmError
+from swarm.errors import ContextOverflow, EngineLost, GenerationFailed, Overloaded, SwarmError
 from swarm.lead import led
 from swarm.propose import Reader
 from swarm.proposer import Began, Ended, Said
-from swarm.types import ToolCall, Verdict
+from swarm.types import Candidate, FinishReason, ToolCall, Verdict
 
 Script = list[str] | SwarmError
 
@@ -31,7 +33,7 @@ class Clock:
 
 
 async def speak(
-    ids: list[str], scripts: list[Script], closed: list[str]
+    ids: list[str], scripts: list[Script], closed: list[str], finish: FinishReason = "stop"
 ) -> AsyncGenerator[list[Heard]]:
     """One proposer: its voters speak in turn, word by word; an error ends it."""
     try:
@@ -43,14 +45,20 @@ async def speak(
             for word in script:
                 await asyncio.sleep(0)
                 yield [(voter, news) for news in reader.read(Delta(0, word, 1))]
-            end = Finished(0, "stop", len(script), 0.1, 0.2)
+            end = Finished(0, finish, len(script), 0.1, 0.2)
             yield [(voter, news) for news in reader.read(end)]
         ids = []
     finally:
         closed += ids
 
 
-async def vote(*scripts: Script, n: int = 1, **rules: Any) -> tuple[list[Part], list[str]]:
+async def vote(
+    *scripts: Script,
+    n: int = 1,
+    finish: FinishReason = "stop",
+    judge: Judge | None = None,
+    **rules: Any,
+) -> tuple[list[Part], list[str]]:
     """All parts of a vote with one proposer for each voter, and whom it was closed on."""
     voters = [Voter(f"v{at}") for at in range(len(scripts))]
     closed: list[str] = []
@@ -60,15 +68,20 @@ async def vote(*scripts: Script, n: int = 1, **rules: Any) -> tuple[list[Part], 
         Rules(seed="s", **rules),
         call_id=lambda: "call_1",
     )
-    proposals = [speak([v.id], [s], closed) for v, s in zip(voters, scripts, strict=True)]
+    proposals = [speak([v.id], [s], closed, finish) for v, s in zip(voters, scripts, strict=True)]
     course = collect(poll, proposals, [[v.id] for v in voters], clock=clock)
-    parts = [part async for step in voted(poll, course, n=n, clock=clock) for part in step]
-    return parts, closed
+    steps = voted(poll, course, n=n, clock=clock, judge=judge)
+    return [part async for step in steps for part in step], closed
 
 
 def text_of(parts: list[Part], index: int = 0) -> str:
     said = [p.piece for p in parts if isinstance(p, Say) and p.index == index]
     return "".join(piece.text for piece in said if isinstance(piece, Text))
+
+
+def reasoning_of(parts: list[Part]) -> str:
+    said = [p.piece for p in parts if isinstance(p, Say)]
+    return "".join(piece.text for piece in said if isinstance(piece, Reasoning))
 
 
 def verdict_of(parts: list[Part]) -> Verdict:
@@ -134,6 +147,104 @@ async def test_where_no_answer_is_valid_the_text_is_given():
 async def test_where_a_call_was_asked_for_a_text_is_no_answer():
     with pytest.raises(GenerationFailed, match="valid"):
         await vote(["I will."], ["I will."], must_call=True)
+
+
+@pytest.mark.parametrize("rules", [{}, {"must_call": True}, {"wanted": lambda _: "no JSON"}])
+async def test_where_all_are_cut_while_they_think_one_is_given_as_far_as_it_came(
+    rules: dict[str, Any],
+):
+    parts, _ = await vote(["<think>one ", "two"], ["<think>one"], finish="length", **rules)
+    assert text_of(parts) == ""
+    assert reasoning_of(parts).startswith("one")
+    assert [p.reason for p in parts if isinstance(p, End)] == ["length"]
+    assert (verdict_of(parts).decided_by, verdict_of(parts).valid) == ("none valid", 0)
+
+
+async def test_who_is_cut_while_thinking_does_not_win_over_a_text():
+    parts, _ = await vote(
+        ["<think>one"], ["<think>one"], ["<think>o</think>", "It is"], finish="length"
+    )
+    assert text_of(parts) == "It is"
+    assert verdict_of(parts).winner == "v2"
+
+
+LOOPS: list[Script] = [["Red: ", *["and so on "] * 40], ["Blue: ", *["on and on "] * 60]]
+
+
+@pytest.mark.parametrize("scripts", [LOOPS, LOOPS[::-1]])
+async def test_where_no_answer_is_valid_what_has_gone_out_is_gone_on_with(scripts: list[Script]):
+    parts, _ = await vote(*scripts)
+    assert text_of(parts) == "".join(LOOPS[1])  # the longer one was alone for a while
+    assert verdict_of(parts).winner == f"v{scripts.index(LOOPS[1])}"
+
+
+async def test_where_nobody_can_go_on_with_what_has_gone_out_that_is_an_error():
+    async def broken() -> AsyncGenerator[list[Heard]]:
+        yield [("v1", Began(5, 0))]
+        for _ in range(60):
+            await asyncio.sleep(0)
+            yield [("v1", Said((Text("on and "),), 1))]
+        raise EngineLost("gone")
+
+    poll = Poll([Voter("v0"), Voter("v1")], Rules(seed="s"), call_id=str)
+    looping = speak(["v0"], [LOOPS[0]], [])
+    course = collect(poll, [looping, broken()], [["v0"], ["v1"]], clock=Clock())
+    with pytest.raises(GenerationFailed, match="already"):
+        [step async for step in voted(poll, course, clock=Clock())]
+    assert poll.said.startswith("on and ")
+
+
+SPOKEN = st.tuples(
+    st.lists(st.sampled_from(["a ", "b ", "c"]), max_size=6),
+    st.sampled_from([[], ["and so on "] * 30, ["on and on "] * 30]),
+)
+
+
+@given(
+    st.lists(SPOKEN, min_size=1, max_size=4),
+    st.sampled_from(["stop", "length"]),
+    st.sampled_from(["exact", "all", "first"]),
+)
+def test_what_goes_out_is_one_answer_from_beginning_to_end(
+    spoken: list[tuple[list[str], list[str]]], finish: FinishReason, decide: str
+):
+    scripts: list[Script] = [[*words, *loop] for words, loop in spoken]
+    if finish == "stop" and not any("".join(script).strip() for script in scripts):  # type: ignore[arg-type]
+        return
+    parts, _ = asyncio.run(vote(*scripts, finish=finish, decide=decide))
+    [end] = [part for part in parts if isinstance(part, End)]
+    assert text_of(parts) == end.draft.text
+
+
+@pytest.mark.parametrize(
+    "error", [ContextOverflow(9, 8), Overloaded("busy"), EngineLost("gone")], ids=repr
+)
+async def test_where_the_judge_fails_the_count_decides_and_that_is_said(error: SwarmError):
+    async def judge(_: list[Candidate]) -> int:
+        raise error
+
+    parts, _ = await vote(["Answer: 1"], ["Answer: 2"], ["Answer: 1"], decide="all", judge=judge)
+    assert text_of(parts) == "Answer: 1"
+    assert (verdict_of(parts).decided_by, verdict_of(parts).note) == ("all", NO_PICK)
+
+
+async def test_a_judge_has_no_longer_than_the_request():
+    ended: list[str] = []
+
+    async def judge(_: list[Candidate]) -> int:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("judge")
+        return 0
+
+    async with asyncio.timeout(10):
+        parts, _ = await vote(
+            ["Answer: 1"], ["Answer: 2"], ["Answer: 1"], decide="all", judge=judge, deadline_s=0.02
+        )
+    assert ended == ["judge"]
+    assert text_of(parts) == "Answer: 1"
+    assert verdict_of(parts).note == NO_PICK
 
 
 async def test_n_best_distinct_answers():
@@ -216,7 +327,7 @@ async def test_at_the_deadline_those_who_have_answered_decide():
     assert text_of(parts) == "yes"
 
 
-async def lead(*scripts: Script) -> list[Part]:
+async def lead(*scripts: Script, finish: FinishReason = "stop") -> list[Part]:
     """All parts of an answer by a leader."""
     clock = Clock()
     names = [f"v{at}" for at in range(len(scripts))]
@@ -225,7 +336,7 @@ async def lead(*scripts: Script) -> list[Part]:
         Rules(seed="s", checks={"read": lambda _: None}),
         call_id=lambda: "call_1",
     )
-    proposals = {n: speak([n], [s], []) for n, s in zip(names, scripts, strict=True)}
+    proposals = {n: speak([n], [s], [], finish) for n, s in zip(names, scripts, strict=True)}
     return [part async for step in led(poll, proposals, clock=clock) for part in step]
 
 
@@ -235,6 +346,45 @@ async def test_the_first_of_the_most_frequent_kind_leads():
     assert verdict_of(parts).winner == "v1"
     assert verdict_of(parts).support == pytest.approx(2 / 3, abs=1e-3)
     assert [p.reason for p in parts if isinstance(p, End)] == ["tool_calls"]
+
+
+async def test_one_worker_alone_is_heard_while_it_thinks():
+    parts = await lead(["<think>", "first ", "then ", "</think>", "It ", "is."])
+    pieces = [part.piece for part in parts if isinstance(part, Say)]
+    assert [type(piece) for piece in pieces[:2]] == [Reasoning, Reasoning]
+    assert (reasoning_of(parts).strip(), text_of(parts)) == ("first then", "It is.")
+    poll = Poll([Voter("v0")], Rules(seed="s"), call_id=str)
+
+    async def thinking() -> AsyncGenerator[list[Heard]]:
+        yield [("v0", Began(5, 0)), ("v0", Said((Reasoning("well "),), 1))]
+        await asyncio.Event().wait()
+
+    steps = led(poll, {"v0": thinking()}, clock=Clock())
+    async with asyncio.timeout(10):
+        said = [await anext(steps), await anext(steps)][1]
+    await steps.aclose()
+    assert said == [Say(0, Reasoning("well "))]
+
+
+async def test_of_several_that_think_none_leads_before_it_speaks():
+    parts = await lead(["<think>a ", "b</think>", "so ", "it is"], ["yes ", "it is ", "so"])
+    assert reasoning_of(parts) in ("", "a b")
+    assert text_of(parts) in ("so it is", "yes it is so")
+
+
+@pytest.mark.parametrize("voters", [1, 3])
+async def test_a_leader_that_is_cut_while_it_thinks_is_given_as_far_as_it_came(voters: int):
+    parts = await lead(*[["<think>one ", "two"]] * voters, finish="length")
+    assert (reasoning_of(parts), text_of(parts)) == ("one two", "")
+    assert [p.reason for p in parts if isinstance(p, End)] == ["length"]
+    assert verdict_of(parts).decided_by == "leader"
+
+
+async def test_a_leader_that_says_nothing_is_an_error():
+    with pytest.raises(GenerationFailed):
+        await lead([" "], ["\n"])
+    with pytest.raises(GenerationFailed):
+        await lead([" "])
 
 
 async def test_who_fails_before_it_begins_does_not_lead():
