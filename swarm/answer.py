@@ -65,8 +65,9 @@ async def voted(
     """The parts of an answer by vote, the verdict last.
 
     Text that every candidate shares that can still win goes out early, if there is one choice;
-    the `n` best distinct candidates follow when it is decided, each whole and real. A judge is
-    asked where there is more than one class; one that picks none leaves it to the count.
+    the `n` best distinct candidates follow when it is decided, each whole and real, repeated where
+    they are too few. A judge is asked where there is more than one class; one that picks none
+    leaves it to the count.
     """
     began = clock()
     apart = max(1, len(poll.drafts) // LINES)
@@ -88,12 +89,15 @@ async def voted(
     if reason is None:
         raise RuntimeError("a vote ends with a reason")
     tally = count(poll.votes, seed=poll.rules.seed)
+    if poll.rules.strategy == "best":
+        tally = tally.most_trusted()
     if judge is not None and len(tally.standings) > 1:
         picked = await judge([standing.best.candidate for standing in tally.standings])
         if picked is not None:
             tally, reason = tally.led_by(picked), "judge"
     yield _winners(poll, tally.best(n), said)
-    yield [verdict(poll, tally, reason, seconds=clock() - began, note=note)]
+    told = [text for text in (note, _repeats(tally.counted, n)) if text]
+    yield [verdict(poll, tally, reason, seconds=clock() - began, note="; ".join(told) or None)]
 
 
 def may_win(draft: Draft) -> bool:
@@ -148,6 +152,13 @@ def _in_short(candidate: Candidate) -> str:
         return "calling " + ", ".join(call.name for call in candidate.tool_calls)
     line = " ".join(candidate.text.split())
     return repr(line if len(line) <= 60 else line[:57] + "...")
+
+
+def _repeats(answers: int, n: int) -> str | None:
+    if answers >= n:
+        return None
+    valid = "1 valid answer" if answers == 1 else f"{answers} valid answers"
+    return f"{valid} for {n} choices: the best are repeated"
 
 
 def _winners(poll: Poll, votes: list[Vote], said: str) -> list[Part]:
