@@ -53,8 +53,9 @@ def main() -> int:
     met = verdict("time of a vote of five / one answer", ratio, TIME_BAR)
     sign = statistics.median(t.first_s for t in votes) / first
     met &= verdict("first sign of a vote with progress / first token of one", sign, FIRST_BAR)
-    lead = statistics.median(t.first_s for t in leaders) / alone
-    met &= verdict("first token of a leader / of a plain completion", lead, FIRST_BAR)
+    lead = statistics.median(t.first_s for t in leaders)
+    met &= verdict("first token of a leader / of one worker", lead / first, FIRST_BAR)
+    met &= verdict("first token of a leader / of a plain completion", lead / alone, FIRST_BAR)
     met &= verdict("first token of one worker / of a plain completion", first / alone, FIRST_BAR)
     counted = counting_ms()
     return not (verdict("counting nine texts of 6 kB, ms of a core", counted, COUNT_BAR_MS) and met)

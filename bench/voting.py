@@ -79,7 +79,7 @@ def main() -> int:
     print(page)
     if chosen.write:
         write(page, found)
-    return judge(first)
+    return judge(found)
 
 
 def fitting(asker: Asker) -> Slice:
@@ -310,12 +310,26 @@ def drawn(name: str, rates: Sequence[Sequence[float]], *, dashed: bool = False) 
     return Line(name, [mean for mean, _ in ends], [half for _, half in ends], dashed)
 
 
-def judge(first: Measured) -> int:
-    """Print the bars; the status says whether they are met."""
-    mean = {n: 100 * statistics.mean(first.rates[n]) for n in SIZES}
+def judge(found: Sequence[Measured]) -> int:
+    """Print the bars, the main slice being the first; the status says whether all are met."""
+    mean = {n: 100 * statistics.mean(found[0].rates[n]) for n in SIZES}
     gain = verdict("points that five workers gain over one", mean[5] - mean[1], 8, at_least=True)
     more = verdict("points that nine gain over five", mean[9] - mean[5], 0, at_least=True)
-    return not (more and gain)
+    beside = [
+        not_below(f"{one.part.name}, five workers - {name}", one.rates[5], single)
+        for one in found
+        for name, single in (
+            ("best of fifteen single ones", one.best_worker),
+            ("one at temperature 0", [float(q.hits[0]) for q in one.greedy]),
+        )
+    ]
+    return not (more and gain and all(beside))
+
+
+def not_below(what: str, votes: Sequence[float], single: Sequence[float]) -> bool:
+    """Whether the votes, in points, are below no further than half of their own 95 % interval."""
+    mean, half = mean_and_half([100 * rate for rate in votes])
+    return verdict(what, mean - 100 * statistics.mean(single), -half, at_least=True)
 
 
 def interval(values: Sequence[float]) -> str:

@@ -75,9 +75,9 @@ async def voted(
     """The parts of an answer by vote, the verdict last.
 
     Text that every candidate shares that can still win goes out early, if there is one choice;
-    the `n` best distinct candidates follow when it is decided, each whole and real. A judge is
-    asked where there is more than one class; one that picks none, fails or is late leaves it to
-    the count.
+    the `n` best distinct candidates follow when it is decided, each whole and real, repeated where
+    they are too few. A judge is asked where there is more than one class; one that picks none,
+    fails or is late leaves it to the count.
     """
     began = clock()
     apart = max(1, len(poll.drafts) // LINES)
@@ -99,12 +99,16 @@ async def voted(
     if reason is None:
         raise RuntimeError("a vote ends with a reason")
     tally = count(poll.votes, seed=poll.rules.seed)
+    if poll.rules.strategy == "best":
+        tally = tally.most_trusted()
     if judge is not None and len(tally.standings) > 1:
         picked = await _opinion(judge, tally, began + poll.rules.deadline_s - clock())
         if picked is None:
             note = noted(note, NO_PICK)
         else:
             tally, reason = tally.led_by(picked), "judge"
+    if repeats := _repeats(tally.counted, n):
+        note = noted(note, repeats)
     yield _winners(poll, tally.best(n))
     yield [verdict(poll, tally, reason, seconds=clock() - began, note=note)]
 
@@ -178,6 +182,13 @@ def _in_short(candidate: Candidate) -> str:
         return "calling " + ", ".join(call.name for call in candidate.tool_calls)
     line = " ".join(candidate.text.split())
     return repr(line if len(line) <= 60 else line[:57] + "...")
+
+
+def _repeats(answers: int, n: int) -> str | None:
+    if answers >= n:
+        return None
+    valid = "1 valid answer" if answers == 1 else f"{answers} valid answers"
+    return f"{valid} for {n} choices: the best are repeated"
 
 
 def _winners(poll: Poll, votes: list[Vote]) -> list[Part]:

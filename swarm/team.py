@@ -39,20 +39,30 @@ def team(seats: Sequence[Seat], asked: int | None, *, temperature_0: bool, n: in
     """How many workers of each node vote. Raises InvalidRequest or Overloaded.
 
     A number that was asked for is kept or refused. Otherwise every node gives its usual ones as
-    far as they are free; where nobody is free, one answers where the least work waits.
+    far as they are free; where nobody is free, one answers where the least work waits. Each of
+    `n` choices takes a voter, unless one worker gives them all.
     """
     most = sum(seat.offer.most for seat in seats)
     if n > most:
         raise InvalidRequest(f"n is at most {most} here, not {n}", param="n")
+    if asked is not None and n > asked > 1:
+        message = f"n is {n}, but {asked} voters give {asked} choices at most: ask for {n} voters"
+        raise InvalidRequest(f"{message}, or for 1, which gives all", param="n")
+    if asked == 1 and n > 1:
+        return alone(seats, n)
     if asked is not None:
-        return Team(dealt(seats, asked))
+        given = dealt(seats, asked)
+        return Team(given, _same_at_0(seats, given) if temperature_0 and asked > 1 else None)
     if temperature_0:
-        return _one_of_each_model(seats)
+        given = _one_of_each_model(seats)
+        return Team(given, _same_at_0(seats, given))
     usual = [max(seat.offer.usual, n if seat.own else 0) for seat in seats]
     free = [min(want, seat.offer.free) for want, seat in zip(usual, seats, strict=True)]
+    if n > max(1, sum(free)):
+        free = list(_one_for_each(seats, n))
     if not any(free):
         free = list(_one_at(seats, least_waiting(seats)))
-    if sum(free) == sum(usual):
+    if sum(free) >= sum(usual):
         return Team(tuple(free))
     busy = "the node is busy" if len(seats) == 1 else "nodes are busy"
     return Team(tuple(free), f"{sum(free)} of {sum(usual)} workers: {busy}")
@@ -73,6 +83,14 @@ def dealt(seats: Sequence[Seat], asked: int) -> tuple[int, ...]:
                 given[at] += 1
                 asked -= 1
     return tuple(given)
+
+
+def _one_for_each(seats: Sequence[Seat], n: int) -> tuple[int, ...]:
+    free = sum(seat.offer.free for seat in seats)
+    if n > free:
+        message = f"n is {n}, each choice a worker's own; {free} are free"
+        raise Overloaded(message, retry_after_s=2)
+    return dealt(seats, n)
 
 
 def alone(seats: Sequence[Seat], n: int = 1) -> Team:
@@ -137,13 +155,18 @@ def _one_at(seats: Sequence[Seat], place: int) -> tuple[int, ...]:
     return tuple(int(at == place) for at in range(len(seats)))
 
 
-def _one_of_each_model(seats: Sequence[Seat]) -> Team:
-    """At temperature 0 the workers of one model all say the same."""
+def _one_of_each_model(seats: Sequence[Seat]) -> tuple[int, ...]:
     seen: set[str] = set()
     given: list[int] = []
     for seat in seats:
         given.append(int(seat.offer.model not in seen))
         seen.add(seat.offer.model)
-    if sum(given) == 1:
-        return Team(tuple(given), "at temperature 0 all workers say the same: one is enough")
-    return Team(tuple(given), "at temperature 0 one worker of each model is enough")
+    return tuple(given)
+
+
+def _same_at_0(seats: Sequence[Seat], given: Sequence[int]) -> str:
+    """At temperature 0 the workers of one model all say the same."""
+    models = {seat.offer.model for seat, count in zip(seats, given, strict=True) if count}
+    if len(models) == 1:
+        return "at temperature 0 all workers say the same: one is enough"
+    return "at temperature 0 one worker of each model is enough"

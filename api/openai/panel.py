@@ -15,7 +15,7 @@ from api.openai.translate import ChatAsk
 from api.openai.vote import Party, by_vote, judged, log_verdict, rules_of
 from swarm.answer import JUDGE_S, Part
 from swarm.errors import InvalidRequest
-from swarm.pool import Pool
+from swarm.pool import ONE_WORKER, Pool
 from swarm.propose import OwnProposer
 from swarm.proposer import Told
 from swarm.team import Team, alone, strongest_alone, team
@@ -36,7 +36,7 @@ class Panel:
     def of(cls, request: web.Request, ask: ChatAsk) -> Self:
         """Raises UnknownModel or EngineNotReady where nobody can answer, InvalidRequest."""
         pool = request.app[POOL]
-        beside = pool.weighed_beside(ask.model)
+        beside = () if _one_asked(pool, ask) else pool.weighed_beside(_voting_id(ask.model))
         own = OwnProposer(pool, watch=partial(watched, request))
         peers = [CountedProposer(peer, request[CALLER]) for peer in request.app[PEERS]()]
         seats = Seats.of(ask.model, own, peers, beside=beside)
@@ -54,10 +54,10 @@ class Panel:
         """Let the workers vote; several choices are the best distinct answers."""
         ask, question = self.ask, self.ask.question
         patience_s = self.request.app[POOL].weights.patience_s
-        rules = rules_of(ask.vote, question, patience_s=patience_s)
-        leader = self.team.size == 1 or "leader" in (ask.vote.strategy, ask.vote.stream)
-        if leader and ask.n > 1:
-            raise InvalidRequest(f"a leader gives one answer, not {ask.n}", param="n")
+        rules = rules_of(ask.vote, question, patience_s=patience_s, n=ask.n)
+        if ask.n > 1:
+            _must_give_several(self.team, rules.strategy, ask.n)
+        leader = self.team.size == 1 or rules.strategy == "leader"
         ask_judge = partial(_ask_judge, self.parties[0], question)
         return by_vote(
             question,
@@ -88,9 +88,27 @@ def _is_held(pool: Pool, ask: ChatAsk) -> bool:
     return ask.n > 1 or pool.holds(pool.resolve(ask.model), ask.constraint)
 
 
+def _must_give_several(team: Team, strategy: str, n: int) -> None:
+    if strategy in ("leader", "first"):
+        raise InvalidRequest(f"{strategy} gives one answer, not {n}", param="n")
+    if team.size == 1:
+        raise InvalidRequest(f"one worker of a peer gives one answer, not {n}", param="n")
+
+
+def _one_asked(pool: Pool, ask: ChatAsk) -> bool:
+    """Whether the id asks for one worker, and the request for nothing else."""
+    wishes = ask.vote
+    more = wishes.voters != 1 and (wishes.voters or wishes.strategy or wishes.stream)
+    return not pool.votes(ask.model) and not more
+
+
+def _voting_id(model_id: str) -> str:
+    return model_id.removesuffix(ONE_WORKER)
+
+
 def _team(pool: Pool, ask: ChatAsk, seats: Seats) -> Team:
     """How many workers of each seat answer."""
-    if not pool.votes(ask.model):
+    if _one_asked(pool, ask):
         return alone(seats.all, ask.n)
     temperature = ask.sampling.temperature
     if seats.all[0].own:

@@ -173,7 +173,7 @@ class SamplingBody(_Body):
 
 
 class VoteBody(_Body):
-    """How the swarm shall answer; every field is also a header, such as `x-swarm-voters`."""
+    """How the swarm shall answer; every field is a header too: `x-swarm-deadline-s`."""
 
     strategy: (
         Literal[

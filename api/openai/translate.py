@@ -133,7 +133,7 @@ def vote_body(body: ChatBody, headers: Mapping[str, str]) -> VoteBody:
     named = {
         name: value
         for name in VoteBody.model_fields
-        if (value := headers.get(VOTE_HEADER + name.removesuffix("_s"))) is not None
+        if (value := headers.get(VOTE_HEADER + name.replace("_", "-"))) is not None
     }
     try:
         return VoteBody.model_validate({**named, **said}, strict=False)

@@ -30,9 +30,10 @@ logger = logging.getLogger(__name__)
 _DEADLINE_S = 300.0
 
 
-def rules_of(wishes: VoteBody, question: Question, *, patience_s: float) -> Rules:
+def rules_of(wishes: VoteBody, question: Question, *, patience_s: float, n: int = 1) -> Rules:
     """The rules of a vote. Strategies that only choose when to stop read texts as `auto` does.
 
+    For several choices all are waited for: what proves the first says nothing of the others.
     Ties are broken by the request itself: the same request breaks them alike.
     """
     held = question.constraint
@@ -56,7 +57,7 @@ def rules_of(wishes: VoteBody, question: Question, *, patience_s: float) -> Rule
         seed=hashlib.sha256(repr((question.sampling.seed, question.messages)).encode()).hexdigest(),
         strategy=strategy,
         reading=reading,
-        decide=decide,
+        decide="all" if n > 1 else decide,
         deadline_s=wishes.deadline_s or _DEADLINE_S,
         patience_s=patience_s,
         hurried=bool(question.tools),

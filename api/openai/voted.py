@@ -20,19 +20,26 @@ from swarm.engines.base import Finished
 from swarm.errors import GenerationFailed
 from swarm.types import Verdict, WorkerReport
 
+SPEEDS_TOLD = 32
+"""So many workers' speeds at most are told in a header: clients bound the length of its line."""
+
 
 def usage(ends: Sequence[End], verdict: Verdict) -> dict[str, Any]:
-    """The usage object: the winners' tokens as clients expect, the vote's numbers beside them."""
+    """The usage object: the winners' tokens as clients expect, the vote's numbers beside them.
+
+    An answer that is given as several choices was generated once and counts once.
+    """
     prompt = max(end.draft.prompt_tokens for end in ends)
     cached = max(end.draft.cached_tokens for end in ends)
-    completion = sum(end.draft.tokens for end in ends)
+    drafts = {end.draft.voter.id: end.draft for end in ends}.values()
+    completion = sum(draft.tokens for draft in drafts)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": sum(end.draft.reasoning_tokens for end in ends),
+            "reasoning_tokens": sum(draft.reasoning_tokens for draft in drafts),
             "audio_tokens": 0,
         },
         "swarm": asdict(verdict),
@@ -47,9 +54,14 @@ def verdict_headers(verdict: Verdict) -> dict[str, str]:
         "x-swarm-winner": verdict.winner,
         "x-swarm-voters": str(verdict.asked),
         "x-swarm-valid": str(verdict.valid),
+        "x-swarm-abstained": str(verdict.abstained),
+        "x-swarm-cancelled": str(verdict.cancelled),
         "x-swarm-support": f"{verdict.support:.4f}",
         "x-swarm-margin": f"{verdict.margin:.4f}",
         "x-swarm-tokens-per-s": f"{verdict.tokens_per_s:.2f}",
+        "x-swarm-tokens-per-s-of-each": ", ".join(
+            f"{worker.voter}={worker.tokens_per_s:.2f}" for worker in verdict.workers[:SPEEDS_TOLD]
+        ),
         **({"x-swarm-note": verdict.note} if verdict.note else {}),
     }
 

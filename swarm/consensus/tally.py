@@ -5,6 +5,7 @@ distinct nodes, then the highest single weight, then a hash seeded by the reques
 """
 
 import hashlib
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -76,11 +77,24 @@ class Tally:
         others = [standing for standing in self.standings if standing is not chosen]
         return Tally((chosen, *others), self.weight)
 
+    def most_trusted(self) -> "Tally":
+        """The same classes with that of the heaviest vote first; of equal ones the better class."""
+        heaviest = [standing.best.weight for standing in self.standings]
+        return self.led_by(heaviest.index(max(heaviest)))
+
     def best(self, n: int) -> list[Vote]:
-        """The `n` best candidates: one of each class first, then others of the best classes."""
+        """The `n` best candidates: one of each class first, then others of the best classes.
+
+        Where they are fewer than `n`, they are repeated from the best one on.
+        """
         first = [standing.best for standing in self.standings]
         more = [v for s in self.standings for v in s.votes if v is not s.best]
-        return [*first, *more][:n]
+        return list(itertools.islice(itertools.cycle([*first, *more]), n))
+
+    @property
+    def counted(self) -> int:
+        """How many votes were counted."""
+        return sum(len(standing.votes) for standing in self.standings)
 
     @property
     def support(self) -> float:

@@ -67,7 +67,12 @@ async def test_the_majority_answers_and_the_verdict_is_told(start_node: StartNod
     verdict = said.usage.swarm  # type: ignore[union-attr]
     assert (verdict["asked"], verdict["valid"], verdict["cancelled"]) == (3, 2, 1)
     assert verdict["decided_by"] == "majority"
-    assert raw.headers["x-swarm-decided-by"] == "majority"
+    told = {name: raw.headers[f"x-swarm-{name}"] for name in ("decided-by", "valid", "cancelled")}
+    assert told == {"decided-by": "majority", "valid": "2", "cancelled": "1"}
+    assert raw.headers["x-swarm-abstained"] == "0"
+    speeds = [f"{w['voter']}={w['tokens_per_s']:.2f}" for w in verdict["workers"]]
+    assert raw.headers["x-swarm-tokens-per-s"] == f"{verdict['tokens_per_s']:.2f}"
+    assert raw.headers["x-swarm-tokens-per-s-of-each"] == ", ".join(speeds)
     assert said.usage.completion_tokens in (1, 2)  # either is a whole answer of that class
     assert engine.cancelled == 1
     assert len(set(engine.prompts[0].temperatures)) == 3
@@ -354,13 +359,87 @@ async def test_n_best_distinct_answers(start_node: StartNode) -> None:
     engine = Voters("Answer: 1", "Answer: 2", "Answer: 1")
     async with start_node(engine, usual_workers=3) as node:
         said = await node.sdk.chat.completions.create(
-            model="swarm",
-            messages=HELLO,
-            temperature=0.8,
-            n=2,
-            extra_body={"swarm": {"decide": "all"}},
+            model="swarm", messages=HELLO, temperature=0.8, n=2
         )
     assert [choice.message.content for choice in said.choices] == ["Answer: 1", "Answer: 2"]
+
+
+@pytest.mark.parametrize("n", [2, 3])
+async def test_several_choices_wait_for_all_workers(start_node: StartNode, n: int) -> None:
+    engine = Voters("Answer: 1", "Answer: 1", "Answer: |2|.|.|.")
+    async with start_node(engine, usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8, n=n
+        )
+    texts = [choice.message.content for choice in said.choices]
+    assert texts == ["Answer: 1", "Answer: 2...", "Answer: 1"][:n]
+    assert said.usage.swarm["valid"] == 3  # type: ignore[union-attr]
+
+
+async def streamed_choices(node: Any, **asked: Any) -> tuple[list[str], list[list[str]], Any]:
+    """The text of each choice of a stream, the reasons that each ended with, the verdict."""
+    stream = await node.sdk.chat.completions.create(
+        model="swarm", messages=HELLO, temperature=0.8, stream=True, **asked
+    )
+    texts, ends, verdict = [""] * asked["n"], [[] for _ in range(asked["n"])], None
+    async for chunk in stream:
+        (choice,) = chunk.choices
+        texts[choice.index] += choice.delta.content or ""
+        ends[choice.index] += [choice.finish_reason] if choice.finish_reason else []
+        verdict = getattr(chunk, "swarm", None) or verdict
+    return texts, ends, verdict
+
+
+@pytest.mark.parametrize("n", [2, 3])
+async def test_a_stream_ends_each_of_several_choices_once(start_node: StartNode, n: int) -> None:
+    engine = Voters("Answer: 1", "Answer: 1", "Answer: |2|.|.|.")
+    async with start_node(engine, usual_workers=3) as node:
+        texts, ends, _ = await streamed_choices(node, n=n)
+    assert texts == ["Answer: 1", "Answer: 2...", "Answer: 1"][:n]
+    assert ends == [["stop"]] * n
+
+
+async def test_where_too_few_are_valid_the_best_is_repeated_and_it_is_said(
+    start_node: StartNode,
+) -> None:
+    engine = Voters(" ", "Answer: |1", "Answer: 2")
+    async with start_node(engine, usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8, n=3
+        )
+        texts, ends, verdict = await streamed_choices(node, n=3)
+    whole = [choice.message.content for choice in said.choices]
+    assert sorted(whole[:2]) == ["Answer: 1", "Answer: 2"]  # type: ignore[type-var]
+    assert whole[2] == whole[0]
+    assert said.usage.completion_tokens == 3  # of the two answers, each counted once
+    assert "2 valid answers for 3 choices" in said.usage.swarm["note"]  # type: ignore[union-attr]
+    assert (sorted(texts[:2]), texts[2]) == (["Answer: 1", "Answer: 2"], texts[0])
+    assert ends == [["stop"]] * 3
+    assert "2 valid answers for 3 choices" in verdict["note"]
+
+
+async def test_the_deadline_holds_for_several_choices(start_node: StartNode) -> None:
+    engine = Voters("Answer: 1", "b|" * 500, step_s=0.01)
+    async with start_node(engine, usual_workers=2) as node:
+        texts, ends, verdict = await streamed_choices(
+            node, n=2, extra_body={"swarm": {"deadline_s": 0.2}}
+        )
+    assert texts == ["Answer: 1", "Answer: 1"]
+    assert ends == [["stop"]] * 2
+    assert verdict["decided_by"] == "deadline"
+
+
+async def test_fewer_voters_than_choices_are_refused(start_node: StartNode) -> None:
+    async with start_node(Voters("a", "b", "c"), usual_workers=3) as node:
+        with pytest.raises(openai.BadRequestError, match="n is 3") as caught:
+            await node.sdk.chat.completions.create(
+                model="swarm", messages=HELLO, n=3, extra_body={"swarm": {"voters": 2}}
+            )
+        assert caught.value.param == "n"
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, n=3, extra_body={"swarm": {"voters": 1}}
+        )
+    assert [choice.message.content for choice in said.choices] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("model", ["swarm-fast", "fake-fast"])
@@ -370,6 +449,59 @@ async def test_a_fast_id_is_one_worker(start_node: StartNode, model: str) -> Non
         said = await node.sdk.chat.completions.create(model=model, messages=HELLO)
     assert engine.prompts[0].n == 1
     assert said.usage.swarm["decided_by"] == "only one"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("model", ["swarm-fast", "fake-fast"])
+@pytest.mark.parametrize("wish", [{"voters": 3}, {"strategy": "exact"}])
+async def test_a_fast_id_votes_where_that_is_asked_for(
+    start_node: StartNode, model: str, wish: Any
+) -> None:
+    engine = Voters("Answer: 1", "Answer: 2", "Answer: 1")
+    async with start_node(engine, usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(
+            model=model, messages=HELLO, temperature=0.8, extra_body={"swarm": wish}
+        )
+    assert engine.prompts[0].n == 3
+    assert said.choices[0].message.content == "Answer: 1"
+    assert said.usage.swarm["asked"] == 3  # type: ignore[union-attr]
+
+
+async def test_a_fast_id_that_votes_does_so_with_the_models_that_are_weighed(
+    start_node: StartNode,
+) -> None:
+    weights = Weights({"beside": Fraction(2)})
+    engine, strong = Voters("Answer: 1", "Answer: 3"), Voters("Answer: |2", step_s=0.01)
+    async with start_node(engine, usual_workers=3, beside=strong, weights=weights) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm-fast", messages=HELLO, temperature=0.8,
+            extra_body={"swarm": {"voters": 3}},
+        )  # fmt: skip
+    assert said.usage.swarm["winner"] == "2"  # type: ignore[union-attr]
+
+
+async def test_the_best_is_the_answer_of_the_most_trusted_voter(start_node: StartNode) -> None:
+    weights = Weights({"fake": Fraction(3, 2), "beside": Fraction(2)})
+    engine, strong = Voters("Answer: 1", "Answer: 1"), Voters("Answer: |2", step_s=0.01)
+    async with start_node(engine, usual_workers=3, beside=strong, weights=weights) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8,
+            extra_body={"swarm": {"strategy": "best"}},
+        )  # fmt: skip
+    verdict: Any = said.usage.swarm  # type: ignore[union-attr]
+    assert said.choices[0].message.content == "Answer: 2"
+    assert (verdict["winner"], verdict["support"], verdict["margin"]) == ("2", 0.4, -0.2)
+
+
+async def test_at_temperature_0_voters_that_are_asked_for_run_and_it_is_said(
+    start_node: StartNode,
+) -> None:
+    engine = Voters("one", "one", "one")
+    async with start_node(engine, usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0, extra_body={"swarm": {"voters": 3}}
+        )
+    assert engine.prompts[0].n == 3
+    assert "temperature 0" in said.usage.swarm["note"]  # type: ignore[union-attr]
 
 
 async def test_at_temperature_0_one_worker_answers_and_it_is_said(start_node: StartNode) -> None:
@@ -391,13 +523,27 @@ async def test_headers_say_what_the_body_does_not(start_node: StartNode) -> None
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [("deadline_s", "-1"), ("ask_again", "maybe"), ("voters", "many"), ("strategy", "guess")],
+)
+async def test_every_wish_has_a_header(start_node: StartNode, name: str, value: str) -> None:
+    header = f"X-Swarm-{name.replace('_', '-').title()}"
+    async with start_node(Voters("a"), usual_workers=3) as node:
+        with pytest.raises(openai.BadRequestError, match=f"swarm.{name}"):
+            await node.sdk.chat.completions.create(
+                model="swarm", messages=HELLO, extra_headers={header: value}
+            )
+
+
+@pytest.mark.parametrize(
     ("wish", "said"),
     [
         ({"strategy": "guess"}, "swarm.strategy"),
         ({"voters": 0}, "swarm.voters"),
         ({"voters": 99}, "at most 8"),
         ({"deadline_s": -1}, "swarm.deadline_s"),
-        ({"strategy": "leader"}, "a leader gives one answer"),
+        ({"strategy": "leader"}, "leader gives one answer, not 2"),
+        ({"strategy": "first"}, "first gives one answer, not 2"),
     ],
 )
 async def test_wrong_wishes_are_refused(start_node: StartNode, wish: Any, said: str) -> None:

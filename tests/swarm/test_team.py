@@ -65,6 +65,30 @@ def test_as_many_workers_as_choices_are_asked_for():
     assert team([seat(0)], None, temperature_0=False, n=5).workers == (5,)
 
 
+def test_for_more_choices_than_are_free_the_client_comes_back():
+    with pytest.raises(Overloaded, match=r"n is 3.*2 are free"):
+        team([seat(0, free=2)], None, temperature_0=False, n=3)
+    assert team([seat(0, free=2), seat(1, usual=1)], None, temperature_0=False, n=5).workers == (
+        2,
+        3,
+    )
+
+
+def test_each_choice_needs_a_voter_unless_one_worker_gives_them_all():
+    with pytest.raises(InvalidRequest, match="n is 3") as caught:
+        team([seat(0)], 2, temperature_0=False, n=3)
+    assert caught.value.param == "n"
+    assert team([seat(0)], 3, temperature_0=False, n=3).workers == (3,)
+    assert team([seat(0, free=0), seat(1)], 1, temperature_0=False, n=3).workers == (1, 0)
+
+
+def test_voters_that_are_asked_for_run_at_temperature_0_too_and_it_is_said():
+    asked = team([seat(0)], 5, temperature_0=True)
+    assert asked.workers == (5,)
+    assert "all workers say the same" in (asked.note or "")
+    assert team([seat(0)], 1, temperature_0=True).note is None
+
+
 def test_one_worker_is_of_this_node_unless_it_is_full_and_another_is_not():
     assert alone([seat(0, waiting=900), seat(1)]).workers == (1, 0)
     assert alone([seat(0, free=0), seat(1, waiting=7), seat(2, waiting=3)]).workers == (0, 0, 1)

@@ -39,6 +39,26 @@ def test_every_class_stands_in_the_tally_once(votes):
 
 
 @given(ballots(), st.integers(1, 12))
+def test_as_many_as_are_asked_for_are_given_the_distinct_ones_first(votes, n):
+    given = count(votes, seed="s").best(n)
+    standings = count(votes, seed="s").standings
+    assert len(given) == n
+    distinct = {vote.form for vote in given}
+    assert len(distinct) == min(n, len(standings))
+    assert [vote.form for vote in given[: len(distinct)]] == [
+        standing.best.form for standing in standings[: len(distinct)]
+    ]
+
+
+@given(ballots())
+def test_the_most_trusted_is_a_heaviest_vote_in_any_order(votes):
+    led = count(votes, seed="s").most_trusted()
+    heaviest = max(v.weight for standing in led.standings for v in standing.votes)
+    assert led.standings[0].best.weight == heaviest
+    assert led == count(votes[::-1], seed="s").most_trusted()
+
+
+@given(ballots(), st.integers(1, 12))
 def test_another_vote_for_the_winner_keeps_it(votes, weight):
     won = count(votes, seed="s").standings[0].best
     more = Vote(won.candidate, won.form, Voter("new", "n", "m", Fraction(weight, 4)))
