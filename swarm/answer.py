@@ -98,9 +98,7 @@ async def voted(
                 yield parts
     if reason is None:
         raise RuntimeError("a vote ends with a reason")
-    tally = count(poll.votes, seed=poll.rules.seed)
-    if poll.rules.strategy == "best":
-        tally = tally.most_trusted()
+    tally = _counted(poll)
     if judge is not None and len(tally.standings) > 1:
         picked = await _opinion(judge, tally, began + poll.rules.deadline_s - clock())
         if picked is None:
@@ -111,6 +109,11 @@ async def voted(
         note = noted(note, repeats)
     yield _winners(poll, tally.best(n))
     yield [verdict(poll, tally, reason, seconds=clock() - began, note=note)]
+
+
+def _counted(poll: Poll) -> Tally:
+    tally = count(poll.votes, seed=poll.rules.seed)
+    return tally.most_trusted() if poll.rules.strategy == "best" else tally
 
 
 async def _opinion(judge: Judge, tally: Tally, left_s: float) -> int | None:
