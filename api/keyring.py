@@ -145,6 +145,11 @@ def key_file(state: Path) -> Path:
     return state / "api-key"
 
 
+def others_keys(state: Path) -> Path:
+    """The folder of the keys of other nodes, one file each."""
+    return state / "keys"
+
+
 def read_key(file: Path) -> str | None:
     """The key in a file, None without one. Raises ConfigurationError for an unusable file."""
     try:

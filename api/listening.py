@@ -1,4 +1,4 @@
-"""Where the client door listens, and under which names it may be called."""
+"""Where a door for clients listens, and under which names it may be called."""
 
 import ipaddress
 import socket
@@ -30,12 +30,13 @@ class Listening:
 
 
 def listening(host: str) -> Listening:
-    """What `--host` asks for. Beyond this machine, the door is also open on loopback.
+    """What `--host` asks for, or an address of this machine. Beyond this machine, the door is
+    also open on loopback.
 
     Raises ConfigurationError for what is no address of a machine.
     """
     host = lan_address() if host.lower() == LAN else host
-    if _is_loopback(host):
+    if is_loopback(host):
         return Listening((host,), host, _names(host), beyond=False)
     if not is_unspecified(host):
         return Listening((_LOOPBACK, host), host, _names(host, *_own_names()), beyond=True)
@@ -47,7 +48,7 @@ def listening(host: str) -> Listening:
 
 def is_here(address: str) -> bool:
     """Whether an address is one of this machine."""
-    return _is_loopback(address) or address in _own_addresses()
+    return is_loopback(address) or address in _own_addresses()
 
 
 def lan_address() -> str:
@@ -60,11 +61,11 @@ def lan_address() -> str:
 
 def base_url(host: str, port: int) -> str:
     """`http://HOST:PORT/v1`, an IPv6 address in brackets."""
-    return f"http://{_in_url(host)}:{port}/v1"
+    return f"http://{in_url(host)}:{port}/v1"
 
 
 def _names(*hosts: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*LOOPBACK_NAMES, *(_in_url(host).lower() for host in hosts))))
+    return tuple(dict.fromkeys((*LOOPBACK_NAMES, *(in_url(host).lower() for host in hosts))))
 
 
 def _own_names() -> tuple[str, ...]:
@@ -80,11 +81,13 @@ def _own_addresses() -> tuple[str, ...]:
     return tuple(a for interface in read_interfaces().values() for a in interface.addresses)
 
 
-def _in_url(host: str) -> str:
+def in_url(host: str) -> str:
+    """An address as it stands in a URL and in a Host header."""
     return f"[{host}]" if ":" in host else host
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
     if host.lower() == "localhost":
         return True
     try:

@@ -6,7 +6,6 @@ The tools' libraries are imported when it starts.
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import secrets
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from api.listening import Listening, in_url, is_loopback, listening
 from federation.files import make_private_folder, write_private
 from federation.interfaces import lan_addresses, read_interfaces
 from federation.wire import ToolKey
@@ -92,29 +92,30 @@ async def _server(
 ) -> AsyncGenerator[None]:
     from tools.server import ToolServer, make_app
 
-    host = await asyncio.to_thread(listening_host, settings.tool_host)
-    token = await asyncio.to_thread(_token, settings, host)
-    names = (*LOOPBACK_NAMES, *([] if is_loopback(host) else [in_url(host)]))
-    door = Door(settings.tool_port, names=names)
+    place = await asyncio.to_thread(tool_listening, settings.tool_host)
+    token = await asyncio.to_thread(_token, settings, place)
+    door = Door(settings.tool_port, names=place.names if place.beyond else LOOPBACK_NAMES)
     for chatty in ("mcp", "sse_starlette", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     async with contextlib.AsyncExitStack() as stack:
         members = federation.tool_keys.members_token if federation else lambda: None
         app = make_app(registry, door, token=token, other_token=members)
         try:
-            await stack.enter_async_context(ToolServer(app, host=host, port=settings.tool_port))
+            server = ToolServer(app, hosts=place.hosts, port=settings.tool_port)
+            await stack.enter_async_context(server)
         except OSError as error:
             raise ConfigurationError(
                 f"--tool-port {settings.tool_port}: {error.strerror or error}; "
                 "choose another with --tool-port N"
             ) from error
-        base = f"http://{in_url(host)}:{settings.tool_port}"
+        base = f"http://{in_url(place.address)}:{settings.tool_port}"
         asks = f"token in {settings.state / TOKEN_FILE}" if token else "this machine only"
         if settings.tool_token is not None:
             asks = "with the token of your settings"
         say(f"  tools      {base}/v1/tools, MCP: {base}/mcp ({asks})")
-        if federation is not None and token is not None and not is_loopback(host):
-            federation.tool_keys.own = ToolKey(host=host, port=settings.tool_port, token=token)
+        if federation is not None and token is not None and place.beyond:
+            own = ToolKey(host=place.address, port=settings.tool_port, token=token)
+            federation.tool_keys.own = own
         yield
 
 
@@ -137,7 +138,7 @@ async def _registry(settings: Settings, say: Callable[[str], None]) -> "AsyncGen
             workspace.root,
             await asyncio.to_thread(_scratch, stack),
             kept.folder.root,
-            readable=settings.tools.readable,
+            readable=await asyncio.to_thread(_readable, settings.tools.readable),
             network=settings.allow_network,
             proxy=await running.enter_async_context(_proxy(settings)),
         )
@@ -195,11 +196,18 @@ async def _sandbox(settings: Settings, bounds: "Bounds") -> "Sandbox":
 
 
 def _scratch(stack: contextlib.ExitStack) -> Path:
-    """A home and temporary files for commands, as long as this server runs."""
+    """A home and temporary files for commands, as long as this server runs. Its real path: that
+    is what Seatbelt compares, and on macOS the folder for temporary files is behind a link.
+    """
     folder = tempfile.TemporaryDirectory(prefix="swarm-scratch-", ignore_cleanup_errors=True)
-    path = Path(stack.enter_context(folder))
+    path = Path(stack.enter_context(folder)).resolve()
     (path / "home").mkdir()
     return path
+
+
+def _readable(named: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Folders as the owner names them, and as they are really called where a link leads there."""
+    return tuple(dict.fromkeys(path for each in named for path in (each, each.resolve())))
 
 
 def workspace_root(wanted: Path | None, state: Path) -> Path:
@@ -234,8 +242,15 @@ def project_around(folder: Path) -> Path:
     return folder
 
 
-def listening_host(wanted: str | None) -> str:
-    """The address to listen on. Raises ConfigurationError where it is none of this machine's."""
+def tool_listening(wanted: str | None) -> Listening:
+    """Where the tools are served and what they may be called: loopback, and the address that
+    `--tool-host` names. Raises ConfigurationError where it is none of this machine's.
+    """
+    return listening(_named_host(wanted))
+
+
+def _named_host(wanted: str | None) -> str:
+    """The address that is meant. Raises ConfigurationError where it is none of this machine's."""
     if wanted is None:
         return _LOOPBACK
     if wanted == LAN:
@@ -260,25 +275,11 @@ def own_lan_address() -> str:
     return own[0]
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
-    if host == "localhost":
-        return True
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return False
-
-
-def in_url(host: str) -> str:
-    """An address as it stands in a URL and in a Host header."""
-    return f"[{host}]" if ":" in host else host
-
-
-def _token(settings: Settings, host: str) -> str | None:
+def _token(settings: Settings, place: Listening) -> str | None:
     """The owner's, else one that is made and kept where others may reach the door."""
     if settings.tool_token is not None:
         return settings.tool_token.get_secret_value()
-    if is_loopback(host):
+    if not place.beyond:
         return None
     path = settings.state / TOKEN_FILE
     with contextlib.suppress(FileNotFoundError):

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from api.tool_door import in_url, is_loopback, own_lan_address
+from api.listening import in_url, is_loopback
+from api.tool_door import own_lan_address
 from flags import LAN
 from settings import Settings
 from swarm.errors import ConfigurationError, PeerError
@@ -60,8 +61,8 @@ def parse_tool_host(wanted: str, settings: Settings) -> tuple[str, int]:
 
 
 async def _address(host: str, port: int) -> str:
-    """The first address of a name: that which the server was told to listen on stands in its
-    Host header, so a name itself would be refused. Raises ToolFailed.
+    """The first address of a name: the server may not know itself by that name, and a member
+    tells its token for the address. Raises ToolFailed.
     """
     loop = asyncio.get_running_loop()
     try:

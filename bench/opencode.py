@@ -100,7 +100,7 @@ def _run_client(folder: Path, port: int, prompt: str) -> None:
     project.mkdir()
     home.mkdir()
     models = {"swarm": 32_768, "swarm-fast": 32_768}
-    endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", models, "none")
+    endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", models, "none", folder)
     (project / "opencode.json").write_text(json.dumps(configuration(endpoint)))
     Client(project, home).run(prompt)
 

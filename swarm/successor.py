@@ -67,7 +67,10 @@ class Successor:
             log.warning("%s stays the default model: %s", before, error)
         else:
             self.stage = "serving"
-            told = "%s is the default model now; %s is still there by its id"
+            told = (
+                "%s is the default model now; %s is still there by its id; where OpenCode uses "
+                "this node, run `main.py --opencode` there again for the new limits"
+            )
             log.info(told, self.wanted.id, before)
 
     def _resident(self, path: Path) -> Resident:

@@ -19,6 +19,9 @@ from tools.errors import SandboxUnavailable
 from tools.seatbelt import Seatbelt
 
 _TRIAL_S = 10.0
+_TRIAL = 'for folder in "$TMPDIR" "$HOME"; do : > "$folder/$$" && rm "$folder/$$" || exit 1; done'
+"""What every command may rely on: a file of its own."""
+
 _PROC = ("cpuinfo", "meminfo", "stat", "loadavg", "version", "filesystems", "sys")
 
 
@@ -131,7 +134,7 @@ async def _seatbelt(bash: str, bounds: Bounds) -> Sandbox:
 
 async def _trial(sandbox: Sandbox, folder: str) -> str:
     """Nothing where a command runs in it, otherwise why not."""
-    launch = await asyncio.to_thread(sandbox.launch, "exit 0", folder)
+    launch = await asyncio.to_thread(sandbox.launch, _TRIAL, folder)
     process = await asyncio.create_subprocess_exec(
         *launch.argv,
         env=launch.environment,

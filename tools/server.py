@@ -6,7 +6,7 @@ import hmac
 import json
 import logging
 import socket
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -224,13 +224,13 @@ class _Server(uvicorn.Server):
 
 
 class ToolServer:
-    """The application on a port, from entering the context until leaving it.
+    """The application on a port of each of `hosts`, from entering the context until leaving it.
 
     Raises OSError where the port is taken.
     """
 
-    def __init__(self, app: ASGIApp, *, host: str, port: int) -> None:
-        self._address = (host, port)
+    def __init__(self, app: ASGIApp, *, hosts: Sequence[str], port: int) -> None:
+        self._hosts = hosts
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -248,11 +248,13 @@ class ToolServer:
         self.port = port
 
     async def __aenter__(self) -> Self:
-        host = self._address[0]
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        door = socket.create_server(self._address, family=family, backlog=128)
-        self.port = door.getsockname()[1]
-        self._serving = asyncio.create_task(self._server.serve(sockets=[door]))
+        doors: list[socket.socket] = []
+        with contextlib.ExitStack() as opened:
+            for host in self._hosts:
+                doors.append(opened.enter_context(_door(host, self.port)))
+                self.port = doors[0].getsockname()[1]
+            opened.pop_all()  # uvicorn closes them
+        self._serving = asyncio.create_task(self._server.serve(sockets=doors))
         started = asyncio.create_task(self._server.ready.wait())
         try:
             async with asyncio.timeout(_START_S):
@@ -271,6 +273,11 @@ class ToolServer:
         if self._serving is not None:
             await self._serving
         await _end_watchers()
+
+
+def _door(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=128)
 
 
 async def _end_watchers() -> None:

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from api.clients.jsonc import append, parse, put
+from api.keyring import key_file, others_keys
 from swarm.errors import ConfigurationError
 
 PROVIDER = "swarm"
@@ -29,12 +31,14 @@ _BYTES_PER_TOKEN = 3
 class Endpoint:
     """A node as OpenCode shall know it. `models`: the context of each id, in tokens.
 
-    `key` is text for the file: a placeholder, or a reference such as `{file:...}`.
+    `key` is text for the file: a placeholder, or a reference such as `{file:...}`. `state` is the
+    absolute folder where our keys are: references into it are ours.
     """
 
     base_url: str
     models: Mapping[str, int]
     key: str
+    state: Path
 
 
 def output_tokens(context_tokens: int) -> int:
@@ -79,31 +83,32 @@ def _room(context_tokens: int) -> dict[str, Any]:
     """
     free = context_tokens - output_tokens(context_tokens)
     tail = min(_USUAL_TAIL_TOKENS, free // _TAIL_SHARE)
-    room: dict[str, Any] = {
+    return {
         "compaction": {
             "auto": True,
             "prune": True,
             "reserved": output_tokens(context_tokens),
             "preserve_recent_tokens": tail,
-        }
+        },
+        "tool_output": {
+            "max_bytes": min(_USUAL_TOOL_BYTES, free // _TAIL_SHARE * _BYTES_PER_TOKEN)
+        },
     }
-    longest = free // _TAIL_SHARE * _BYTES_PER_TOKEN
-    if longest < _USUAL_TOOL_BYTES:
-        room["tool_output"] = {"max_bytes": longest}
-    return room
 
 
 def merged(text: str, endpoint: Endpoint) -> tuple[str, list[str]]:
     """The text of a configuration with this endpoint in it, and what was done, in lines.
 
-    Ours are the provider's address, key and limits; everything else that the person has chosen
-    (the model, compaction, names) stays, and is named. Raises ConfigurationError for a broken text.
+    Ours are the provider's address, key and limits, and what was written here for another context;
+    everything else that the person has chosen (the model, compaction, names) stays, and is named.
+    Raises ConfigurationError for a broken text.
     """
     before = _object(parse(text) if text.strip() else {})
     if before is None:
         raise ConfigurationError("the file is not an object")
     text = text if text.strip() else "{}\n"
     said: list[str] = []
+    room = _room_of(before)
     for path, value in _leaves(configuration(endpoint)):
         there = _at(before, path)
         if there == value:
@@ -111,7 +116,7 @@ def merged(text: str, endpoint: Endpoint) -> tuple[str, list[str]]:
         name = ".".join(path)
         if there is None:
             said.append(f"added      {name}")
-        elif _is_ours(path, there, value):
+        elif there == _at(room, path) or _is_ours(path, there, endpoint):
             said.append(f"changed    {name}")
         else:
             said.append(f"kept       {name} = {json.dumps(there)}, not {json.dumps(value)}")
@@ -122,13 +127,27 @@ def merged(text: str, endpoint: Endpoint) -> tuple[str, list[str]]:
     return text, said + more
 
 
-def _is_ours(path: Sequence[str], there: Any, value: Any) -> bool:
+def _room_of(before: Mapping[str, Any]) -> dict[str, Any]:
+    """What was written for the context that the file tells, while the person has not changed it."""
+    context = _at(before, ("provider", PROVIDER, "models", _DEFAULT, "limit", "context"))
+    return _room(context) if type(context) is int and context > 0 else {}
+
+
+def _is_ours(path: Sequence[str], there: Any, endpoint: Endpoint) -> bool:
     """Whether a value of the file must be what the node says, whatever stood there."""
     if tuple(path[:2]) != ("provider", PROVIDER):
         return False
     if path[-1] == "apiKey":
-        return value != PLACEHOLDER and not str(there).startswith(("{env:", "{file:"))
+        return _is_our_key(str(there), endpoint)
     return path[-1] in ("npm", "baseURL") or "limit" in path
+
+
+def _is_our_key(there: str, endpoint: Endpoint) -> bool:
+    """A key of another node must not go to this one; a person's own reference stays."""
+    if there.startswith("{file:"):
+        file = Path(there.removeprefix("{file:").removesuffix("}"))
+        return file == key_file(endpoint.state) or file.parent == others_keys(endpoint.state)
+    return endpoint.key != PLACEHOLDER and not there.startswith("{env:")
 
 
 def _let_in(text: str, before: Mapping[str, Any]) -> tuple[str, list[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from api.clients.opencode import PLACEHOLDER, Endpoint, merged
-from api.keyring import key_file, own_key, read_key, write_key
+from api.keyring import key_file, others_keys, own_key, read_key, write_key
 from api.listening import LAN, base_url, is_here, is_unspecified, lan_address
 from api.own_node import NoNodeError, message_of
 from api.welcome import environment_line, key_in_file
@@ -32,7 +32,7 @@ def set_up_opencode(settings: Settings, environ: Mapping[str, str]) -> str:
     file = None if key is None else _kept(settings, key)
     reference = PLACEHOLDER if file is None else f"{{file:{file.as_posix()}}}"
     path = place(settings.opencode or ".", environ)
-    said = write(path, Endpoint(url, models, reference))
+    said = write(path, Endpoint(url, models, reference, settings.state.absolute()))
     shell_key = PLACEHOLDER if file is None else key_in_file(file)
     return "\n".join(
         [
@@ -131,7 +131,7 @@ def _kept(settings: Settings, key: str) -> Path:
 
 def _file_of(settings: Settings) -> Path:
     name = f"{_address(settings.host).replace(':', '_')}-{settings.port}"
-    return settings.state / "keys" / name
+    return others_keys(settings.state) / name
 
 
 def _address(host: str) -> str:

@@ -1,12 +1,16 @@
 """What the owner's settings make of the tool server."""
 
+import socket
 import stat
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from api.tool_door import Place, listening_host, project_around, tools_of, workspace_root
+from api.listening import Listening, in_url
+from api.tool_door import Place, project_around, tool_listening, tools_of, workspace_root
+from federation.interfaces import lan_addresses, read_interfaces
+from guard import LOOPBACK_NAMES
 from settings import TOML_FILE, Settings
 from swarm.errors import ConfigurationError
 from tests.e2e.nodes import free_port
@@ -82,12 +86,29 @@ def test_settings_that_a_tool_could_make_are_known(tmp_path: Path) -> None:
     ],
 )
 def test_the_address_is_loopback_unless_said_otherwise(wanted: str | None, host: str) -> None:
-    assert listening_host(wanted) == host
+    assert tool_listening(wanted) == Listening((host,), host, LOOPBACK_NAMES, beyond=False)
 
 
 def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="not an address of this machine"):
-        listening_host("http://192.0.2.7:17616")
+        tool_listening("http://192.0.2.7:17616")
+
+
+def lan_address() -> str:
+    found = lan_addresses(read_interfaces())
+    if not found:
+        pytest.skip("needs a LAN, which this machine lacks")
+    return found[0].address
+
+
+def test_beyond_loopback_it_listens_there_too_and_knows_its_own_names() -> None:
+    address = lan_address()
+    for wanted in ("lan", f"http://{in_url(address)}:17616"):
+        place = tool_listening(wanted)
+        assert place.beyond
+        assert place.hosts == ("127.0.0.1", address)
+        short = socket.gethostname().lower().partition(".")[0]
+        assert {*LOOPBACK_NAMES, in_url(address), short, f"{short}.local"} <= set(place.names)
 
 
 async def test_without_the_flag_there_is_no_tool_server(tmp_path: Path) -> None:
@@ -109,20 +130,58 @@ async def test_on_loopback_it_serves_this_machine(tmp_path: Path) -> None:
     assert "this machine only" in said[1]
 
 
-@pytest.mark.needs("namespaces")
+async def status(http: aiohttp.ClientSession, url: str, **headers: str) -> int:
+    async with http.get(url, headers=headers) as answer:
+        return answer.status
+
+
 async def test_on_the_lan_a_token_is_made_and_asked_for(tmp_path: Path) -> None:
     said: list[str] = []
+    address = lan_address()
     chosen = settings(tmp_path, tool_host="lan", sandbox=False)
-    async with tools_of(chosen, None, said.append), aiohttp.ClientSession() as session:
-        base = said[-1].split()[1].partition("/v1")[0]
-        async with session.get(f"{base}/v1/tools") as answer:
-            assert answer.status == 401
+    port = chosen.tool_port
+    name = f"{socket.gethostname().partition('.')[0]}.local"
+    async with tools_of(chosen, None, said.append), aiohttp.ClientSession() as http:
         file = tmp_path / "state/tool-token"
-        headers = {"Authorization": f"Bearer {file.read_text().strip()}"}
-        async with session.get(f"{base}/v1/tools", headers=headers) as answer:
-            assert answer.status == 200
+        token = f"Bearer {file.read_text().strip()}"
+        for host in (in_url(address), "127.0.0.1"):
+            url = f"http://{host}:{port}/v1/tools"
+            assert await status(http, url) == 401
+            assert await status(http, url, Authorization=token) == 200
+            named = {"Authorization": token, "Host": f"{name}:{port}"}
+            assert await status(http, url, **named) == 200
+            assert await status(http, url, **{**named, "Host": f"evil.example:{port}"}) == 403
+    assert f"http://{in_url(address)}:{port}/v1/tools" in said[-1]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.read_text().strip() not in " ".join(said)
+
+
+async def test_a_port_that_is_taken_on_one_address_is_left_on_the_other(tmp_path: Path) -> None:
+    chosen = settings(tmp_path, tool_host="lan", sandbox=False)
+    address = lan_address()
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, chosen.tool_port), family=family):
+        with pytest.raises(ConfigurationError, match="--tool-port N"):
+            async with tools_of(chosen, None, lambda text: None):
+                pass
+        socket.create_server(("127.0.0.1", chosen.tool_port)).close()
+
+
+async def test_commands_are_given_folders_by_their_real_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real/programs/bin").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "link"))
+    chosen = settings(tmp_path, tools={"readable": [tmp_path / "link/programs"]}, sandbox=False)
+    async with tools_of(chosen, None, lambda text: None) as place:
+        assert place is not None
+        told = await place.tools.execute("bash", {"command": "echo $TMPDIR $HOME $PATH"})
+    scratch, home, path = told.text.split()
+    assert Path(scratch).parent == tmp_path / "real"
+    assert home == f"{scratch}/home"
+    named, real = (str(tmp_path / way / "programs/bin") for way in ("link", "real"))
+    assert path.split(":")[:2] == [named, real]
 
 
 @pytest.mark.needs("bubblewrap")

@@ -1,12 +1,13 @@
 """A thousand random tools and a model with random weights: what it calls by itself is valid."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 from jsonschema.validators import validator_for
 
@@ -25,6 +26,9 @@ from tests.schemas import Schema, parameters
 TINY = Shape("random", 2, 64, 128, 2, 1, vocabulary=512, context_tokens=1024)
 HOT = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, min_p=0, max_tokens=600)
 NAMES = st.sampled_from(["read", "büro", "a_b", "a.b-c"])
+SCHEMAS = 1000
+EACH = math.ceil(SCHEMAS / len(FORMATS))
+"""So many schemas are tried with a call in each format; those that are refused do not count."""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +50,7 @@ def test_every_call_that_ends_by_itself_is_valid(
     engine: LlamaEngine, seen: Counter[str], form: Format
 ) -> None:
     @settings(
-        max_examples=1000 // len(FORMATS),
+        max_examples=EACH,
         deadline=None,
         database=None,
         phases=[Phase.generate],
@@ -57,8 +61,7 @@ def test_every_call_that_ends_by_itself_is_valid(
         try:
             left = unenforced(schema) or not form.holds(ToolSpec(name, "", schema))
         except ValueError:
-            seen["refused"] += 1
-            return
+            reject()  # a 400: no call is asked for
         outcome = called(engine, form, ToolSpec(name, "", schema), seed)
         if outcome is None:
             seen["cut"] += 1
@@ -70,7 +73,10 @@ def test_every_call_that_ends_by_itself_is_valid(
 
     one()
     print(form.name, dict(seen))
-    assert seen["valid"] > seen.total() / 4  # harmony's random thoughts are often cut
+    assert seen.total() >= EACH
+    assert seen["valid"] > seen.total() / 4
+    if form.name != "harmony":  # its random thoughts are often cut before the call begins
+        assert seen["cut"] < seen.total() / 2
     seen.clear()
 
 

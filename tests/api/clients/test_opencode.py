@@ -1,6 +1,8 @@
 """OpenCode's configuration: what the node serves, beside what the person has."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +10,9 @@ from api.clients.jsonc import parse
 from api.clients.opencode import Endpoint, configuration, merged, output_tokens
 from swarm.errors import ConfigurationError
 
-ENDPOINT = Endpoint("http://127.0.0.1:1/v1", {"swarm": 16_384, "swarm-fast": 16_384}, "none")
+STATE = Path("/home/me/.local/state/swarm")
+SERVED = {"swarm": 16_384, "swarm-fast": 16_384}
+ENDPOINT = Endpoint("http://127.0.0.1:1/v1", SERVED, "none", STATE)
 
 PERSONS = """\
 {
@@ -27,6 +31,10 @@ PERSONS = """\
 """
 
 
+def serving(context: int) -> Endpoint:
+    return replace(ENDPOINT, models=dict.fromkeys(SERVED, context))
+
+
 def test_limits_are_what_is_served() -> None:
     models = configuration(ENDPOINT)["provider"]["swarm"]["models"]
     assert models["swarm"]["limit"] == {"context": 16_384, "output": 4_096}
@@ -35,11 +43,11 @@ def test_limits_are_what_is_served() -> None:
 
 @pytest.mark.parametrize("context", [256, 4_096, 16_384, 32_768, 131_072, 1_000_000])
 def test_an_answer_and_the_turns_that_are_kept_leave_most_of_the_context_free(context: int) -> None:
-    written = configuration(Endpoint("u", {"swarm": context, "swarm-fast": context}, "none"))
+    written = configuration(serving(context))
     tail = written["compaction"]["preserve_recent_tokens"]
     assert output_tokens(context) <= context // 4
     assert tail <= (context - output_tokens(context)) / 4
-    bytes_of_a_tool = written.get("tool_output", {}).get("max_bytes", 51_200)
+    bytes_of_a_tool = written["tool_output"]["max_bytes"]
     assert bytes_of_a_tool / 3 <= (context - output_tokens(context)) / 4
 
 
@@ -101,6 +109,8 @@ def test_a_second_time_changes_nothing() -> None:
     [
         ("{env:MINE}", "{file:/k}", True),
         ("{file:/mine}", "{file:/k}", True),
+        (f"{{file:{STATE}/mine}}", "{file:/k}", True),
+        (f"{{file:{STATE}/keys/../../mine}}", "none", True),
         ("sk-typed", "none", True),
         ("none", "{file:/k}", False),
         ("sk-typed", "{file:/k}", False),
@@ -108,8 +118,42 @@ def test_a_second_time_changes_nothing() -> None:
 )
 def test_a_persons_own_reference_to_a_key_stays(there: str, wanted: str, kept: bool) -> None:
     text = json.dumps({"provider": {"swarm": {"options": {"apiKey": there}}}})
-    after, _ = merged(text, Endpoint("u", ENDPOINT.models, wanted))
+    after, _ = merged(text, replace(ENDPOINT, key=wanted))
     assert parse(after)["provider"]["swarm"]["options"]["apiKey"] == (there if kept else wanted)
+
+
+@pytest.mark.parametrize("wanted", ["none", f"{{file:{STATE}/keys/B-17615}}"])
+@pytest.mark.parametrize("ours", ["api-key", "keys/A-17615"])
+def test_a_reference_of_another_node_is_changed(ours: str, wanted: str) -> None:
+    first, _ = merged("", replace(ENDPOINT, key=f"{{file:{STATE}/{ours}}}"))
+    second, said = merged(first, replace(ENDPOINT, base_url="http://b/v1", key=wanted))
+    options = parse(second)["provider"]["swarm"]["options"]
+    assert (options["baseURL"], options["apiKey"]) == ("http://b/v1", wanted)
+    assert "changed    provider.swarm.options.apiKey" in said
+
+
+@pytest.mark.parametrize(("before", "now"), [(4_096, 32_768), (32_768, 4_096), (4_096, 1 << 20)])
+def test_what_was_written_for_another_model_is_changed_with_it(before: int, now: int) -> None:
+    first, _ = merged("", serving(before))
+    second, said = merged(first, serving(now))
+    assert parse(second) == configuration(serving(now))
+    assert not any(line.startswith("kept") for line in said)
+
+
+def test_what_the_person_has_chosen_outlives_another_model() -> None:
+    text, _ = merged('{"compaction": {"reserved": 77}, "tool_output": {"max_bytes": 88}}', ENDPOINT)
+    after = parse(merged(text, serving(4_096))[0])
+    assert (after["compaction"]["reserved"], after["tool_output"]["max_bytes"]) == (77, 88)
+    assert after["compaction"]["preserve_recent_tokens"] == 768
+
+
+@pytest.mark.parametrize("context", ['"many"', "true", "-4", "null", "[]"])
+def test_a_context_that_is_none_tells_nothing(context: str) -> None:
+    text = (
+        '{"compaction": {"reserved": 77}, "provider": {"swarm": {"models": '
+        f'{{"swarm": {{"limit": {{"context": {context}}}}}}}}}}}}}'
+    )
+    assert parse(merged(text, ENDPOINT)[0])["compaction"]["reserved"] == 77
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,24 @@ async def test_the_key_stands_in_a_file_of_its_owner_and_is_only_named(
     assert KEY not in said + text
 
 
+async def test_a_second_node_gets_its_own_key(start_node: StartNode, tmp_path: Path) -> None:
+    def reference() -> str:
+        written = json.loads((tmp_path / "opencode.json").read_text())
+        return written["provider"]["swarm"]["options"]["apiKey"]
+
+    kept: list[str] = []
+    for key in (KEY, f"{KEY}-of-b", None):
+        keys = {} if key is None else {"laptop": KeySettings.model_validate({"key": key})}
+        async with start_node(FakeEngine(), keys=keys) as node:
+            chosen = settings(node, tmp_path, **({} if key is None else {"key": key}))
+            await asyncio.to_thread(set_up_opencode, chosen, {})
+        kept.append(await asyncio.to_thread(reference))
+    a, b, none = kept
+    assert_private(Path(a.removeprefix("{file:").removesuffix("}")), f"{KEY}\n")
+    assert_private(Path(b.removeprefix("{file:").removesuffix("}")), f"{KEY}-of-b\n")
+    assert none == "none"
+
+
 async def test_this_machines_key_is_not_shown_to_another(tmp_path: Path) -> None:
     own = Settings.model_validate(
         {"state": tmp_path, "keys": {"a": KEY}, "host": "192.0.2.1", "opencode": "."}

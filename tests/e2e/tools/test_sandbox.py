@@ -266,6 +266,33 @@ async def test_landlock_is_chosen_where_bubblewrap_fails(bounds: Bounds, tmp_pat
     assert "bubblewrap does not work here (no namespaces)" in sandbox.notes[0]
 
 
+@pytest.mark.needs("landlock")
+@pytest.mark.parametrize("name", ["TMPDIR", "HOME"])
+async def test_a_sandbox_in_which_commands_have_no_files_of_their_own_does_not_work(
+    bounds: Bounds, tmp_path: Path, name: str
+) -> None:
+    script = f"""
+while [ "$1" != -- ]; do
+    shift
+done
+shift
+TMPDIR={bounds.scratch} HOME={bounds.scratch}/home {name}=/proc/none exec "$@"
+"""
+    lacking = await asyncio.to_thread(program, tmp_path / "bwrap", script)
+    which = {"bash": shutil.which("bash"), "bwrap": str(lacking)}.get
+    sandbox = await choose_sandbox(bounds, which=which)
+    assert sandbox.name == "Landlock"
+    assert "bubblewrap does not work here" in sandbox.notes[0]
+    assert "/proc/none" in sandbox.notes[0]
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_a_trial_leaves_nothing_behind(bounds: Bounds) -> None:
+    await choose_sandbox(bounds)
+    inside = await asyncio.to_thread(lambda: list(bounds.scratch.rglob("*")))
+    assert not [path for path in inside if path.is_file()]
+
+
 async def test_without_bubblewrap_package_managers_get_no_network_of_their_own(
     bounds: Bounds,
 ) -> None:

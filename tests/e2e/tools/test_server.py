@@ -67,7 +67,7 @@ async def served(workspace: Workspace, kept: KeptOutputs, bounds: Bounds) -> Asy
     registry = Registry(workspace, kept, sandbox=sandbox)
     port = free_port()
     app = make_app(registry, Door(port), token=TOKEN)
-    async with ToolServer(app, host="127.0.0.1", port=port), aiohttp.ClientSession() as session:
+    async with ToolServer(app, hosts=["127.0.0.1"], port=port), aiohttp.ClientSession() as session:
         yield Served(port, registry, session)
 
 
@@ -315,7 +315,7 @@ def test_a_door_beyond_loopback_needs_a_token(workspace: Workspace, kept: KeptOu
 async def test_a_port_that_is_taken_is_an_error(served: Served) -> None:
     app = make_app(served.registry, Door(served.port), token=None)
     with pytest.raises(OSError, match="in use"):
-        async with ToolServer(app, host="127.0.0.1", port=served.port):
+        async with ToolServer(app, hosts=["127.0.0.1"], port=served.port):
             pass
 
 
