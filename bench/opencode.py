@@ -73,7 +73,7 @@ async def first_request(prompt: str) -> Question:
         if question.tools:
             received.put_nowait(question)
         said = {"index": 0, "delta": {"role": "assistant", "content": "Done."}}
-        chunks = [said, {"index": 0, "delta": {}, "finish_reason": "stop"}]
+        chunks: list[dict[str, Any]] = [said, {"index": 0, "delta": {}, "finish_reason": "stop"}]
         lines = [
             "data: " + json.dumps({"object": "chat.completion.chunk", "choices": [chunk]})
             for chunk in chunks

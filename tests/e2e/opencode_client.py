@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,10 @@ class Run:
 class Client:
     """OpenCode in a project folder whose configuration `main.py --opencode` has written."""
 
-    node: RunningNode
     project: Path
     home: Path
+    reach: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+    """In such a block it is started where the node is."""
 
     @classmethod
     def of(cls, node: RunningNode, folder: Path, *flags: str) -> "Client":
@@ -113,7 +115,7 @@ class Client:
         with node.reach():
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        return cls(node, project, home)
+        return cls(project, home, node.reach)
 
     def run(self, *arguments: str) -> Run:
         """`opencode run`; every call that the model made was read by the client."""
@@ -145,7 +147,7 @@ class Client:
     @contextlib.contextmanager
     def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """A command that runs; ended with all that it started, whatever happened."""
-        with self.node.reach():
+        with self.reach():
             process = subprocess.Popen(
                 [str(OPENCODE), *arguments],
                 cwd=self.project,
