@@ -16,7 +16,7 @@ class ModelShape:
     """The sizes that the exported file's metadata repeats."""
 
     vocabulary: int
-    layers: int = 6
+    layers: int = 9
     width: int = 256
     heads: int = 4
     hidden: int = 640

@@ -93,6 +93,12 @@ def test_no_call_where_none_is_wanted(sdk: openai.OpenAI) -> None:
     assert said.choices[0].finish_reason == "stop"
 
 
+WEATHER = (
+    "Write a JSON object with the keys place, kind and degrees: "
+    "place is Oslo, kind is rain, degrees is 12"
+)
+
+
 class Weather(BaseModel):
     """What is asked for."""
 
@@ -105,7 +111,7 @@ class Weather(BaseModel):
 def test_an_answer_has_the_form_that_a_class_asks_for(sdk: openai.OpenAI, model: str) -> None:
     said = sdk.chat.completions.parse(
         model=model,
-        messages=[{"role": "user", "content": "What is the weather in Oslo?"}],
+        messages=[{"role": "user", "content": WEATHER}],
         response_format=Weather,
         temperature=0.5,
         seed=1,

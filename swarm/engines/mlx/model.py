@@ -99,7 +99,7 @@ def _context_tokens(folder: Folder, room: Room, asked: int | None) -> int:
 
 
 def _description(folder: Folder, network: Any) -> str:
-    """Such as `llama 4.8M 8-bit`."""
+    """Such as `llama 7.0M 8-bit`."""
     parameters = get_total_parameters(network)
     size = f"{parameters / 1e9:.1f}B" if parameters >= 1e9 else f"{parameters / 1e6:.1f}M"
     quantization: Any = folder.config.get("quantization") or {}

@@ -328,7 +328,7 @@ def test_a_folder_that_is_not_a_model_is_refused(started, nano, tmp_path, file, 
 def test_the_model_describes_itself(engine):
     info = engine.info
     assert (info.name, info.architecture, info.vocabulary) == ("swarm-nano", "llama", 1024)
-    assert info.description == "llama 4.8M 8-bit"
+    assert info.description == "llama 7.0M 8-bit"
     assert info.context_tokens == info.trained_context_tokens == 4096
     assert info.chat_template
     assert info.eos_token == "<|im_end|>"
