@@ -55,15 +55,19 @@ class Asker:
     ) -> tuple[Form, float]:
         """What the node's own vote says, and the seconds that it took."""
         fields = _fields(question, part.temperature) | {"seed": seed}
-        return self._voted(part, fields, {"voters": voters, "decide": decide})
+        return self._voted(part, fields, {"voters": voters, "decide": decide})[:2]
 
-    def still(self, part: Slice, question: Question, *, voters: int) -> Form:
-        """What the node says at temperature 0 when it is asked for so many voters."""
-        return self._voted(part, _fields(question, 0.0), {"voters": voters})[0]
+    def still(self, part: Slice, question: Question, *, voters: int) -> tuple[Form, bool]:
+        """What the node says at temperature 0 when it is asked for so many voters, and whether
+        all of them said it.
+        """
+        asked = {"voters": voters, "decide": "all"}
+        form, _, verdict = self._voted(part, _fields(question, 0.0), asked)
+        return form, verdict["valid"] == voters and verdict["support"] == 1
 
     def _voted(
         self, part: Slice, fields: dict[str, Any], swarm: dict[str, Any]
-    ) -> tuple[Form, float]:
+    ) -> tuple[Form, float, dict[str, Any]]:
         fields["extra_body"] = NEUTRAL | {"swarm": swarm}
         with openai.OpenAI(
             base_url=self._base_url, api_key="none", max_retries=0, timeout=600
@@ -71,7 +75,8 @@ class Asker:
             began = time.perf_counter()
             said = client.chat.completions.create(model="swarm", **fields)
             seconds = time.perf_counter() - began
-        return form_of(_candidate(said.choices[0]), part.reading), seconds
+        form = form_of(_candidate(said.choices[0]), part.reading)
+        return form, seconds, (said.usage.model_extra or {})["swarm"]
 
 
 def _fields(question: Question, temperature: float) -> dict[str, Any]:

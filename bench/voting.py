@@ -273,18 +273,18 @@ def early_against_all(asker: Asker, first: Measured, size: int, rounds: int) -> 
 
 
 def still(asker: Asker, first: Measured) -> str:
-    """What asking for five workers gains at temperature 0, where all would say the same.
+    """What five workers gain over one of them at temperature 0, where all say the same: nothing.
 
-    Each question is asked once before, since a prompt that is read and one that the cache holds
-    differ in the last bits.
+    One worker that is asked alone is another batch, which differs in the last bits.
     """
-    same = 0
+    agreed = same = 0
     for one in first.sampled:
-        _, five, alone = (asker.still(first.part, one.question, voters=n) for n in (1, 5, 1))
-        same += five == alone
+        five, unanimous = asker.still(first.part, one.question, voters=5)
+        agreed += unanimous
+        same += five == asker.still(first.part, one.question, voters=1)[0]
     return (
-        "temperature 0 through the node, five workers asked for: the class of one worker's answer "
-        f"in {same} of {len(first.sampled)}"
+        f"temperature 0 through the node: five workers say the same in {agreed} of "
+        f"{len(first.sampled)}, and what one says that is asked alone in {same}"
     )
 
 
