@@ -1,12 +1,14 @@
 """The real OpenCode on a host whose node votes together with another host's: files on disk."""
 
 import itertools
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e import test_opencode as by_one_node
 from tests.e2e.hosts import Network
 from tests.e2e.house import diagnostics, house
 from tests.e2e.opencode_client import Client, Run, tried
@@ -62,6 +64,39 @@ def test_a_file_is_written_by_the_vote_of_both(lan: Network, client: Callable[[]
 def test_a_command_is_run_by_the_vote_of_both(lan: Network, client: Callable[[], Client]) -> None:
     tried(client, TOUCH, made)
     assert {"here", "host2"} in votes(lan)
+
+
+TASKS = [
+    by_one_node.test_a_plain_answer,
+    by_one_node.test_a_file_is_read_and_told,
+    by_one_node.test_a_file_is_edited_after_it_was_read,
+    by_one_node.test_two_calls_come_in_one_answer,
+    by_one_node.test_a_loop_goes_on_for_steps_until_it_ends_by_itself,
+    by_one_node.test_the_title_is_asked_for_at_the_same_time,
+]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.__name__.removeprefix("test_"))
+def test_what_one_node_does_is_done_by_the_vote_of_both(
+    task: Callable[[Callable[[], Client]], None], lan: Network, client: Callable[[], Client]
+) -> None:
+    task(client)
+    assert {"here", "host2"} in votes(lan)
+
+
+def test_a_client_that_is_killed_frees_both(half_billion_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "lan"
+    folder.mkdir()
+    with house(2, folder, "--workers", "2", "--model", str(half_billion_model)) as lan:
+        nodes = [host.node for host in lan.hosts]
+        here = Client.of(nodes[0], tmp_path / "client")
+        with here.started("run", "--format", "json", "Go on for ever") as process:
+            for node in nodes:
+                node.wait_until(lambda node=node: node.metric("swarm_requests_running") >= 1, 60)
+            process.send_signal(signal.SIGKILL)
+            process.wait(10)
+            for node in nodes:
+                node.wait_until(lambda node=node: node.metric("swarm_requests_running") == 0, 10)
 
 
 def test_it_goes_on_when_the_other_node_dies(lan: Network, client: Callable[[], Client]) -> None:

