@@ -83,9 +83,9 @@ def test_a_second_lan_takes_over_when_the_first_one_is_cut(lan: Network) -> None
     lan.heal()
     for host in lan.hosts:
         host.ip("link set eth1 down")
-    wait_together(lan.hosts)
     one.node.wait_until(lambda: is_on_lan0(one), READY_S)
     other.node.wait_until(lambda: is_on_lan0(other), READY_S)
+    wait_together(lan.hosts)
     assert voters(ask(one)) == BOTH
 
 
