@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from api.openai.schema import NO_SUCH_WISH
 from swarm.errors import InvalidRequest
 from swarm.proposer import most_bytes
 
@@ -54,6 +55,8 @@ def _invalid(details: Any) -> InvalidRequest:
         return InvalidRequest("the body should be a JSON object")
     if details["type"] == "missing":
         return InvalidRequest(f"{param} is required", param=param)
+    if details["type"] == "extra_forbidden":
+        return InvalidRequest(f"{param}: {NO_SUCH_WISH}", param=param)
     wish = re.sub(r"^\w+ should", "should", str(details["msg"]))
     return InvalidRequest(f"{param}: {wish}, not {_shown(details['input'])}", param=param)
 

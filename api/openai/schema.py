@@ -173,7 +173,12 @@ class SamplingBody(_Body):
 
 
 class VoteBody(_Body):
-    """How the swarm shall answer; every field is a header too: `x-swarm-deadline-s`."""
+    """How the swarm shall answer; every field is a header too: `x-swarm-deadline-s`.
+
+    These fields are ours alone, so one that we do not know is a slip and not another's extension.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     strategy: (
         Literal[
@@ -188,6 +193,9 @@ class VoteBody(_Body):
     ask_again: bool | None = None
     progress: bool | None = None
     agent: bool | None = None
+
+
+NO_SUCH_WISH = f"there is no such field; there are {', '.join(VoteBody.model_fields)}"
 
 
 class ChatBody(SamplingBody):

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from api.openai.constraint import check_results, constraint_of, offered_tools
 from api.openai.schema import (
+    NO_SUCH_WISH,
     ChatBody,
     CompletionBody,
     MessageBody,
@@ -131,10 +132,13 @@ def vote_body(body: ChatBody, headers: Mapping[str, str]) -> VoteBody:
     if body.progress is not None:
         said.setdefault("progress", body.progress)
     named = {
-        name: value
-        for name in VoteBody.model_fields
-        if (value := headers.get(VOTE_HEADER + name.replace("_", "-"))) is not None
+        name.lower().removeprefix(VOTE_HEADER).replace("-", "_"): value
+        for name, value in headers.items()
+        if name.lower().startswith(VOTE_HEADER)
     }
+    if unknown := named.keys() - VoteBody.model_fields:
+        field_name = f"swarm.{min(unknown)}"
+        raise InvalidRequest(f"{field_name}: {NO_SUCH_WISH}", param=field_name)
     try:
         return VoteBody.model_validate({**named, **said}, strict=False)
     except ValidationError as error:

@@ -524,7 +524,13 @@ async def test_headers_say_what_the_body_does_not(start_node: StartNode) -> None
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("deadline_s", "-1"), ("ask_again", "maybe"), ("voters", "many"), ("strategy", "guess")],
+    [
+        ("deadline_s", "-1"),
+        ("ask_again", "maybe"),
+        ("voters", "many"),
+        ("strategy", "guess"),
+        ("voter", "3"),
+    ],
 )
 async def test_every_wish_has_a_header(start_node: StartNode, name: str, value: str) -> None:
     header = f"X-Swarm-{name.replace('_', '-').title()}"
@@ -540,6 +546,7 @@ async def test_every_wish_has_a_header(start_node: StartNode, name: str, value: 
     [
         ({"strategy": "guess"}, "swarm.strategy"),
         ({"voters": 0}, "swarm.voters"),
+        ({"voter": 3}, "swarm.voter: there is no such field; there are strategy, voters"),
         ({"voters": 99}, "at most 8"),
         ({"deadline_s": -1}, "swarm.deadline_s"),
         ({"strategy": "leader"}, "leader gives one answer, not 2"),
