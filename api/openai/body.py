@@ -13,6 +13,15 @@ from swarm.proposer import most_bytes
 
 _READ_SECONDS = 60.0
 
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""Whatever a backslash begins in JSON; alone is the half of a character that needs two."""
+
+_MAYBE_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
 
@@ -38,13 +47,22 @@ async def read_body(request: web.Request, *, context_tokens: int) -> bytes:
 
 
 def parse_body(form: type[BodyT], raw: bytes) -> BodyT:
-    """The body as `form`. Raises InvalidRequest that names the first wrong field."""
+    """The body as `form`. Raises InvalidRequest that names the first wrong field.
+
+    Half a character is read as U+FFFD: JavaScript cuts strings there, and its JSON tells it.
+    """
     try:
-        return form.model_validate_json(raw)
+        return form.model_validate_json(_with_whole_characters(raw))
     except ValidationError as error:
         # pydantic types the details as a TypedDict with a `ctx` of unknown content
         details: Any = error.errors(include_url=False)[0]
         raise _invalid(details) from None
+
+
+def _with_whole_characters(raw: bytes) -> bytes:
+    if _MAYBE_HALF.search(raw) is None:
+        return raw
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], raw)
 
 
 def _invalid(details: Any) -> InvalidRequest:
@@ -58,7 +76,10 @@ def _invalid(details: Any) -> InvalidRequest:
     if details["type"] == "extra_forbidden":
         return InvalidRequest(f"{param}: {NO_SUCH_WISH}", param=param)
     wish = re.sub(r"^\w+ should", "should", str(details["msg"]))
-    return InvalidRequest(f"{param}: {wish}, not {_shown(details['input'])}", param=param)
+    wish = wish.replace(" after validation", "")
+    if details["type"] not in ("too_short", "too_long"):  # those tell the length themselves
+        wish = f"{wish}, not {_shown(details['input'])}"
+    return InvalidRequest(f"{param}: {wish}", param=param)
 
 
 def field_path(location: tuple[int | str, ...]) -> str:

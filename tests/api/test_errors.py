@@ -81,6 +81,7 @@ async def post(node: Node, body: object, path: str = "/v1/chat/completions") -> 
         ({"top_p": 1.5}, "top_p"),
         ({"min_p": 2}, "min_p"),
         ({"top_k": -5}, "top_k"),
+        ({"top_k": 2**32 + 1}, "top_k"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_completion_tokens": 1.5}, "max_completion_tokens"),
         ({"stop": 7}, "stop"),
@@ -183,6 +184,33 @@ async def test_a_body_that_is_not_a_json_object_is_refused(node: Node, raw: byte
     async with node.http.post("/v1/chat/completions", data=raw, headers=headers) as answer:
         assert answer.status == 400
         assert "JSON" in (await answer.json())["error"]["message"]
+
+
+async def test_an_error_shows_no_kind_of_what_is_of_a_wrong_length(node: Node) -> None:
+    _, error = await post(node, {"model": "swarm", "messages": []})
+    assert error["message"] == "messages: should have at least 1 item, not 0"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (r"cut \ud83d", "cut \ufffd"),
+        (r"\uDE00 cut", "\ufffd cut"),
+        (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (r"whole \uD83D\uDE00", "whole \U0001f600"),
+        (r"text \\ud83d", r"text \ud83d"),
+        (r"\\\ud83d", "\\\ufffd"),
+    ],
+)
+async def test_half_an_emoji_is_read_as_a_replacement_character(
+    node: Node, written: str, read: str
+) -> None:
+    """JavaScript cuts strings between the halves, and its JSON then has one of them."""
+    raw = f'{{"model": "swarm-fast", "messages": [{{"role": "user", "content": "{written}"}}]}}'
+    headers = {"Content-Type": "application/json"}
+    async with node.http.post("/v1/chat/completions", data=raw, headers=headers) as answer:
+        assert answer.status == 200
+    assert f"user\n{read}<" in str(node.engine.prompts[0].text)
 
 
 async def test_a_missing_model_is_a_missing_field(node: Node) -> None:
