@@ -18,13 +18,11 @@ from api.openai.schema import (
 )
 from swarm.chat.marks import without_progress
 from swarm.chat.template import RESERVED
+from swarm.engines.sampling import SEEDS
 from swarm.errors import InvalidRequest
 from swarm.types import Constraint, Message, Question, SamplingParams, ToolCall, ToolSpec
 
 VOTE_HEADER = "x-swarm-"
-
-_MAX_SEED = 2**32 - 1
-"""Engines take 32 bits, and the highest value means a random seed to some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +254,7 @@ def _sampling(
         presence_penalty=body.presence_penalty or 0.0,
         frequency_penalty=body.frequency_penalty or 0.0,
         logit_bias=_logit_bias(body.logit_bias or {}),
-        seed=None if body.seed is None else body.seed % _MAX_SEED,
+        seed=None if body.seed is None else body.seed % SEEDS,
         max_tokens=max_tokens,
         stop=stop,
         ignore_eos=bool(body.ignore_eos),

@@ -1,5 +1,6 @@
 """What every engine fills in where a request leaves its sampling open."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -20,6 +21,15 @@ REPETITION_WINDOW = 64
 
 PRESENCE_WINDOW = 4096
 """Generated tokens that the presence and frequency penalties look back on."""
+
+SEEDS = 2**32 - 1
+"""Seeds are below this: engines take 32 bits, and the highest value means a random seed to some."""
+
+
+def seed_of(params: SamplingParams, index: int) -> int:
+    """The seed of a request's sequence `index`, counted on from the asked one, else a fresh one."""
+    first = secrets.randbelow(SEEDS) if params.seed is None else params.seed
+    return (first + index) % SEEDS
 
 
 def with_defaults(params: SamplingParams, model: Mapping[str, float]) -> SamplingParams:

@@ -1,7 +1,5 @@
 """How one sequence picks its next token: a chain of llama.cpp's samplers."""
 
-import ctypes
-import secrets
 from collections.abc import Sequence as Tokens
 from typing import Any
 
@@ -11,7 +9,7 @@ import numpy as np
 from swarm.engines.grammar import Allowed, Bound
 from swarm.engines.llama.bindings import Vocabulary
 from swarm.engines.llama.context import Context
-from swarm.engines.sampling import PRESENCE_WINDOW, REPETITION_WINDOW
+from swarm.engines.sampling import PRESENCE_WINDOW, REPETITION_WINDOW, seed_of
 from swarm.errors import InvalidRequest
 from swarm.types import SamplingParams, TokenLogprob
 
@@ -35,7 +33,7 @@ class Sampler:
         self._vocabulary = vocabulary
         self._bound = bound
         self._top_logprobs = params.top_logprobs
-        self.seed = (secrets.randbits(32) if params.seed is None else params.seed) + index
+        self.seed = seed_of(params, index)
         self._chain: Any = llama_cpp.llama_sampler_chain_init(
             llama_cpp.llama_sampler_chain_default_params()
         )
@@ -143,4 +141,4 @@ class Sampler:
         if params.min_p:
             self._add(llama_cpp.llama_sampler_init_min_p(params.min_p, 1))
         self._add(llama_cpp.llama_sampler_init_temp(params.temperature))
-        self._add(llama_cpp.llama_sampler_init_dist(ctypes.c_uint32(self.seed).value))
+        self._add(llama_cpp.llama_sampler_init_dist(self.seed))

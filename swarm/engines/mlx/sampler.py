@@ -1,6 +1,5 @@
 """How one sequence picks its next token: bias and penalties on logits, then a seeded draw."""
 
-import secrets
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -18,7 +17,7 @@ from mlx_lm.sample_utils import (
 
 from swarm.engines.grammar import Bound
 from swarm.engines.mlx.vocabulary import Vocabulary
-from swarm.engines.sampling import PRESENCE_WINDOW, REPETITION_WINDOW
+from swarm.engines.sampling import PRESENCE_WINDOW, REPETITION_WINDOW, seed_of
 from swarm.errors import InvalidRequest
 from swarm.types import SamplingParams, TokenLogprob
 
@@ -49,7 +48,7 @@ class Sampler:
         self._draw: Draw | None = None
         self.choose: Callable[[Any], Any] = greedy_sampler
         if params.temperature and params.temperature > 0:
-            seed = (secrets.randbits(32) if params.seed is None else params.seed) + index
+            seed = seed_of(params, index)
             self.choose = self._draw = Draw(params, seed=seed, vocabulary=vocabulary.size)
         self.processors: list[Processor] = [
             *([self._remember] if params.top_logprobs is not None else []),

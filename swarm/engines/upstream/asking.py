@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from swarm.engines.sampling import seed_of
 from swarm.engines.upstream.server import CHAT_MARK, Server
 from swarm.types import Prompt, SamplingParams
 
@@ -117,7 +118,7 @@ def _sampling(params: SamplingParams, first: int, *, chat: bool) -> Body:
     }
     body |= {name: value for name, value in optional.items() if value}
     if params.seed is not None:
-        body["seed"] = params.seed + first
+        body["seed"] = seed_of(params, first)
     if params.top_logprobs is not None:
         most = max(1, params.top_logprobs)  # to some servers 0 means none at all
         body |= {"logprobs": True, "top_logprobs": most} if chat else {"logprobs": most}

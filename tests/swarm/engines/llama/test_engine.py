@@ -145,6 +145,17 @@ def test_the_same_seed_gives_the_same_text_from_a_cold_cache(tiny):
     assert texts[0] == texts[1]
 
 
+def test_the_highest_seed_draws_every_sequence_again(tiny):
+    hot = SamplingParams(temperature=1.5, top_k=0, min_p=0, seed=2**32 - 2, max_tokens=12)
+    texts = []
+    for _ in range(2):
+        engine = load(LlamaOptions(tiny, threads=1))
+        texts.append(run(engine, Prompt(tokens(90), hot, n=3))[0].texts)
+        engine.close()
+    assert texts[0] == texts[1]
+    assert len(set(texts[0].values())) == 3
+
+
 def test_a_cancelled_request_is_gone_before_the_next_step(engine):
     engine.submit(1, Prompt(tokens(500), GREEDY, n=4))
     engine.step()

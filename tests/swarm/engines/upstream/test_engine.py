@@ -120,6 +120,12 @@ async def test_a_server_that_does_not_is_asked_for_each_sequence():
     assert texts_of(fake.asked, "n") == [None] * 3
 
 
+async def test_the_seeds_of_other_sequences_stay_below_what_means_a_random_one():
+    fake = FakeServer(HELLO, props=PROPS)
+    await answer_of(fake, Prompt("p", SamplingParams(seed=2**32 - 2), n=3))
+    assert sorted(texts_of(fake.asked, "seed")) == [0, 1, 2**32 - 2]
+
+
 async def test_more_sequences_than_slots_are_several_requests():
     fake = FakeServer(
         streams(*(said("x", index=at, finish="stop") for at in range(4))), props=PROPS, many=True
