@@ -1,5 +1,7 @@
 """What a loaded GGUF file says of itself, and how large a cache it gets."""
 
+import re
+
 import llama_cpp
 
 from swarm.engines.base import ModelInfo
@@ -79,8 +81,14 @@ def _description(model: Model) -> str:
     """Such as `llama 5.9M Q8_0`; llama.cpp's own line does not know small models' sizes."""
     parameters = llama_cpp.llama_model_n_params(model.handle)
     size = f"{parameters / 1e9:.1f}B" if parameters >= 1e9 else f"{parameters / 1e6:.1f}M"
-    architecture, *_, quantisation = model.description().split()
-    return f"{architecture} {size} {quantisation}"
+    description = model.description()
+    return f"{description.partition(' ')[0]} {size} {quantisation_of(description)}"
+
+
+def quantisation_of(description: str) -> str:
+    """The end of llama.cpp's own line, such as `qwen2 7B Q4_K - Medium`: several words."""
+    found = re.fullmatch(r"\S+ \S+(?: \([^)]*\))? (.+)", description)
+    return found[1] if found else description
 
 
 def _sampling(model: Model) -> dict[str, float]:
