@@ -26,8 +26,9 @@ def check_prompt(tokens: Sequence[int], n: int, info: ModelInfo) -> None:
             f"n is {n}; this node generates 1 to {info.max_sequences} at once", param="n"
         )
     if not tokens:
-        raise InvalidRequest("the prompt is empty; it needs at least one token")
+        raise InvalidRequest("the prompt is empty; it needs at least one token", param="prompt")
     if not all(0 <= token < info.vocabulary for token in tokens):
-        raise InvalidRequest(f"token ids of this model are 0 to {info.vocabulary - 1}")
+        message = f"token ids of this model are 0 to {info.vocabulary - 1}"
+        raise InvalidRequest(message, param="prompt")
     if len(tokens) >= info.context_tokens:
         raise ContextOverflow(len(tokens), info.context_tokens)

@@ -258,18 +258,19 @@ def test_a_prompt_as_long_as_the_context_is_refused_at_once(narrow):
 
 
 @pytest.mark.parametrize(
-    ("prompt", "words"),
+    ("prompt", "words", "param"),
     [
-        (Prompt("", GREEDY), "empty"),
-        (Prompt((1, 512), GREEDY), "0 to 511"),
-        (Prompt((1,), GREEDY, n=17), "1 to 16"),
-        (Prompt((1,), replace(GREEDY, logit_bias={999: 1.0})), "token 999"),
-        (Prompt((1,), GREEDY, grammar=Grammar("nonsense ::=")), "cannot be enforced"),
+        (Prompt("", GREEDY), "empty", "prompt"),
+        (Prompt((1, 512), GREEDY), "0 to 511", "prompt"),
+        (Prompt((1,), GREEDY, n=17), "1 to 16", "n"),
+        (Prompt((1,), replace(GREEDY, logit_bias={999: 1.0})), "token 999", "logit_bias"),
+        (Prompt((1,), GREEDY, grammar=Grammar("nonsense ::=")), "cannot be enforced", None),
     ],
 )
-def test_what_cannot_run_is_refused_with_the_reason(engine, prompt, words):
-    with pytest.raises(InvalidRequest, match=words):
+def test_what_cannot_run_is_refused_with_the_reason(engine, prompt, words, param):
+    with pytest.raises(InvalidRequest, match=words) as refused:
         engine.submit(1, prompt)
+    assert refused.value.param == param
     assert not engine.busy
 
 
