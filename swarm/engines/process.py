@@ -40,7 +40,7 @@ from swarm.types import Prompt
 log = logging.getLogger(__name__)
 
 RESTART_FIRST_S = 0.1
-RESTART_LIMIT_S = 10.0
+RESTART_LIMIT_S = 4.0
 STEADY_S = 30.0
 """A process that lived this long starts the restart delays from the beginning again."""
 
