@@ -2,12 +2,14 @@
 
 import asyncio
 import errno
+import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from swarm.errors import ConfigurationError
@@ -49,6 +51,7 @@ class ClientServer:
         runner = web.AppRunner(
             self._app,
             access_log=None,
+            logger=_connection_logger(),
             handler_cancellation=True,
             keepalive_timeout=_KEEP_ALIVE_SECONDS,
             shutdown_timeout=_LAST_WRITES_SECONDS,
@@ -106,6 +109,18 @@ class ClientServer:
         if timer is not None:
             timer.cancel()
         return await handler(request)
+
+
+def _connection_logger() -> logging.Logger:
+    logger = logging.getLogger(f"{__name__}.connections")
+    logger.addFilter(_concerns_us)
+    return logger
+
+
+def _concerns_us(record: logging.LogRecord) -> bool:
+    """Not of a request that is no HTTP: who sent it is told, and the error shows its headers."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
 
 
 def _cannot_listen(error: OSError, host: str, port: int) -> ConfigurationError:

@@ -123,11 +123,34 @@ async def test_more_requests_than_the_bound_are_told_when_to_come_back(
     assert all(1 <= int(after) <= 120 for status, after in answers if status == 429 and after)
 
 
-async def test_a_body_that_cannot_be_unpacked_is_the_clients_mistake(node: Node) -> None:
+async def test_a_body_that_cannot_be_unpacked_is_the_clients_mistake(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     async with node.http.post("/v1/chat/completions", data=b"no gzip", headers=headers) as answer:
         assert answer.status == 400
         assert "body" in (await answer.json())["error"]["message"]
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET /health HTTP/1.1\r\nAuthorization: Bearer sk-secret\r\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nHost: sk-secret\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nContent-Encoding: br\r\nContent-Length: 4\r\n\r\nsk-secret",
+        b"\x16\x03\x01 sk-secret\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_answered_and_never_shown_in_the_log(
+    node: Node, caplog: pytest.LogCaptureFixture, raw: bytes
+) -> None:
+    reader, writer = await connect(node, raw)
+    async with asyncio.timeout(5):
+        assert b" 400 " in await reader.readline()
+    writer.close()
+    assert "sk-secret" not in caplog.text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_the_engines_own_load_stands_in_the_metrics(node: Node) -> None:
