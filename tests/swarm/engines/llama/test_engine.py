@@ -302,6 +302,17 @@ def test_a_bias_of_100_decides(engine):
     assert outcome.texts[0] == "b" * 5
 
 
+@pytest.mark.parametrize(
+    "filtered", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}, {"typical_p": 1e-6}]
+)
+def test_a_filter_that_leaves_one_token_leaves_no_choice(engine, filtered):
+    hot = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, min_p=0, seed=1, max_tokens=12)
+    [free] = run(engine, Prompt(tokens(20), hot, n=3))
+    assert len(set(free.texts.values())) == 3
+    [outcome] = run(engine, Prompt(tokens(20), replace(hot, **filtered), n=3))
+    assert len(set(outcome.texts.values())) == 1
+
+
 def test_penalties_keep_a_token_from_coming_again(engine):
     biased = replace(GREEDY, max_tokens=2, logit_bias={B: 99.9, B + 1: 99.0})
     [outcome] = run(
