@@ -37,12 +37,16 @@ def check_of(schema: Mapping[str, Any], path: str) -> Check:
         validator = _validator(json.dumps(schema))
     except SchemaError as error:
         raise InvalidRequest(f"{path} is no JSON schema: {error.message}", param=path) from error
+    except ValueError as error:  # an address in it that is none
+        raise InvalidRequest(f"{path} is no JSON schema: {error}", param=path) from error
 
     def wrong(text: str) -> str | None:
         try:
             found = next(iter(validator.iter_errors(strict_json(text))), None)
         except (ValueError, RecursionError):
             return "it is not JSON"
+        except OverflowError:
+            return "a number in it is too large"
         except Unresolvable as error:
             return f"the schema refers to {error.ref!r}, which is not in it"
         return None if found is None else _in_words(found)
@@ -55,7 +59,9 @@ def _validator(text: str) -> _Validator:
     """For a schema's JSON text; an agent sends the same tools with every request."""
     schema = json.loads(text)
     # jsonschema has types for little of this
-    kind: Any = validator_for(schema, default=Draft202012Validator)  # pyright: ignore[reportUnknownVariableType]
+    kind: Any = Draft202012Validator
+    if isinstance(schema.get("$schema"), str):
+        kind = validator_for(schema, default=Draft202012Validator)  # pyright: ignore[reportUnknownVariableType]
     kind.check_schema(schema)
     return cast(
         _Validator, kind(schema, registry=_NOTHING_ELSE, format_checker=kind.FORMAT_CHECKER)

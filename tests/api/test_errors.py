@@ -122,6 +122,8 @@ async def post(node: Node, body: object, path: str = "/v1/chat/completions") -> 
             {"tools": [tool("a", {"properties": {"b": {"enum": []}}, "required": ["b"]})]},
             "tools[0].function.parameters",
         ),
+        ({"tools": [tool("a", {"$schema": []})]}, "tools[0].function.parameters"),
+        ({"tools": [tool("a", {"$schema": "http://[a"})]}, "tools[0].function.parameters"),
         ({"messages": [RESULT]}, "messages[0].tool_call_id"),
         (
             {"messages": [*HELLO, CALLED, RESULT, {**RESULT, "tool_call_id": "2"}]},

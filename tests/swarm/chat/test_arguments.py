@@ -60,3 +60,9 @@ def test_nothing_is_fetched() -> None:
 def test_an_older_draft_is_read_as_such() -> None:
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}
     assert wrong("{}", schema) is None
+
+
+def test_a_number_beyond_all_bounds_is_wrong() -> None:
+    schema = {"properties": {"price": {"multipleOf": 0.25}}}
+    assert wrong('{"price": 1e400}', schema) == "a number in it is too large"
+    assert wrong('{"price": 0.5}', schema) is None
