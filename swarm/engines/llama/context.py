@@ -91,6 +91,7 @@ class Context:
         self.batch = Batch(parameters.n_batch)
         self._interrupted = False
         self._asks_whether = llama_cpp.ggml_abort_callback(self._is_interrupted)
+        self._asks_nothing = self._hook = llama_cpp.ggml_abort_callback()
 
     @staticmethod
     def _parameters(options: LlamaOptions, cells: int, slots: int) -> Any:
@@ -119,8 +120,10 @@ class Context:
         us at each of its nodes, about three milliseconds in all: too much for a single token.
         """
         self._interrupted = False
-        hook = self._asks_whether if interruptible else llama_cpp.ggml_abort_callback()
-        llama_cpp.llama_set_abort_callback(self.handle, hook, ctypes.c_void_p())
+        hook = self._asks_whether if interruptible else self._asks_nothing
+        if hook is not self._hook:  # llama.cpp logs a line each time
+            self._hook = hook
+            llama_cpp.llama_set_abort_callback(self.handle, hook, ctypes.c_void_p())
         status = llama_cpp.llama_decode(self.handle, self.batch.native)
         if status == 1:
             raise NoRoom

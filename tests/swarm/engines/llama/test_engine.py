@@ -193,6 +193,15 @@ def test_a_chunk_that_serves_others_too_is_not_cut_short(engine, monkeypatch):
     assert {request_id for request_id, _ in events} == {7, 8}
 
 
+def test_a_token_leaves_no_line_in_the_debug_log(engine, caplog):
+    engine.submit(7, Prompt(tokens(10), replace(GREEDY, ignore_eos=True)))
+    engine.step()
+    engine.step()
+    caplog.set_level("DEBUG")
+    engine.step()
+    assert caplog.text == ""
+
+
 def interrupt_while_computing(engine: LlamaEngine, request_id: int, monkeypatch) -> None:
     """From now on a cancel of this request arrives in the middle of every computation."""
     context = engine._context
