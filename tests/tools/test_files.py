@@ -243,3 +243,38 @@ def test_kept_outputs_are_few_and_go_at_the_end(call: Call) -> None:
     for _ in range(70):
         call.kept.told("x" * 10, 5)
     assert len(call.kept.folder.entries(".")) == 64
+
+
+async def test_a_pattern_full_of_stars_ends_all_the_same(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "a" * 100 + "bc")
+    found = await run(GLOB, pattern="*a" * 20 + "*b")
+    assert found.text == "No files found"
+
+
+async def test_a_pattern_that_takes_too_long_is_given_up(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "a" * 250 + "bc")
+    slow = "*a" * 240 + "*b"
+    with pytest.raises(ToolFailed, match="takes too long"):
+        await run(GLOB, pattern=slow)
+    (workspace.root / ".gitignore").write_text(slow)
+    with pytest.raises(ToolFailed, match="takes too long"):
+        await run(LIST)
+
+
+@pytest.mark.parametrize("pattern", ["!", "[z-a]"])
+async def test_what_is_no_pattern_is_said_to_be_none(
+    run: Run, workspace: Workspace, pattern: str
+) -> None:
+    make(workspace.root, "a.txt")
+    with pytest.raises(InvalidArguments, match="no glob pattern"):
+        await run(GLOB, pattern=pattern)
+    with pytest.raises(InvalidArguments, match="no glob pattern"):
+        await run(LIST, ignore=[pattern])
+
+
+async def test_a_line_of_gitignore_that_is_no_pattern_is_passed_over(
+    run: Run, workspace: Workspace
+) -> None:
+    make(workspace.root, "a.txt", "b.log")
+    (workspace.root / ".gitignore").write_text("!\n[z-a]\n*.log\n")
+    assert (await run(GLOB, pattern="*")).metadata["count"] == 2
