@@ -6,7 +6,7 @@ The one place that reads the environment and `swarm.toml`.
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from platformdirs import user_state_path
 from pydantic import (
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     tool_server: bool = False
     tool_host: str | None = None
     tool_port: int = Field(17616, ge=1, le=65535)
-    tool_token: SecretStr | None = None
+    tool_token: SecretStr | None = Field(None, min_length=1)
     workspace: Path | None = None
     allow_network: Literal["none", "packages", "all"] = "none"
     sandbox: bool = True
@@ -217,6 +217,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         raise ConfigurationError(_wrong(details, flags)) from None
     except ValueError as error:
         raise ConfigurationError(f"{TOML_FILE}: {error}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{TOML_FILE} cannot be read: {error.strerror}") from error
     for kv in (settings.kv, *(each.kv or settings.kv for each in settings.each_model.values())):
         if kv not in ("f32", "f16", "bf16") and not settings.flash_attn:
             raise ConfigurationError(f"--kv {kv} needs flash attention: no --no-flash-attn")
@@ -258,6 +260,14 @@ def environment() -> Mapping[str, str]:
     return dict(os.environ)
 
 
+_SECRET = frozenset(
+    name
+    for name, each in Settings.model_fields.items()
+    if name == "keys" or SecretStr in get_args(each.annotation)
+)
+"""Settings whose values no message repeats."""
+
+
 def _wrong(details: Any, flags: Mapping[str, object]) -> str:
     name = str(details["loc"][0]) if details["loc"] else ""
     path = ".".join(map(str, details["loc"])).replace("each_model.", "models.", 1)
@@ -271,6 +281,6 @@ def _wrong(details: Any, flags: Mapping[str, object]) -> str:
     elif variable in os.environ:
         source = variable
     wish = str(details["msg"]).replace("Input ", "")
-    if name in ("keys", "key"):  # what was typed may be a secret
+    if name in _SECRET:  # what was typed may be a secret
         return f"{flag} (from {source}): {wish[:1].lower()}{wish[1:]}"
     return f"{flag} {details['input']} (from {source}): {wish[:1].lower()}{wish[1:]}"

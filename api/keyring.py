@@ -35,6 +35,7 @@ class Caller:
     models: tuple[str, ...] | None
     meter: Meter
     clock: Callable[[], float]
+    has_key: bool = True
 
     @property
     def may_run_tools(self) -> bool:
@@ -96,7 +97,7 @@ class Keyring:
         """Who shows these Authorization headers. Without keys any placeholder is accepted."""
         if not self._keys:
             meter = self._meters.setdefault(ANYONE, Meter())
-            return Caller(ANYONE, None, meter, self.clock)
+            return Caller(ANYONE, None, meter, self.clock, has_key=False)
         shown = {name: key.key.get_secret_value() for name, key in self._keys.items()}
         name = holder(authorizations, shown)
         if isinstance(name, Refusal):

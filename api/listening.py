@@ -42,13 +42,13 @@ def listening(host: str) -> Listening:
         return Listening((_LOOPBACK, host), host, _names(host, *_own_names()), beyond=True)
     lan = [found.address for found in lan_addresses(read_interfaces())]
     hosts = (host,) if host == "0.0.0.0" else (_LOOPBACK, host)  # noqa: S104 - the owner asked
-    names = _names(*_own_addresses(), *_own_names())
+    names = _names(*own_addresses(), *_own_names())
     return Listening(hosts, lan[0] if lan else _LOOPBACK, names, beyond=True)
 
 
 def is_here(address: str) -> bool:
     """Whether an address is one of this machine."""
-    return is_loopback(address) or address in _own_addresses()
+    return is_loopback(address) or address in own_addresses()
 
 
 def lan_address() -> str:
@@ -77,7 +77,8 @@ def _own_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys((name, short, f"{short}.local"))) if short else ()
 
 
-def _own_addresses() -> tuple[str, ...]:
+def own_addresses() -> tuple[str, ...]:
+    """Every address of this machine now."""
     return tuple(a for interface in read_interfaces().values() for a in interface.addresses)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from api.listening import Listening, in_url, is_loopback, listening
+from api.listening import Listening, in_url, is_loopback, listening, own_addresses
 from federation.files import make_private_folder, write_private
 from federation.interfaces import lan_addresses, read_interfaces
 from federation.wire import ToolKey
@@ -151,7 +151,7 @@ async def _registry(settings: Settings, say: Callable[[str], None]) -> "AsyncGen
             workspace,
             kept,
             sandbox=sandbox,
-            fetcher=Fetcher() if settings.allow_network == "all" else None,
+            fetcher=Fetcher(permits=_is_fetched) if settings.allow_network == "all" else None,
             times=Times(told.usual_s, told.packages_s, told.longest_s),
             output_chars=told.output_chars,
         )
@@ -161,6 +161,13 @@ async def _registry(settings: Settings, say: Callable[[str], None]) -> "AsyncGen
     finally:
         await running.aclose()
         await asyncio.to_thread(stack.close)
+
+
+def _is_fetched(address: str) -> bool:
+    """Whether it is on the internet and not in the house, where IPv6 is public too."""
+    from tools.addresses import is_near, is_public
+
+    return is_public(address) and not is_near(address, own_addresses())
 
 
 @contextlib.asynccontextmanager

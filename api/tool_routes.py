@@ -9,7 +9,6 @@ from aiohttp import web
 
 from api.context import CALLER
 from api.errors import json_response
-from api.keyring import ANYONE
 from api.openai.body import parse_body, read_body
 from tools.bodies import CancelBody, ExecuteBody, error_body, events, failed, listed, result
 from tools.calls import Calls
@@ -77,7 +76,7 @@ class _Routes:
         caller = request[CALLER]
         if not caller.may_run_tools:
             said = "this key is for models only, and runs no tools"
-        elif self._beyond and caller.name == ANYONE:
+        elif self._beyond and not caller.has_key:
             said = "a node that is open to others without keys runs no tools for them"
         else:
             return None

@@ -1,5 +1,6 @@
 """Flags over environment over TOML over defaults, and mistakes that name what would be right."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,28 @@ def test_a_mistake_beside_a_key_does_not_show_it(tmp_path: Path, text: str) -> N
         read_settings([])
     assert "keys" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["tool_token", "engine_key", "join", "key"])
+@pytest.mark.parametrize("value", ["4711047110", "['4711047110']"])
+def test_a_mistake_in_a_secret_does_not_show_it(tmp_path: Path, name: str, value: str) -> None:
+    (tmp_path / "swarm.toml").write_text(f"{name} = {value}\n")
+    with pytest.raises(ConfigurationError, match="valid string") as caught:
+        read_settings([])
+    assert "4711" not in str(caught.value)
+
+
+def test_a_token_that_is_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWARM_TOOL_TOKEN", "")
+    with pytest.raises(ConfigurationError, match=r"--tool-token .from SWARM_TOOL_TOKEN."):
+        read_settings([])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a file that cannot be read, also by root")
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "swarm.toml").symlink_to("/proc/self/mem")
+    with pytest.raises(ConfigurationError, match=r"swarm.toml cannot be read: "):
+        read_settings([])
 
 
 def test_keyless_and_keys_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Which addresses on the internet a tool may speak to: public ones, in whatever dress they come."""
 
 import ipaddress
+from collections.abc import Iterable
 from typing import TypeAlias
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -20,6 +21,20 @@ def is_public(text: str) -> bool:
     except ValueError:
         return False
     return all(_is_public(each) for each in (address, *_within(address)))
+
+
+def is_near(text: str, own: Iterable[str]) -> bool:
+    """Whether an address is of the machine with the addresses `own`, or of its IPv6 networks: what
+    stands in a house has public addresses there.
+    """
+    address = ipaddress.ip_address(text.partition("%")[0])
+    named = (address, *_within(address))
+    for known in map(ipaddress.ip_address, own):
+        length = 64 if known.version == 6 else 32
+        network = ipaddress.ip_network((known, length), strict=False)
+        if any(each in network for each in named):
+            return True
+    return False
 
 
 def _is_public(address: Address) -> bool:

@@ -9,6 +9,9 @@ from tools.command import Ended, run_to_end
 from tools.errors import NotPermitted, ToolFailed
 from tools.tool import Arguments, Call, Output, Tool
 
+_COMMAND_BYTES = 128_000
+"""Linux takes 128 KiB in one argument of a program."""
+
 _PACKAGE_MANAGERS = re.compile(
     r"(?:^|[;&|(\n]\s*|\b(?:sudo|env|exec|time|nice)\s+)(?:\w+=\S*\s+)*"
     r"(?:(?:npm|npx|pnpm|yarn|bun|pip3?|pipx|uv|poetry|pdm|conda|mamba|cargo|go|gem|bundle|"
@@ -31,6 +34,10 @@ async def _run(arguments: BashArguments, call: Call) -> Output:
         raise NotPermitted("commands are not allowed on this machine")
     if "\0" in arguments.command or not arguments.command.strip():
         raise ToolFailed("the command is empty, or has a zero byte in it")
+    if len(arguments.command.encode()) > _COMMAND_BYTES:
+        raise ToolFailed(
+            f"a command has at most {_COMMAND_BYTES} bytes; put what is long in a file with `write`"
+        )
     folder = await asyncio.to_thread(_folder, arguments.workdir, call)
     timeout_s = seconds(arguments, call)
     launch = await asyncio.to_thread(call.sandbox.launch, arguments.command, folder)
@@ -50,8 +57,9 @@ def seconds(arguments: BashArguments, call: Call) -> float:
     usual = times.usual_s
     if is_package_manager(arguments.command):
         usual = times.packages_s
-    asked = arguments.timeout / 1000 if arguments.timeout else usual
-    return min(asked, times.longest_s)
+    if arguments.timeout is None:
+        return min(usual, times.longest_s)
+    return min(arguments.timeout, times.longest_s * 1000) / 1000
 
 
 def is_package_manager(command: str) -> bool:

@@ -48,9 +48,9 @@ class Calls:
         lines: asyncio.Queue[str | None] = asyncio.Queue()
         work = self._executor.execute(name, arguments, session=session, emit=lines.put_nowait)
         task = asyncio.create_task(work)
-        task.add_done_callback(lambda _: lines.put_nowait(None))
         running = Running(chosen, task, lines)
         self._running[chosen] = running
+        task.add_done_callback(lambda _: self._ended(running))
         return running
 
     async def cancel(self, id: str) -> bool:
@@ -63,9 +63,13 @@ class Calls:
         return True
 
     async def end(self, running: Running) -> None:
-        """Forget the call, and cancel it where it still runs."""
+        """Cancel the call where it still runs."""
         running.task.cancel()
         await asyncio.wait({running.task})
-        self._running.pop(running.id, None)
+
+    def _ended(self, running: Running) -> None:
+        """Forget the call, even where whoever followed it was cancelled meanwhile."""
+        running.lines.put_nowait(None)
+        del self._running[running.id]
         if not running.task.cancelled():
             running.task.exception()  # it was told, or nobody is there to be told

@@ -6,6 +6,7 @@ import difflib
 from pydantic import Field
 
 from tools.errors import InvalidArguments, ToolFailed
+from tools.lines import lines_of
 from tools.tool import Arguments, Call, Output, Tool
 
 _FILE_BYTES = 8 << 20
@@ -37,7 +38,8 @@ def _edit(arguments: EditArguments, call: Call) -> Output:
     except UnicodeDecodeError as error:
         raise ToolFailed(f"{path} is no UTF-8 text") from error
     if "\r\n" in text and "\r\n" not in old:
-        old, new = old.replace("\n", "\r\n"), new.replace("\n", "\r\n")
+        old = old.replace("\n", "\r\n")
+        new = new.replace("\r\n", "\n").replace("\n", "\r\n")
     count = text.count(old)
     if count == 0:
         raise ToolFailed(f"oldString does not stand in {path}{_nearest(text, arguments.oldString)}")
@@ -55,7 +57,7 @@ def _edit(arguments: EditArguments, call: Call) -> Output:
 def _nearest(text: str, old: str) -> str:
     """The line that is most like the first one looked for, with its number."""
     wanted = next((line.strip() for line in old.splitlines() if line.strip()), "")
-    lines = text.splitlines()[:_DIFF_LINES]
+    lines = lines_of(text)[:_DIFF_LINES]
     near = difflib.get_close_matches(wanted, [line.strip() for line in lines], n=1, cutoff=0.6)
     for number, line in enumerate(lines, 1):
         if near and line.strip() == near[0]:

@@ -5,6 +5,7 @@ a redirect is a new page to which all of that applies again.
 """
 
 import asyncio
+import codecs
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ _REDIRECTS = 5
 _CHUNK = 1 << 16
 _URL_CHARS = 2000
 _MOVED = frozenset({301, 302, 303, 307, 308})
+_NOT_OF_PAGES = frozenset({"punycode", "idna"})
+"""Python's codecs for names: their time grows with the square of the length."""
+
 _HEADERS = {
     "User-Agent": "LocalSwarm-webfetch/1",
     "Accept": "text/html, text/markdown, text/plain, application/json, */*;q=0.1",
@@ -140,12 +144,17 @@ async def _one(session: aiohttp.ClientSession, url: URL) -> Page | URL:
                 raise ToolFailed(f"the page has more than {MOST_BYTES >> 20} MiB")
         if answer.status >= 400:
             raise ToolFailed(f"{url} answered {answer.status} {answer.reason}")
-        encoding = answer.charset or "utf-8"
-        try:
-            text = content.decode(encoding, errors="replace")
-        except LookupError:
-            text = content.decode(errors="replace")
+        text = _text(content, answer.charset or "utf-8")
         return Page(str(url), answer.status, answer.content_type, text)
+
+
+def _text(content: bytearray, encoding: str) -> str:
+    """What is encoded in a way that no page is counts as UTF-8."""
+    try:
+        known = codecs.lookup(encoding).name not in _NOT_OF_PAGES
+        return content.decode(encoding if known else "utf-8", errors="replace")
+    except LookupError:
+        return content.decode(errors="replace")
 
 
 def _checked(address: str) -> URL:

@@ -8,6 +8,7 @@ import regex
 from pydantic import Field
 
 from tools.errors import InvalidArguments, ToolError, ToolFailed
+from tools.lines import lines_of
 from tools.patterns import Patterns
 from tools.tool import Arguments, Call, Output, Tool
 from tools.walk import Found, walk
@@ -88,7 +89,7 @@ def _matches(
         return
     if b"\0" in content[:8192]:
         return
-    for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
+    for number, line in enumerate(lines_of(content.decode(errors="replace")), 1):
         if _stands_in(line, pattern, deadline):
             yield number, line[:_LINE_CHARS]
             most -= 1

@@ -30,6 +30,9 @@ _OF_FILES = _READ_FILE | _WRITE_FILE | _EXECUTE | 1 << 14 | 1 << 15
 _TCP = 0b11
 _SIGNALS_AND_ABSTRACT_SOCKETS = 0b11
 
+TRUNCATE_VERSION = 3
+"""Linux 6.2: below it a command could empty every file that this user may write."""
+
 LEAST_VERSION = 4
 """Linux 6.7: below it TCP is not covered."""
 

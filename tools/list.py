@@ -3,9 +3,10 @@
 import asyncio
 import time
 
-from pathspec import GitIgnoreSpec
 from pydantic import Field
 
+from tools.errors import InvalidArguments
+from tools.rules import spec_of
 from tools.tool import Arguments, Call, Output, Tool
 from tools.walk import walk
 
@@ -26,7 +27,10 @@ async def _run(arguments: ListArguments, call: Call) -> Output:
 
 def _list(arguments: ListArguments, call: Call) -> Output:
     start = arguments.path or "."
-    ignored = GitIgnoreSpec.from_lines(arguments.ignore or [])
+    try:
+        ignored = spec_of(arguments.ignore or [])
+    except ValueError as error:
+        raise InvalidArguments(f"ignore: no glob pattern: {error}") from error
     found: list[str] = []
     for file in walk(call.workspace, start, deadline=time.monotonic() + _SECONDS):
         if ignored.match_file(file.path):

@@ -3,9 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from pathspec import GitIgnoreSpec
-
 from tools.errors import InvalidArguments
+from tools.rules import spec_of
 from tools.walk import Found
 from tools.workspace import Workspace
 
@@ -25,7 +24,7 @@ class Patterns:
         if "\0" in told or not 0 < len(told) <= _CHARS or told.startswith("!"):
             raise InvalidArguments(f"{pattern!r} is no glob pattern")
         try:
-            self._spec = GitIgnoreSpec.from_lines(alternatives(told))
+            self._spec = spec_of(alternatives(told))
         except ValueError as error:
             raise InvalidArguments(f"{pattern!r} is no glob pattern: {error}") from error
 

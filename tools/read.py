@@ -5,6 +5,7 @@ import asyncio
 from pydantic import Field
 
 from tools.errors import ToolFailed
+from tools.lines import lines_of
 from tools.tool import Arguments, Call, Output, Tool
 from tools.workspace import Workspace
 
@@ -35,7 +36,7 @@ def _read(arguments: ReadArguments, call: Call) -> Output:
     content = place.read(path, most_bytes=_FILE_BYTES)
     if b"\0" in content[:8192]:
         raise ToolFailed(f"{path} is a binary file, {len(content)} bytes")
-    lines = content.decode(errors="replace").splitlines()
+    lines = lines_of(content.decode(errors="replace"))
     first = max(arguments.offset or 1, 1)
     if first > max(len(lines), 1):
         raise ToolFailed(f"{path} has {len(lines)} lines, so there is no line {first}")

@@ -1,10 +1,12 @@
 """The tools of this machine by name: checks arguments, bounds calls, remembers conversations."""
 
 import contextlib
+import json
 import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +92,18 @@ class Registry:
         if tool is None:
             raise UnknownTool(name, tuple(self._tools))
         try:
+            json.dumps(arguments, ensure_ascii=False).encode()
             checked = tool.arguments.model_validate(arguments)
+        except UnicodeEncodeError:
+            half = "half of a character (a lone surrogate) stands in the arguments"
+            raise InvalidArguments(f"{name}: {half}") from None
         except ValidationError as error:
             raise InvalidArguments(f"{name}: {_wrong(error)}") from None
         with self._counted():
             began = time.monotonic()
             try:
-                return await tool.run(checked, self._call(session, emit, ask))
+                output = await tool.run(checked, self._call(session, emit, ask))
+                return replace(output, text=_sayable(output.text))
             finally:
                 logger.info("tool %s ran here for %.2f s", name, time.monotonic() - began)
 
@@ -126,6 +133,11 @@ class Registry:
             times=self._times,
             output_chars=self._output_chars,
         )
+
+
+def _sayable(text: str) -> str:
+    """Names of files are bytes; what of them is no UTF-8 can stand in no JSON."""
+    return text.encode(errors="replace").decode()
 
 
 def _wrong(error: ValidationError) -> str:

@@ -102,7 +102,8 @@ def find_bash(which: Callable[[str], str | None] = shutil.which) -> str:
 
 def landlocked(bash: str, bounds: Bounds, why: str, version: int) -> Sandbox:
     """With this version of Landlock. Raises SandboxUnavailable where it covers too little."""
-    if version < (1 if bounds.network == "all" else landlock.LEAST_VERSION):
+    least = landlock.TRUNCATE_VERSION if bounds.network == "all" else landlock.LEAST_VERSION
+    if version < least:
         has = f"version {version}" if version else "no Landlock"
         raise SandboxUnavailable(_refusal(f"{why}; the kernel has {has}"))
     return Landlocked(bash, bounds, landlock_notes(why, version, platform.machine()))

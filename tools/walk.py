@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathspec import GitIgnoreSpec
 
 from tools.errors import ToolError, ToolFailed
+from tools.rules import spec_of_file
 from tools.workspace import Entry, Workspace
 
 _RULES = ".gitignore"
@@ -72,10 +73,10 @@ def _entries(workspace: Workspace, folder: str, *, is_start: bool) -> list[Entry
 def _rules(workspace: Workspace, folder: str) -> list[_Rules]:
     path = _RULES if folder == "." else f"{folder}/{_RULES}"
     try:
-        lines = workspace.read(path, most_bytes=_RULES_BYTES).decode(errors="replace").splitlines()
-        return [_Rules(folder, GitIgnoreSpec.from_lines(lines))]
-    except (ToolError, ValueError):
+        text = workspace.read(path, most_bytes=_RULES_BYTES).decode(errors="replace")
+    except ToolError:
         return []  # unreadable rules hide nothing
+    return [_Rules(folder, spec_of_file(text))]
 
 
 def _ignored(rules: tuple[_Rules, ...], path: str, entry: Entry) -> bool:

@@ -127,7 +127,7 @@ class Workspace:
 
         Whether there was one. Where the path is a link within the workspace, its target is written.
         """
-        with self._place(path) as (folder, name), _named(path):
+        with _named(path), self._place(path) as (folder, name):
             try:
                 before = os.stat(name, dir_fd=folder, follow_symlinks=False)
             except FileNotFoundError:

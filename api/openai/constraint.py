@@ -1,6 +1,7 @@
 """Tools, tool choice and response format as what an answer is held to; what is wrong is a 400."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ from swarm.errors import InvalidRequest
 from swarm.types import Constraint, Message, ToolSpec
 
 _SCHEMA = "response_format.json_schema.schema"
+_NO_NAME = re.compile(r"[\s<>\[\]{}`\x00-\x1f\x7f]")
+"""Where a name ends in one format of calls or another."""
+
 _ANY_OBJECT = '{"type": "object"}'
 
 
@@ -29,6 +33,10 @@ def offered_tools(body: ChatBody) -> tuple[ToolSpec, ...]:
 def _tool(tool: ToolBody, at: int) -> ToolSpec:
     function = tool.function
     schema: dict[str, Any] = function.parameters or {"type": "object", "properties": {}}
+    if found := _NO_NAME.search(function.name):
+        path = f"tools[{at}].function.name"
+        message = f"{path}: {found[0]!r} may not stand in a name, as it does in {function.name!r}"
+        raise InvalidRequest(message, param=path)
     path = f"tools[{at}].function.parameters"
     if schema.get("type", "object") != "object":
         message = f"{path}.type is {schema['type']!r}; arguments are an 'object'"

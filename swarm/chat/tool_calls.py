@@ -79,7 +79,7 @@ def read_head(body: str) -> tuple[str, int] | Literal["more", "other"]:
         if part == "<name>":
             at = _end(_STRING.match(body, begin))
             if at:
-                name = _string(body[begin:at])
+                name = string_of(body[begin:at])
             fits, whole = bool(name) or not at, bool(at)
             fits = fits and body[begin : begin + 1] in ('"', "")
         else:
@@ -97,7 +97,8 @@ def _end(match: "re.Match[str] | None") -> int:
     return match.end() if match else 0
 
 
-def _string(text: str) -> str:
+def string_of(text: str) -> str:
+    """The string of a JSON text, nothing where it is none."""
     try:
         return str(json.loads(text))
     except ValueError:

@@ -108,6 +108,7 @@ async def post(node: Node, body: object, path: str = "/v1/chat/completions") -> 
         ({"tool_choice": {"type": "function"}}, "tool_choice.function"),
         ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
         ({"tools": [tool("a"), tool("b"), tool("a")]}, "tools[2].function.name"),
+        *(({"tools": [tool(f"a{sign}b")]}, "tools[0].function.name") for sign in " \n<>[{`\0"),
         ({"tools": [tool("a", {"type": "string"})]}, "tools[0].function.parameters.type"),
         ({"tools": [tool("a"), tool("b", {"type": "odd"})]}, "tools[1].function.parameters.type"),
         (

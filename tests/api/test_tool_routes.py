@@ -182,6 +182,13 @@ async def test_a_node_that_is_open_to_all_runs_no_tools(start_node: StartNode, e
             assert answer.status == 403
 
 
+async def test_a_key_that_is_called_anyone_is_a_key(start_node: StartNode, echo: Echo) -> None:
+    keys = {"anyone": KEYS["all"]}
+    names = ("127.0.0.1", "10.0.0.1")
+    async with start_node(FakeEngine(), tools=echo, keys=keys, names=names) as node:
+        assert (await post(node, "execute", call(), "sk-all-12345"))[0] == 200
+
+
 async def test_without_tools_the_flags_are_named(start_node: StartNode) -> None:
     async with start_node(FakeEngine()) as node, node.http.get("/v1/tools") as answer:
         assert answer.status == 404

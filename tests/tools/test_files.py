@@ -243,3 +243,57 @@ def test_kept_outputs_are_few_and_go_at_the_end(call: Call) -> None:
     for _ in range(70):
         call.kept.told("x" * 10, 5)
     assert len(call.kept.folder.entries(".")) == 64
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "folder/" + "x" * 300])
+async def test_a_name_that_is_too_long_is_refused(run: Run, path: str) -> None:
+    with pytest.raises(ToolFailed, match="File name too long"):
+        await run(WRITE, filePath=path, content="a")
+
+
+async def test_lines_are_counted_as_editors_count_them(run: Run, workspace: Workspace) -> None:
+    (workspace.root / "a.c").write_bytes(b"one\x0cpage\r\ntwo\xe2\x80\xa8\nthree\n")
+    read = await run(READ, filePath="a.c")
+    assert "1: one\x0cpage\n2: two\u2028\n3: three\n" in read.text
+    assert "Line 3: three" in (await run(GREP, pattern="three")).text
+
+
+async def test_line_ends_of_windows_are_not_doubled(run: Run, workspace: Workspace) -> None:
+    (workspace.root / "a.txt").write_bytes(b"one\r\ntwo\r\n")
+    await run(EDIT, filePath="a.txt", oldString="one", newString="1\r\n1.5\n1.7")
+    assert (workspace.root / "a.txt").read_bytes() == b"1\r\n1.5\r\n1.7\r\ntwo\r\n"
+
+
+async def test_a_pattern_full_of_stars_ends_all_the_same(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "a" * 100 + "bc")
+    found = await run(GLOB, pattern="*a" * 20 + "*b")
+    assert found.text == "No files found"
+
+
+async def test_a_pattern_that_takes_too_long_is_given_up(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "a" * 250 + "bc")
+    slow = "*a" * 240 + "*b"
+    with pytest.raises(ToolFailed, match="takes too long"):
+        await run(GLOB, pattern=slow)
+    (workspace.root / ".gitignore").write_text(slow)
+    with pytest.raises(ToolFailed, match="takes too long"):
+        await run(LIST)
+
+
+@pytest.mark.parametrize("pattern", ["!", "[z-a]"])
+async def test_what_is_no_pattern_is_said_to_be_none(
+    run: Run, workspace: Workspace, pattern: str
+) -> None:
+    make(workspace.root, "a.txt")
+    with pytest.raises(InvalidArguments, match="no glob pattern"):
+        await run(GLOB, pattern=pattern)
+    with pytest.raises(InvalidArguments, match="no glob pattern"):
+        await run(LIST, ignore=[pattern])
+
+
+async def test_a_line_of_gitignore_that_is_no_pattern_is_passed_over(
+    run: Run, workspace: Workspace
+) -> None:
+    make(workspace.root, "a.txt", "b.log")
+    (workspace.root / ".gitignore").write_text("!\n[z-a]\n*.log\n")
+    assert (await run(GLOB, pattern="*")).metadata["count"] == 2

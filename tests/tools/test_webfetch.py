@@ -11,7 +11,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.addresses import is_public
+from tools.addresses import is_near, is_public
 from tools.errors import NotPermitted, ToolError, ToolFailed
 from tools.fetcher import Fetcher, Page
 from tools.tool import Call, Output
@@ -150,6 +150,22 @@ def test_public_addresses_are_public(address: str) -> None:
     assert is_public(address)
 
 
+OWN = ("192.168.1.5", "93.184.216.34", "2606:4700:4700:17::5", "fe80::1")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["93.184.216.34", "::ffff:93.184.216.34", "2606:4700:4700:17::5", "2606:4700:4700:17:1:2:3:4"],
+)
+def test_a_public_address_of_the_house_is_near(address: str) -> None:
+    assert is_near(address, OWN)
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.35", "2606:4700:4700:18::5"])
+def test_what_only_looks_like_the_house_is_not(address: str) -> None:
+    assert not is_near(address, OWN)
+
+
 @pytest.mark.parametrize("text", ["", "x", "1.2.3", "1.1.1.1/8", "::g"])
 def test_what_is_no_address_is_not_public(text: str) -> None:
     assert not is_public(text)
@@ -195,7 +211,8 @@ async def site() -> AsyncIterator[tuple[str, Fetcher]]:
         return web.Response(body=b"\x89PNG", content_type="image/png")
 
     async def odd(request: web.Request) -> web.StreamResponse:
-        return web.Response(body="ä".encode(), headers={"Content-Type": "text/plain; charset=no"})
+        told = f"text/plain; charset={request.query['charset']}"
+        return web.Response(body="ä".encode(), headers={"Content-Type": told})
 
     app = web.Application()
     app.router.add_get("/page", page)
@@ -294,8 +311,11 @@ async def test_what_cannot_be_read_is_named(
         await fetched(site, call, path, timeout=0.2 if path == "/silent" else 30)
 
 
-async def test_an_unknown_encoding_is_read_as_utf_8(site: tuple[str, Fetcher], call: Call) -> None:
-    assert (await fetched(site, call, "/odd")).text == "ä"
+@pytest.mark.parametrize("charset", ["no", "punycode", "IDNA", "rot13", "utf-8"])
+async def test_an_encoding_of_no_page_is_read_as_utf_8(
+    site: tuple[str, Fetcher], call: Call, charset: str
+) -> None:
+    assert (await fetched(site, call, f"/odd?charset={charset}")).text == "ä"
 
 
 def test_a_page_of_endless_nesting_is_refused() -> None:

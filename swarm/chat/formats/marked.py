@@ -5,7 +5,7 @@ from typing import Literal
 
 from swarm.chat.formats.format import Part
 from swarm.chat.marks import partial_mark
-from swarm.chat.tool_calls import HEAD_CHARACTERS, Arguments, Call, strict_json
+from swarm.chat.tool_calls import HEAD_CHARACTERS, Arguments, Call, string_of
 
 _BRACE = "{"
 _INSIDE_STRING = re.compile(r'"|\\')
@@ -105,7 +105,10 @@ class MarkedParser:
             self._held = data
             return ""
         groups = found.groupdict()
-        parts.append(Call(groups.get("name") or str(strict_json(groups["json"]))))
+        name = groups.get("name") or string_of(groups["json"])
+        if not name:
+            return self._give_up_head(data, parts)
+        parts.append(Call(name))
         self._state, self._in_string, self._depth = "arguments", False, 0
         return data[found.end() - 1 :]
 

@@ -141,6 +141,7 @@ def test_commands_have_thirty_seconds_and_package_managers_more(call: Call) -> N
     assert times("npm install", call) == 300
     assert times("make", call, 90_000) == 90
     assert times("make", call, 10**9) == 600
+    assert times("make", call, 10**400) == 600
     bounded = dataclasses.replace(call, times=Times(1, 2, 1.5))
     assert times("npm ci", bounded) == 1.5
 
@@ -177,3 +178,9 @@ async def test_without_a_sandbox_nothing_runs(run: Run) -> None:
 async def test_a_command_must_be_one(shell: Run, command: str) -> None:
     with pytest.raises(ToolFailed, match="empty"):
         await shell(command)
+
+
+async def test_a_command_that_is_too_long_for_the_system_is_refused(shell: Run) -> None:
+    with pytest.raises(ToolFailed, match="at most 128000 bytes"):
+        await shell("echo " + "\u00e9" * 64_000)
+    assert "x" in (await shell("echo " + "x" * 127_990)).text

@@ -15,7 +15,7 @@ import pytest
 
 from tests.tools.conftest import SECRET, Run
 from tools import landlock
-from tools.bounds import Bounds, Sandbox
+from tools.bounds import Bounds, Network, Sandbox
 from tools.bubblewrap import Bubblewrap
 from tools.errors import SandboxUnavailable
 from tools.sandbox import Landlocked, choose_sandbox, landlock_notes, landlocked, unconfined
@@ -320,6 +320,16 @@ async def test_without_bash_there_are_no_commands(bounds: Bounds) -> None:
 def test_a_refusal_names_the_owners_flag(bounds: Bounds, version: int) -> None:
     with pytest.raises(SandboxUnavailable, match=r"bwrap is missing.*--no-sandbox"):
         landlocked("/bin/bash", bounds, "bwrap is missing", version)
+
+
+@pytest.mark.parametrize(("network", "least"), [("none", 4), ("all", 3)])
+def test_a_landlock_that_covers_too_little_is_not_used(
+    bounds: Bounds, network: Network, least: int
+) -> None:
+    asked = dataclasses.replace(bounds, network=network)
+    assert landlocked("/bin/bash", asked, "no bwrap", least).name == "Landlock"
+    with pytest.raises(SandboxUnavailable, match=f"has version {least - 1}"):
+        landlocked("/bin/bash", asked, "no bwrap", least - 1)
 
 
 def test_landlock_says_what_it_leaves_open() -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import itertools
 import json
+import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -192,6 +193,20 @@ async def test_a_command_ends_when_its_client_leaves(served: Served, stream: boo
     running.cancel()
     await asyncio.wait({running})
     await asyncio.to_thread(wait_until, mark, runs=False)
+    again = {"name": "read", "arguments": {"filePath": "."}, "id": "left"}
+    assert (await served.post("/v1/tools/execute", again))[0] == 200  # the id is free
+
+
+async def test_names_that_are_no_text_are_told(served: Served, workspace: Workspace) -> None:
+    (workspace.root / os.fsdecode(b"caf\xe9.txt")).write_text("x")
+    for name, arguments in (("list", {}), ("glob", {"pattern": "*"}), ("grep", {"pattern": "x"})):
+        status, body = await served.call(name, **arguments)
+        assert (status, "caf?.txt" in body["output"]) == (200, True)
+
+
+async def test_half_a_character_in_the_arguments_is_refused(served: Served) -> None:
+    status, body = await served.call("bash", command="echo \ud800")
+    assert (status, body["error"]["code"]) == (400, "invalid_arguments")
 
 
 async def test_only_so_many_calls_run_at_once(served: Served) -> None:

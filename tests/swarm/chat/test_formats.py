@@ -110,6 +110,20 @@ CALLED = '{"name": "a", "parameters": {}}'
 
 
 @pytest.mark.parametrize(
+    ("form", "output"),
+    [
+        ("llama3", '{"name": "a\\q", "parameters": {}}'),
+        ("llama3", '<|python_tag|>{"name": "a\nb", "parameters": {}}'),
+        ("mistral", '[TOOL_CALLS] [{"name": "a\\q", "arguments": {}}]'),
+    ],
+)
+def test_a_name_that_is_no_json_makes_no_call(form: str, output: str) -> None:
+    case = Case(FORMATS[form], [], "", output)
+    assert read(case, [output]) == {"text": output, "reasoning": "", "calls": []}
+    assert read(case, list(output)) == read(case, [output])
+
+
+@pytest.mark.parametrize(
     ("output", "text"),
     [
         (f'{{"{LONG} <|python_tag|>{CALLED}', f'{{"{LONG}'),
