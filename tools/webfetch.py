@@ -1,19 +1,18 @@
 """The tool `webfetch`: a page of the internet as Markdown, text or HTML."""
 
 import asyncio
+import sys
 from typing import Literal
 
-from bs4 import BeautifulSoup
-from markdownify import MarkdownConverter
 from pydantic import Field
 
+from tools import readable
 from tools.errors import NotPermitted, ToolFailed
 from tools.fetcher import Page
 from tools.tool import Arguments, Call, Output, Tool
 
 _SECONDS = 30.0
 _MOST_SECONDS = 120.0
-_NOT_READ = ("script", "style", "noscript", "template", "svg", "iframe", "object", "embed", "meta")
 _HTML = ("text/html", "application/xhtml+xml")
 _TEXT = ("text/", "application/json", "application/xml", "application/javascript", "+json", "+xml")
 
@@ -33,41 +32,43 @@ async def _run(arguments: WebfetchArguments, call: Call) -> Output:
         raise NotPermitted("this machine's owner has granted no network (--allow-network)")
     timeout_s = min(arguments.timeout or _SECONDS, _MOST_SECONDS)
     page = await call.fetcher.fetch(arguments.url, timeout_s=timeout_s)
-    text = await asyncio.to_thread(converted, page, arguments.format)
+    text = await converted(page, arguments.format, timeout_s=timeout_s)
     told = await asyncio.to_thread(call.kept.told, text, call.output_chars)
     return Output(told, {"url": page.url, "status": page.status, "type": page.media_type})
 
 
-def converted(page: Page, form: str) -> str:
-    """The page in that form. Raises ToolFailed for what is no text."""
+async def converted(page: Page, form: str, *, timeout_s: float) -> str:
+    """The page in that form. Raises ToolFailed for what is no text or takes longer to read."""
     if page.media_type in _HTML:
-        return page.text if form == "html" else _readable(page.text, form)
+        return page.text if form == "html" else await _readable(page, form, timeout_s)
     if any(page.media_type.startswith(kind) or page.media_type.endswith(kind) for kind in _TEXT):
         return page.text
     raise ToolFailed(f"{page.url} is {page.media_type}, which is no text")
 
 
-def _readable(html: str, form: str) -> str:
+async def _readable(page: Page, form: str, timeout_s: float) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", readable.__file__, form),
+        env={},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
     try:
-        soup = BeautifulSoup(html, "html.parser")
-        for part in soup(_NOT_READ):
-            part.decompose()
-        if form == "text":
-            lines = (line.strip() for line in soup.get_text("\n").splitlines())
-            return "\n".join(line for line in lines if line)
-        markdown = MarkdownConverter(heading_style="ATX").convert_soup(soup)
-    except RecursionError:
-        raise ToolFailed("the page is nested too deeply to be read; ask for html") from None
-    return _without_gaps(markdown)
-
-
-def _without_gaps(text: str) -> str:
-    """At most one empty line in a row."""
-    lines: list[str] = []
-    for line in (each.rstrip() for each in text.strip().splitlines()):
-        if line or (lines and lines[-1]):
-            lines.append(line)
-    return "\n".join(lines)
+        async with asyncio.timeout(timeout_s):
+            told, _ = await process.communicate(page.text.encode(errors="replace"))
+    except TimeoutError:
+        wish = f"{page.url} takes longer than {timeout_s:g} s to be read; ask for html"
+        raise ToolFailed(wish) from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await asyncio.shield(process.wait())
+    if process.returncode == readable.TOO_DEEP:
+        raise ToolFailed(f"{page.url} is nested too deeply to be read; ask for html")
+    if process.returncode != 0:
+        raise ToolFailed(f"{page.url} cannot be read; ask for html")
+    return told.decode()
 
 
 WEBFETCH = Tool(

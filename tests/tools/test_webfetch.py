@@ -318,10 +318,16 @@ async def test_an_encoding_of_no_page_is_read_as_utf_8(
     assert (await fetched(site, call, f"/odd?charset={charset}")).text == "ä"
 
 
-def test_a_page_of_endless_nesting_is_refused() -> None:
+async def test_a_page_of_endless_nesting_is_refused() -> None:
     page = Page("u", 200, "text/html", "<div>" * 5000)
-    with pytest.raises(ToolFailed, match="nested"):
-        converted(page, "markdown")
+    with pytest.raises(ToolFailed, match="nested too deeply"):
+        await converted(page, "markdown", timeout_s=60)
+
+
+async def test_a_page_that_takes_too_long_to_be_read_is_refused_and_its_reader_ended() -> None:
+    page = Page("u", 200, "text/html", "<!--" * 200_000)
+    with pytest.raises(ToolFailed, match=r"longer than 0.05 s"):
+        await converted(page, "text", timeout_s=0.05)
 
 
 async def test_without_a_grant_nothing_is_fetched(call: Call) -> None:
