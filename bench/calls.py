@@ -3,7 +3,8 @@
 Questions that its training never saw, each asked of one worker, of a vote of five, and of a vote
 of five that asks again for a call where its text lacks one. A call is valid that parses and
 satisfies its tool's schema; right is a turn whose calls are the wanted ones with all arguments,
-or that calls nothing where nothing fits. It is a small model: this shows the mechanism.
+or that calls nothing where nothing fits. Sampled with the model's own values, as for a client
+that says nothing, or at `--temperature`. It is a small model: this shows the mechanism.
 """
 
 import asyncio
@@ -35,7 +36,6 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "five": ("swarm", {"voters": 5}),
     "five, asking again": ("swarm", {"voters": 5, "ask_again": True}),
 }
-TEMPERATURE = 0.6
 RIGHT_ALONE, RIGHT_VOTED = 90, 95
 
 
@@ -51,10 +51,13 @@ class Turn:
 def main() -> int:
     options = parser(__doc__, rounds=1)
     options.add_argument("--questions", type=int, default=200, help="of each kind")
+    options.add_argument("--temperature", type=float, help="instead of the model's own")
     chosen = options.parse_args()
     with node(chosen.model or BUNDLED_PATH) as server:
         counts = {
-            (kind, way): asyncio.run(asked(server, turns(kind, chosen.questions), way))
+            (kind, way): asyncio.run(
+                asked(server, turns(kind, chosen.questions), way, chosen.temperature)
+            )
             for kind in SLICES
             for way in WAYS
         }
@@ -123,8 +126,11 @@ def as_sent(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sent
 
 
-async def asked(server: Server, questions: list[Turn], way: str) -> Counter[str]:
+async def asked(
+    server: Server, questions: list[Turn], way: str, temperature: float | None
+) -> Counter[str]:
     """Ask all, four at a time; what came of it, counted."""
+    wished = {} if temperature is None else {"temperature": temperature}
     gate = asyncio.Semaphore(4)
     async with openai.AsyncOpenAI(
         base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=300
@@ -132,20 +138,22 @@ async def asked(server: Server, questions: list[Turn], way: str) -> Counter[str]
 
         async def one(number: int, turn: Turn) -> Counter[str]:
             async with gate:
-                return await answered(sdk, turn, way, seed=number)
+                return await answered(sdk, turn, way, {**wished, "seed": number})
 
         counts = await asyncio.gather(*(one(at, turn) for at, turn in enumerate(questions)))
     return sum(counts, Counter())
 
 
-async def answered(sdk: openai.AsyncOpenAI, turn: Turn, way: str, *, seed: int) -> Counter[str]:
+async def answered(
+    sdk: openai.AsyncOpenAI, turn: Turn, way: str, sampling: dict[str, Any]
+) -> Counter[str]:
     model, vote = WAYS[way]
     messages: Any = turn.messages
     tools: Any = turn.tools
     try:
         said = await sdk.chat.completions.create(
-            model=model, messages=messages, tools=tools, temperature=TEMPERATURE, seed=seed,
-            max_tokens=400, extra_body={"swarm": vote},
+            model=model, messages=messages, tools=tools, max_tokens=400,
+            extra_body={"swarm": vote}, **sampling,
         )  # fmt: skip
     except openai.InternalServerError:
         return Counter(failed=1)

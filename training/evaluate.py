@@ -55,10 +55,10 @@ def easy_sums(source: Source) -> Conversation:
     return one_turn("sums-easy", question, answer)
 
 
-def hard_sums(source: Source, digits: int) -> Conversation:
-    """Additions and subtractions without steps, of so many digits."""
+def hard_sums(source: Source, digits: int, *, steps: bool) -> Conversation:
+    """Additions and subtractions of numbers with so many digits."""
     kind = source.one(("plus", "minus"))
-    question, answer = sums.task(source, kind, digits, digits, steps=False)
+    question, answer = sums.task(source, kind, digits, digits, steps=steps)
     return one_turn("sums-hard", question, answer)
 
 
@@ -180,19 +180,29 @@ def measure(asker: Asker, part: Slice, count: int) -> str:
     return row(part.name, hits, len(asked))
 
 
-def measure_votes(asker: Asker, digits: int, count: int, samples: int = 15) -> list[str]:
+def measure_votes(
+    asker: Asker, digits: int, count: int, *, steps: bool, samples: int = 15
+) -> list[str]:
     """A single sample against the most frequent of several, at temperature 0.8."""
     source = Source(f"{SEED} hard {digits}", held_out=True)
-    asked = [turns(hard_sums(source, digits), calls_only=False)[0] for _ in range(count)]
-    answers = asker.texts((turn.prompt for turn in asked), temperature=0.8, n=samples)
-    meant = [turn.wanted["content"] for turn in asked]
+    made = [hard_sums(source, digits, steps=steps) for _ in range(count)]
+    asked = [turns(conversation, calls_only=False)[0] for conversation in made]
+    texts = asker.texts((turn.prompt for turn in asked), temperature=0.8, n=samples)
+    answers = [[conclusion(text) for text in each] for each in texts]
+    meant = [conclusion(turn.wanted["content"]) for turn in asked]
+    told = f"sums of {digits} digits {'with' if steps else 'without'} steps"
     single = sum(t == m for texts, m in zip(answers, meant, strict=True) for t in texts)
     modes = [most_frequent(texts) for texts in answers]
     mode = sum(m == text for m, text in zip(meant, modes, strict=True))
     return [
-        row(f"sums of {digits} digits without steps, one sample at 0.8", single, count * samples),
-        row(f"sums of {digits} digits, the most frequent of {samples}", mode, count),
+        row(f"{told}, one sample at 0.8", single, count * samples),
+        row(f"{told}, the most frequent of {samples}", mode, count),
     ]
+
+
+def conclusion(text: str) -> str:
+    """What an answer says behind its steps."""
+    return text.rpartition("Answer:")[2].strip()
 
 
 def most_frequent(texts: Sequence[str]) -> str:
@@ -212,9 +222,9 @@ def main() -> None:
     for part in SLICES:
         if options.only in part.name:
             print(measure(asker, part, options.count), flush=True)
-    for digits in (1, 2, 3):
+    for digits, steps in ((1, False), (2, False), (2, True), (3, False)):
         if options.only in "sums":
-            print("\n".join(measure_votes(asker, digits, options.count)), flush=True)
+            print("\n".join(measure_votes(asker, digits, options.count, steps=steps)), flush=True)
 
 
 if __name__ == "__main__":

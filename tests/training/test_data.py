@@ -11,6 +11,7 @@ from training.data.feed import IGNORED, Encoder
 from training.data.source import Source
 from training.evaluate import interval, made_calls, right, turns
 from training.stages import MIX, STAGES
+from training.tokenizer import Tokenizer
 
 MAKERS = list(dict.fromkeys(maker for stage in STAGES for maker in stage.feed.mix))
 
@@ -36,6 +37,13 @@ def test_words_of_the_evaluation_are_never_trained_on():
     trained, held_out = Source(0, held_out=False), Source(0, held_out=True)
     for name in ("things", "first_names", "surnames", "cities", "stems", "rare", "sentences"):
         assert not set(getattr(trained, name)) & set(getattr(held_out, name))
+
+
+def test_training_shows_every_token_of_letters():
+    source, tokenizer = Source(0, held_out=False), Tokenizer.load()
+    shown = {token for _ in range(20_000) for token in tokenizer.encode(source.word())}
+    missing = [piece for piece in source.pieces if tokenizer.ids[piece] not in shown]
+    assert len(missing) < len(source.pieces) / 50
 
 
 def test_phrasings_of_the_evaluation_are_never_trained_on():

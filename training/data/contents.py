@@ -83,6 +83,12 @@ def block(source: Source) -> str:
     return "\n".join(source.value() for _ in range(source.between(2, 5)))
 
 
+def enclosed(source: Source) -> tuple[str, str]:
+    """A file's text, and how a request shows it: every line between fences ends in a line break."""
+    text = block(source)
+    return (f"{text}\n", f"```\n{text}\n```") if source.chance(0.4) else (text, text)
+
+
 def function(source: Source) -> str:
     a, b, c = source.identifier().replace("-", "_"), source.word(), source.word()
     bodies = (

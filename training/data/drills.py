@@ -80,6 +80,23 @@ def many(source: Source) -> Conversation:
     return Conversation("opencode", messages, tools)
 
 
+ALIKE = ("glob", "grep", "read", "todowrite", "edit", "task")
+"""Tools whose requests begin alike or whose arguments are long."""
+
+
+def alike(source: Source) -> Conversation:
+    """Several requests to the tools that are most easily taken for one another."""
+    place = Place(source.root() if source.chance(0.5) else None)
+    names, tools = opencode.toolbox(source)
+    asked = [name for name in ALIKE if name in names] or names
+    messages: list[Message] = []
+    for _ in range(source.between(3, 6)):
+        act = any_act(source, place, [source.one(asked)])
+        messages.append(said("user", opencode.sentence(source, act.ask, block=act.block)))
+        messages += [*opencode.steps_of(act, place, names), said("assistant", "Done.")]
+    return Conversation("opencode", messages, tools)
+
+
 def fits(source: Source) -> Conversation:
     """Requests of which about half have a tool."""
     tools, wishes = made_up.toolset(source, source.between(2, 6), alike=source.chance(0.3))

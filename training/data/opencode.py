@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from training.data import systems
-from training.data.acts import MAKERS, READ, Act, Place, any_act, edit
+from training.data import systems, wordings
+from training.data.acts import MAKERS, Act, Place, any_act, edit
 from training.data.contents import as_read
 from training.data.source import Conversation, Source
 from training.render import Message, Tool
@@ -252,7 +252,7 @@ def edit_after_read(source: Source) -> Conversation:
     messages = _opened(source, place)
     if source.chance(0.4):
         seen = read_before(act)
-        asked = source.phrase(READ).format(p=act.needs_read)
+        asked = source.phrase(wordings.READ).format(p=act.needs_read)
         messages += [_asks(sentence(source, asked, block=False)), *turn(seen)]
         messages.append(_says(f"I have read {act.needs_read.rsplit('/', 1)[-1]}."))
         place.seen.add(act.needs_read)

@@ -17,6 +17,8 @@ from training.render import Message, Tool
 
 T = TypeVar("T")
 PHRASE_SHARE = 6
+FUSED = 0.25
+"""Below this and above what is of daily life: words made of tokens, in training alone."""
 
 
 @dataclass
@@ -64,6 +66,7 @@ class Source:
         self.stems = self._side(words.FILE_STEMS)
         self.rare = self._side(words.reference_words())
         self.sentences = self._side(words.reference_sentences())
+        self.pieces = words.token_letters()
 
     def _side(self, options: Sequence[str]) -> tuple[str, ...]:
         return words.divided(tuple(options), held_out=self.held_out)
@@ -106,13 +109,17 @@ class Source:
         return first + "".join(self.rng.choices("0123456789", k=self.between(low, high) - 1))
 
     def word(self) -> str:
-        """A word: of daily life, of the reference, of syllables or of random letters."""
+        """A word: of daily life, of the reference, of tokens, of syllables or of random letters."""
         roll = self.rng.random()
         if roll < 0.15:
             return self.one(self.things)
         if roll < 0.8:
-            return self.one(self.rare)
+            return self.fused() if roll < FUSED and not self.held_out else self.one(self.rare)
         return self.syllables(2, 4) if roll < 0.95 else self.letters(3, 8)
+
+    def fused(self) -> str:
+        """Two or three tokens as one word: a token that training never shows cannot be copied."""
+        return "".join(self.one(self.pieces) for _ in range(self.between(2, 3)))
 
     def words(self, low: int, high: int) -> str:
         return " ".join(self.word() for _ in range(self.between(low, high)))

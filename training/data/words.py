@@ -7,6 +7,8 @@ import zlib
 from functools import lru_cache
 from pydoc_data.topics import topics
 
+from training.tokenizer import Tokenizer
+
 FIRST_NAMES = (
     "Anna Ben Carla David Elena Farid Greta Hugo Ines Jonas Kira Liam Maya Nora Omar Paula Quinn "
     "Rosa Sam Tara Umar Vera Will Xenia Yusuf Zoe Alice Bob Carol Dan Emma Frank Grace Henry Ivy "
@@ -82,3 +84,9 @@ def reference_sentences() -> tuple[str, ...]:
     flat = re.sub(r"\s+", " ", text)
     found = re.findall(r"[A-Z][a-z][^.<>|]{30,200}\. ", flat)
     return tuple(sentence.strip() for sentence in found)
+
+
+@lru_cache(maxsize=1)
+def token_letters() -> tuple[str, ...]:
+    """All tokens that are two letters or more, also those of words that only evaluation uses."""
+    return tuple(token for token in Tokenizer.load().tokens if token.isascii() and token.isalpha() and len(token) > 1)
