@@ -131,7 +131,7 @@ def _first_turn(conversation: Conversation) -> Question:
 
 
 def with_steps(digits: int) -> Slice:
-    return Slice(f"sums of {digits} digits with steps", sum_with_steps(digits), 1.0)
+    return Slice(f"sums of {digits} digits with steps", sum_with_steps(digits), 0.9)
 
 
 OTHERS = (
