@@ -48,6 +48,24 @@ def set_log_level(settings: Settings) -> None:
         logging.getLogger(ours).setLevel(logging.DEBUG if settings.debug else logging.NOTSET)
 
 
+class Changes:
+    """When a file that is looked at now and then has been written whole.
+
+    Editors empty a file before they write it: what counts is what two looks in a row have seen.
+    """
+
+    def __init__(self, stamp: object) -> None:
+        self._used = self._last = stamp
+
+    def whole(self, stamp: object) -> bool:
+        """Whether what is seen now stands still and is new; true once for each change."""
+        settled, self._last = stamp == self._last, stamp
+        if not settled or stamp == self._used:
+            return False
+        self._used = stamp
+        return True
+
+
 class LiveSettings:
     """Reads the settings anew when their file has changed, and applies what can be.
 
@@ -61,7 +79,7 @@ class LiveSettings:
         pool: Pool,
         entrance: Entrance,
         *,
-        poll_s: float = 2.0,
+        poll_s: float = 1.0,
     ) -> None:
         self._settings = settings
         self._read = read
@@ -82,12 +100,10 @@ class LiveSettings:
                 await self._watching
 
     async def _watch(self) -> None:
-        seen = await asyncio.to_thread(_stamp, self._file)
+        changes = Changes(await asyncio.to_thread(_stamp, self._file))
         while True:
             await asyncio.sleep(self._poll_s)
-            now = await asyncio.to_thread(_stamp, self._file)
-            if now != seen:
-                seen = now
+            if changes.whole(await asyncio.to_thread(_stamp, self._file)):
                 await self._reread()
 
     async def _reread(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.entrance import Entrance
-from api.reload import LiveSettings, weights_of
+from api.reload import Changes, LiveSettings, weights_of
 from guard import Refusal
 from settings import Settings, read_settings
 from swarm.pool import Pool, ServedModel
@@ -26,8 +26,8 @@ async def entrance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Entrance:
 async def pool(entrance: Entrance) -> AsyncIterator[Pool]:
     pool = Pool([ServedModel("fake", FakeEngine(), 0)])
     settings = await asyncio.to_thread(read_settings, [])
-    async with LiveSettings(settings, lambda: read_settings([]), pool, entrance, poll_s=0.01):
-        await asyncio.sleep(0.05)
+    async with LiveSettings(settings, lambda: read_settings([]), pool, entrance, poll_s=0.05):
+        await asyncio.sleep(0.1)
         yield pool
 
 
@@ -85,9 +85,17 @@ async def test_a_wrong_file_changes_nothing_and_is_named_once(
 ) -> None:
     await write(tmp_path, "prot = 1\n")
     await logged(caplog, "swarm.toml has changed and is not used")
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.2)
     assert caplog.text.count("is not used") == 1
     assert not isinstance(entrance.keyring.caller([]), Refusal)
+
+
+def test_a_file_is_read_when_it_stands_still_and_once() -> None:
+    changes = Changes("old")
+    looks = ["old", "emptied", "half", "new", "new", "new", "gone", "new", "new", "newer", "newer"]
+    assert [changes.whole(look) for look in looks] == [
+        *(False, False, False, False, True, False, False, False, False, False, True)
+    ]
 
 
 async def test_what_needs_a_new_start_is_said(
