@@ -4,7 +4,7 @@ So many samples of each question are drawn once from one worker; then votes amon
 counted with the rules of the node itself. Intervals are over questions (95 %, normal). Beside the
 vote stand single workers: the best of fifteen, chosen afterwards, and one at temperature 0. The
 main slice is the shortest sums with steps of which one sample is right 40 to 75 % of the time.
-`--write` puts table and plot into the documents.
+`--write` puts table, plot and missed bars into the documents. The status is 1 if one is missed.
 """
 
 import math
@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from bench.figures import median_ratio, parser, verdict
+from bench.figures import median_ratio, parser
 from bench.models import ROOT
 from bench.plot import Line, plot
 from bench.samples import Asker
 from bench.servers import node
 from bench.slices import OTHERS, Sampled, Slice, with_steps
+from bench.voting_bars import Bar, Told, always, judge, mean_and_half, missed, no_gain, not_below
 from swarm.consensus.canonical import Form, form_of
 from swarm.consensus.score import Score
 from swarm.consensus.tally import Vote, Voter, count
@@ -74,12 +75,14 @@ def main() -> int:
         timed = [early_against_all(asker, first, n, chosen.rounds) for n in (3, 5, 9)]
         timed.append(still(asker, first))
     found = [first, *others]
-    points = "\n".join(f"- {line}" for line in [*controls(first), *timed])
-    page = "\n\n".join([head(first), table(found), by_mode(first), points])
+    told = [*controls(first), *timed]
+    bars = [*gains(first), *beside_single(found), *(bar for one in told for bar in one.bars)]
+    points = "\n".join(f"- {one.line}" for one in told)
+    page = "\n\n".join([head(first), table(found), by_mode(first), points, missed(bars)])
     print(page)
     if chosen.write:
         write(page, found)
-    return judge(found)
+    return judge(bars)
 
 
 def fitting(asker: Asker) -> Slice:
@@ -168,18 +171,27 @@ def _all_miss(hits: Sequence[bool], size: int) -> float:
     return math.comb(hits.count(False), size) / math.comb(len(hits), size)
 
 
-def controls(first: Measured) -> list[str]:
-    """What must not gain, and what must hold, in words."""
+def controls(first: Measured) -> list[Told]:
+    """What must not gain, and what must hold."""
     chance = random.Random(1)
     part, sampled = first.part, first.sampled
     mixed = [strangers_to(one, sampled, chance) for one in sampled]
-    lost = [statistics.mean(rate(part, one, n, chance) for one in mixed) for n in (1, 5)]
+    lost = {n: [rate(part, one, n, chance) for one in mixed] for n in (1, 5)}
+    means = {n: statistics.mean(rates) for n, rates in lost.items()}
     more, most = points_gained(first, 5, 1), points_gained(first, 9, 5)
     return [
-        f"gain of five workers over one, by question: {more} points; of nine over five: {most}",
-        f"against one worker at temperature 0, by question: {', '.join(against_still(first))}",
-        f"answers shuffled among questions: {lost[0]:.1%} with one worker, {lost[1]:.1%} with five",
-        f"one liar of five: {lied_to(sampled, chance)}",
+        Told(
+            f"gain of five workers over one, by question: {more} points; of nine over five: {most}"
+        ),
+        Told(
+            f"against one worker at temperature 0, by question: {', '.join(against_still(first))}"
+        ),
+        Told(
+            f"answers shuffled among questions: {means[1]:.1%} with one worker, "
+            f"{means[5]:.1%} with five",
+            (no_gain("points that five workers gain of shuffled answers", lost[5], lost[1]),),
+        ),
+        lied_to(sampled, chance),
         *(early(sampled, n, chance) for n in (3, 5, 9)),
     ]
 
@@ -212,7 +224,7 @@ def strangers_to(one: Sampled, others: Sequence[Sampled], chance: random.Random)
     )
 
 
-def early(sampled: Sequence[Sampled], size: int, chance: random.Random) -> str:
+def early(sampled: Sequence[Sampled], size: int, chance: random.Random) -> Told:
     """The exact early rule on drawn ballots, as if a character took every worker the same time."""
     ratios: list[float] = []
     same = 0
@@ -224,10 +236,10 @@ def early(sampled: Sequence[Sampled], size: int, chance: random.Random) -> str:
         took, longest = (len(one.answers[picked[n - 1]].text) for n in (heard, size))
         ratios.append(took / longest if longest else 1.0)
         same += heard == size or _class(ballot[:heard]) == _class(ballot)
-    return (
-        f"exact early decision of {size} workers: the class of waiting for all in {same} of "
-        f"{len(sampled)}, median of the time waited {statistics.median(ratios):.2f} of it"
-    )
+    what = f"exact early decision of {size} workers: the class of waiting for all"
+    waited = f"median of the time waited {statistics.median(ratios):.2f} of it"
+    bar = always(f"{what}, percent", same, len(sampled))
+    return Told(f"{what} in {same} of {len(sampled)}, {waited}", (bar,))
 
 
 def _settled(ballot: Sequence[Vote | None], heard: int) -> bool:
@@ -240,7 +252,7 @@ def _class(ballot: Sequence[Vote | None]) -> Form:
     return count(votes, seed="").standings[0].best.form
 
 
-def lied_to(sampled: Sequence[Sampled], chance: random.Random) -> str:
+def lied_to(sampled: Sequence[Sampled], chance: random.Random) -> Told:
     """Whether four honest workers of which most agree are outvoted by one that always lies."""
     agreed = kept = 0
     lie = Candidate("liar", "Answer: -1")
@@ -251,11 +263,16 @@ def lied_to(sampled: Sequence[Sampled], chance: random.Random) -> str:
         if top and top[0][1] >= 2 and (len(top) == 1 or top[0][1] > top[1][1]):
             agreed += 1
             kept += count([*honest, liar], seed="").standings[0].best.form == top[0][0]
-    return f"the honest answer won in {kept} of {agreed} votes in which two or more agreed"
+    won_by = f"the honest answer won in {kept} of {agreed} votes in which two or more agreed"
+    bar = always("one liar of five: the honest answer won, percent", kept, agreed)
+    return Told(f"one liar of five: {won_by}", (bar,))
 
 
-def early_against_all(asker: Asker, first: Measured, size: int, rounds: int) -> str:
-    """The exact early decision against waiting for all, by the node itself with the same seeds."""
+def early_against_all(asker: Asker, first: Measured, size: int, rounds: int) -> Told:
+    """The exact early decision against waiting for all, by the node itself with the same seeds.
+
+    No bar: two runs with the same seeds are not always the same samples.
+    """
     pairs: list[tuple[float, float]] = []
     same = 0
     for at, one in enumerate(first.sampled[:rounds]):
@@ -266,13 +283,13 @@ def early_against_all(asker: Asker, first: Measured, size: int, rounds: int) -> 
         }
         pairs.append((said["exact"][1], said["all"][1]))
         same += said["exact"][0] == said["all"][0]
-    return (
+    return Told(
         f"the same through the node, {size} workers, same seeds twice: "
         f"the same class in {same} of {len(pairs)}, median latency ratio {median_ratio(pairs):.2f}"
     )
 
 
-def still(asker: Asker, first: Measured) -> str:
+def still(asker: Asker, first: Measured) -> Told:
     """What five workers gain over one of them at temperature 0, where all say the same: nothing.
 
     One worker that is asked alone is another batch, which differs in the last bits.
@@ -282,10 +299,9 @@ def still(asker: Asker, first: Measured) -> str:
         five, unanimous = asker.still(first.part, one.question, voters=5)
         agreed += unanimous
         same += five == asker.still(first.part, one.question, voters=1)[0]
-    return (
-        f"temperature 0 through the node: five workers say the same in {agreed} of "
-        f"{len(first.sampled)}, and what one says that is asked alone in {same}"
-    )
+    what, asked = "temperature 0 through the node: five workers say the same", len(first.sampled)
+    line = f"{what} in {agreed} of {asked}, and what one says that is asked alone in {same}"
+    return Told(line, (always(f"{what}, percent", agreed, asked),))
 
 
 def write(page: str, found: Sequence[Measured]) -> None:
@@ -310,36 +326,31 @@ def drawn(name: str, rates: Sequence[Sequence[float]], *, dashed: bool = False) 
     return Line(name, [mean for mean, _ in ends], [half for _, half in ends], dashed)
 
 
-def judge(found: Sequence[Measured]) -> int:
-    """Print the bars, the main slice being the first; the status says whether all are met."""
-    mean = {n: 100 * statistics.mean(found[0].rates[n]) for n in SIZES}
-    gain = verdict("points that five workers gain over one", mean[5] - mean[1], 8, at_least=True)
-    more = verdict("points that nine gain over five", mean[9] - mean[5], 0, at_least=True)
-    beside = [
-        not_below(f"{one.part.name}, five workers - {name}", one.rates[5], single)
+def gains(first: Measured) -> list[Bar]:
+    """What more workers must gain on the main slice, in points."""
+    mean = {n: 100 * statistics.mean(first.rates[n]) for n in SIZES}
+    return [
+        Bar("points that five workers gain over one", mean[5] - mean[1], 8),
+        Bar("points that nine gain over five", mean[9] - mean[5], 0),
+    ]
+
+
+def beside_single(found: Sequence[Measured]) -> list[Bar]:
+    """Votes of three workers or more beside the best single ones, on every slice."""
+    return [
+        not_below(f"{one.part.name}, points of N = {n} - {name}", one.rates[n], single)
         for one in found
+        for n in SIZES[1:]
         for name, single in (
             ("best of fifteen single ones", one.best_worker),
             ("one at temperature 0", [float(q.hits[0]) for q in one.greedy]),
         )
     ]
-    return not (more and gain and all(beside))
-
-
-def not_below(what: str, votes: Sequence[float], single: Sequence[float]) -> bool:
-    """Whether the votes, in points, are below no further than half of their own 95 % interval."""
-    mean, half = mean_and_half([100 * rate for rate in votes])
-    return verdict(what, mean - 100 * statistics.mean(single), -half, at_least=True)
 
 
 def interval(values: Sequence[float]) -> str:
     mean, half = mean_and_half(values)
     return f"{100 * mean:.1f} % (± {100 * half:.1f})"
-
-
-def mean_and_half(values: Sequence[float]) -> tuple[float, float]:
-    """The mean and half of its 95 % interval."""
-    return statistics.mean(values), 1.96 * statistics.stdev(values) / math.sqrt(len(values))
 
 
 if __name__ == "__main__":
