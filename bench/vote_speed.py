@@ -1,4 +1,4 @@
-"""What a vote costs: five workers against one worker's answer, and against five requests in a row.
+"""What a vote costs: five workers against one worker's answer, a plain completion, five in a row.
 
 Prompts of 1,000 tokens, answers of up to 128 by a model with random weights, which never agree
 and never end early: the vote waits for all. Then the time to what a person sees first, and what
@@ -9,6 +9,7 @@ import asyncio
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 
 from bench.client import Timing, chat, streamed
 from bench.figures import parser, spread, verdict
@@ -39,7 +40,6 @@ def main() -> int:
         votes = [asked.vote(n) for n in range(chosen.rounds)]
         leaders = [asked.leader(n) for n in range(chosen.rounds)]
         row = [sum(asked.one(n, again).total_s for again in range(VOTERS)) for n in range(2)]
-    total = statistics.median(t.total_s for t in single)
     named = (("plain", plain), ("one worker", single), ("vote of five", votes), ("leader", leaders))
     for name, timings in named:
         print(
@@ -47,18 +47,34 @@ def main() -> int:
             f"first sign {spread([t.first_s for t in timings])} s"
         )
     print(f"five requests in a row: {spread(row)} s")
-    alone = statistics.median(t.first_s for t in plain)
-    first = statistics.median(t.first_s for t in single)
-    ratio = statistics.median(t.total_s for t in votes) / total
-    met = verdict("time of a vote of five / one answer", ratio, TIME_BAR)
-    sign = statistics.median(t.first_s for t in votes) / first
-    met &= verdict("first sign of a vote with progress / first token of one", sign, FIRST_BAR)
-    lead = statistics.median(t.first_s for t in leaders)
-    met &= verdict("first token of a leader / of one worker", lead / first, FIRST_BAR)
-    met &= verdict("first token of a leader / of a plain completion", lead / alone, FIRST_BAR)
-    met &= verdict("first token of one worker / of a plain completion", first / alone, FIRST_BAR)
+    met = judge(plain, single, votes, leaders)
     counted = counting_ms()
     return not (verdict("counting nine texts of 6 kB, ms of a core", counted, COUNT_BAR_MS) and met)
+
+
+def judge(
+    plain: Sequence[Timing],
+    single: Sequence[Timing],
+    votes: Sequence[Timing],
+    leaders: Sequence[Timing],
+) -> bool:
+    """Print the ratios of the medians beside their bars; whether all are met.
+
+    A vote and a leader are held beside one worker's answer in the same conversation, and beside a
+    plain completion, which knows neither.
+    """
+    met = True
+    for name, alone in (("one answer", single), ("a plain completion", plain)):
+        total = statistics.median(t.total_s for t in alone)
+        first = statistics.median(t.first_s for t in alone)
+        took = statistics.median(t.total_s for t in votes) / total
+        met &= verdict(f"time of a vote of five / of {name}", took, TIME_BAR)
+        sign = statistics.median(t.first_s for t in votes) / first
+        met &= verdict(f"first sign of a vote with progress / of {name}", sign, FIRST_BAR)
+        lead = statistics.median(t.first_s for t in leaders) / first
+        met &= verdict(f"first token of a leader / of {name}", lead, FIRST_BAR)
+    one, bare = (statistics.median(t.first_s for t in each) for each in (single, plain))
+    return verdict("first token of one answer / of a plain completion", one / bare, FIRST_BAR) & met
 
 
 def counting_ms() -> float:
