@@ -48,8 +48,8 @@ _REFUSAL = re.compile(
 class Form:
     """What a candidate is compared by, level by level.
 
-    `weak`: it counts only if no other candidate is whole (a truncated answer, code that does not
-    parse). `alike`: within its structure answers are not expected to be equal, only similar.
+    `weak`: it counts only if no other candidate is whole (a truncated answer, JSON or code that
+    does not parse). `alike`: within its structure answers are not expected to be equal, only similar.
     """
 
     kind: Kind
@@ -81,7 +81,8 @@ def form_of(
 def _read(text: str, reading: Reading) -> tuple[tuple[Hashable, ...], Hashable, bool]:
     """Structure, key, and whether it is broken."""
     if reading == "json":
-        return ("json",), canonical_json(text), False
+        value = canonical_json(text)
+        return ("json",), text if value is None else value, value is None
     if reading == "exact":
         return ANSWER, plain(final_answer(text) or text), False
     code = only_code(text)

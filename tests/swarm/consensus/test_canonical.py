@@ -61,6 +61,13 @@ def test_json_is_compared_by_value():
     assert canonical_json("not json") is None
 
 
+def test_texts_that_are_no_json_are_equal_only_to_themselves():
+    cut = [form_of(Candidate("v", text), "json") for text in ('{"a": 1', '{"a": 2', '{"a": 2')]
+    assert cut[0] != cut[1] == cut[2]
+    assert all(form.weak for form in cut)
+    assert not form_of(Candidate("v", '{"a": 1}'), "json").weak
+
+
 @pytest.mark.parametrize("number", ["1e99999999999999999999", "-1e99999999999999999999"])
 def test_a_number_beyond_all_figures_is_compared_too(number):
     text = f'{{"a": {number}}}'
