@@ -32,8 +32,12 @@ _MARKED = re.compile(
     r"|\\boxed\{([^{}]+)\}|<answer>(.+?)</answer>",
     re.IGNORECASE | re.DOTALL,
 )
+_MARKS = " .,;:!?\"'`*_$\u2018\u2019\u201c\u201d()"
+# a point before a word is part of it: .5, .gitignore
+_AROUND = re.compile(rf"^(?:(?![.,]\w)[{_MARKS}])+|(?<![{_MARKS}])[{_MARKS}]+$")
 _NUMBER = re.compile(
-    r"(?<![\w.])[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w])"
+    r"(?<![\w.])[+-]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
+    r"(?!\w|\.\d)"  # 3.10.0 is no number
 )
 _REFUSAL = re.compile(
     r"\s*(?:i['\u2019]?m sorry|sorry|i apologi[sz]e|unfortunately)?[,.]?\s*(?:but )?"
@@ -102,10 +106,8 @@ def plain(text: str) -> str:
     """NFC, case folded, one space, no mark-up or punctuation around, numbers by value."""
     folded = unicodedata.normalize("NFC", text).casefold()
     joined = " ".join(folded.split())
-    return _NUMBER.sub(
-        lambda match: _value(match.group()),
-        joined.strip(" .,;:!?\"'`*_$\u2018\u2019\u201c\u201d()"),
-    )
+    bare = _AROUND.sub("", joined) or joined
+    return _NUMBER.sub(lambda match: _value(match.group()), bare)
 
 
 def _value(written: str) -> str:

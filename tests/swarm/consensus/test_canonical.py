@@ -24,6 +24,7 @@ from tests.swarm.consensus.votes import call
         ("\u201cYes\u201d", "yes"),
         ("Cafe\u0301", "caf\u00e9"),
         ("3.50 euros", "3.5 Euros"),
+        ("$.50", "**0.5**"),
     ],
 )
 def test_the_same_said_differently(one, other):
@@ -32,7 +33,19 @@ def test_the_same_said_differently(one, other):
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("1.0.0", "1.0"), ("v2", "2"), ("12", "21"), ("yes", "no"), ("10", "1"), ("3,4", "34")],
+    [
+        ("1.0.0", "1.0"),
+        ("v2", "2"),
+        ("12", "21"),
+        ("yes", "no"),
+        ("10", "1"),
+        ("3,4", "34"),
+        (".5", "5"),
+        ("$.50", "$50"),
+        (".env", "env"),
+        ("*", "?"),
+        ("?", ""),
+    ],
 )
 def test_different_things_stay_different(one, other):
     assert plain(one) != plain(other)
