@@ -11,7 +11,7 @@ import tokenize
 import unicodedata
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from typing import Any, Literal, TypeAlias, cast
 
 from swarm.types import Candidate, ToolCall
@@ -111,12 +111,16 @@ def plain(text: str) -> str:
 
 
 def _value(written: str) -> str:
-    """A number by its value, so that 1,000 and 1000.0 and 1e3 are the same."""
+    """A number by its value, so that 1,000 and 1000.0 and 1e3 are the same; none is rounded."""
     try:
         number = Decimal(written.replace(",", ""))
-        return format(number.normalize() + 0, "f") if abs(number.adjusted()) < 40 else written
     except InvalidOperation:
         return written
+    if not number.is_finite():
+        return written
+    exact = Context(prec=len(written), Emin=MIN_EMIN, Emax=MAX_EMAX)
+    number = number.normalize(exact) if number else Decimal(0)
+    return format(number, "f" if abs(number.adjusted()) < 40 else "E")  # never 1e999999999 noughts
 
 
 def final_answer(text: str) -> str | None:

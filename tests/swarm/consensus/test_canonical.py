@@ -1,6 +1,10 @@
 """Which answers are the same: hard cases by hand."""
 
+from decimal import Decimal
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swarm.consensus.canonical import (
     canonical_code,
@@ -45,10 +49,40 @@ def test_the_same_said_differently(one, other):
         (".env", "env"),
         ("*", "?"),
         ("?", ""),
+        ("3.10.0", "3.1.0"),
+        ("10.0.1", "10.1"),
+        ("use 3.10.0.", "use 3.1.0."),
+        (str(2**100), str(2**100 + 1)),
+        ("0." + 40 * "3", "0." + 41 * "3"),
+        ("1e999999999", "1e999999998"),
     ],
 )
 def test_different_things_stay_different(one, other):
     assert plain(one) != plain(other)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False), st.integers(0, 9))
+def test_a_number_is_the_same_with_more_noughts(number, noughts):
+    written = format(number, "f") if abs(number.adjusted()) < 100 else str(number)
+    longer = written if "E" in written else written + "." * ("." not in written) + "0" * noughts
+    assert plain(written) == plain(longer) == plain(str(number))
+
+
+@given(st.integers(), st.integers(1, 9), st.integers(0, 60))
+def test_different_numbers_stay_different(number, more, places):
+    one, other = Decimal(number), Decimal(number + more)
+    assert plain(f"{one}") != plain(f"{other}")
+    assert plain(f"{one}e-{places}") != plain(f"{other}e-{places}")
+    assert canonical_json(f"[{number}]") != canonical_json(f"[{number + more}]")
+
+
+VERSIONS = st.lists(st.integers(0, 1000), min_size=3, max_size=4)
+
+
+@given(VERSIONS, VERSIONS)
+def test_versions_and_addresses_are_equal_only_to_themselves(one, other):
+    written = [plain(".".join(map(str, each))) for each in (one, other)]
+    assert (written[0] == written[1]) == (one == other)
 
 
 @pytest.mark.parametrize(
