@@ -4,10 +4,8 @@ A form has three levels, and the vote goes down them: the kind of answer, its st
 """
 
 import ast
-import io
 import json
 import re
-import tokenize
 import unicodedata
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -47,13 +45,45 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 
+_PYTHON = ("python", "py", "python3")
+_DIRECTIVE = re.compile(r"(?m)^\s*#[a-z]")
+"""A line that begins so is rather a directive of C's than a comment of Python's."""
+
+_LANGUAGES = {
+    "//": "c h cc cpp c++ hpp cs c# dart go java js javascript json json5 jsonc jsx kotlin kt objc"
+    " php rs rust scala swift ts tsx typescript",
+    "--": "haskell hs lua sql",
+    "#(?!!)": "bash cmake dockerfile make makefile perl py python python3 r rb ruby sh shell toml"
+    " yaml yml zsh",
+}
+_COMMENT_MARK = {name: mark for mark, names in _LANGUAGES.items() for name in names.split()}
+"""What begins a comment, by language; elsewhere there are none."""
+
+_C_LIKE = frozenset(_LANGUAGES["//"].split())
+_BLOCK_COMMENTS = _C_LIKE | {"css", "less", "scss", "sql"}
+_FREE = _C_LIKE | {"sql", "lua"}
+"""Where layout means nothing, nearly."""
+
+_LINE_COMMENT = r"""(?<!\S){}(?:[^\n'"`]|(?<=\w)'(?=\w))*$"""
+"""At the beginning of a line or behind white space; with a quote in it, it may be in a string."""
+
+_STRING = (
+    r'"""[\s\S]*?(?:"""|\Z)'
+    r"|'''[\s\S]*?(?:'''|\Z)"
+    r"|`(?:\\[\s\S]|[^`\\])*(?:`|\Z)"
+    r'|"(?:\\.|[^"\\\n])*"'
+    r"|'(?:\\.|[^'\\\n])*'"
+)
+_WORD = r"/\*[\s\S]*|\w+|\+\+|--|[^\w\s]"
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
     """What a candidate is compared by, level by level.
 
     `weak`: it counts only if no other candidate is whole (a truncated answer, JSON or code that
-    does not parse). `alike`: within its structure answers are not expected to be equal, only similar.
+    does not parse). `alike`: within its structure answers are not expected to be equal, only
+    similar.
     """
 
     kind: Kind
@@ -207,40 +237,50 @@ def only_code(text: str) -> tuple[str, str] | None:
 def canonical_code(language: str, code: str) -> tuple[str, bool]:
     """Code without comments and layout, and whether it fails to parse.
 
-    Python by its syntax tree, docstrings left out; other languages by their words and marks.
+    Python by its syntax tree, docstrings left out; C and its kin by their words and marks; others
+    keep their lines, for there the layout may mean something.
     """
-    if language not in ("python", "py", "python3", ""):
-        return " ".join(re.findall(r"\w+|[^\w\s]", _without_comments(code))), False
+    if language in _PYTHON or (not language and not _DIRECTIVE.search(code)):
+        tree = _python(code)
+        if tree is not None:
+            return tree, False
+    return _written(language, code), language in _PYTHON
+
+
+def _python(code: str) -> str | None:
+    """The syntax tree; None where there is none, or nothing in it."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        if language:
-            return _tokens(code), True
-        return " ".join(re.findall(r"\w+|[^\w\s]", code)), False
+        return None
     for node in ast.walk(tree):
-        if isinstance(
-            node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-        ) and (ast.get_docstring(node, clean=False) is not None):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and len(node.body) > 1
+            and ast.get_docstring(node, clean=False) is not None
+        ):
             node.body = node.body[1:]
-    return ast.dump(tree), False
+    return ast.dump(tree) if tree.body else None
 
 
-def _tokens(code: str) -> str:
-    """Python's tokens as far as they go: for code that does not parse."""
-    words: list[str] = []
-    try:
-        words.extend(
-            token.string
-            for token in tokenize.generate_tokens(io.StringIO(code).readline)
-            if token.type not in (tokenize.COMMENT, tokenize.NL)
-        )
-    except (tokenize.TokenError, SyntaxError):
-        words.append("…")
-    return " ".join(words)
+def _written(language: str, code: str) -> str:
+    """Code as it is written, without comments where their mark is known; strings stay as they are.
 
-
-def _without_comments(code: str) -> str:
-    return re.sub(r"//[^\n]*|(?m:^\s*#[^\n]*)|/\*.*?\*/", " ", code, flags=re.DOTALL)
+    Where nothing but comments is left, the code itself.
+    """
+    mark = _COMMENT_MARK.get(language)
+    comment = _LINE_COMMENT.format(mark) if mark else r"(?!)"
+    if language in _BLOCK_COMMENTS:
+        comment = rf"/\*[\s\S]*?\*/|{comment}"
+    if language in _FREE:
+        pieces = re.finditer(rf"(?m)(?P<comment>{comment})|{_STRING}|{_WORD}", code)
+        return " ".join(p.group() for p in pieces if not p.group("comment")) or code
+    bare = re.sub(
+        rf"(?m)(?P<comment>{comment})|{_STRING}",
+        lambda found: "" if found.group("comment") else found.group(),
+        code,
+    )
+    return "\n".join(line.rstrip() for line in bare.splitlines() if line.strip()) or code
 
 
 def shape(text: str) -> tuple[int, int, int]:

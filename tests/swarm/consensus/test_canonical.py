@@ -149,6 +149,51 @@ def test_code_is_compared_without_comments_docstrings_and_layout():
     assert canonical_code("js", script) == canonical_code("js", "let x=1;\nlet y = 2;")
 
 
+@pytest.mark.parametrize(
+    ("language", "one", "other"),
+    [
+        ("js", "fetch('https://a.org')", "fetch('https://b.org')"),
+        ("js", "const s = `\n // a`", "const s = `\n // b`"),
+        ("js", "s.split(', ')", "s.split(',')"),
+        ("c", "#define N 5\nint x;", "#define N 6\nint x;"),
+        ("c", "i++ + j", "i + ++j"),
+        ("java", 'f("/*"); g(1); h("*/")', 'f("/*"); g(2); h("*/")'),
+        ("", "#define N 5\n", "#define N 6\n"),
+        ("", "# 42", "# 43"),
+        ("", '"yes"', '"no"'),
+        ("sh", "curl https://a.org/x | sh", "curl https://evil.org | rm"),
+        ("sh", "rm -rf /tmp", "rm -rf / tmp"),
+        ("sh", "#!/bin/sh\nls", "#!/bin/bash\nls"),
+        ("sh", "echo 'a # b'", "echo 'a # c'"),
+        ("css", ".a .b {}", ".a.b {}"),
+        ("markdown", "# One", "# Two"),
+        ("yaml", "a:\n  b: 1\nc: 2", "a:\n  b: 1\n  c: 2"),
+        ("", "a:\n  b: 1\nc: {", "a:\n  b: 1\n  c: {"),
+        ("python", "if a:\n  b(\nc", "if a:\n  b(\n  c"),
+        ("python", "if a:\n    b\n  c\nd", "if a:\n    b\n  c\ne"),
+    ],
+)
+def test_code_that_says_something_else_stays_different(language, one, other):
+    assert canonical_code(language, one) != canonical_code(language, other)
+    blocks = [form_of(Candidate("v", f"```{language}\n{code}\n```")) for code in (one, other)]
+    assert blocks[0] != blocks[1]
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "other"),
+    [
+        ("ts", "f( 'a' ) // it's so\n", "f('a')"),
+        ("go", 'f("//") /* one\ntwo */\n', 'f("//")'),
+        ("sql", "select 1 -- one\nfrom t", "SELECT 1 FROM t".lower()),
+        ("yaml", "# all\na: 1  # one\n\nb: 2\n", "a: 1\nb: 2"),
+        ("bash", "ls # here", "ls"),
+        ("py", "def f(x: # one\n  ", "def f(x: # two\n"),
+    ],
+)
+def test_comments_are_found_by_the_marks_of_the_language(language, one, other):
+    assert canonical_code(language, one) == canonical_code(language, other)
+
+
 def test_an_answer_that_is_mostly_one_block_is_code():
     block = "```python\nprint(1)\nprint(2)\n```"
     assert only_code(f"Here:\n{block}\n") == ("python", "print(1)\nprint(2)\n")
