@@ -40,10 +40,12 @@ _NUMBER = re.compile(
 _REFUSAL = re.compile(
     r"\s*(?:i['\u2019]?m sorry|sorry|i apologi[sz]e|unfortunately)?[,.]?\s*(?:but )?"
     r"(?:i (?:can(?:['\u2019]t|not)|am unable to|am not able to|won['\u2019]t|must decline)"
-    r"|i['\u2019]m (?:unable|not able) to)\b[^.\n]{0,80}"
+    r"|i['\u2019]m (?:unable|not able) to)\b(?!\s+help (?:but|\w+ing)\b)(?P<what>[^.\n]{0,80})"
     r"\b(?:help|assist|do that|comply|provide|answer|continue|fulfil)",
     re.IGNORECASE,
 )
+_GOES_ON = re.compile(r"\b(?:but|however)\b|```", re.IGNORECASE)
+"""Behind a refusal's opening: an answer follows all the same."""
 
 _PYTHON = ("python", "py", "python3")
 _DIRECTIVE = re.compile(r"(?m)^\s*#[a-z]")
@@ -106,7 +108,7 @@ def form_of(
         names = tuple(call.name for call in calls)
         return Form("tools", names, tuple(_arguments(call, defaults or {}) for call in calls), weak)
     text = candidate.text.strip()
-    if _REFUSAL.match(text):
+    if _refuses(text):
         return Form("refusal", "", "", weak)
     structure, key, broken = _read(text, reading)
     return Form("text", structure, key, weak or broken, alike=structure[0] == "long")
@@ -130,6 +132,13 @@ def _read(text: str, reading: Reading) -> tuple[tuple[Hashable, ...], Hashable, 
         if len(text) <= SHORT_CHARACTERS and "\n" not in text:
             return ANSWER, plain(text), False
     return ("long", *shape(text)), unicodedata.normalize("NFC", text), False
+
+
+def _refuses(text: str) -> bool:
+    opening = _REFUSAL.match(text)
+    if opening is None or _GOES_ON.search(text, opening.start("what")):
+        return False
+    return final_answer(text) is None
 
 
 def plain(text: str) -> str:

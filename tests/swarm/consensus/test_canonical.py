@@ -208,6 +208,12 @@ def test_an_answer_that_is_mostly_one_block_is_code():
         ("I cannot assist with this request", "refusal"),
         ("Unfortunately, I am unable to do that here.", "refusal"),
         ("I can't believe it is 12.", "text"),
+        ("I can't help but notice that 17 is prime", "text"),
+        ("I can\u2019t help noticing that this is the answer", "text"),
+        ("I cannot provide legal advice, but the answer is 42", "text"),
+        ("Sorry, I can't help with the first. However, the second is 42.", "text"),
+        ("I can't answer in one file:\n```sh\nls\n```", "text"),
+        ("I cannot provide advice.\nAnswer: 42", "text"),
         ("Sorry for the wait: it is 12.", "text"),
     ],
 )
