@@ -252,7 +252,8 @@ class Poll:
         self._end(draft, "valid")
         form = form_of(candidate, rules.reading, defaults=rules.schemas)
         self.score.add(Vote(candidate, form, draft.voter))
-        self._arrived_s.append(now_s)
+        if not form.weak:
+            self._arrived_s.append(now_s)
 
     def readmit(self) -> bool:
         """Where nobody's answer is valid: those that hold a text vote with it, else those that were
