@@ -209,6 +209,17 @@ class Poll:
             if draft.open:
                 self._end(draft, "cancelled")
 
+    def discount(self) -> None:
+        """Nobody votes any more: weak votes beside whole ones are not counted, so they abstain."""
+        if not self.score.whole:
+            return
+        for vote in self.score.votes:
+            draft = self.drafts[vote.voter.id]
+            if vote.form.weak and draft.state == "valid":
+                draft.state = "abstained"
+                cut = vote.candidate.finish == "length"
+                draft.why = f"it {'is cut off' if cut else 'does not parse'}, and others are whole"
+
     def course(self, now_s: float) -> Course:
         """How far the vote has come, for the rules of stopping."""
         rules = self.rules
@@ -252,7 +263,8 @@ class Poll:
         self._end(draft, "valid")
         form = form_of(candidate, rules.reading, defaults=rules.schemas)
         self.score.add(Vote(candidate, form, draft.voter))
-        self._arrived_s.append(now_s)
+        if not form.weak:
+            self._arrived_s.append(now_s)
 
     def readmit(self) -> bool:
         """Where nobody's answer is valid: those that hold a text vote with it, else those that were
@@ -320,6 +332,7 @@ async def collect(
             if taken:
                 yield None
     poll.close()
+    poll.discount()
     if not poll.votes:
         raise GenerationFailed(f"no worker has answered within {poll.rules.deadline_s:.0f} s")
     yield reason

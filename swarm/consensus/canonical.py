@@ -4,14 +4,12 @@ A form has three levels, and the vote goes down them: the kind of answer, its st
 """
 
 import ast
-import io
 import json
 import re
-import tokenize
 import unicodedata
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from typing import Any, Literal, TypeAlias, cast
 
 from swarm.types import Candidate, ToolCall
@@ -32,24 +30,62 @@ _MARKED = re.compile(
     r"|\\boxed\{([^{}]+)\}|<answer>(.+?)</answer>",
     re.IGNORECASE | re.DOTALL,
 )
+_MARKS = " .,;:!?\"'`*_$\u2018\u2019\u201c\u201d()"
+# a point before a word is part of it: .5, .gitignore
+_AROUND = re.compile(rf"^(?:(?![.,]\w)[{_MARKS}])+|(?<![{_MARKS}])[{_MARKS}]+$")
 _NUMBER = re.compile(
-    r"(?<![\w.])[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w])"
+    r"(?<![\w.])[+-]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
+    r"(?!\w|\.\d)"  # 3.10.0 is no number
 )
 _REFUSAL = re.compile(
     r"\s*(?:i['\u2019]?m sorry|sorry|i apologi[sz]e|unfortunately)?[,.]?\s*(?:but )?"
     r"(?:i (?:can(?:['\u2019]t|not)|am unable to|am not able to|won['\u2019]t|must decline)"
-    r"|i['\u2019]m (?:unable|not able) to)\b[^.\n]{0,80}"
+    r"|i['\u2019]m (?:unable|not able) to)\b(?!\s+help (?:but|\w+ing)\b)(?P<what>[^.\n]{0,80})"
     r"\b(?:help|assist|do that|comply|provide|answer|continue|fulfil)",
     re.IGNORECASE,
 )
+_GOES_ON = re.compile(r"\b(?:but|however)\b|```", re.IGNORECASE)
+"""Behind a refusal's opening: an answer follows all the same."""
+
+_PYTHON = ("python", "py", "python3")
+_DIRECTIVE = re.compile(r"(?m)^\s*#[a-z]")
+"""A line that begins so is rather a directive of C's than a comment of Python's."""
+
+_LANGUAGES = {
+    "//": "c h cc cpp c++ hpp cs c# dart go java js javascript json json5 jsonc jsx kotlin kt objc"
+    " php rs rust scala swift ts tsx typescript",
+    "--": "haskell hs lua sql",
+    "#(?!!)": "bash cmake dockerfile make makefile perl py python python3 r rb ruby sh shell toml"
+    " yaml yml zsh",
+}
+_COMMENT_MARK = {name: mark for mark, names in _LANGUAGES.items() for name in names.split()}
+"""What begins a comment, by language; elsewhere there are none."""
+
+_C_LIKE = frozenset(_LANGUAGES["//"].split())
+_BLOCK_COMMENTS = _C_LIKE | {"css", "less", "scss", "sql"}
+_FREE = _C_LIKE | {"sql", "lua"}
+"""Where layout means nothing, nearly."""
+
+_LINE_COMMENT = r"""(?<!\S){}(?:[^\n'"`]|(?<=\w)'(?=\w))*$"""
+"""At the beginning of a line or behind white space; with a quote in it, it may be in a string."""
+
+_STRING = (
+    r'"""[\s\S]*?(?:"""|\Z)'
+    r"|'''[\s\S]*?(?:'''|\Z)"
+    r"|`(?:\\[\s\S]|[^`\\])*(?:`|\Z)"
+    r'|"(?:\\.|[^"\\\n])*"'
+    r"|'(?:\\.|[^'\\\n])*'"
+)
+_WORD = r"/\*[\s\S]*|\w+|\+\+|--|[^\w\s]"
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
     """What a candidate is compared by, level by level.
 
-    `weak`: it counts only if no other candidate is whole (a truncated answer, code that does not
-    parse). `alike`: within its structure answers are not expected to be equal, only similar.
+    `weak`: it counts only if no other candidate is whole (a truncated answer, JSON or code that
+    does not parse). `alike`: within its structure answers are not expected to be equal, only
+    similar.
     """
 
     kind: Kind
@@ -72,7 +108,7 @@ def form_of(
         names = tuple(call.name for call in calls)
         return Form("tools", names, tuple(_arguments(call, defaults or {}) for call in calls), weak)
     text = candidate.text.strip()
-    if _REFUSAL.match(text):
+    if _refuses(text):
         return Form("refusal", "", "", weak)
     structure, key, broken = _read(text, reading)
     return Form("text", structure, key, weak or broken, alike=structure[0] == "long")
@@ -81,7 +117,8 @@ def form_of(
 def _read(text: str, reading: Reading) -> tuple[tuple[Hashable, ...], Hashable, bool]:
     """Structure, key, and whether it is broken."""
     if reading == "json":
-        return ("json",), canonical_json(text), False
+        value = canonical_json(text)
+        return ("json",), text if value is None else value, value is None
     if reading == "exact":
         return ANSWER, plain(final_answer(text) or text), False
     code = only_code(text)
@@ -97,23 +134,32 @@ def _read(text: str, reading: Reading) -> tuple[tuple[Hashable, ...], Hashable, 
     return ("long", *shape(text)), unicodedata.normalize("NFC", text), False
 
 
+def _refuses(text: str) -> bool:
+    opening = _REFUSAL.match(text)
+    if opening is None or _GOES_ON.search(text, opening.start("what")):
+        return False
+    return final_answer(text) is None
+
+
 def plain(text: str) -> str:
     """NFC, case folded, one space, no mark-up or punctuation around, numbers by value."""
     folded = unicodedata.normalize("NFC", text).casefold()
     joined = " ".join(folded.split())
-    return _NUMBER.sub(
-        lambda match: _value(match.group()),
-        joined.strip(" .,;:!?\"'`*_$\u2018\u2019\u201c\u201d()"),
-    )
+    bare = _AROUND.sub("", joined) or joined
+    return _NUMBER.sub(lambda match: _value(match.group()), bare)
 
 
 def _value(written: str) -> str:
-    """A number by its value, so that 1,000 and 1000.0 and 1e3 are the same."""
+    """A number by its value, so that 1,000 and 1000.0 and 1e3 are the same; none is rounded."""
     try:
         number = Decimal(written.replace(",", ""))
-        return format(number.normalize() + 0, "f") if abs(number.adjusted()) < 40 else written
     except InvalidOperation:
         return written
+    if not number.is_finite():
+        return written
+    exact = Context(prec=len(written), Emin=MIN_EMIN, Emax=MAX_EMAX)
+    number = number.normalize(exact) if number else Decimal(0)
+    return format(number, "f" if abs(number.adjusted()) < 40 else "E")  # never 1e999999999 noughts
 
 
 def final_answer(text: str) -> str | None:
@@ -200,40 +246,50 @@ def only_code(text: str) -> tuple[str, str] | None:
 def canonical_code(language: str, code: str) -> tuple[str, bool]:
     """Code without comments and layout, and whether it fails to parse.
 
-    Python by its syntax tree, docstrings left out; other languages by their words and marks.
+    Python by its syntax tree, docstrings left out; C and its kin by their words and marks; others
+    keep their lines, for there the layout may mean something.
     """
-    if language not in ("python", "py", "python3", ""):
-        return " ".join(re.findall(r"\w+|[^\w\s]", _without_comments(code))), False
+    if language in _PYTHON or (not language and not _DIRECTIVE.search(code)):
+        tree = _python(code)
+        if tree is not None:
+            return tree, False
+    return _written(language, code), language in _PYTHON
+
+
+def _python(code: str) -> str | None:
+    """The syntax tree; None where there is none, or nothing in it."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        if language:
-            return _tokens(code), True
-        return " ".join(re.findall(r"\w+|[^\w\s]", code)), False
+        return None
     for node in ast.walk(tree):
-        if isinstance(
-            node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-        ) and (ast.get_docstring(node, clean=False) is not None):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and len(node.body) > 1
+            and ast.get_docstring(node, clean=False) is not None
+        ):
             node.body = node.body[1:]
-    return ast.dump(tree), False
+    return ast.dump(tree) if tree.body else None
 
 
-def _tokens(code: str) -> str:
-    """Python's tokens as far as they go: for code that does not parse."""
-    words: list[str] = []
-    try:
-        words.extend(
-            token.string
-            for token in tokenize.generate_tokens(io.StringIO(code).readline)
-            if token.type not in (tokenize.COMMENT, tokenize.NL)
-        )
-    except (tokenize.TokenError, SyntaxError):
-        words.append("…")
-    return " ".join(words)
+def _written(language: str, code: str) -> str:
+    """Code as it is written, without comments where their mark is known; strings stay as they are.
 
-
-def _without_comments(code: str) -> str:
-    return re.sub(r"//[^\n]*|(?m:^\s*#[^\n]*)|/\*.*?\*/", " ", code, flags=re.DOTALL)
+    Where nothing but comments is left, the code itself.
+    """
+    mark = _COMMENT_MARK.get(language)
+    comment = _LINE_COMMENT.format(mark) if mark else r"(?!)"
+    if language in _BLOCK_COMMENTS:
+        comment = rf"/\*[\s\S]*?\*/|{comment}"
+    if language in _FREE:
+        pieces = re.finditer(rf"(?m)(?P<comment>{comment})|{_STRING}|{_WORD}", code)
+        return " ".join(p.group() for p in pieces if not p.group("comment")) or code
+    bare = re.sub(
+        rf"(?m)(?P<comment>{comment})|{_STRING}",
+        lambda found: "" if found.group("comment") else found.group(),
+        code,
+    )
+    return "\n".join(line.rstrip() for line in bare.splitlines() if line.strip()) or code
 
 
 def shape(text: str) -> tuple[int, int, int]:

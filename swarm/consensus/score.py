@@ -82,7 +82,10 @@ class Levels:
 
 
 class Score:
-    """The votes that have come, in their order, with all that the rules of stopping ask of them."""
+    """The votes that have come, in their order, with all that the rules of stopping ask of them.
+
+    `heaviest` is the weight of the strongest whole vote, 0 before there is one.
+    """
 
     def __init__(self, seed: str = "") -> None:
         self.votes: list[Vote] = []
@@ -103,9 +106,12 @@ class Score:
     def add(self, vote: Vote) -> None:
         """One more vote."""
         self.votes.append(vote)
-        self.heaviest = max(self.heaviest, vote.weight)
         self._first.setdefault(vote.form, vote)
-        (self._weak if vote.form.weak else self._whole).add(vote.form, vote.weight)
+        if vote.form.weak:
+            self._weak.add(vote.form, vote.weight)
+        else:
+            self._whole.add(vote.form, vote.weight)
+            self.heaviest = max(self.heaviest, vote.weight)
 
     @property
     def counts(self) -> Sums[Form]:
@@ -114,8 +120,13 @@ class Score:
 
     @property
     def forms(self) -> int:
-        """How many classes there are, weak ones among them."""
-        return len(self._first)
+        """How many classes there are that count."""
+        return len(self._counted.votes.of)
+
+    @property
+    def whole(self) -> int:
+        """How many whole votes have come: as long as others are outstanding only they decide."""
+        return int(self._whole.votes.total)
 
     def settled(self, outstanding: Fraction) -> bool:
         """Whether no vote that may still come can change the winning class.

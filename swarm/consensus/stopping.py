@@ -19,8 +19,8 @@ LEAST_GRACE_S = 0.25
 class Course:
     """How far a vote has come. Seconds count from the request.
 
-    `arrived_s` are the times of the valid votes, none before the last; `outstanding` may still
-    vote.
+    `arrived_s` are the times of the whole votes, none before the last; `outstanding` may still
+    vote. Until nobody does, or the time is over, weak votes are as if they had not come.
     `patience_s` bounds the wait for a voter that is stronger than all who have voted. `hurried`: an
     agent waits, so once most have voted the others have as long again.
     """
@@ -38,10 +38,10 @@ def decided(course: Course, rule: Decide = "exact") -> DecidedBy | None:
     """Why the vote can end now, or None while it cannot."""
     score, outstanding = course.score, course.outstanding
     if not outstanding:
-        return "only one" if len(score.votes) == 1 else _fullness(score)
+        return _fullness(score)
     if course.now_s >= course.deadline_s:
         return "deadline"
-    if not score.votes or rule == "all":
+    if not score.whole or rule == "all":
         return None
     if rule == "first":
         return "first"
@@ -109,9 +109,10 @@ def hurried_until(course: Course) -> float:
 
 
 def _quorum_s(course: Course) -> float | None:
-    """When more than half of those who were asked and have not abstained had voted."""
-    quorum = (len(course.score.votes) + len(course.outstanding)) // 2 + 1
-    return course.arrived_s[quorum - 1] if len(course.score.votes) >= quorum else None
+    """When more than half of those who are whole or may still vote had voted."""
+    whole = course.score.whole
+    quorum = (whole + len(course.outstanding)) // 2 + 1
+    return course.arrived_s[quorum - 1] if whole >= quorum else None
 
 
 def patient_until(course: Course) -> float:
@@ -123,6 +124,8 @@ def patient_until(course: Course) -> float:
 
 
 def _fullness(score: Score) -> DecidedBy:
+    if score.counts.total == 1:
+        return "only one"
     return "unanimous" if score.forms == 1 else "all"
 
 

@@ -1,5 +1,6 @@
 """Votes that are easy to get wrong, by hand: what each worker wrote, and what must be given."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -150,6 +151,24 @@ async def test_truncated_answers_count_only_where_there_is_nothing_else():
     assert (await winner([*cut, Candidate("4", "Answer: 7")])).text == "Answer: 7"
     won, verdict = await replayed(cut, decide="all")
     assert (won.finish, verdict.decided_by) == ("length", "unanimous")
+
+
+async def test_an_answer_that_was_not_counted_is_told_as_an_abstention():
+    cut = Candidate("2", "42", finish="length")
+    _, verdict = await replayed([*said("42", "42"), cut], decide="all")
+    assert (verdict.valid, verdict.abstained, verdict.cancelled) == (2, 1, 0)
+    assert (verdict.decided_by, verdict.support) == ("unanimous", 1.0)
+    assert [worker.why for worker in verdict.workers] == [
+        None,
+        None,
+        "it is cut off, and others are whole",
+    ]
+    broken = said("```python\nx = 1\n```", "```python\nx =\n```")
+    _, verdict = await replayed(broken, decide="all")
+    assert (verdict.valid, verdict.abstained, verdict.decided_by) == (1, 1, "only one")
+    assert verdict.workers[1].why == "it does not parse, and others are whole"
+    _, verdict = await replayed([cut, replace(cut, voter="3")], decide="all")
+    assert (verdict.valid, verdict.abstained) == (2, 0)
 
 
 async def test_texts_that_should_be_json_are_compared_by_value():

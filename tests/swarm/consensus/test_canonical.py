@@ -1,6 +1,10 @@
 """Which answers are the same: hard cases by hand."""
 
+from decimal import Decimal
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swarm.consensus.canonical import (
     canonical_code,
@@ -24,6 +28,7 @@ from tests.swarm.consensus.votes import call
         ("\u201cYes\u201d", "yes"),
         ("Cafe\u0301", "caf\u00e9"),
         ("3.50 euros", "3.5 Euros"),
+        ("$.50", "**0.5**"),
     ],
 )
 def test_the_same_said_differently(one, other):
@@ -32,10 +37,52 @@ def test_the_same_said_differently(one, other):
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("1.0.0", "1.0"), ("v2", "2"), ("12", "21"), ("yes", "no"), ("10", "1"), ("3,4", "34")],
+    [
+        ("1.0.0", "1.0"),
+        ("v2", "2"),
+        ("12", "21"),
+        ("yes", "no"),
+        ("10", "1"),
+        ("3,4", "34"),
+        (".5", "5"),
+        ("$.50", "$50"),
+        (".env", "env"),
+        ("*", "?"),
+        ("?", ""),
+        ("3.10.0", "3.1.0"),
+        ("10.0.1", "10.1"),
+        ("use 3.10.0.", "use 3.1.0."),
+        (str(2**100), str(2**100 + 1)),
+        ("0." + 40 * "3", "0." + 41 * "3"),
+        ("1e999999999", "1e999999998"),
+    ],
 )
 def test_different_things_stay_different(one, other):
     assert plain(one) != plain(other)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False), st.integers(0, 9))
+def test_a_number_is_the_same_with_more_noughts(number, noughts):
+    written = format(number, "f") if abs(number.adjusted()) < 100 else str(number)
+    longer = written if "E" in written else written + "." * ("." not in written) + "0" * noughts
+    assert plain(written) == plain(longer) == plain(str(number))
+
+
+@given(st.integers(), st.integers(1, 9), st.integers(0, 60))
+def test_different_numbers_stay_different(number, more, places):
+    one, other = Decimal(number), Decimal(number + more)
+    assert plain(f"{one}") != plain(f"{other}")
+    assert plain(f"{one}e-{places}") != plain(f"{other}e-{places}")
+    assert canonical_json(f"[{number}]") != canonical_json(f"[{number + more}]")
+
+
+VERSIONS = st.lists(st.integers(0, 1000), min_size=3, max_size=4)
+
+
+@given(VERSIONS, VERSIONS)
+def test_versions_and_addresses_are_equal_only_to_themselves(one, other):
+    written = [plain(".".join(map(str, each))) for each in (one, other)]
+    assert (written[0] == written[1]) == (one == other)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +106,13 @@ def test_json_is_compared_by_value():
     assert canonical_json('{"a": true}') != canonical_json('{"a": 1}')
     assert canonical_json('{"a": null}') != canonical_json("{}")
     assert canonical_json("not json") is None
+
+
+def test_texts_that_are_no_json_are_equal_only_to_themselves():
+    cut = [form_of(Candidate("v", text), "json") for text in ('{"a": 1', '{"a": 2', '{"a": 2')]
+    assert cut[0] != cut[1] == cut[2]
+    assert all(form.weak for form in cut)
+    assert not form_of(Candidate("v", '{"a": 1}'), "json").weak
 
 
 @pytest.mark.parametrize("number", ["1e99999999999999999999", "-1e99999999999999999999"])
@@ -95,6 +149,51 @@ def test_code_is_compared_without_comments_docstrings_and_layout():
     assert canonical_code("js", script) == canonical_code("js", "let x=1;\nlet y = 2;")
 
 
+@pytest.mark.parametrize(
+    ("language", "one", "other"),
+    [
+        ("js", "fetch('https://a.org')", "fetch('https://b.org')"),
+        ("js", "const s = `\n // a`", "const s = `\n // b`"),
+        ("js", "s.split(', ')", "s.split(',')"),
+        ("c", "#define N 5\nint x;", "#define N 6\nint x;"),
+        ("c", "i++ + j", "i + ++j"),
+        ("java", 'f("/*"); g(1); h("*/")', 'f("/*"); g(2); h("*/")'),
+        ("", "#define N 5\n", "#define N 6\n"),
+        ("", "# 42", "# 43"),
+        ("", '"yes"', '"no"'),
+        ("sh", "curl https://a.org/x | sh", "curl https://evil.org | rm"),
+        ("sh", "rm -rf /tmp", "rm -rf / tmp"),
+        ("sh", "#!/bin/sh\nls", "#!/bin/bash\nls"),
+        ("sh", "echo 'a # b'", "echo 'a # c'"),
+        ("css", ".a .b {}", ".a.b {}"),
+        ("markdown", "# One", "# Two"),
+        ("yaml", "a:\n  b: 1\nc: 2", "a:\n  b: 1\n  c: 2"),
+        ("", "a:\n  b: 1\nc: {", "a:\n  b: 1\n  c: {"),
+        ("python", "if a:\n  b(\nc", "if a:\n  b(\n  c"),
+        ("python", "if a:\n    b\n  c\nd", "if a:\n    b\n  c\ne"),
+    ],
+)
+def test_code_that_says_something_else_stays_different(language, one, other):
+    assert canonical_code(language, one) != canonical_code(language, other)
+    blocks = [form_of(Candidate("v", f"```{language}\n{code}\n```")) for code in (one, other)]
+    assert blocks[0] != blocks[1]
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "other"),
+    [
+        ("ts", "f( 'a' ) // it's so\n", "f('a')"),
+        ("go", 'f("//") /* one\ntwo */\n', 'f("//")'),
+        ("sql", "select 1 -- one\nfrom t", "SELECT 1 FROM t".lower()),
+        ("yaml", "# all\na: 1  # one\n\nb: 2\n", "a: 1\nb: 2"),
+        ("bash", "ls # here", "ls"),
+        ("py", "def f(x: # one\n  ", "def f(x: # two\n"),
+    ],
+)
+def test_comments_are_found_by_the_marks_of_the_language(language, one, other):
+    assert canonical_code(language, one) == canonical_code(language, other)
+
+
 def test_an_answer_that_is_mostly_one_block_is_code():
     block = "```python\nprint(1)\nprint(2)\n```"
     assert only_code(f"Here:\n{block}\n") == ("python", "print(1)\nprint(2)\n")
@@ -109,6 +208,12 @@ def test_an_answer_that_is_mostly_one_block_is_code():
         ("I cannot assist with this request", "refusal"),
         ("Unfortunately, I am unable to do that here.", "refusal"),
         ("I can't believe it is 12.", "text"),
+        ("I can't help but notice that 17 is prime", "text"),
+        ("I can\u2019t help noticing that this is the answer", "text"),
+        ("I cannot provide legal advice, but the answer is 42", "text"),
+        ("Sorry, I can't help with the first. However, the second is 42.", "text"),
+        ("I can't answer in one file:\n```sh\nls\n```", "text"),
+        ("I cannot provide advice.\nAnswer: 42", "text"),
         ("Sorry for the wait: it is 12.", "text"),
     ],
 )

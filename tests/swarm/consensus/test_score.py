@@ -47,7 +47,11 @@ def test_how_things_stand_is_told_with_the_weight_of_a_real_class(votes):
 def test_the_counts_are_those_of_the_votes_that_count(votes):
     counts = Score.of(votes).counts
     assert counts.total == len(whole(votes))
-    assert Score.of(votes).forms == len({vote.form for vote in votes})
+    score = Score.of(votes)
+    assert score.forms == len({vote.form for vote in whole(votes)})
+    strong = [vote for vote in votes if not vote.form.weak]
+    assert score.whole == len(strong)
+    assert score.heaviest == max((vote.weight for vote in strong), default=0)
 
 
 @given(st.lists(WEIGHTS, min_size=1, max_size=9), st.randoms(use_true_random=False))

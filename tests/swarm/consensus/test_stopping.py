@@ -2,14 +2,18 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swarm.consensus.score import Outstanding, Score
-from swarm.consensus.stopping import Course, confident, decided, patient_until, wake_s
+from swarm.consensus.stopping import Course, Decide, confident, decided, patient_until, wake_s
 from swarm.consensus.tally import Voter
-from tests.swarm.consensus.votes import LONG, call, vote
+from tests.swarm.consensus.votes import LONG, ballots, call, vote
 
+CUT = {"text": "It is because", "finish": "length"}
 TWELVE = {"text": "Answer: 12"}
 THIRTEEN = {"text": "Answer: 13"}
 
@@ -19,7 +23,8 @@ def course(*answers, outstanding=0, now_s=1.0, weights=(), deadline_s=30.0, arri
     waiting = [
         Voter(f"w{at}", weight=Fraction(weights[at] if weights else 1)) for at in range(outstanding)
     ]
-    times = arrived or [0.1 * (at + 1) for at in range(len(votes))]
+    whole = sum(not vote.form.weak for vote in votes)
+    times = arrived or [0.1 * (at + 1) for at in range(whole)]
     return Course(Score.of(votes), times, Outstanding(waiting), now_s, deadline_s)
 
 
@@ -37,6 +42,46 @@ def test_a_majority_that_nobody_can_overtake_ends_it():
 
 def test_who_wants_all_waits_for_all():
     assert decided(course(TWELVE, TWELVE, outstanding=1), "all") is None
+
+
+@pytest.mark.parametrize("rule", get_args(Decide))
+def test_what_is_cut_ends_nothing_while_somebody_still_writes(rule):
+    hurried = replace(course(*[CUT] * 4, outstanding=1, now_s=29.0), hurried=True)
+    assert decided(hurried, rule) is None
+    assert decided(replace(hurried, now_s=30.0), rule) == "deadline"
+    assert decided(course(*[CUT] * 4), rule) == "unanimous"
+
+
+def test_the_strongest_vote_that_is_cut_does_not_end_it():
+    weak = vote(Voter("strong", weight=Fraction(3)), **CUT)
+    score = Score.of([weak, vote(Voter("v"), **TWELVE)])
+    waiting = Course(score, [0.1], Outstanding([Voter("w", weight=Fraction(2))]), 1.0, 30.0)
+    assert decided(waiting, "best") is None
+    assert decided(replace(waiting, outstanding=Outstanding([Voter("w")])), "best") == "best"
+
+
+def test_one_whole_text_among_those_that_are_cut_is_no_quorum():
+    text = {"text": LONG.format("roof")}
+    waiting = replace(course(text, CUT, CUT, outstanding=2, now_s=20.0), hurried=True)
+    assert decided(waiting) is None
+    assert decided(replace(waiting, outstanding=Outstanding([]))) == "only one"
+
+
+def test_unanimous_are_those_that_count():
+    assert decided(course(TWELVE, TWELVE, CUT)) == "unanimous"
+    assert decided(course(TWELVE, THIRTEEN, CUT)) == "all"
+
+
+@given(ballots(least=2), st.sampled_from(get_args(Decide)), st.booleans(), st.integers(0, 30))
+def test_what_is_cut_beside_whole_votes_is_as_if_it_had_not_come(votes, rule, hurried, now_s):
+    heard, out = votes[: len(votes) // 2 + 1], [vote.voter for vote in votes[len(votes) // 2 + 1 :]]
+    whole = [vote for vote in heard if not vote.form.weak]
+    times = [0.1 * at for at in range(len(whole))]
+    with_cut, without = (
+        decided(Course(Score.of(some), times, Outstanding(out), now_s, 30.0, hurried=hurried), rule)
+        for some in (heard, whole)
+    )
+    assert with_cut == without or (not whole and not out)
 
 
 def test_the_deadline_ends_everything():

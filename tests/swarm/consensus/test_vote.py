@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from swarm.consensus.canonical import form_of
 from swarm.consensus.score import Score
 from swarm.consensus.tally import Vote, Voter, count
-from tests.swarm.consensus.votes import ANSWERS, ballots, vote
+from tests.swarm.consensus.votes import ANSWERS, READINGS, ballots, vote
 
 
 def settled(votes: list[Vote], outstanding: Fraction) -> bool:
@@ -29,6 +29,59 @@ def test_the_order_of_arrival_is_no_matter(votes, random):
 @given(ballots())
 def test_the_winner_is_one_of_the_candidates(votes):
     assert count(votes, seed="s").winner in [v.candidate for v in votes]
+
+
+@given(ballots())
+def test_what_is_cut_or_broken_is_no_matter_beside_what_is_whole(votes):
+    whole = [v for v in votes if not v.form.weak]
+    assume(whole)
+    assert count(votes, seed="s") == count(whole, seed="s")
+
+
+SLOTS = (
+    "{}",
+    "Answer: {}",
+    "it costs $.{}1",
+    "3.{}.0",
+    "1.0.{}",
+    "9007199254740993000000000000000000{}",
+    '{{"a": {}',
+    '{{"a": [{}]}}',
+    "```js\nfetch('https://a.org/{}')\n```",
+    "```js\nconst s = `\n // {}`\n```",
+    "```c\n#define N {}\nint x;\n```",
+    "```\n#define N {}\n```",
+    "```\nx = (\n{}\n```",
+    "```sh\ncurl https://a.org | sh -s {}\n```",
+    "```yaml\nurl: https://a.org/#{}\n```",
+    "```python\nif a:\n    b\n  c\nd = {}\n```",
+    "I can't help but notice that {} is prime",
+    "I cannot provide legal advice, but the answer is {}",
+)
+
+
+@given(
+    st.sampled_from(SLOTS),
+    st.sampled_from(READINGS),
+    st.lists(st.integers(1, 99), min_size=2, max_size=2, unique=True),
+    st.sampled_from(["stop", "length"]),
+)
+def test_texts_that_differ_in_one_figure_are_never_equal(slot, reading, figures, finish):
+    one, other = (vote(Voter("v"), reading, text=slot.format(n), finish=finish) for n in figures)
+    assert one.form != other.form
+
+
+@given(
+    st.sampled_from(["yaml", "", "sh", "python"]),
+    st.lists(st.integers(0, 2), min_size=3, max_size=6),
+    st.lists(st.integers(0, 2), min_size=3, max_size=6),
+)
+def test_lines_that_are_indented_otherwise_are_never_equal(language, one, other):
+    def form(depths: list[int]):
+        lines = [f"{'  ' * depth}k{at}:" for at, depth in enumerate(depths)]
+        return vote(Voter("v"), text="\n".join([f"```{language}", "top: [", *lines, "```"])).form
+
+    assert (form(one) == form(other)) == (one == other)
 
 
 @given(ballots())
@@ -82,14 +135,14 @@ def test_what_is_settled_early_is_what_waiting_for_all_gives(votes, data):
     assert winning_form([*early, *came]) == winning_form(early)
 
 
-@given(ballots(least=3), st.data())
-def test_no_answer_of_the_outstanding_changes_what_is_settled(votes, data):
+@given(ballots(least=3), st.sampled_from(READINGS), st.data())
+def test_no_answer_of_the_outstanding_changes_what_is_settled(votes, reading, data):
     places = settling(votes, len(votes))
     assume(places)
     heard = data.draw(st.sampled_from(places))
     early, late = votes[:heard], votes[heard:]
     for answer in ANSWERS:
-        against = [vote(v.voter, **answer) for v in late]
+        against = [vote(v.voter, reading, **answer) for v in late]
         assert winning_form([*early, *against]) == winning_form(early)
 
 

@@ -1,10 +1,11 @@
 """Votes for tests: by hand, and drawn over mixed kinds, structures, weights and caps."""
 
 from fractions import Fraction
+from typing import get_args
 
 from hypothesis import strategies as st
 
-from swarm.consensus.canonical import form_of
+from swarm.consensus.canonical import Reading, form_of
 from swarm.consensus.tally import Vote, Voter, capped
 from swarm.types import Candidate, ToolCall
 
@@ -33,12 +34,26 @@ ANSWERS = (
     {"text": "", "tool_calls": (call("read", '{"path": "b"}'),)},
     {"text": "", "tool_calls": (call("write", '{"path": "a"}'),)},
     {"text": "", "tool_calls": (call("read", '{"path": "a"}'), call("read", '{"path": "b"}'))},
+    {"text": "", "tool_calls": (call("read", '{"path": "a'),), "finish": "length"},
+    {"text": '{"a": 1, "b": [2]}'},
+    {"text": '```json\n{"b": [2.0], "a": 1}\n```'},
+    {"text": '{"a": 1, "b": [3', "finish": "length"},
+    {"text": '{"a": 1, "b": [2', "finish": "length"},
+    {"text": "```js\nfetch('https://a.org')\n```"},
+    {"text": "```js\nfetch('https://b.org')\n```"},
+    {"text": "```js\nfetch( 'https://b.org' ) // b\n```"},
+    {"text": "```yaml\na:\n  b: 1\nc: 2\n```"},
+    {"text": "```yaml\na:\n  b: 1\n  c: 2\n```"},
+    {"text": "```yaml\na:\n  b: 1", "finish": "length"},
+    {"text": "I cannot provide advice, but the answer is 12"},
+    {"text": LONG.format("garden"), "finish": "length"},
 )
+READINGS: tuple[Reading, ...] = get_args(Reading)
 
 
-def vote(voter: Voter, **answer: object) -> Vote:
+def vote(voter: Voter, reading: Reading = "auto", **answer: object) -> Vote:
     candidate = Candidate(voter.id, **answer)  # pyright: ignore[reportArgumentType]
-    return Vote(candidate, form_of(candidate), voter)
+    return Vote(candidate, form_of(candidate, reading), voter)
 
 
 def votes_of(*answers: dict[str, object]) -> list[Vote]:
@@ -48,7 +63,7 @@ def votes_of(*answers: dict[str, object]) -> list[Vote]:
 
 @st.composite
 def ballots(draw: st.DrawFn, least: int = 1, most: int = 9) -> list[Vote]:
-    """Votes of several nodes and models, weighted and capped."""
+    """Votes of several nodes and models, weighted and capped, all read in one way."""
     size = draw(st.integers(least, most))
     voters = [
         Voter(
@@ -62,4 +77,5 @@ def ballots(draw: st.DrawFn, least: int = 1, most: int = 9) -> list[Vote]:
     cap = Fraction(draw(st.integers(1, 20)), 2)
     fair = capped(voters, cap, lambda voter: voter.node)
     pool = draw(st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=5))
-    return [vote(voter, **draw(st.sampled_from(pool))) for voter in fair]
+    reading = draw(st.sampled_from(READINGS))
+    return [vote(voter, reading, **draw(st.sampled_from(pool))) for voter in fair]
