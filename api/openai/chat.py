@@ -64,13 +64,13 @@ async def _answer(request: web.Request, ask: ChatAsk) -> web.StreamResponse:
     """As many workers as the request needs, here or elsewhere."""
     if agent := agent_of(request, ask):
         return await answer_by_agent(request, ask, agent)
-    panel = Panel.of(request, ask)
-    if panel.one_worker_here:
-        return await _answer_by_one(panel)
-    head = named_envelope("chatcmpl", panel.model)
-    progress = bool(ask.vote.progress)
-    parts = panel.parts()
-    return await answer_in_parts(request, ask, head, parts, progress=progress, tell=panel.tell)
+    with Panel.of(request, ask) as panel:
+        if panel.one_worker_here:
+            return await _answer_by_one(panel)
+        head = named_envelope("chatcmpl", panel.model)
+        progress = bool(ask.vote.progress)
+        parts = panel.parts()
+        return await answer_in_parts(request, ask, head, parts, progress=progress, tell=panel.tell)
 
 
 async def _answer_by_one(panel: Panel) -> web.StreamResponse:
@@ -81,7 +81,7 @@ async def _answer_by_one(panel: Panel) -> web.StreamResponse:
     asked = await pool.written(model, ask.question)
     head = envelope("chatcmpl", model.id, model.engine.info)
     prompt = Prompt(asked.text, ask.sampling, ask.n, grammar=asked.grammar)
-    events = watched(request, pool.generate(model, prompt))
+    events = watched(request, pool.generate(model, prompt, panel.own.kept(model)))
     logprobs = ask.sampling.top_logprobs is not None
     choices = [Choice(asked.parser(held=True), [] if logprobs else None) for _ in range(ask.n)]
     if ask.stream:
