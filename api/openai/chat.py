@@ -14,6 +14,7 @@ from api.errors import json_response
 from api.openai.body import parse_body, read_body
 from api.openai.by_agent import agent_of, answer_by_agent
 from api.openai.choice import ChoiceBody, Deltas
+from api.openai.in_time import in_time
 from api.openai.panel import Panel
 from api.openai.reply import (
     Counts,
@@ -74,7 +75,7 @@ async def _answer(request: web.Request, ask: ChatAsk) -> web.StreamResponse:
 
 
 async def _answer_by_one(panel: Panel) -> web.StreamResponse:
-    """One worker of this node, or `n` plain samples of it."""
+    """One worker of this node, or `n` plain samples of it, with the deadline that it asks for."""
     request, ask, note = panel.request, panel.ask, panel.team.note
     pool = request.app[POOL]
     model = pool.resolve(ask.model)
@@ -82,6 +83,8 @@ async def _answer_by_one(panel: Panel) -> web.StreamResponse:
     head = envelope("chatcmpl", model.id, model.engine.info)
     prompt = Prompt(asked.text, ask.sampling, ask.n, grammar=asked.grammar)
     events = watched(request, pool.generate(model, prompt, panel.own.kept(model)))
+    if ask.vote.deadline_s is not None:
+        events = in_time(events, ask.n, ask.vote.deadline_s)
     logprobs = ask.sampling.top_logprobs is not None
     choices = [Choice(asked.parser(held=True), [] if logprobs else None) for _ in range(ask.n)]
     if ask.stream:
