@@ -13,7 +13,7 @@ from api.context import CALLER, PEERS, POOL, VERDICTS, request_label, watched
 from api.counted import CountedProposer
 from api.openai.seats import Seats
 from api.openai.translate import ChatAsk
-from api.openai.vote import Party, by_vote, judged, log_verdict, rules_of
+from api.openai.vote import Judging, Party, by_vote, log_verdict, rules_of
 from swarm.answer import JUDGE_S, Part
 from swarm.errors import InvalidRequest
 from swarm.pool import ONE_WORKER, Pool
@@ -81,9 +81,7 @@ class Panel:
             note=self.team.note,
             leader=leader,
             ask_again=bool(ask.vote.ask_again),
-            judge=partial(judged, ask=ask_judge, seed=rules.seed)
-            if ask.vote.strategy == "judge"
-            else None,
+            judge=Judging(ask_judge, seed=rules.seed) if ask.vote.strategy == "judge" else None,
         )
 
     def tell(self, verdict: Verdict | None) -> None:
