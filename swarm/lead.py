@@ -1,16 +1,21 @@
 """One worker's answer as it is generated; the others only say which kind of answer is due.
 
-For low latency: all begin, the kinds of their openings are counted, the first worker of the
-winning kind goes on alone.
+For low latency: all begin, the kinds of their openings are counted by weight, the first worker of
+the winning kind goes on alone.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping
+import math
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
+from fractions import Fraction
+from statistics import median
 
 from swarm.answer import Course, End, Part, Say, may_win, verdict_on
 from swarm.collect import Arrival, Draft, Heard, Poll, at_once, next_arrival, to_tell
+from swarm.consensus.stopping import LEAST_GRACE_S
 from swarm.errors import GenerationFailed, SwarmError
+from swarm.proposer import Ended
+from swarm.types import DecidedBy
 
 
 async def led(
@@ -22,8 +27,9 @@ async def led(
 ) -> AsyncGenerator[list[Part]]:
     """The parts of an answer by a leader; each voter has a proposal of its own.
 
-    Raises the leader's error, or that of those that fail where no leader can be found: the last,
-    the request's own fault before others.
+    At the deadline the answer ends as far as it came, as if `max_tokens` had been reached. Raises
+    the leader's error, or that of those that fail where no leader can be found: the last, the
+    request's own fault before others.
     """
     began, sent = clock(), 0
     async with at_once(list(proposals.values())) as (queue, tasks):
@@ -33,6 +39,7 @@ async def led(
             Course(f"{len(proposals)} workers begin" if len(proposals) > 1 else "a worker begins")
         ]
         leader = await race.leader()
+        alike = share_of(leader, poll.drafts.values())
         for task, name in zip(tasks, proposals, strict=True):
             if name != leader.voter.id:
                 task.cancel()
@@ -41,14 +48,12 @@ async def led(
             if fresh:
                 yield [Say(0, piece) for piece in fresh]
             if leader.open:
-                await race.hear()
+                await race.go_on(leader)
     if leader.candidate is None:
         raise race.last
     poll.close()
-    kinds = [opening(draft) for draft in poll.drafts.values()]
-    alike = kinds.count(opening(leader)) / len(kinds)
-    seconds = clock() - began
-    told = verdict_on(poll, leader, "leader", alike, 2 * alike - 1, seconds=seconds, note=note)
+    seconds, reason = clock() - began, race.decided_by
+    told = verdict_on(poll, leader, reason, alike, 2 * alike - 1, seconds=seconds, note=note)
     yield [End(0, leader.candidate.finish, leader), told]
 
 
@@ -66,12 +71,22 @@ class _Race:
         self._voters = [[name] for name in names]
         self._queue = queue
         self._elapsed = elapsed
+        self._opened_s: dict[str, float] = {}
+        self._late = False
         self.error: SwarmError = GenerationFailed("no worker has begun an answer")
         self.last = self.error
 
+    @property
+    def decided_by(self) -> DecidedBy:
+        """Why this is the answer."""
+        if self._late:
+            return "deadline"
+        return "leader" if len(self._poll.drafts) > 1 else "only one"
+
     async def begun(self) -> None:
         """Wait until one has taken the request. Raises the error if all have refused it."""
-        while not await self.hear():
+        while not await self._hear():
+            self._must_be_in_time()
             if not any(map(may_win, self._poll.drafts.values())):
                 raise self.error
 
@@ -80,26 +95,48 @@ class _Race:
 
         Raises the error if there is none.
         """
-        while any(map(may_win, self._poll.drafts.values())):
-            leader = chosen(self._poll)
+        while able := [draft for draft in self._poll.drafts.values() if may_win(draft)]:
+            opened_s = {d.voter.id: self._opened_s[d.voter.id] for d in able if opening(d)}
+            due_s = waited_until(able, opened_s, self._poll.rules.patience_s)
+            leader = chosen(able, due=self._late or self._elapsed() >= due_s)
             if leader is not None:
                 return leader
-            await self.hear()
+            if thinking := [draft for draft in able if self._late and draft.reasoning.strip()]:
+                return thinking[0]
+            self._must_be_in_time()
+            await self._hear(due_s)
         cut = [draft for draft in self._poll.drafts.values() if draft.cut_unsaid]
         if not cut:
             raise self.error
         return cut[0]
 
-    async def hear(self) -> bool:
-        """Take what arrives next; whether it is no failure. Raises GenerationFailed when late."""
+    async def go_on(self, leader: Draft) -> None:
+        """Take what arrives next; at the deadline the leader's answer ends."""
+        await self._hear()
+        if self._late and leader.open:
+            now_s = self._elapsed()
+            self._poll.hear(leader.voter.id, Ended("length", leader.tokens), now_s)
+
+    async def _hear(self, until_s: float = math.inf) -> bool:
+        """Take what arrives next, until then or the deadline; whether it is no failure."""
         limit_s = self._poll.rules.deadline_s
-        arrival = await next_arrival(self._queue, limit_s - self._elapsed())
+        arrival = await next_arrival(self._queue, min(until_s, limit_s) - self._elapsed())
         if arrival is None:
-            raise GenerationFailed(f"the answer is not complete after {limit_s:.0f} s")
-        failure = self._poll.take(arrival, self._voters, self._elapsed())
+            self._late = limit_s <= until_s
+            return False
+        now_s = self._elapsed()
+        failure = self._poll.take(arrival, self._voters, now_s)
         self.error = to_tell(self.error, failure)
         self.last = failure or self.last
+        [voter] = self._voters[arrival[0]]
+        if opening(self._poll.drafts[voter]):
+            self._opened_s.setdefault(voter, now_s)
         return failure is None
+
+    def _must_be_in_time(self) -> None:
+        if self._late:
+            limit_s = self._poll.rules.deadline_s
+            raise GenerationFailed(f"no worker has said anything within {limit_s:.0f} s")
 
 
 def opening(draft: Draft) -> str | None:
@@ -109,16 +146,58 @@ def opening(draft: Draft) -> str | None:
     return "text" if draft.text.strip() else None
 
 
-def chosen(poll: Poll) -> Draft | None:
-    """The leader, once every voter has begun: the first of the most frequent kind.
+def chosen(able: Collection[Draft], *, due: bool = False) -> Draft | None:
+    """The leader: the first of the heaviest kind, once those that are silent cannot change which
+    that is, or nobody is waited for any more. `able` are those that may lead.
 
     A last one leads as soon as it thinks: nobody else is waited for.
     """
-    drafts = [draft for draft in poll.drafts.values() if may_win(draft)]
-    if len(drafts) == 1 and drafts[0].reasoning.strip():
-        return drafts[0]
-    kinds = [opening(draft) for draft in drafts]
-    if not drafts or None in kinds:
+    first = next(iter(able), None)
+    if first is not None and len(able) == 1 and first.reasoning.strip():
+        return first
+    weights = weights_of(able)
+    if not weights:
         return None
-    kind = Counter(kinds).most_common(1)[0][0]
-    return next(draft for draft, own in zip(drafts, kinds, strict=True) if own == kind)
+    kind = max(weights, key=lambda kind: weights[kind])
+    others = sum((weight for other, weight in weights.items() if other != kind), Fraction(0))
+    silent = sum((draft.voter.weight for draft in able if not opening(draft)), Fraction(0))
+    if silent and not due and weights[kind] <= others + silent:
+        return None
+    return next(draft for draft in able if opening(draft) == kind)
+
+
+def weights_of(drafts: Iterable[Draft]) -> dict[str, Fraction]:
+    """What those that have begun each kind of answer weigh together, the first kind first."""
+    weights: dict[str, Fraction] = {}
+    for draft in drafts:
+        if kind := opening(draft):
+            weights[kind] = weights.get(kind, Fraction(0)) + draft.voter.weight
+    return weights
+
+
+def share_of(leader: Draft, drafts: Iterable[Draft]) -> float:
+    """The leader's kind in all weight that has begun to answer and has not failed."""
+    weights = weights_of(draft for draft in drafts if may_win(draft))
+    own = opening(leader)
+    return float(weights[own] / sum(weights.values())) if own in weights else 1.0
+
+
+def waited_until(
+    able: Collection[Draft], opened_s: Mapping[str, float], patience_s: float
+) -> float:
+    """Until when those that are silent are waited for; `opened_s` says who began when, in seconds.
+
+    By the rules of a vote: once more than half have begun, a grace; for one that is stronger than
+    all who have begun, as long again, at most `patience_s`. For a silent half `patience_s`.
+    """
+    if not opened_s:
+        return math.inf
+    times = sorted(opened_s.values())
+    until = times[0] + max(LEAST_GRACE_S, patience_s)
+    if len(times) > len(able) // 2:
+        grace = max(LEAST_GRACE_S, median(times) / 2)
+        until = min(until, times[len(able) // 2] + grace)
+    strongest = max(able, key=lambda draft: draft.voter.weight).voter.weight
+    if all(draft.voter.weight < strongest for draft in able if draft.voter.id in opened_s):
+        until = max(until, times[-1] + min(times[-1], patience_s))
+    return until

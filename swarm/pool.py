@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 from swarm.chat.template import ChatTemplate
 from swarm.chat.written import Written, written
@@ -48,6 +48,32 @@ class ServedModel:
     engine: Engine
     created: int
     tool_calls: str | None = None
+
+
+class Places:
+    """Sequences of one model that a request holds: given back on leaving, as are its parts."""
+
+    def __init__(self, held: Counter[str], model_id: str, count: int) -> None:
+        self._held = held
+        self._model_id = model_id
+        self._count = count
+        held[model_id] += count
+
+    def part(self, count: int) -> "Places":
+        """So many of them on their own; where they are too few, more are held."""
+        moved = min(count, self._count)
+        self._give_back(moved)
+        return Places(self._held, self._model_id, count)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._give_back(self._count)
+
+    def _give_back(self, count: int) -> None:
+        self._held[self._model_id] -= count
+        self._count -= count
 
 
 class Pool:
@@ -153,6 +179,10 @@ class Pool:
         """Sequences that the model's engine could begin at once."""
         return max(0, model.engine.info.max_sequences - self._sequences[model.id])
 
+    def keep(self, model: ServedModel, count: int) -> Places:
+        """Hold so many sequences from now on, for generations to come: they are not free."""
+        return Places(self._sequences, model.id, count)
+
     def votes(self, model_id: str) -> bool:
         """Whether this id asks for a vote, as all do that do not end in `-fast`."""
         return not model_id.endswith(ONE_WORKER)
@@ -186,20 +216,24 @@ class Pool:
             default=model is self.models[0],
         )
 
-    async def generate(self, model: ServedModel, prompt: Prompt) -> AsyncGenerator[list[Event]]:
-        """The engine's events, or Overloaded at once. Close it to cancel the generation."""
+    async def generate(
+        self, model: ServedModel, prompt: Prompt, kept: Places | None = None
+    ) -> AsyncGenerator[list[Event]]:
+        """The engine's events, or Overloaded at once. Close it to cancel the generation.
+
+        Its sequences are a part of those that were `kept` for it.
+        """
         _check(prompt, model.engine.info)
         self._admit()
         work = _work_tokens(prompt)
-        self._sequences[model.id] += prompt.n
         self._waiting_tokens[model.id] += work
         try:
-            generation = _closable(model.engine.generate(prompt))
-            async with aclosing(self.forms.timed(model.id, generation)) as events:
-                async for step in events:
-                    yield step
+            with (kept or self.keep(model, 0)).part(prompt.n):
+                generation = _closable(model.engine.generate(prompt))
+                async with aclosing(self.forms.timed(model.id, generation)) as events:
+                    async for step in events:
+                        yield step
         finally:
-            self._sequences[model.id] -= prompt.n
             self._waiting_tokens[model.id] -= work
             self._release()
 

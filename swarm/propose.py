@@ -1,12 +1,12 @@
 """This node's pool as a proposer: template, generation, and what the workers say, parsed."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import ExitStack, aclosing, contextmanager
 
 from swarm.chat.completion import CompletionParser, Piece
 from swarm.engines.base import Accepted, Delta, Event, Finished, Started
 from swarm.errors import EngineError, Overloaded, UnknownModel
-from swarm.pool import Pool
+from swarm.pool import Places, Pool, ServedModel
 from swarm.proposer import Began, Ended, News, Offer, Said, Told
 from swarm.types import Prompt, Question
 from swarm.workers import temperatures
@@ -26,6 +26,7 @@ class OwnProposer:
         self.name = name
         self.address = ""
         self._watch = watch
+        self._kept: dict[str, Places] = {}
 
     def models(self) -> tuple[str, ...]:
         """The ids of the models of this node."""
@@ -45,6 +46,21 @@ class OwnProposer:
         except UnknownModel as error:
             raise UnknownModel(model, (*error.known, *elsewhere)) from None
 
+    @contextmanager
+    def keeping(self, workers: Sequence[tuple[str, int]]) -> Generator[None]:
+        """Hold the places of so many workers of each model until they are asked for, or for all
+        the time if they are not: nobody else is offered them.
+        """
+        with ExitStack() as held:
+            for name, count in workers:
+                model = self._pool.resolve(name)
+                self._kept[model.id] = held.enter_context(self._pool.keep(model, count))
+            yield
+
+    def kept(self, model: ServedModel) -> Places:
+        """The places that are held for a model and not taken yet."""
+        return self._kept.get(model.id) or self._pool.keep(model, 0)
+
     def won(self) -> None:
         """Nobody asks how often this node wins its own votes."""
 
@@ -60,15 +76,16 @@ class OwnProposer:
         model = self._pool.resolve(question.model)
         if self._pool.status(model) == "unloaded":  # since the asker heard of it
             raise Overloaded(f"{model.id} is not loaded here any more", retry_after_s=5)
-        asked = await self._pool.written(model, question)
-        base = self._pool.temperature(model, question.sampling.temperature)
-        heat = temperatures(base, workers)
-        prompt = Prompt(asked.text, question.sampling, workers, heat, asked.grammar)
-        readers = [Reader(asked.parser(held=live)) for _ in range(workers)]
-        events = self._pool.generate(model, prompt)
-        async with aclosing(self._watch(events) if self._watch else events) as steps:
-            async for step in steps:
-                yield [told for event in step for told in _told(event, readers)]
+        with self.kept(model).part(workers) as places:
+            asked = await self._pool.written(model, question)
+            base = self._pool.temperature(model, question.sampling.temperature)
+            heat = temperatures(base, workers)
+            prompt = Prompt(asked.text, question.sampling, workers, heat, asked.grammar)
+            readers = [Reader(asked.parser(held=live)) for _ in range(workers)]
+            events = self._pool.generate(model, prompt, places)
+            async with aclosing(self._watch(events) if self._watch else events) as steps:
+                async for step in steps:
+                    yield [told for event in step for told in _told(event, readers)]
 
 
 def _told(event: Event, readers: "list[Reader]") -> list[Told]:

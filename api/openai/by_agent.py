@@ -55,7 +55,8 @@ async def answer_by_agent(request: web.Request, ask: ChatAsk, agent: Agent) -> w
     """Let the model work with the agent's tools until it answers; every step is put to the vote."""
     label, began = request_label(request), time.monotonic()
     ask = replace(ask, tools=await agent.specs(), messages=_told(request, ask))
-    head = named_envelope("chatcmpl", Panel.of(request, ask).model)
+    with Panel.of(request, ask) as panel:
+        head = named_envelope("chatcmpl", panel.model)
     execute = partial(agent.run, label=label)
     parts = worked(ask.question, partial(_step, request, ask), execute, agent.bounds)
     progress = ask.vote.progress is not False
@@ -74,13 +75,13 @@ async def _step(
 ) -> AsyncGenerator[list[Part]]:
     """One step by those who can answer now; its verdict is told."""
     asked = replace(ask, messages=question.messages, sampling=question.sampling)
-    panel = Panel.of(request, asked)
-    async with aclosing(panel.parts()) as parts:
-        async for some in parts:
-            for part in some:
-                if isinstance(part, Verdict):
-                    panel.tell(part)
-            yield some
+    with Panel.of(request, asked) as panel:
+        async with aclosing(panel.parts()) as parts:
+            async for some in parts:
+                for part in some:
+                    if isinstance(part, Verdict):
+                        panel.tell(part)
+                yield some
 
 
 def _told(request: web.Request, ask: ChatAsk) -> tuple[Message, ...]:

@@ -14,6 +14,7 @@ from api.errors import json_response
 from api.openai.body import parse_body, read_body
 from api.openai.by_agent import agent_of, answer_by_agent
 from api.openai.choice import ChoiceBody, Deltas
+from api.openai.in_time import in_time
 from api.openai.panel import Panel
 from api.openai.reply import (
     Counts,
@@ -64,24 +65,26 @@ async def _answer(request: web.Request, ask: ChatAsk) -> web.StreamResponse:
     """As many workers as the request needs, here or elsewhere."""
     if agent := agent_of(request, ask):
         return await answer_by_agent(request, ask, agent)
-    panel = Panel.of(request, ask)
-    if panel.one_worker_here:
-        return await _answer_by_one(panel)
-    head = named_envelope("chatcmpl", panel.model)
-    progress = bool(ask.vote.progress)
-    parts = panel.parts()
-    return await answer_in_parts(request, ask, head, parts, progress=progress, tell=panel.tell)
+    with Panel.of(request, ask) as panel:
+        if panel.one_worker_here:
+            return await _answer_by_one(panel)
+        head = named_envelope("chatcmpl", panel.model)
+        progress = bool(ask.vote.progress)
+        parts = panel.parts()
+        return await answer_in_parts(request, ask, head, parts, progress=progress, tell=panel.tell)
 
 
 async def _answer_by_one(panel: Panel) -> web.StreamResponse:
-    """One worker of this node, or `n` plain samples of it."""
+    """One worker of this node, or `n` plain samples of it, with the deadline that it asks for."""
     request, ask, note = panel.request, panel.ask, panel.team.note
     pool = request.app[POOL]
     model = pool.resolve(ask.model)
     asked = await pool.written(model, ask.question)
     head = envelope("chatcmpl", model.id, model.engine.info)
     prompt = Prompt(asked.text, ask.sampling, ask.n, grammar=asked.grammar)
-    events = watched(request, pool.generate(model, prompt))
+    events = watched(request, pool.generate(model, prompt, panel.own.kept(model)))
+    if ask.vote.deadline_s is not None:
+        events = in_time(events, ask.n, ask.vote.deadline_s)
     logprobs = ask.sampling.top_logprobs is not None
     choices = [Choice(asked.parser(held=True), [] if logprobs else None) for _ in range(ask.n)]
     if ask.stream:

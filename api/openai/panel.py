@@ -1,7 +1,8 @@
 """Who answers a chat request now, and the parts of what they answer by vote."""
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Self
@@ -12,7 +13,7 @@ from api.context import CALLER, PEERS, POOL, VERDICTS, request_label, watched
 from api.counted import CountedProposer
 from api.openai.seats import Seats
 from api.openai.translate import ChatAsk
-from api.openai.vote import Party, by_vote, judged, log_verdict, rules_of
+from api.openai.vote import Judging, Party, by_vote, log_verdict, rules_of
 from swarm.answer import JUDGE_S, Part
 from swarm.errors import InvalidRequest
 from swarm.pool import ONE_WORKER, Pool
@@ -30,11 +31,17 @@ class Panel:
     ask: ChatAsk
     team: Team
     parties: Sequence[Party]
+    own: OwnProposer
     one_worker_here: bool
 
     @classmethod
-    def of(cls, request: web.Request, ask: ChatAsk) -> Self:
-        """Raises UnknownModel or EngineNotReady where nobody can answer, InvalidRequest."""
+    @contextmanager
+    def of(cls, request: web.Request, ask: ChatAsk) -> Generator[Self]:
+        """The panel, with the places of its workers here held for it until it is left.
+
+        Raises UnknownModel or EngineNotReady where nobody can answer, Overloaded where too few are
+        free, InvalidRequest.
+        """
         pool = request.app[POOL]
         beside = () if _one_asked(pool, ask) else pool.weighed_beside(_voting_id(ask.model))
         own = OwnProposer(pool, watch=partial(watched, request))
@@ -43,7 +50,14 @@ class Panel:
         workers = _team(pool, ask, seats)
         here = workers.size == 1 and bool(workers.workers[0]) and seats.all[0].own
         here = here and _is_held(pool, ask)
-        return cls(request, ask, workers, seats.parties(workers, pool.weights), here)
+        places = ask.n if here else 1
+        kept = [
+            (seat.offer.model, count * places)
+            for seat, count in zip(seats.all, workers.workers, strict=True)
+            if seat.own
+        ]
+        with own.keeping(kept):
+            yield cls(request, ask, workers, seats.parties(workers, pool.weights), own, here)
 
     @property
     def model(self) -> str:
@@ -67,9 +81,7 @@ class Panel:
             note=self.team.note,
             leader=leader,
             ask_again=bool(ask.vote.ask_again),
-            judge=partial(judged, ask=ask_judge, seed=rules.seed)
-            if ask.vote.strategy == "judge"
-            else None,
+            judge=Judging(ask_judge, seed=rules.seed) if ask.vote.strategy == "judge" else None,
         )
 
     def tell(self, verdict: Verdict | None) -> None:

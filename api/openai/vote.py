@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from api.openai.schema import VoteBody
-from swarm.answer import Judge, Part, voted
+from swarm.answer import Part, voted
 from swarm.ask_again import ASK_AGAIN_S, with_call
 from swarm.chat.arguments import check_of, checks_of
 from swarm.chat.completion import Text
@@ -77,6 +77,37 @@ class Party:
     voters: Sequence[Voter]
 
 
+class Judging:
+    """One worker as the judge of a vote; `ask` puts a question to it, `tokens` are its own."""
+
+    def __init__(self, ask: Callable[[str], AsyncGenerator[list[Told]]], *, seed: str) -> None:
+        self._ask = ask
+        self._seed = seed
+        self.tokens = 0
+
+    async def pick(self, candidates: list[Candidate]) -> int | None:
+        """Which candidate it prefers, by its place."""
+        order = order_of(len(candidates), self._seed)
+        reply = ""
+        async with aclosing(self._ask(question([candidates[at] for at in order]))) as told:
+            async for step in told:
+                said = [news for _, news in step if isinstance(news, Said)]
+                self.tokens += sum(news.tokens for news in said)
+                pieces = [piece for news in said for piece in news.pieces]
+                reply += "".join(piece.text for piece in pieces if isinstance(piece, Text))
+        place = picked(reply, len(order))
+        return None if place is None else order[place]
+
+    async def counted(self, parts: AsyncGenerator[list[Part]]) -> AsyncGenerator[list[Part]]:
+        """The same parts; the verdict counts the judge's tokens among those generated."""
+        async with aclosing(parts):
+            async for step in parts:
+                yield [self._counted(part) if isinstance(part, Verdict) else part for part in step]
+
+    def _counted(self, verdict: Verdict) -> Verdict:
+        return replace(verdict, generated_tokens=verdict.generated_tokens + self.tokens)
+
+
 def by_vote(
     question: Question,
     parties: Sequence[Party],
@@ -84,7 +115,7 @@ def by_vote(
     *,
     n: int = 1,
     leader: bool = False,
-    judge: Judge | None = None,
+    judge: Judging | None = None,
     ask_again: bool = False,
     note: str | None = None,
 ) -> AsyncGenerator[list[Part]]:
@@ -108,7 +139,10 @@ def by_vote(
     ids = [[voter.id for voter in party.voters] for party in parties]
     proposals = _proposals(question, parties, rules.deadline_s, live=False)
     course = collect(poll, proposals, ids, clock=clock)
-    parts = voted(poll, course, n=n, clock=clock, judge=judge, note=note)
+    pick = judge.pick if judge else None
+    parts = voted(poll, course, n=n, clock=clock, judge=pick, note=note)
+    if judge:
+        parts = judge.counted(parts)
     if not (ask_again and question.tools and n == 1 and question.constraint.schema is None):
         return parts
     first = parties[0]
@@ -133,23 +167,6 @@ def _proposals(
         proposals.append(as_heard(told, ids))
         before += len(ids)
     return proposals
-
-
-async def judged(
-    candidates: list[Candidate],
-    ask: Callable[[str], AsyncGenerator[list[Told]]],
-    *,
-    seed: str,
-) -> int | None:
-    """Which candidate one worker prefers, by its place; `ask` puts a question to it."""
-    order = order_of(len(candidates), seed)
-    reply = ""
-    async with aclosing(ask(question([candidates[at] for at in order]))) as told:
-        async for step in told:
-            said = [news.pieces for _, news in step if isinstance(news, Said)]
-            reply += "".join(p.text for pieces in said for p in pieces if isinstance(p, Text))
-    place = picked(reply, len(order))
-    return None if place is None else order[place]
 
 
 def _seeded(question: Question, at: int) -> Question:

@@ -11,6 +11,7 @@ from aiohttp import web
 from api.context import PULSE_S
 from api.errors import json_response
 from api.openai.choice import ChoiceBody, Deltas
+from api.openai.in_time import CutShort
 from api.openai.reply import Envelope, logprobs_object
 from api.openai.translate import ChatAsk
 from api.sse import DONE, data, stream_answer
@@ -69,13 +70,14 @@ def verdict_headers(verdict: Verdict) -> dict[str, str]:
 def verdict_of_one(finished: Sequence[Finished], model: str, note: str | None) -> Verdict:
     """The verdict of an answer that nobody voted on: one worker, maybe of several samples."""
     first = min(finished, key=lambda event: event.index)
+    late = any(isinstance(event, CutShort) for event in finished)
     workers = tuple(
         WorkerReport("0", model, "valid", event.completion_tokens, _speed(event))
         for event in sorted(finished, key=lambda event: event.index)
     )
     return Verdict(
         strategy="one worker",
-        decided_by="only one",
+        decided_by="deadline" if late else "only one",
         winner="0",
         asked=1,
         valid=1,

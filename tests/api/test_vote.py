@@ -231,6 +231,8 @@ async def test_a_judge_picks_and_the_count_decides_where_it_picks_none(
     shown = str(engine.prompts[1].text)
     assert said.usage.swarm["decided_by"] == "judge"
     assert said.usage.swarm["strategy"] == "judge"
+    voters = sum(worker["tokens"] for worker in said.usage.swarm["workers"])
+    assert said.usage.swarm["generated_tokens"] == voters + 1  # the judge's own
     assert shown.index(said.choices[0].message.content) > shown.index("Answer 2:")
     none = Judged("Answer: 1", "Answer: 1", "Answer: 2")
     none.reply = "I cannot say"

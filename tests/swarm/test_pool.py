@@ -1,10 +1,13 @@
 """Models by id, and the bound on what is asked at once."""
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swarm.engines.base import Finished
 from swarm.errors import (
@@ -167,6 +170,50 @@ async def test_an_offer_tells_what_is_free_and_what_waits() -> None:
     assert busy.waiting_tokens > 0
     await running.aclose()
     assert pool.offer(model) == idle
+
+
+async def test_places_that_are_kept_are_taken_by_the_generation_they_were_kept_for() -> None:
+    pool = pool_of(FakeEngine())
+    model = pool.models[0]
+    with pool.keep(model, 5) as kept:
+        assert pool.free_sequences(model) == 3
+        running = pool.generate(model, replace(PROMPT, n=4), kept)
+        await anext(running)
+        assert pool.free_sequences(model) == 3
+        await running.aclose()
+        assert pool.free_sequences(model) == 7
+        running = pool.generate(model, replace(PROMPT, n=2), kept)
+        await anext(running)
+        assert pool.free_sequences(model) == 6
+    assert pool.free_sequences(model) == 6
+    await running.aclose()
+    assert pool.free_sequences(model) == 8
+
+
+async def test_a_generation_that_is_refused_leaves_the_places_with_those_who_keep_them() -> None:
+    pool = pool_of(FakeEngine(), max_requests=0)
+    model = pool.models[0]
+    with pool.keep(model, 2) as kept:
+        with pytest.raises(Overloaded):
+            await anext(pool.generate(model, PROMPT, kept))
+        assert pool.free_sequences(model) == 6
+    assert pool.free_sequences(model) == 8
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.lists(st.integers(0, 5), max_size=3)), max_size=5))
+def test_whatever_is_kept_and_taken_all_is_free_in_the_end(
+    requests: list[tuple[int, list[int]]],
+) -> None:
+    pool = pool_of(FakeEngine())
+    model = pool.models[0]
+    with ExitStack() as all_held, ExitStack() as all_taken:
+        for count, parts in requests:
+            held = all_held.enter_context(pool.keep(model, count))
+            for part in parts:
+                all_taken.enter_context(held.part(part))
+        wanted = sum(max(count, sum(parts)) for count, parts in requests)
+        assert pool.free_sequences(model) == max(0, INFO.max_sequences - wanted)
+    assert pool.free_sequences(model) == INFO.max_sequences
 
 
 async def test_a_cards_format_of_calls_holds_where_the_template_spells_none() -> None:

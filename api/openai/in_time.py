@@ -1,0 +1,54 @@
+"""One worker's answer that ends at the request's deadline, as far as it came."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from swarm.engines.base import Delta, Event, Finished, Started
+from swarm.errors import GenerationFailed
+
+
+@dataclass(frozen=True, slots=True)
+class CutShort(Finished):
+    """The end that the deadline has put to a sequence."""
+
+
+async def in_time(
+    events: AsyncGenerator[list[Event]], n: int, limit_s: float
+) -> AsyncGenerator[list[Event]]:
+    """The same events for so many seconds; then each of the `n` sequences that still runs is cut.
+
+    Raises GenerationFailed where none of them has said anything by then.
+    """
+    clock = asyncio.get_running_loop().time
+    began_s = read_s = clock()
+    tokens: dict[int, int] = {}
+    running = set(range(n))
+    async with aclosing(events):
+        while True:
+            bound = asyncio.timeout_at(began_s + limit_s)
+            try:
+                async with bound:
+                    step = await anext(events)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                if not bound.expired():
+                    raise
+                break
+            for event in step:
+                match event:
+                    case Started():
+                        read_s = clock()
+                    case Delta():
+                        tokens[event.index] = tokens.get(event.index, 0) + event.tokens
+                    case Finished():
+                        running.discard(event.index)
+                    case _:
+                        pass
+            yield step
+    if not tokens:
+        raise GenerationFailed(f"no worker has said anything within {limit_s:.0f} s")
+    read, wrote = read_s - began_s, clock() - read_s
+    yield [CutShort(at, "length", tokens.get(at, 0), read, wrote) for at in sorted(running)]

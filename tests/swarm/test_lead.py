@@ -1,0 +1,191 @@
+"""Who leads, when, and what it counts: weights, silence, failures, the deadline."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm.answer import End, Part, Say
+from swarm.chat.completion import Piece, Reasoning, Text
+from swarm.collect import Draft, Heard, Poll, Rules
+from swarm.consensus.tally import Voter
+from swarm.errors import EngineLost, GenerationFailed
+from swarm.lead import chosen, led, opening, share_of, waited_until
+from swarm.proposer import Began, Ended, Said
+from swarm.types import Verdict
+
+
+class Clock:
+    """A clock that stands still unless it is moved."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def draft(number: int, kind: str | None, weight: int = 1) -> Draft:
+    voter = Voter(f"v{number}", weight=Fraction(weight))
+    made = Draft(voter, "generating")
+    made.text, made.calling = ("yes" if kind == "text" else ""), kind == "tools"
+    return made
+
+
+Speaker = Callable[[str, Clock], AsyncGenerator[list[Heard]]]
+
+
+def speaker(
+    *pieces: Piece, at_s: float = 0.0, calling: bool = False, then: str = "end", turns: int = 0
+) -> Speaker:
+    """Says its pieces, the clock being so far when it does; then it ends, fails or hangs."""
+
+    async def speaks(voter: str, clock: Clock) -> AsyncGenerator[list[Heard]]:
+        yield [(voter, Began(5, 0))]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        clock.now = max(clock.now, at_s)
+        yield [(voter, Said(pieces, len(pieces), calling=calling))]
+        if then == "fail":
+            raise EngineLost("gone")
+        if then == "hang":
+            await asyncio.Event().wait()
+        yield [(voter, Ended("stop", len(pieces)))]
+
+    return speaks
+
+
+YES = speaker(Text("yes it is"))
+HANGS = speaker(then="hang")
+CALLS = speaker(calling=True, then="hang")
+
+
+async def lead(
+    *speakers: Speaker, weights: tuple[int, ...] = (), deadline_s: float = 300.0
+) -> list[Part]:
+    clock = Clock()
+    names = [f"v{at}" for at in range(len(speakers))]
+    voters = [
+        Voter(name, weight=Fraction(weights[at] if weights else 1)) for at, name in enumerate(names)
+    ]
+    poll = Poll(voters, Rules(seed="s", deadline_s=deadline_s), call_id=str)
+    proposals = {name: speaks(name, clock) for name, speaks in zip(names, speakers, strict=True)}
+    async with asyncio.timeout(10):
+        return [part async for step in led(poll, proposals, clock=clock) for part in step]
+
+
+def verdict_of(parts: list[Part]) -> Verdict:
+    [verdict] = [part for part in parts if isinstance(part, Verdict)]
+    return verdict
+
+
+def told(parts: list[Part]) -> tuple[list[Piece], str, str]:
+    """What was said, and how and why it ended."""
+    said = [part.piece for part in parts if isinstance(part, Say)]
+    [end] = [part for part in parts if isinstance(part, End)]
+    return said, end.reason, verdict_of(parts).decided_by  # type: ignore[return-value]
+
+
+async def test_a_kind_that_cannot_be_overtaken_leads_though_others_are_silent() -> None:
+    parts = await lead(HANGS, YES, YES, YES, HANGS)
+    assert told(parts) == ([Text("yes it is")], "stop", "leader")
+    assert verdict_of(parts).winner == "v1"
+
+
+async def test_a_silent_voter_is_waited_for_no_longer_than_a_grace() -> None:
+    later = speaker(Reasoning("well"), at_s=0.3, then="hang", turns=20)
+    parts = await lead(YES, CALLS, later, weights=(2, 1, 1))
+    assert told(parts) == ([Text("yes it is")], "stop", "leader")
+
+
+async def test_a_stronger_voter_that_is_silent_is_waited_for() -> None:
+    call = speaker(calling=True, at_s=1.5, turns=20, then="hang")
+    clock_on = speaker(Text("no"), at_s=1.0, turns=5)
+    parts = await lead(clock_on, YES, call, weights=(1, 1, 3), deadline_s=1.0)
+    assert verdict_of(parts).winner == "v0"  # late: of those that have begun
+    parts = await lead(clock_on, YES, call, weights=(1, 1, 3), deadline_s=2.0)
+    assert verdict_of(parts).winner == "v2"
+
+
+async def test_at_the_deadline_one_of_those_that_have_begun_leads() -> None:
+    begun = speaker(Text("yes it"), at_s=5.0, then="hang")
+    parts = await lead(HANGS, begun, HANGS, deadline_s=5.0)
+    assert told(parts) == ([Text("yes it")], "length", "deadline")
+    assert verdict_of(parts).winner == "v1"
+
+
+async def test_a_whole_answer_that_is_there_at_the_deadline_is_given_whole() -> None:
+    late = speaker(Reasoning("hm"), at_s=5.0, then="hang", turns=20)
+    assert told(await lead(HANGS, YES, late, deadline_s=5.0)) == (
+        [Text("yes it is")], "stop", "deadline",
+    )  # fmt: skip
+
+
+async def test_at_the_deadline_a_leader_ends_as_far_as_it_came() -> None:
+    parts = await lead(speaker(Text("one two"), at_s=9.0, then="hang"), deadline_s=9.0)
+    assert told(parts) == ([Text("one two")], "length", "deadline")
+    parts = await lead(*[speaker(Reasoning("one"), at_s=9.0, then="hang")] * 2, deadline_s=9.0)
+    assert told(parts) == ([Reasoning("one")], "length", "deadline")
+
+
+async def test_where_nothing_was_said_the_deadline_is_an_error() -> None:
+    silent = speaker(at_s=9.0, then="hang")
+    with pytest.raises(GenerationFailed, match="within 9 s"):
+        await lead(silent, silent, deadline_s=9.0)
+
+
+async def test_the_leaders_share_is_by_weight() -> None:
+    weighed = [draft(0, "text"), draft(1, "text"), draft(2, "tools", 3)]
+    assert chosen(weighed) is weighed[2]
+    assert share_of(weighed[2], weighed) == 0.6
+    texts = await lead(CALLS, speaker(Text("yes")), speaker(Text("no")), weights=(2, 2, 1))
+    assert (verdict_of(texts).winner, verdict_of(texts).support) == ("v1", 0.6)
+    assert verdict_of(texts).margin == 0.2
+
+
+async def test_who_has_failed_has_no_share() -> None:
+    failing = speaker(calling=True, then="fail")
+    parts = await lead(speaker(Text("yes"), turns=20), failing, failing, weights=(3, 1, 1))
+    assert told(parts) == ([Text("yes")], "stop", "leader")
+    assert (verdict_of(parts).support, verdict_of(parts).margin) == (1.0, 1.0)
+
+
+async def test_one_voter_is_the_only_one() -> None:
+    assert told(await lead(YES)) == ([Text("yes it is")], "stop", "only one")
+
+
+BALLOTS = st.lists(
+    st.tuples(st.sampled_from(["text", "tools", None]), st.integers(1, 4)), min_size=1, max_size=7
+)
+
+
+@given(BALLOTS, st.data())
+def test_whatever_the_silent_say_a_kind_that_leads_leads_in_the_end(
+    ballots: list[tuple[str | None, int]], data: st.DataObject
+) -> None:
+    begun = [draft(at, kind, weight) for at, (kind, weight) in enumerate(ballots)]
+    early = chosen(begun)
+    ended = [
+        draft(at, kind or data.draw(st.sampled_from(["text", "tools"])), weight)
+        for at, (kind, weight) in enumerate(ballots)
+    ]
+    last = chosen(ended)
+    assert last is not None
+    if early is not None:
+        assert opening(early) == opening(last)
+    due = chosen(begun, due=True)
+    assert (due is None) == all(kind is None for kind, _ in ballots)
+    assert share_of(last, ended) >= 0.5
+
+
+@given(BALLOTS, st.lists(st.floats(0.01, 50), min_size=7, max_size=7))
+def test_nobody_who_is_silent_is_waited_for_without_end(
+    ballots: list[tuple[str | None, int]], times: list[float]
+) -> None:
+    able = [draft(at, kind, weight) for at, (kind, weight) in enumerate(ballots)]
+    opened_s = {d.voter.id: at for d, at in zip(able, times, strict=False) if opening(d)}
+    until = waited_until(able, opened_s, 20.0)
+    if opened_s:
+        assert min(opened_s.values()) <= until <= max(opened_s.values()) + 20.0 + 0.25
