@@ -160,6 +160,7 @@ async def serve(
     from api.server import ClientServer, PortInUseError
     from api.serving import pool_of, resident_of, shared_files, successor_of
     from api.tool_door import tools_of
+    from hardware.listener import holder_of
     from hardware.snapshot import summary
 
     entrance = await asyncio.to_thread(Entrance.of, settings)
@@ -201,9 +202,9 @@ async def serve(
             loading = _load(settings, choice, pool, entrance, successor)
             await _serve_until_signal(settings, screen, pool, server, loading)
     except PortInUseError as error:
-        raise ConfigurationError(
-            f"{error}{_holder(settings.port)}; choose another with --port N"
-        ) from error
+        holder = await asyncio.to_thread(holder_of, settings.port)
+        by = f" by {holder}" if holder else ""
+        raise ConfigurationError(f"{error}{by}; choose another with --port N") from error
 
 
 async def _serve_until_signal(
@@ -332,21 +333,6 @@ def _check_threads(settings: Settings, snapshot: "Snapshot") -> None:
     most = max(psutil.cpu_count() or 1, snapshot.usable_cores)
     if settings.threads is not None and settings.threads > most:
         raise ConfigurationError(f"--threads {settings.threads}: this machine has {most} cores")
-
-
-def _holder(port: int) -> str:
-    """Who listens on the port, as far as this user may know."""
-    import psutil
-
-    try:
-        for connection in psutil.net_connections("tcp"):
-            listens = connection.status == psutil.CONN_LISTEN
-            if listens and connection.pid and connection.laddr[1:] == (port,):
-                name = psutil.Process(connection.pid).name()
-                return f" by {name} (process {connection.pid})"
-    except psutil.Error:
-        pass
-    return ""
 
 
 def _start_logging(settings: Settings) -> None:
