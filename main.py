@@ -29,7 +29,9 @@ from swarm.models.local import (
 
 if TYPE_CHECKING:
     from api.entrance import Entrance
+    from api.reload import LiveSettings
     from api.server import ClientServer
+    from federation.federation import Federation
     from hardware.snapshot import Snapshot
     from swarm.engines.resident import Resident
     from swarm.models.fit import Plan
@@ -155,19 +157,18 @@ async def serve(
     from api.agent import agent_with
     from api.app import make_app
     from api.entrance import Entrance
-    from api.joining import copy_into, join_others
+    from api.joining import copy_into
     from api.reload import LiveSettings
     from api.server import ClientServer, PortInUseError
     from api.serving import pool_of, resident_of, shared_files, successor_of
     from api.tool_door import tools_of
     from hardware.listener import holder_of
-    from hardware.snapshot import summary
 
     entrance = await asyncio.to_thread(Entrance.of, settings)
     snapshot, say = machine.snapshot, partial(_say, settings)
-    hardware = summary(snapshot)[0]
     pool = await asyncio.to_thread(pool_of, choice, machine, settings, environment())
     files = await asyncio.to_thread(shared_files, (*choice.models, *choice.others))
+    live = LiveSettings(settings, read, pool, entrance)
 
     def make(model: LocalModel) -> "Resident":
         files.update(shared_files([model]))
@@ -177,9 +178,7 @@ async def serve(
         async with AsyncExitStack() as stack:
             federation = copy = None
             if settings.federation:
-                federation = join_others(
-                    settings, pool, version=VERSION, hardware=hardware, files=files, say=say
-                )
+                federation = _among_others(live, machine, choice, pool, files)
                 await stack.enter_async_context(federation)
                 copy = copy_into(hub_of(environment()).cache, federation)
             place = await stack.enter_async_context(tools_of(settings, federation, say))
@@ -196,7 +195,7 @@ async def serve(
             server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
             await stack.enter_async_context(server)
             if not (place and await asyncio.to_thread(place.may_write, Path(TOML_FILE))):
-                await stack.enter_async_context(LiveSettings(settings, read, pool, entrance))
+                await stack.enter_async_context(live)
             told = await asyncio.to_thread(_notes, settings, snapshot)
             screen = first_screen(settings, snapshot, choice, entrance, plans, told)
             loading = _load(settings, choice, pool, entrance, successor)
@@ -205,6 +204,29 @@ async def serve(
         holder = await asyncio.to_thread(holder_of, settings.port)
         by = f" by {holder}" if holder else ""
         raise ConfigurationError(f"{error}{by}; choose another with --port N") from error
+
+
+def _among_others(
+    live: "LiveSettings",
+    machine: Machine,
+    choice: Choice,
+    pool: "Pool",
+    files: Mapping[str, Path],
+) -> "Federation":
+    """This node's place in its federation, not yet taken."""
+    from api.joining import engine_of, join_others
+    from hardware.snapshot import summary
+
+    return join_others(
+        live.settings,
+        pool,
+        version=VERSION,
+        hardware=summary(machine.snapshot)[0],
+        engine=engine_of(choice.models[0]),
+        files=files,
+        vote=lambda: live.settings.vote,
+        say=partial(_say, live.settings),
+    )
 
 
 async def _serve_until_signal(

@@ -69,7 +69,8 @@ class Changes:
 class LiveSettings:
     """Reads the settings anew when their file has changed, and applies what can be.
 
-    Works from entering the context until leaving it.
+    `settings` are those of the latest file that could be used. Works from entering the context
+    until leaving it.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class LiveSettings:
         *,
         poll_s: float = 1.0,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._read = read
         self._pool = pool
         self._entrance = entrance
@@ -118,14 +119,14 @@ class LiveSettings:
         changed = [
             name
             for name in Settings.model_fields
-            if getattr(settings, name) != getattr(self._settings, name)
+            if getattr(settings, name) != getattr(self.settings, name)
         ]
         self._entrance.keyring.hold(found.keys)
         self._pool.weights = weights_of(settings.vote)
         if {"prompt", "prompt_file"} & set(changed):
             self._pool.forms = forms
         set_log_level(settings)
-        self._settings = settings
+        self.settings = settings
         self._tell(changed)
 
     def _tell(self, changed: list[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.entrance import Entrance
+from api.joining import offered
 from api.reload import Changes, LiveSettings, weights_of
 from guard import Refusal
 from settings import Settings, read_settings
@@ -23,12 +24,17 @@ async def entrance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Entrance:
 
 
 @pytest.fixture
-async def pool(entrance: Entrance) -> AsyncIterator[Pool]:
-    pool = Pool([ServedModel("fake", FakeEngine(), 0)])
+def pool() -> Pool:
+    return Pool([ServedModel("fake", FakeEngine(), 0)])
+
+
+@pytest.fixture
+async def live(pool: Pool, entrance: Entrance) -> AsyncIterator[LiveSettings]:
     settings = await asyncio.to_thread(read_settings, [])
-    async with LiveSettings(settings, lambda: read_settings([]), pool, entrance, poll_s=0.05):
+    watching = LiveSettings(settings, lambda: read_settings([]), pool, entrance, poll_s=0.05)
+    async with watching:
         await asyncio.sleep(0.1)
-        yield pool
+        yield watching
 
 
 async def write(folder: Path, text: str) -> None:
@@ -46,7 +52,11 @@ async def logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
 
 
 async def test_keys_and_weights_hold_at_once(
-    pool: Pool, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    live: LiveSettings,
+    pool: Pool,
+    entrance: Entrance,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
     shown = ["Bearer sk-phone-1234"]
@@ -61,8 +71,18 @@ async def test_keys_and_weights_hold_at_once(
     assert "sk-" not in caplog.text
 
 
+async def test_with_which_models_it_votes_for_peers_holds_at_once(
+    live: LiveSettings, pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert [offer.model for offer in offered(pool, live.settings.vote)] == ["fake"]
+    await write(tmp_path, '[vote]\nfor_peers = ["another"]\n')
+    await logged(caplog, "vote, in force now")
+    assert offered(pool, live.settings.vote) == ()
+
+
 async def test_what_a_key_has_used_is_not_forgotten(
-    pool: Pool, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    live: LiveSettings, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     text = '[keys.phone]\nkey = "sk-phone-1234"\nrequests_per_minute = 1\n'
@@ -81,7 +101,7 @@ async def test_what_a_key_has_used_is_not_forgotten(
 
 
 async def test_a_wrong_file_changes_nothing_and_is_named_once(
-    pool: Pool, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    live: LiveSettings, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await write(tmp_path, "prot = 1\n")
     await logged(caplog, "swarm.toml has changed and is not used")
@@ -99,7 +119,7 @@ def test_a_file_is_read_when_it_stands_still_and_once() -> None:
 
 
 async def test_what_needs_a_new_start_is_said(
-    pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    live: LiveSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await write(tmp_path, "ctx = 4096\n")
     await logged(caplog, "ctx, after the next start")
