@@ -162,11 +162,14 @@ async def serve(
     from api.server import ClientServer, PortInUseError
     from api.serving import pool_of, resident_of, shared_files, successor_of
     from api.tool_door import tools_of
+    from api.welcome import start_warning
     from hardware.listener import holder_of
 
     entrance = await asyncio.to_thread(Entrance.of, settings)
     snapshot, say = machine.snapshot, partial(_say, settings)
     pool = await asyncio.to_thread(pool_of, choice, machine, settings, environment())
+    if warning := start_warning(entrance):
+        logger.warning("%s", warning)
     files = await asyncio.to_thread(shared_files, (*choice.models, *choice.others))
     live = LiveSettings(settings, read, pool, entrance)
 

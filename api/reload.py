@@ -10,6 +10,7 @@ from typing import Self
 
 from api.entrance import Entrance
 from api.keyring import keys_of
+from api.welcome import key_warning
 from settings import TOML_FILE, Settings, VoteSettings
 from swarm.chat.compact import read_words
 from swarm.errors import ConfigurationError
@@ -128,6 +129,10 @@ class LiveSettings:
         set_log_level(settings)
         self.settings = settings
         self._tell(changed)
+        if found.fresh or {"keys", "keyless"} & set(changed):
+            warning = key_warning(found, beyond=beyond)
+            if warning is not None:
+                logger.warning("%s", warning)
 
     def _tell(self, changed: list[str]) -> None:
         live = [name for name in changed if name in _LIVE]

@@ -15,6 +15,31 @@ SMALL_MODEL_NOTE = (
 )
 
 
+KEYLESS_WARNING = "--keyless: everybody on this network asks this node without a key"
+
+
+def start_warning(entrance: Entrance) -> str | None:
+    """What the log says of the keys at the start, for those who do not see the first screen."""
+    found = entrance.found
+    news = found.fresh or not found.keys
+    return key_warning(found, beyond=entrance.where.beyond) if news else None
+
+
+def key_warning(found: Found, *, beyond: bool) -> str | None:
+    """Where the key is that clients must show, if the owner has set none, or that there is none.
+
+    Names no key: this is for the log.
+    """
+    if not beyond:
+        return None
+    if not found.keys:
+        return KEYLESS_WARNING
+    if found.file is None:
+        return None
+    made = "was made just now and is" if found.fresh else "is"
+    return f"clients need the key that {made} in {found.file}"
+
+
 def endpoint_lines(entrance: Entrance) -> list[str]:
     """Where the endpoint is, who can reach it, and the key. A made key is shown once."""
     found = entrance.found

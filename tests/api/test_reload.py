@@ -1,15 +1,19 @@
 """A changed settings file is in force at once, and no stream ends for it."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from api.entrance import Entrance
 from api.joining import offered
+from api.keyring import read_key
 from api.reload import Changes, LiveSettings, weights_of
+from api.welcome import KEYLESS_WARNING
 from guard import Refusal
 from settings import Settings, read_settings
 from swarm.pool import Pool, ServedModel
@@ -30,11 +34,20 @@ def pool() -> Pool:
 
 @pytest.fixture
 async def live(pool: Pool, entrance: Entrance) -> AsyncIterator[LiveSettings]:
-    settings = await asyncio.to_thread(read_settings, [])
-    watching = LiveSettings(settings, lambda: read_settings([]), pool, entrance, poll_s=0.05)
-    async with watching:
+    async with watching(pool, entrance) as live:
+        yield live
+
+
+@contextlib.asynccontextmanager
+async def watching(pool: Pool, entrance: Entrance) -> AsyncGenerator[LiveSettings]:
+    def read() -> Settings:
+        return read_settings(["--state", str(Path.cwd())])
+
+    settings = await asyncio.to_thread(read)
+    live = LiveSettings(settings, read, pool, entrance, poll_s=0.05)
+    async with live:
         await asyncio.sleep(0.1)
-        yield watching
+        yield live
 
 
 async def write(folder: Path, text: str) -> None:
@@ -79,6 +92,25 @@ async def test_with_which_models_it_votes_for_peers_holds_at_once(
     await write(tmp_path, '[vote]\nfor_peers = ["another"]\n')
     await logged(caplog, "vote, in force now")
     assert offered(pool, live.settings.vote) == ()
+
+
+async def test_where_keys_go_while_others_may_come_in_the_log_says_what_holds(
+    pool: Pool, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    beyond = replace(entrance, where=replace(entrance.where, beyond=True))
+    file = tmp_path / "api-key"
+    await write(tmp_path, '[keys]\nphone = "sk-phone-1234"\n')
+    async with watching(pool, beyond):
+        await write(tmp_path, "")
+        await logged(caplog, f"was made just now and is in {file}")
+        key = await asyncio.to_thread(read_key, file)
+        assert not isinstance(entrance.keyring.caller([f"Bearer {key}"]), Refusal)
+        await write(tmp_path, "keyless = true\n")
+        await logged(caplog, KEYLESS_WARNING)
+        await write(tmp_path, "")
+        await logged(caplog, f"the key that is in {file}")
+    assert key is not None
+    assert key not in caplog.text
 
 
 async def test_what_a_key_has_used_is_not_forgotten(
