@@ -85,6 +85,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def choose(settings: Settings, machine: Machine) -> Choice:
     """The models to serve; asks the person only on a terminal and without `--auto`."""
+    from api.serving import plans_of
     from swarm.models.catalogue import load_catalogue
 
     if settings.engine:
@@ -105,7 +106,8 @@ def choose(settings: Settings, machine: Machine) -> Choice:
         choice = until_here(choice, best_to_bring(known, machine), why_not=why_not)
     if not settings.auto and sys.stdin.isatty() and sys.stdout.isatty():
         running = [model for model in here if model.format in machine.formats]
-        choice = ask_person(choice, running, machine.snapshot)
+        *_, plan = plans_of(choice, machine, settings)
+        choice = ask_person(choice, running, machine.snapshot, plan)
     return choice.with_others(here, machine)
 
 
@@ -118,8 +120,12 @@ def _bring(settings: Settings, wanted: "Wanted") -> Path:
     return bring(wanted, hub_of(environment()), from_peer=from_peer)
 
 
-def ask_person(choice: Choice, found: Sequence[LocalModel], snapshot: "Snapshot") -> Choice:
-    """Show what there is and let the person choose; Enter takes the recommended model."""
+def ask_person(
+    choice: Choice, found: Sequence[LocalModel], snapshot: "Snapshot", plan: "Plan | None"
+) -> Choice:
+    """Show what there is and let the person choose; Enter takes the recommended model, which would
+    run by `plan`.
+    """
     from hardware.snapshot import summary
 
     print("\n".join(["Hardware", *(f"  {line}" for line in summary(snapshot)), "Models"]))
@@ -127,7 +133,7 @@ def ask_person(choice: Choice, found: Sequence[LocalModel], snapshot: "Snapshot"
     others = [model for model in (*found, bundled_model()) if model != best]
     candidates = [choice, *(Choice((model,), "chosen by you") for model in others)]
     for number, candidate in enumerate(candidates, 1):
-        print(f"  {number}  {_described(candidate)}")
+        print(f"  {number}  {_described(candidate)}{_speed(plan) if number == 1 else ''}")
     print(f"  1 is recommended: {choice.reason}")
     while True:
         answer = input("Model [1]: ").strip() or "1"
@@ -137,13 +143,16 @@ def ask_person(choice: Choice, found: Sequence[LocalModel], snapshot: "Snapshot"
 
 
 def _described(choice: Choice) -> str:
-    if (better := choice.better) is None:
-        return f"{choice.models[0].id} ({_gib(choice.models[0].size_bytes)})"
-    slow, fast = better.plan.tokens_per_s
-    return (
-        f"{better}, which is downloaded; {better.plan.context_tokens} tokens of context, "
-        f"{slow:.0f} to {fast:.0f} tokens/s"
-    )
+    if choice.better is not None:
+        return f"{choice.better}, which is downloaded"
+    return f"{choice.models[0].id} ({_gib(choice.models[0].size_bytes)})"
+
+
+def _speed(plan: "Plan | None") -> str:
+    if plan is None:
+        return ""
+    slow, fast = plan.tokens_per_s
+    return f"; {plan.context_tokens} tokens of context, {slow:.0f} to {fast:.0f} tokens/s"
 
 
 async def serve(

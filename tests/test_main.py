@@ -34,6 +34,7 @@ SNAPSHOT = Snapshot("linux", "A Processor", 4, 4, frozenset(), 16 * GIB, 10 * GI
 MACHINE = Machine(SNAPSHOT, "cpu")
 NANO = LocalModel("swarm-nano", BUNDLED_PATH, 5 << 20)
 SMALL = LocalModel("small", Path("small.gguf"), 2 * GIB)
+PLAN = plan_of(NANO, MACHINE)
 ENTRANCE = Entrance.of(Settings.model_validate({"port": 1}))
 
 
@@ -76,13 +77,17 @@ def test_a_person_is_asked_and_enter_takes_the_recommended(
     chosen: str,
 ) -> None:
     monkeypatch.setattr("builtins.input", lambda _: answers.pop(0))
-    plan = main.ask_person(Choice((SMALL,), "it fits"), [SMALL], SNAPSHOT)
+    plan = main.ask_person(Choice((SMALL,), "it fits"), [SMALL], SNAPSHOT, PLAN)
     assert plan.models[0].id == chosen
-    assert "A Processor" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "A Processor" in said
+    [first] = [line for line in said.splitlines() if line.startswith("  1  ")]
+    assert f"small (2.00 GiB); {PLAN.context_tokens} tokens of context, " in first
+    assert first.endswith(" tokens/s")
     assert answers == []
 
 
-BETTER = Better(Wanted("best:7b:4bit", "me/best", ("best.gguf",)), plan_of(NANO, MACHINE))
+BETTER = Better(Wanted("best:7b:4bit", "me/best", ("best.gguf",)), PLAN)
 
 
 @pytest.mark.parametrize(("answer", "comes"), [("", True), ("2", False)])
@@ -90,7 +95,7 @@ def test_enter_takes_the_model_that_is_to_be_brought(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, comes: bool
 ) -> None:
     monkeypatch.setattr("builtins.input", lambda _: answer)
-    choice = main.ask_person(Choice((NANO,), "until", better=BETTER), [], SNAPSHOT)
+    choice = main.ask_person(Choice((NANO,), "until", better=BETTER), [], SNAPSHOT, PLAN)
     assert (choice.better is not None) == comes
     assert choice.models == (NANO,)
     said = capsys.readouterr().out
