@@ -171,7 +171,7 @@ async def serve(
     from api.server import ClientServer, PortInUseError
     from api.serving import pool_of, resident_of, shared_files, successor_of
     from api.tool_door import tools_of
-    from api.welcome import start_warning
+    from api.welcome import first_screen, start_warning
     from hardware.listener import holder_of
 
     entrance = await asyncio.to_thread(Entrance.of, settings)
@@ -284,33 +284,6 @@ async def _load(
     _say(settings, connect_lines(entrance))
     if successor is not None:
         await successor.take_over(pool)
-
-
-def first_screen(
-    settings: Settings,
-    snapshot: "Snapshot",
-    choice: Choice,
-    entrance: "Entrance",
-    plans: "Sequence[Plan | None]" = (),
-    notes: Sequence[str] = (),
-) -> str:
-    """Hardware, model, endpoint and peers; how to connect follows when the model is loaded."""
-    from api.welcome import SMALL_MODEL_NOTE, endpoint_lines, peer_lines
-    from hardware.snapshot import summary
-
-    first, *rest = summary(snapshot)
-    lines = ["Local Swarm", f"  hardware   {first}", *(f"             {line}" for line in rest)]
-    lines += [f"  note       {note}" for note in notes]
-    lines.append(f"  model      {choice.models[0].id}: {choice.reason}")
-    if later := [model.id for model in (*choice.models[1:], *choice.others)]:
-        lines.append(f"  on request {', '.join(later)}")
-    lines += endpoint_lines(entrance)
-    lines += [f"  WARNING    {warning}" for plan in plans if plan for warning in plan.warnings]
-    if choice.models[0].id == BUNDLED_ID and not (choice.better or settings.model):
-        lines.append(f"  {SMALL_MODEL_NOTE}")
-    if settings.federation:
-        lines.append(peer_lines(snapshot.platform, settings.peer_port, open_to_all=settings.open))
-    return "\n".join(lines)
 
 
 async def _cancelled(*tasks: asyncio.Task[Any]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import main
+from api import welcome
 from api.entrance import Entrance
 from api.serving import fast_cores
 from hardware.snapshot import Snapshot
@@ -132,7 +133,7 @@ def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def first_screen(choice: Choice, notes: Sequence[str] = ()) -> str:
-    return main.first_screen(read_settings([]), SNAPSHOT, choice, ENTRANCE, notes=notes)
+    return welcome.first_screen(read_settings([]), SNAPSHOT, choice, ENTRANCE, notes=notes)
 
 
 def test_the_first_screen_names_hardware_model_and_endpoint() -> None:
@@ -179,7 +180,7 @@ def test_the_small_model_note_is_for_the_small_model_only() -> None:
 def test_the_small_model_note_is_not_for_who_chose_it_or_waits_for_another() -> None:
     assert "--model FILE" not in first_screen(Choice((NANO,), "until", better=BETTER))
     settings = read_settings(["--model", "swarm-nano"])
-    screen = main.first_screen(settings, SNAPSHOT, Choice((NANO,), "named"), ENTRANCE)
+    screen = welcome.first_screen(settings, SNAPSHOT, Choice((NANO,), "named"), ENTRANCE)
     assert "--model FILE" not in screen
 
 
