@@ -6,9 +6,10 @@ Doors and engines are imported when they start: `import main` needs neither.
 
 import asyncio
 import logging
+import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,15 +51,11 @@ DRAIN_SECONDS = 4.5
 def main(arguments: Sequence[str]) -> int:
     """Run a node until a signal. Returns the exit status."""
     try:
-        settings = read_settings(arguments)
-        if settings.detect:  # first, for it needs nothing of what follows
-            _print_hardware(settings, _snapshot(environment()))
-            return 0
-        from api.commands import answered
-
-        if (said := answered(settings, environment())) is not None:
-            print(said)
-            return 0
+        with _while_it_is_read():
+            settings = read_settings(arguments)
+            if (said := _answered(settings)) is not None:
+                print(said)
+                return 0
         _start_logging(settings)
         snapshot = _snapshot(environment())
         _check_threads(settings, snapshot)
@@ -71,7 +68,8 @@ def main(arguments: Sequence[str]) -> int:
         plans = plans_of(choice, machine, settings)
         if settings.explain:
             lines = [line for plan in plans if plan for line in explain(plan)]
-            print("\n".join([f"chosen: {choice.reason}", *lines]))
+            with _while_it_is_read():
+                print("\n".join([f"chosen: {choice.reason}", *lines]))
             return 0
         read = partial(read_settings, arguments)
         asyncio.run(serve(settings, machine, choice, plans, read))
@@ -81,6 +79,29 @@ def main(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, EOFError):
         return 130
     return 0
+
+
+@contextmanager
+def _while_it_is_read() -> Generator[None]:
+    """What is printed in this block, who reads it may leave unread: `main.py --help | head -1`."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+def _answered(settings: Settings) -> str | None:
+    """What a command prints; None where a node is to be started."""
+    if settings.detect:  # first, for it needs nothing of what follows
+        return _hardware(settings, _snapshot(environment()))
+    from api.commands import answered
+
+    return answered(settings, environment())
 
 
 def choose(settings: Settings, machine: Machine) -> Choice:
@@ -298,15 +319,14 @@ def _snapshot(environ: Mapping[str, str]) -> "Snapshot":
     return detect(environ)
 
 
-def _print_hardware(settings: Settings, snapshot: "Snapshot") -> None:
+def _hardware(settings: Settings, snapshot: "Snapshot") -> str:
     from hardware.report import details, encode_json
     from swarm.engines.llama.build import notes
 
     if settings.as_json:
-        print(encode_json(snapshot))
-        return
+        return encode_json(snapshot)
     lines = details(snapshot) + [f"note         {each}" for each in notes(snapshot, environment())]
-    print("\n".join(lines))
+    return "\n".join(lines)
 
 
 def _engine_kind(settings: Settings, snapshot: "Snapshot") -> str:

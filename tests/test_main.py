@@ -1,6 +1,7 @@
 """The choice of a model, the first screen, and mistakes at start."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -290,6 +291,23 @@ def test_hardware_is_told_without_loading_doors_models_and_engines() -> None:
     )
     root = Path(main.__file__).parent
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("flags", [["--detect"], ["--help"], ["--auto", "--explain"]])
+def test_a_command_whose_reader_has_left_ends_quietly(flags: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, main.__file__, *flags],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_main_can_be_imported_without_engines_and_doors() -> None:
