@@ -48,6 +48,11 @@ def parse_flags(arguments: Sequence[str]) -> dict[str, Any]:
     return vars(_parser().parse_args(arguments))
 
 
+def is_flag(word: str) -> bool:
+    """Whether the command line knows this word, such as `--port`."""
+    return word in _parser().options
+
+
 def _ours(argument: str) -> str:
     """The same argument with our name of the flag."""
     flag, equals, value = argument.partition("=")
@@ -56,6 +61,10 @@ def _ours(argument: str) -> str:
 
 class _Parser(argparse.ArgumentParser):
     """An argument parser that knows what people type instead of our flags."""
+
+    @property
+    def options(self) -> list[str]:
+        return [option for action in self._actions for option in action.option_strings]
 
     def error(self, message: str) -> NoReturn:
         raise ConfigurationError(f"{message}\n{self.prog} --help lists the flags")
@@ -75,13 +84,12 @@ class _Parser(argparse.ArgumentParser):
         self.error(f"unrecognized arguments: {' '.join(unknown)}")
 
     def _similar(self, flag: str) -> str | None:
-        known = [option for action in self._actions for option in action.option_strings]
-        matches = difflib.get_close_matches(flag, known, n=3, cutoff=0.75)
+        matches = difflib.get_close_matches(flag, self.options, n=3, cutoff=0.75)
         # Letters are swapped more often than left out.
         return min(matches, key=lambda match: abs(len(match) - len(flag)), default=None)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> _Parser:
     parser = _Parser(
         prog="main.py",
         usage="main.py [FLAGS] [COMMAND]",

@@ -6,9 +6,10 @@ Doors and engines are imported when they start: `import main` needs neither.
 
 import asyncio
 import logging
+import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,9 @@ from swarm.models.local import (
 
 if TYPE_CHECKING:
     from api.entrance import Entrance
+    from api.reload import LiveSettings
     from api.server import ClientServer
+    from federation.federation import Federation
     from hardware.snapshot import Snapshot
     from swarm.engines.resident import Resident
     from swarm.models.fit import Plan
@@ -48,15 +51,11 @@ DRAIN_SECONDS = 4.5
 def main(arguments: Sequence[str]) -> int:
     """Run a node until a signal. Returns the exit status."""
     try:
-        settings = read_settings(arguments)
-        if settings.detect:  # first, for it needs nothing of what follows
-            _print_hardware(settings, _snapshot(environment()))
-            return 0
-        from api.commands import answered
-
-        if (said := answered(settings, environment())) is not None:
-            print(said)
-            return 0
+        with _while_it_is_read():
+            settings = read_settings(arguments)
+            if (said := _answered(settings)) is not None:
+                print(said)
+                return 0
         _start_logging(settings)
         snapshot = _snapshot(environment())
         _check_threads(settings, snapshot)
@@ -69,7 +68,8 @@ def main(arguments: Sequence[str]) -> int:
         plans = plans_of(choice, machine, settings)
         if settings.explain:
             lines = [line for plan in plans if plan for line in explain(plan)]
-            print("\n".join([f"chosen: {choice.reason}", *lines]))
+            with _while_it_is_read():
+                print("\n".join([f"chosen: {choice.reason}", *lines]))
             return 0
         read = partial(read_settings, arguments)
         asyncio.run(serve(settings, machine, choice, plans, read))
@@ -81,8 +81,32 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+@contextmanager
+def _while_it_is_read() -> Generator[None]:
+    """What is printed in this block, who reads it may leave unread: `main.py --help | head -1`."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+def _answered(settings: Settings) -> str | None:
+    """What a command prints; None where a node is to be started."""
+    if settings.detect:  # first, for it needs nothing of what follows
+        return _hardware(settings, _snapshot(environment()))
+    from api.commands import answered
+
+    return answered(settings, environment())
+
+
 def choose(settings: Settings, machine: Machine) -> Choice:
     """The models to serve; asks the person only on a terminal and without `--auto`."""
+    from api.serving import plans_of
     from swarm.models.catalogue import load_catalogue
 
     if settings.engine:
@@ -103,7 +127,8 @@ def choose(settings: Settings, machine: Machine) -> Choice:
         choice = until_here(choice, best_to_bring(known, machine), why_not=why_not)
     if not settings.auto and sys.stdin.isatty() and sys.stdout.isatty():
         running = [model for model in here if model.format in machine.formats]
-        choice = ask_person(choice, running, machine.snapshot)
+        *_, plan = plans_of(choice, machine, settings)
+        choice = ask_person(choice, running, machine.snapshot, plan)
     return choice.with_others(here, machine)
 
 
@@ -116,8 +141,12 @@ def _bring(settings: Settings, wanted: "Wanted") -> Path:
     return bring(wanted, hub_of(environment()), from_peer=from_peer)
 
 
-def ask_person(choice: Choice, found: Sequence[LocalModel], snapshot: "Snapshot") -> Choice:
-    """Show what there is and let the person choose; Enter takes the recommended model."""
+def ask_person(
+    choice: Choice, found: Sequence[LocalModel], snapshot: "Snapshot", plan: "Plan | None"
+) -> Choice:
+    """Show what there is and let the person choose; Enter takes the recommended model, which would
+    run by `plan`.
+    """
     from hardware.snapshot import summary
 
     print("\n".join(["Hardware", *(f"  {line}" for line in summary(snapshot)), "Models"]))
@@ -125,7 +154,7 @@ def ask_person(choice: Choice, found: Sequence[LocalModel], snapshot: "Snapshot"
     others = [model for model in (*found, bundled_model()) if model != best]
     candidates = [choice, *(Choice((model,), "chosen by you") for model in others)]
     for number, candidate in enumerate(candidates, 1):
-        print(f"  {number}  {_described(candidate)}")
+        print(f"  {number}  {_described(candidate)}{_speed(plan) if number == 1 else ''}")
     print(f"  1 is recommended: {choice.reason}")
     while True:
         answer = input("Model [1]: ").strip() or "1"
@@ -135,13 +164,16 @@ def ask_person(choice: Choice, found: Sequence[LocalModel], snapshot: "Snapshot"
 
 
 def _described(choice: Choice) -> str:
-    if (better := choice.better) is None:
-        return f"{choice.models[0].id} ({_gib(choice.models[0].size_bytes)})"
-    slow, fast = better.plan.tokens_per_s
-    return (
-        f"{better}, which is downloaded; {better.plan.context_tokens} tokens of context, "
-        f"{slow:.0f} to {fast:.0f} tokens/s"
-    )
+    if choice.better is not None:
+        return f"{choice.better}, which is downloaded"
+    return f"{choice.models[0].id} ({_gib(choice.models[0].size_bytes)})"
+
+
+def _speed(plan: "Plan | None") -> str:
+    if plan is None:
+        return ""
+    slow, fast = plan.tokens_per_s
+    return f"; {plan.context_tokens} tokens of context, {slow:.0f} to {fast:.0f} tokens/s"
 
 
 async def serve(
@@ -155,18 +187,21 @@ async def serve(
     from api.agent import agent_with
     from api.app import make_app
     from api.entrance import Entrance
-    from api.joining import copy_into, join_others
+    from api.joining import copy_into
     from api.reload import LiveSettings
     from api.server import ClientServer, PortInUseError
     from api.serving import pool_of, resident_of, shared_files, successor_of
     from api.tool_door import tools_of
-    from hardware.snapshot import summary
+    from api.welcome import first_screen, start_warning
+    from hardware.listener import holder_of
 
     entrance = await asyncio.to_thread(Entrance.of, settings)
     snapshot, say = machine.snapshot, partial(_say, settings)
-    hardware = summary(snapshot)[0]
     pool = await asyncio.to_thread(pool_of, choice, machine, settings, environment())
+    if warning := start_warning(entrance):
+        logger.warning("%s", warning)
     files = await asyncio.to_thread(shared_files, (*choice.models, *choice.others))
+    live = LiveSettings(settings, read, pool, entrance)
 
     def make(model: LocalModel) -> "Resident":
         files.update(shared_files([model]))
@@ -176,9 +211,7 @@ async def serve(
         async with AsyncExitStack() as stack:
             federation = copy = None
             if settings.federation:
-                federation = join_others(
-                    settings, pool, version=VERSION, hardware=hardware, files=files, say=say
-                )
+                federation = _among_others(live, machine, choice, pool, files)
                 await stack.enter_async_context(federation)
                 copy = copy_into(hub_of(environment()).cache, federation)
             place = await stack.enter_async_context(tools_of(settings, federation, say))
@@ -195,15 +228,38 @@ async def serve(
             server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
             await stack.enter_async_context(server)
             if not (place and await asyncio.to_thread(place.may_write, Path(TOML_FILE))):
-                await stack.enter_async_context(LiveSettings(settings, read, pool, entrance))
+                await stack.enter_async_context(live)
             told = await asyncio.to_thread(_notes, settings, snapshot)
             screen = first_screen(settings, snapshot, choice, entrance, plans, told)
             loading = _load(settings, choice, pool, entrance, successor)
             await _serve_until_signal(settings, screen, pool, server, loading)
     except PortInUseError as error:
-        raise ConfigurationError(
-            f"{error}{_holder(settings.port)}; choose another with --port N"
-        ) from error
+        holder = await asyncio.to_thread(holder_of, settings.port)
+        by = f" by {holder}" if holder else ""
+        raise ConfigurationError(f"{error}{by}; choose another with --port N") from error
+
+
+def _among_others(
+    live: "LiveSettings",
+    machine: Machine,
+    choice: Choice,
+    pool: "Pool",
+    files: Mapping[str, Path],
+) -> "Federation":
+    """This node's place in its federation, not yet taken."""
+    from api.joining import engine_of, join_others
+    from hardware.snapshot import summary
+
+    return join_others(
+        live.settings,
+        pool,
+        version=VERSION,
+        hardware=summary(machine.snapshot)[0],
+        engine=engine_of(choice.models[0]),
+        files=files,
+        vote=lambda: live.settings.vote,
+        say=partial(_say, live.settings),
+    )
 
 
 async def _serve_until_signal(
@@ -251,33 +307,6 @@ async def _load(
         await successor.take_over(pool)
 
 
-def first_screen(
-    settings: Settings,
-    snapshot: "Snapshot",
-    choice: Choice,
-    entrance: "Entrance",
-    plans: "Sequence[Plan | None]" = (),
-    notes: Sequence[str] = (),
-) -> str:
-    """Hardware, model, endpoint and peers; how to connect follows when the model is loaded."""
-    from api.welcome import SMALL_MODEL_NOTE, endpoint_lines, peer_lines
-    from hardware.snapshot import summary
-
-    first, *rest = summary(snapshot)
-    lines = ["Local Swarm", f"  hardware   {first}", *(f"             {line}" for line in rest)]
-    lines += [f"  note       {note}" for note in notes]
-    lines.append(f"  model      {choice.models[0].id}: {choice.reason}")
-    if later := [model.id for model in (*choice.models[1:], *choice.others)]:
-        lines.append(f"  on request {', '.join(later)}")
-    lines += endpoint_lines(entrance)
-    lines += [f"  WARNING    {warning}" for plan in plans if plan for warning in plan.warnings]
-    if choice.models[0].id == BUNDLED_ID:
-        lines.append(f"  {SMALL_MODEL_NOTE}")
-    if settings.federation:
-        lines.append(peer_lines(snapshot.platform, settings.peer_port, open_to_all=settings.open))
-    return "\n".join(lines)
-
-
 async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
@@ -290,15 +319,14 @@ def _snapshot(environ: Mapping[str, str]) -> "Snapshot":
     return detect(environ)
 
 
-def _print_hardware(settings: Settings, snapshot: "Snapshot") -> None:
+def _hardware(settings: Settings, snapshot: "Snapshot") -> str:
     from hardware.report import details, encode_json
     from swarm.engines.llama.build import notes
 
     if settings.as_json:
-        print(encode_json(snapshot))
-        return
+        return encode_json(snapshot)
     lines = details(snapshot) + [f"note         {each}" for each in notes(snapshot, environment())]
-    print("\n".join(lines))
+    return "\n".join(lines)
 
 
 def _engine_kind(settings: Settings, snapshot: "Snapshot") -> str:
@@ -332,21 +360,6 @@ def _check_threads(settings: Settings, snapshot: "Snapshot") -> None:
     most = max(psutil.cpu_count() or 1, snapshot.usable_cores)
     if settings.threads is not None and settings.threads > most:
         raise ConfigurationError(f"--threads {settings.threads}: this machine has {most} cores")
-
-
-def _holder(port: int) -> str:
-    """Who listens on the port, as far as this user may know."""
-    import psutil
-
-    try:
-        for connection in psutil.net_connections("tcp"):
-            listens = connection.status == psutil.CONN_LISTEN
-            if listens and connection.pid and connection.laddr[1:] == (port,):
-                name = psutil.Process(connection.pid).name()
-                return f" by {name} (process {connection.pid})"
-    except psutil.Error:
-        pass
-    return ""
 
 
 def _start_logging(settings: Settings) -> None:

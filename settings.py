@@ -26,7 +26,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from flags import ENVIRONMENT_PREFIX, TOML_FILE, parse_flags
+from flags import ENVIRONMENT_PREFIX, TOML_FILE, is_flag, parse_flags
 from swarm.errors import ConfigurationError
 
 KEYS_VARIABLE = "API_KEYS"
@@ -271,7 +271,8 @@ _SECRET = frozenset(
 def _wrong(details: Any, flags: Mapping[str, object]) -> str:
     name = str(details["loc"][0]) if details["loc"] else ""
     path = ".".join(map(str, details["loc"])).replace("each_model.", "models.", 1)
-    flag = path if "." in path else f"--{name.replace('_', '-')}"
+    flag = f"--{name.replace('_', '-')}"
+    told = flag if "." not in path and is_flag(flag) else path
     variable = ENVIRONMENT_PREFIX + name.upper()
     if details["type"] == "extra_forbidden":
         return f"{TOML_FILE}: there is no setting {path!r}"
@@ -282,5 +283,5 @@ def _wrong(details: Any, flags: Mapping[str, object]) -> str:
         source = variable
     wish = str(details["msg"]).replace("Input ", "")
     if name in _SECRET:  # what was typed may be a secret
-        return f"{flag} (from {source}): {wish[:1].lower()}{wish[1:]}"
-    return f"{flag} {details['input']} (from {source}): {wish[:1].lower()}{wish[1:]}"
+        return f"{told} (from {source}): {wish[:1].lower()}{wish[1:]}"
+    return f"{told} {details['input']} (from {source}): {wish[:1].lower()}{wish[1:]}"

@@ -31,7 +31,7 @@ from api.openai.chat import chat_completions
 from api.openai.completions import completions
 from api.openai.embeddings import embeddings
 from api.openai.models import get_model, list_models, load_model, unload_model
-from api.paths import path_hint
+from api.paths import TOOL_PATHS, path_hint
 from api.tool_routes import add_tool_routes
 from api.usage import ask_for_key, usage
 from federation.federation import Federation
@@ -186,7 +186,8 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
     headers = {name: error.headers[name] for name in ("Allow", "Location") if name in error.headers}
     message, code = error.text or error.reason, None
     if isinstance(error, web.HTTPNotFound):
-        message, code = path_hint(request.path), "path_not_found"
+        more = TOOL_PATHS if request.app[TOOLS] is not None else ()
+        message, code = path_hint(request.path, more), "path_not_found"
     elif isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         message, code = f"{request.path} takes {allowed}, not {error.method}", "method_not_allowed"

@@ -1,6 +1,7 @@
 """What a person says to the node that runs on this machine, over its loopback door."""
 
 import io
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ import segno
 
 from api.clients.setup import set_up_opencode
 from api.own_node import Node, NoNodeError, call
+from federation.firewall import firewall_lines
 from federation.pin import split_pin
 from federation.store import Store
 from federation.trust import encode_code
+from federation.wishes import PEER_PORT
 from settings import Settings
 from swarm.errors import ConfigurationError
 
@@ -31,7 +34,7 @@ def answered(settings: Settings, environ: Mapping[str, str]) -> str | None:
         case _:
             pass
     if settings.diagnose:
-        return "\n".join(diagnosis(call(node, "diagnostics")))
+        return "\n".join(diagnosis(call(node, "diagnostics"), platform.system()))
     if settings.new_code:
         call(node, "new-code", {})
         return "a new code; the members that run have it, `main.py --show-code` prints it"
@@ -75,8 +78,11 @@ def code(folder: Path) -> str:
     return f"{picture.getvalue()}\n{told}\nmain.py --auto --join {told}"
 
 
-def diagnosis(told: Any) -> list[str]:
-    """The diagnostics of a node as lines for a person, each trouble with its advice."""
+def diagnosis(told: Any, system: str) -> list[str]:
+    """The diagnostics of a node as lines for a person, each trouble with its advice.
+
+    `system` is the operating system, which decides the command for its firewall.
+    """
     coming = _coming(told.get("successor"))
     if told.get("node") is None:
         return [*coming, f"federation: {told.get('why', 'off')}"]
@@ -88,6 +94,7 @@ def diagnosis(told: Any) -> list[str]:
         *coming,
         f"federation  {own['id']}: {_standing(own)}",
         *(f"trouble     {line}" for line in _troubles(own, discovery)),
+        *(f"            {line}" for line in _firewall(own, discovery, system)),
     ]
     for peer in told["peers"]:
         failing = peer["failing"]
@@ -135,12 +142,12 @@ def _troubles(own: Any, discovery: Any) -> list[str]:
     troubles: list[str] = [own["trouble"]] if own["trouble"] else []
     if discovery.get("last_error"):
         troubles.append(str(discovery["last_error"]))
-    if discovery.get("is_open") and discovery.get("heard_self_s") is None:
+    if _unheard(discovery, "heard_self_s"):
         troubles.append(
             "this node does not hear its own announcement: multicast is blocked on this machine; "
             "let UDP port 5353 through its firewall"
         )
-    elif discovery.get("is_open") and discovery.get("heard_others_s") is None:
+    elif _unheard(discovery, "heard_others_s"):
         troubles.append(
             "no other machine's announcement was heard: the router or a firewall may keep "
             'multicast back ("client isolation"); name peers with --peer HOST'
@@ -148,3 +155,15 @@ def _troubles(own: Any, discovery: Any) -> list[str]:
     if discovery.get("flooded"):
         troubles.append("more is announced on this network than can be read")
     return troubles
+
+
+def _firewall(own: Any, discovery: Any, system: str) -> tuple[str, ...]:
+    """The commands for a firewall here, where one may be what keeps this node from hearing."""
+    if not (_unheard(discovery, "heard_self_s") or _unheard(discovery, "heard_others_s")):
+        return ()
+    return firewall_lines(system, own["peer_port"] or own["pairing_port"] or PEER_PORT)
+
+
+def _unheard(discovery: Any, whom: str) -> bool:
+    """Whether no announcement has come in since the node listens for them."""
+    return bool(discovery.get("is_open")) and discovery.get(whom) is None

@@ -9,17 +9,19 @@ from federation.federation import Federation
 from federation.sharing import Shelf
 from federation.trust import decode_code
 from federation.wishes import Wishes, parse_peer
-from settings import Settings
+from settings import Settings, VoteSettings
 from swarm.models.hub import copied_folder
+from swarm.models.local import AnyModel
 from swarm.models.wanted import Moved, Wanted
 from swarm.pool import Pool
 from swarm.propose import OwnProposer
+from swarm.proposer import Offer
 from swarm.successor import Copy
 
 
 def copied_from_peers(settings: Settings, wanted: Wanted, folder: Path) -> bool:
     """Copy a model's files from a member of this node's federation; whether one had them all."""
-    wishes = _wishes(settings, version="", hardware="")
+    wishes = _wishes(settings)
     return copy_from_peers(wishes, wanted.files, folder, total_bytes=wanted.size_bytes)
 
 
@@ -45,22 +47,38 @@ def join_others(
     *,
     version: str,
     hardware: str,
+    engine: str,
     files: Mapping[str, Path],
+    vote: Callable[[], VoteSettings],
     say: Callable[[str], None],
 ) -> Federation:
-    """This node's place among others, not yet taken. Raises ConfigurationError."""
-    wishes = _wishes(settings, version=version, hardware=hardware)
-    chosen = settings.vote.for_peers
+    """This node's place among others, not yet taken; `vote` is what the owner's table says now.
+
+    Raises ConfigurationError.
+    """
     return Federation(
-        wishes,
-        offers=lambda: tuple(o for o in pool.offers() if chosen is None or o.model in chosen),
+        _wishes(settings, version=version, hardware=hardware, engine=engine),
+        offers=lambda: offered(pool, vote()),
         answers=OwnProposer(pool),
         shelf=Shelf(lambda: files),
         say=say,
     )
 
 
-def _wishes(settings: Settings, *, version: str, hardware: str) -> Wishes:
+def offered(pool: Pool, vote: VoteSettings) -> tuple[Offer, ...]:
+    """The models with which this node votes in its peers' answers."""
+    chosen = vote.for_peers
+    return tuple(each for each in pool.offers() if chosen is None or each.model in chosen)
+
+
+def engine_of(model: AnyModel) -> str:
+    """What runs a model, in a word."""
+    return {"gguf": "llama.cpp", "mlx": "MLX", "upstream": "upstream"}[model.format]
+
+
+def _wishes(
+    settings: Settings, *, version: str = "", hardware: str = "", engine: str = ""
+) -> Wishes:
     return Wishes(
         folder=settings.state,
         name=socket.gethostname(),
@@ -71,5 +89,5 @@ def _wishes(settings: Settings, *, version: str, hardware: str) -> Wishes:
         peers=tuple(parse_peer(peer, settings.peer_port) for peer in settings.peer),
         interfaces=settings.peer_interface,
         hardware=hardware,
-        engine="llama.cpp",
+        engine=engine,
     )

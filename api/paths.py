@@ -1,6 +1,7 @@
 """What to tell a client that asked for a path which is not there. Pure."""
 
 import re
+from collections.abc import Sequence
 
 _SERVED = (
     "/v1/chat/completions",
@@ -8,28 +9,33 @@ _SERVED = (
     "/v1/embeddings",
     "/v1/models",
     "/v1/usage",
+    "/v1/federation/diagnostics",
+    "/v1/federation/peers",
     "/health",
     "/metrics",
 )
+TOOL_PATHS = ("/v1/tools", "/v1/tools/execute", "/v1/tools/cancel")
+"""Served beside those by a node that has tools."""
+
 _INSTEAD = {
     "responses": "the responses API is not served; use /v1/chat/completions",
     "messages": "the messages API is not served; use /v1/chat/completions",
     "api/chat": "this is an OpenAI-compatible server; use /v1/chat/completions",
     "api/generate": "this is an OpenAI-compatible server; use /v1/completions",
-    "tools": "this node runs no tools: start it with --tool-server, or --tool-host URL",
     "api/tags": "this is an OpenAI-compatible server; use /v1/models",
 }
+_NO_TOOLS = {"tools": "this node runs no tools: start it with --tool-server, or --tool-host URL"}
 
 
-def path_hint(path: str) -> str:
-    """One sentence that names the right path."""
+def path_hint(path: str, more: Sequence[str] = ()) -> str:
+    """One sentence that names the right path; `more` are the `TOOL_PATHS` where they are served."""
     tail = re.sub(r"^(v1/+)+", "", path.strip("/"))
-    for start, instead in _INSTEAD.items():
-        if tail == start or tail.startswith(f"{start}/"):
-            return f"there is no {path}: {instead}"
-    for served in _SERVED:
+    for served in (*_SERVED, *more):
         if tail and served in (f"/v1/{tail}", f"/{tail}"):
             return f"there is no {path}: use {served} (the base URL ends with /v1)"
+    for start, instead in (_INSTEAD if more else _INSTEAD | _NO_TOOLS).items():
+        if tail == start or tail.startswith(f"{start}/"):
+            return f"there is no {path}: {instead}"
     if tail.startswith("models/"):
         return f"there is no {path}: use /v1/{tail} (the base URL ends with /v1)"
-    return f"there is no {path}: this server has {', '.join(_SERVED)}"
+    return f"there is no {path}: this server has {', '.join((*_SERVED, *more))}"

@@ -10,6 +10,7 @@ from typing import Self
 
 from api.entrance import Entrance
 from api.keyring import keys_of
+from api.welcome import key_warning
 from settings import TOML_FILE, Settings, VoteSettings
 from swarm.chat.compact import read_words
 from swarm.errors import ConfigurationError
@@ -69,7 +70,8 @@ class Changes:
 class LiveSettings:
     """Reads the settings anew when their file has changed, and applies what can be.
 
-    Works from entering the context until leaving it.
+    `settings` are those of the latest file that could be used. Works from entering the context
+    until leaving it.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class LiveSettings:
         *,
         poll_s: float = 1.0,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._read = read
         self._pool = pool
         self._entrance = entrance
@@ -118,15 +120,19 @@ class LiveSettings:
         changed = [
             name
             for name in Settings.model_fields
-            if getattr(settings, name) != getattr(self._settings, name)
+            if getattr(settings, name) != getattr(self.settings, name)
         ]
         self._entrance.keyring.hold(found.keys)
         self._pool.weights = weights_of(settings.vote)
         if {"prompt", "prompt_file"} & set(changed):
             self._pool.forms = forms
         set_log_level(settings)
-        self._settings = settings
+        self.settings = settings
         self._tell(changed)
+        if found.fresh or {"keys", "keyless"} & set(changed):
+            warning = key_warning(found, beyond=beyond)
+            if warning is not None:
+                logger.warning("%s", warning)
 
     def _tell(self, changed: list[str]) -> None:
         live = [name for name in changed if name in _LIVE]

@@ -22,6 +22,7 @@ from federation.interfaces import lan_addresses, read_interfaces
 from federation.wire import ToolKey
 from flags import LAN
 from guard import LOOPBACK_NAMES, Door
+from hardware.listener import holder_of
 from settings import TOML_FILE, Settings
 from swarm.errors import ConfigurationError
 
@@ -104,9 +105,11 @@ async def _server(
             server = ToolServer(app, hosts=place.hosts, port=settings.tool_port)
             await stack.enter_async_context(server)
         except OSError as error:
+            why = error.strerror or str(error)
+            if holder := await asyncio.to_thread(holder_of, settings.tool_port):
+                why = f"in use by {holder}"
             raise ConfigurationError(
-                f"--tool-port {settings.tool_port}: {error.strerror or error}; "
-                "choose another with --tool-port N"
+                f"--tool-port {settings.tool_port}: {why}; choose another with --tool-port N"
             ) from error
         base = f"http://{in_url(place.address)}:{settings.tool_port}"
         asks = f"token in {settings.state / TOKEN_FILE}" if token else "this machine only"

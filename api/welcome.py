@@ -1,18 +1,71 @@
-"""What a person reads at start: where the endpoint is and how clients connect. Pure text."""
+"""What a person reads at start: what is served, where, and how clients connect. Pure text."""
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from api.entrance import Entrance
 from api.keyring import Found
 from federation.firewall import MDNS_PORT, firewall_lines
+from hardware.snapshot import Snapshot, summary
 from settings import Settings
+from swarm.models.choose import Choice
+from swarm.models.fit import Plan
+from swarm.models.local import BUNDLED_ID
 
 SMALL_MODEL_NOTE = (
     "swarm-nano is the small bundled model: it shows that everything works, not what a model\n"
     "  can do. A real one is one flag away:  python main.py --auto --model FILE.gguf"
 )
+
+KEYLESS_WARNING = "--keyless: everybody on this network asks this node without a key"
+
+
+def first_screen(
+    settings: Settings,
+    snapshot: Snapshot,
+    choice: Choice,
+    entrance: Entrance,
+    plans: Sequence[Plan | None] = (),
+    notes: Sequence[str] = (),
+) -> str:
+    """Hardware, model, endpoint and peers; how to connect follows when the model is loaded."""
+    first, *rest = summary(snapshot)
+    lines = ["Local Swarm", f"  hardware   {first}", *(f"             {line}" for line in rest)]
+    lines += [f"  note       {note}" for note in notes]
+    lines.append(f"  model      {choice.models[0].id}: {choice.reason}")
+    if later := [model.id for model in (*choice.models[1:], *choice.others)]:
+        lines.append(f"  on request {', '.join(later)}")
+    lines += endpoint_lines(entrance)
+    lines += [f"  WARNING    {warning}" for plan in plans if plan for warning in plan.warnings]
+    if choice.models[0].id == BUNDLED_ID and not (choice.better or settings.model):
+        lines.append(f"  {SMALL_MODEL_NOTE}")
+    if settings.federation:
+        lines.append(peer_lines(snapshot.platform, settings.peer_port, open_to_all=settings.open))
+    return "\n".join(lines)
+
+
+def start_warning(entrance: Entrance) -> str | None:
+    """What the log says of the keys at the start, for those who do not see the first screen."""
+    found = entrance.found
+    news = found.fresh or not found.keys
+    return key_warning(found, beyond=entrance.where.beyond) if news else None
+
+
+def key_warning(found: Found, *, beyond: bool) -> str | None:
+    """Where the key is that clients must show, if the owner has set none, or that there is none.
+
+    Names no key: this is for the log.
+    """
+    if not beyond:
+        return None
+    if not found.keys:
+        return KEYLESS_WARNING
+    if found.file is None:
+        return None
+    made = "was made just now and is" if found.fresh else "is"
+    return f"clients need the key that {made} in {found.file}"
 
 
 def endpoint_lines(entrance: Entrance) -> list[str]:

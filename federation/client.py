@@ -209,8 +209,9 @@ class PeerClient:
     async def propose(
         self, door: Door, body: ProposeBody, *, most_bytes: int, moved: Moved
     ) -> AsyncGenerator[list[Told]]:
-        """A peer's answer as it comes. `most_bytes` is the longest question that the peer reads,
-        `moved` is told the bytes. Raises PeerError.
+        """A peer's answer as it comes; first nothing, when the peer has taken the question. What
+        it refuses later is an error amid its answer. `most_bytes` is the longest question that the
+        peer reads, `moved` is told the bytes. Raises PeerError.
         """
         raw = encode_body(body)
         if len(raw) > most_bytes:
@@ -221,6 +222,7 @@ class PeerClient:
             self._post(door, "/peer/propose", BytesIO(raw), moved=moved) as response,
             self._broken_off_at_exit(response),
         ):
+            yield []
             async with aclosing(_lines(response, moved)) as lines:
                 async for told in lines:
                     line = decode_line(told)

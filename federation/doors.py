@@ -3,6 +3,7 @@
 Both have the same port, so that a firewall opens one.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -10,6 +11,7 @@ from contextlib import AsyncExitStack
 from federation.era import Era
 from federation.pairing import Joined, PairingDoor
 from federation.pin import Pin
+from hardware.listener import holder_of
 from swarm.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -61,7 +63,7 @@ class Doors:
             await era.open_door(hosts, self._port)
             self.trouble = None
         except OSError as error:
-            self._tell(f"the peer door cannot listen: {error.strerror}")
+            await self._tell(f"the peer door cannot listen: {error.strerror}")
 
     async def _open_pairing(self, hosts: Sequence[str]) -> None:
         if self._pairing is not None or not hosts:
@@ -79,14 +81,15 @@ class Doors:
                 self._stack = stack.pop_all()
             self.trouble = None
         except ConfigurationError as error:
-            self._tell(str(error))
+            await self._tell(str(error))
 
-    def _tell(self, told: str) -> None:
+    async def _tell(self, told: str) -> None:
         """Said once while it lasts."""
-        if self.trouble is None:
-            logger.error(
-                "%s; another program has port %d: choose another with --peer-port N",
-                told,
-                self._port,
-            )
-        self.trouble = told
+        if self.trouble is not None:
+            return
+        holder = await asyncio.to_thread(holder_of, self._port)
+        self.trouble = (
+            f"{told}; {holder or 'another program'} has port {self._port}: "
+            "choose another with --peer-port N"
+        )
+        logger.error("%s", self.trouble)

@@ -1,6 +1,7 @@
 """The choice of a model, the first screen, and mistakes at start."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import main
+from api import welcome
 from api.entrance import Entrance
 from api.serving import fast_cores
 from hardware.snapshot import Snapshot
@@ -34,6 +36,7 @@ SNAPSHOT = Snapshot("linux", "A Processor", 4, 4, frozenset(), 16 * GIB, 10 * GI
 MACHINE = Machine(SNAPSHOT, "cpu")
 NANO = LocalModel("swarm-nano", BUNDLED_PATH, 5 << 20)
 SMALL = LocalModel("small", Path("small.gguf"), 2 * GIB)
+PLAN = plan_of(NANO, MACHINE)
 ENTRANCE = Entrance.of(Settings.model_validate({"port": 1}))
 
 
@@ -76,13 +79,17 @@ def test_a_person_is_asked_and_enter_takes_the_recommended(
     chosen: str,
 ) -> None:
     monkeypatch.setattr("builtins.input", lambda _: answers.pop(0))
-    plan = main.ask_person(Choice((SMALL,), "it fits"), [SMALL], SNAPSHOT)
+    plan = main.ask_person(Choice((SMALL,), "it fits"), [SMALL], SNAPSHOT, PLAN)
     assert plan.models[0].id == chosen
-    assert "A Processor" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "A Processor" in said
+    [first] = [line for line in said.splitlines() if line.startswith("  1  ")]
+    assert f"small (2.00 GiB); {PLAN.context_tokens} tokens of context, " in first
+    assert first.endswith(" tokens/s")
     assert answers == []
 
 
-BETTER = Better(Wanted("best:7b:4bit", "me/best", ("best.gguf",)), plan_of(NANO, MACHINE))
+BETTER = Better(Wanted("best:7b:4bit", "me/best", ("best.gguf",)), PLAN)
 
 
 @pytest.mark.parametrize(("answer", "comes"), [("", True), ("2", False)])
@@ -90,7 +97,7 @@ def test_enter_takes_the_model_that_is_to_be_brought(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, comes: bool
 ) -> None:
     monkeypatch.setattr("builtins.input", lambda _: answer)
-    choice = main.ask_person(Choice((NANO,), "until", better=BETTER), [], SNAPSHOT)
+    choice = main.ask_person(Choice((NANO,), "until", better=BETTER), [], SNAPSHOT, PLAN)
     assert (choice.better is not None) == comes
     assert choice.models == (NANO,)
     said = capsys.readouterr().out
@@ -127,7 +134,7 @@ def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def first_screen(choice: Choice, notes: Sequence[str] = ()) -> str:
-    return main.first_screen(read_settings([]), SNAPSHOT, choice, ENTRANCE, notes=notes)
+    return welcome.first_screen(read_settings([]), SNAPSHOT, choice, ENTRANCE, notes=notes)
 
 
 def test_the_first_screen_names_hardware_model_and_endpoint() -> None:
@@ -168,6 +175,13 @@ def test_threads_are_for_fast_cores_only() -> None:
 
 def test_the_small_model_note_is_for_the_small_model_only() -> None:
     screen = first_screen(Choice((SMALL,), "named"))
+    assert "--model FILE" not in screen
+
+
+def test_the_small_model_note_is_not_for_who_chose_it_or_waits_for_another() -> None:
+    assert "--model FILE" not in first_screen(Choice((NANO,), "until", better=BETTER))
+    settings = read_settings(["--model", "swarm-nano"])
+    screen = welcome.first_screen(settings, SNAPSHOT, Choice((NANO,), "named"), ENTRANCE)
     assert "--model FILE" not in screen
 
 
@@ -277,6 +291,23 @@ def test_hardware_is_told_without_loading_doors_models_and_engines() -> None:
     )
     root = Path(main.__file__).parent
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("flags", [["--detect"], ["--help"], ["--auto", "--explain"]])
+def test_a_command_whose_reader_has_left_ends_quietly(flags: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, main.__file__, *flags],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_main_can_be_imported_without_engines_and_doors() -> None:

@@ -103,6 +103,23 @@ def test_a_mistake_in_the_environment_names_the_variable(
         read_settings([])
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("MAX_REQUESTS", "0", "^max_requests 0 .from SWARM_MAX_REQUESTS"),
+        ("SANDBOX", "maybe", "^sandbox maybe"),
+        ("PROMPT", "half", "^--prompt half"),
+        ("TOOL_PORT", "0", "^--tool-port 0"),
+    ],
+)
+def test_only_what_is_a_flag_is_called_one(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(f"SWARM_{name}", value)
+    with pytest.raises(ConfigurationError, match=said):
+        read_settings([])
+
+
 @pytest.mark.parametrize("text", ["prot = 1", "port = 'many'", "port ="])
 def test_a_mistake_in_the_file_names_the_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "swarm.toml").write_text(text)
@@ -169,7 +186,7 @@ def test_a_mistake_in_a_secret_does_not_show_it(tmp_path: Path, name: str, value
 
 def test_a_token_that_is_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWARM_TOOL_TOKEN", "")
-    with pytest.raises(ConfigurationError, match=r"--tool-token .from SWARM_TOOL_TOKEN."):
+    with pytest.raises(ConfigurationError, match=r"^tool_token .from SWARM_TOOL_TOKEN."):
         read_settings([])
 
 

@@ -186,9 +186,9 @@ def _largest(name: str, cards: Sequence[Card], known: Known, machine: Machine) -
 def _no_family(name: str, family: str, known: Known) -> str:
     names = sorted({card.family for card in known.cards} | {model.id for model in known.found})
     close = difflib.get_close_matches(family, names, n=_SHOWN, cutoff=0.5)
-    said = f"; did you mean {' or '.join(close)}?" if close else f"; there is {', '.join(names)}"
+    said = f"did you mean {' or '.join(close)}?" if close else f"there is {', '.join(names)}."
     return (
-        f"--model {name}: there is no such model{said} Otherwise give the path of a GGUF file, "
+        f"--model {name}: there is no such model; {said} Otherwise give the path of a GGUF file, "
         "hf:owner/repository/file.gguf, or put the file into the models folder"
     )
 

@@ -9,7 +9,7 @@ from api import listening as listening_module
 from api.entrance import Entrance
 from api.keyring import own_key, read_key
 from api.listening import lan_address, listening
-from api.welcome import connect_lines, endpoint_lines
+from api.welcome import KEYLESS_WARNING, connect_lines, endpoint_lines, start_warning
 from federation.interfaces import Interface
 from settings import Settings
 from swarm.errors import ConfigurationError
@@ -95,6 +95,23 @@ def test_keyless_is_said_loudly(tmp_path: Path) -> None:
     opened = entrance(tmp_path, host="lan", keyless=True)
     assert not opened.found.keys
     assert "WITHOUT A KEY" in "\n".join(endpoint_lines(opened))
+
+
+def test_the_log_says_where_a_made_key_is_and_never_the_key(tmp_path: Path) -> None:
+    first = entrance(tmp_path, host="lan")
+    file = tmp_path / "state" / "api-key"
+    warning = start_warning(first)
+    assert warning is not None
+    assert str(file) in warning
+    assert (read_key(file) or "") not in warning
+    assert start_warning(entrance(tmp_path, host="lan")) is None
+    assert start_warning(entrance(tmp_path, host="lan", keys={"mine": "sk-mine-12345"})) is None
+
+
+def test_the_log_says_at_every_start_that_no_key_is_needed(tmp_path: Path) -> None:
+    assert start_warning(entrance(tmp_path, host="lan", keyless=True)) == KEYLESS_WARNING
+    assert start_warning(entrance(tmp_path, keyless=True)) is None
+    assert start_warning(entrance(tmp_path)) is None
 
 
 def test_on_loopback_no_key_is_made(tmp_path: Path) -> None:

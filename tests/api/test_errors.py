@@ -282,6 +282,8 @@ async def test_an_engine_that_failed_is_not_healthy(start_node: StartNode) -> No
         ("/models/swarm", "/v1/models/swarm"),
         ("/v1/v1/chat/completions", "/v1/chat/completions"),
         ("/v1/health", "/health"),
+        ("/federation/diagnostics", "/v1/federation/diagnostics"),
+        ("/federation/peers", "/v1/federation/peers"),
         ("/v1/responses", "/v1/chat/completions"),
         ("/responses", "/v1/chat/completions"),
         ("/v1/responses/resp_1", "/v1/chat/completions"),

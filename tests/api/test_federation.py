@@ -101,12 +101,28 @@ DIAGNOSTICS: dict[str, Any] = {
 }
 
 
+def diagnosis(told: Any, system: str = "Linux") -> list[str]:
+    return commands.diagnosis(told, system)
+
+
+@pytest.mark.parametrize("unheard", ["heard_self_s", "heard_others_s"])
+@pytest.mark.parametrize(
+    ("system", "command"), [("Linux", "sudo ufw allow 17617/tcp"), ("Windows", "netsh advfirewall")]
+)
+def test_a_diagnosis_names_the_command_for_this_platform_s_firewall(
+    unheard: str, system: str, command: str
+) -> None:
+    discovery = DIAGNOSTICS["discovery"] | {unheard: None}
+    assert command in "\n".join(diagnosis(DIAGNOSTICS | {"discovery": discovery}, system))
+    assert command not in "\n".join(diagnosis(DIAGNOSTICS, system))
+
+
 def test_a_diagnosis_names_each_trouble_with_advice() -> None:
-    assert "none was seen yet" in "\n".join(commands.diagnosis(DIAGNOSTICS))
+    assert "none was seen yet" in "\n".join(diagnosis(DIAGNOSTICS))
     deaf = DIAGNOSTICS["discovery"] | {"heard_others_s": None}
-    assert "--peer HOST" in "\n".join(commands.diagnosis(DIAGNOSTICS | {"discovery": deaf}))
+    assert "--peer HOST" in "\n".join(diagnosis(DIAGNOSTICS | {"discovery": deaf}))
     mute = DIAGNOSTICS["discovery"] | {"heard_self_s": None}
-    assert "UDP port 5353" in "\n".join(commands.diagnosis(DIAGNOSTICS | {"discovery": mute}))
+    assert "UDP port 5353" in "\n".join(diagnosis(DIAGNOSTICS | {"discovery": mute}))
 
 
 def test_a_diagnosis_tells_where_a_peer_stands_and_why() -> None:
@@ -118,7 +134,7 @@ def test_a_diagnosis_tells_where_a_peer_stands_and_why() -> None:
         "left_out_s": 4.0,
         "clock_offset_s": 86400.0,
     }
-    told = "\n".join(commands.diagnosis(DIAGNOSTICS | {"peers": [peer]}))
+    told = "\n".join(diagnosis(DIAGNOSTICS | {"peers": [peer]}))
     assert "kitchen is seen: reachable fails: no route" in told
     assert "86400 s off" in told
     assert "is not asked for 4 s" in told
@@ -132,9 +148,9 @@ def test_a_diagnosis_tells_what_is_on_its_way_and_why_it_does_not_come() -> None
         "of_bytes": 4,
         "why": None,
     }
-    told = "\n".join(commands.diagnosis(DIAGNOSTICS | {"successor": coming}))
+    told = "\n".join(diagnosis(DIAGNOSTICS | {"successor": coming}))
     assert "best:7b:4bit: downloading, 25 % are here" in told
     failed = {"federation": None, "successor": coming | {"stage": "failed", "why": "no way"}}
-    assert "best:7b:4bit is not served: no way" in "\n".join(commands.diagnosis(failed))
+    assert "best:7b:4bit is not served: no way" in "\n".join(diagnosis(failed))
     served = DIAGNOSTICS | {"successor": coming | {"stage": "serving"}}
-    assert "best" not in "\n".join(commands.diagnosis(served))
+    assert "best" not in "\n".join(diagnosis(served))

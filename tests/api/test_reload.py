@@ -1,14 +1,19 @@
 """A changed settings file is in force at once, and no stream ends for it."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from api.entrance import Entrance
+from api.joining import offered
+from api.keyring import read_key
 from api.reload import Changes, LiveSettings, weights_of
+from api.welcome import KEYLESS_WARNING
 from guard import Refusal
 from settings import Settings, read_settings
 from swarm.pool import Pool, ServedModel
@@ -23,12 +28,26 @@ async def entrance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Entrance:
 
 
 @pytest.fixture
-async def pool(entrance: Entrance) -> AsyncIterator[Pool]:
-    pool = Pool([ServedModel("fake", FakeEngine(), 0)])
-    settings = await asyncio.to_thread(read_settings, [])
-    async with LiveSettings(settings, lambda: read_settings([]), pool, entrance, poll_s=0.05):
+def pool() -> Pool:
+    return Pool([ServedModel("fake", FakeEngine(), 0)])
+
+
+@pytest.fixture
+async def live(pool: Pool, entrance: Entrance) -> AsyncIterator[LiveSettings]:
+    async with watching(pool, entrance) as live:
+        yield live
+
+
+@contextlib.asynccontextmanager
+async def watching(pool: Pool, entrance: Entrance) -> AsyncGenerator[LiveSettings]:
+    def read() -> Settings:
+        return read_settings(["--state", str(Path.cwd())])
+
+    settings = await asyncio.to_thread(read)
+    live = LiveSettings(settings, read, pool, entrance, poll_s=0.05)
+    async with live:
         await asyncio.sleep(0.1)
-        yield pool
+        yield live
 
 
 async def write(folder: Path, text: str) -> None:
@@ -46,7 +65,11 @@ async def logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
 
 
 async def test_keys_and_weights_hold_at_once(
-    pool: Pool, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    live: LiveSettings,
+    pool: Pool,
+    entrance: Entrance,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
     shown = ["Bearer sk-phone-1234"]
@@ -61,8 +84,37 @@ async def test_keys_and_weights_hold_at_once(
     assert "sk-" not in caplog.text
 
 
-async def test_what_a_key_has_used_is_not_forgotten(
+async def test_with_which_models_it_votes_for_peers_holds_at_once(
+    live: LiveSettings, pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert [offer.model for offer in offered(pool, live.settings.vote)] == ["fake"]
+    await write(tmp_path, '[vote]\nfor_peers = ["another"]\n')
+    await logged(caplog, "vote, in force now")
+    assert offered(pool, live.settings.vote) == ()
+
+
+async def test_where_keys_go_while_others_may_come_in_the_log_says_what_holds(
     pool: Pool, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    beyond = replace(entrance, where=replace(entrance.where, beyond=True))
+    file = tmp_path / "api-key"
+    await write(tmp_path, '[keys]\nphone = "sk-phone-1234"\n')
+    async with watching(pool, beyond):
+        await write(tmp_path, "")
+        await logged(caplog, f"was made just now and is in {file}")
+        key = await asyncio.to_thread(read_key, file)
+        assert not isinstance(entrance.keyring.caller([f"Bearer {key}"]), Refusal)
+        await write(tmp_path, "keyless = true\n")
+        await logged(caplog, KEYLESS_WARNING)
+        await write(tmp_path, "")
+        await logged(caplog, f"the key that is in {file}")
+    assert key is not None
+    assert key not in caplog.text
+
+
+async def test_what_a_key_has_used_is_not_forgotten(
+    live: LiveSettings, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     text = '[keys.phone]\nkey = "sk-phone-1234"\nrequests_per_minute = 1\n'
@@ -81,7 +133,7 @@ async def test_what_a_key_has_used_is_not_forgotten(
 
 
 async def test_a_wrong_file_changes_nothing_and_is_named_once(
-    pool: Pool, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    live: LiveSettings, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await write(tmp_path, "prot = 1\n")
     await logged(caplog, "swarm.toml has changed and is not used")
@@ -99,7 +151,7 @@ def test_a_file_is_read_when_it_stands_still_and_once() -> None:
 
 
 async def test_what_needs_a_new_start_is_said(
-    pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    live: LiveSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await write(tmp_path, "ctx = 4096\n")
     await logged(caplog, "ctx, after the next start")

@@ -1,11 +1,13 @@
 """What the owner's settings make of the tool server."""
 
+import os
 import socket
 import stat
 from pathlib import Path
 
 import aiohttp
 import pytest
+from psutil import Process
 
 from api.listening import Listening, in_url
 from api.tool_door import Place, project_around, tool_listening, tools_of, workspace_root
@@ -128,6 +130,17 @@ async def test_on_loopback_it_serves_this_machine(tmp_path: Path) -> None:
             assert (await answer.json())["output"] == str(tmp_path / "work")
     assert "sandbox: bubblewrap, network: none" in said[0]
     assert "this machine only" in said[1]
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_a_port_in_use_names_its_holder_and_the_flag(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        chosen = settings(tmp_path, tool_port=taken.getsockname()[1])
+        with pytest.raises(ConfigurationError) as refused:
+            async with tools_of(chosen, None, list[str]().append):
+                pass
+    assert f"in use by {Process().name()} (process {os.getpid()})" in str(refused.value)
+    assert "--tool-port N" in str(refused.value)
 
 
 async def status(http: aiohttp.ClientSession, url: str, **headers: str) -> int:

@@ -1,6 +1,7 @@
 """Tools at the client door, run by whatever runs them for this node."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -90,6 +91,27 @@ async def test_a_tool_is_executed(served: Node) -> None:
     status, told = await post(served, "execute", call(id="x"))
     assert status == 200
     assert told == {"id": "x", "name": "echo", "output": "hi for me", "metadata": {"length": 2}}
+
+
+@pytest.mark.parametrize(
+    ("path", "right"),
+    [
+        ("/tools", "use /v1/tools .the base"),
+        ("/tools/execute", "use /v1/tools/execute"),
+        ("/v1/tools/run", "this server has .*, /v1/tools/execute"),
+    ],
+)
+async def test_a_wrong_path_is_told_where_the_tools_are(
+    served: Node, path: str, right: str
+) -> None:
+    async with served.http.post(path, json={}) as answer:
+        assert answer.status == 404
+        assert re.search(right, (await answer.json())["error"]["message"])
+
+
+async def test_a_node_without_tools_says_how_it_gets_some(node: Node) -> None:
+    async with node.http.post("/tools", json={}) as answer:
+        assert "--tool-server" in (await answer.json())["error"]["message"]
 
 
 async def test_output_streams(served: Node) -> None:

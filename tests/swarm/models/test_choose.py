@@ -189,6 +189,12 @@ def test_of_what_was_brought_earlier_a_model_for_code_comes_first(tmp_path: Path
     assert "brought here earlier" in choice.reason
 
 
+@pytest.mark.parametrize("name", ["nope", "qwne3"])
+def test_an_unknown_model_is_told_in_sentences(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"[a-z0-9][.?] Otherwise give"):
+        find(name, known(), Machine(PC, "cpu"))
+
+
 def test_named_models_are_brought_here_in_their_order(tmp_path: Path) -> None:
     file = random_model(TINY, folder=tmp_path)
     choice = named_models(
