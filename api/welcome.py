@@ -39,7 +39,7 @@ def first_screen(
         lines.append(f"  on request {', '.join(later)}")
     lines += endpoint_lines(entrance)
     lines += [f"  WARNING    {warning}" for plan in plans if plan for warning in plan.warnings]
-    if choice.models[0].id == BUNDLED_ID and not (choice.better or settings.model):
+    if choice.models[0].id == BUNDLED_ID:
         lines.append(f"  {SMALL_MODEL_NOTE}")
     if settings.federation:
         lines.append(peer_lines(snapshot.platform, settings.peer_port, open_to_all=settings.open))

@@ -178,13 +178,6 @@ def test_the_small_model_note_is_for_the_small_model_only() -> None:
     assert "--model FILE" not in screen
 
 
-def test_the_small_model_note_is_not_for_who_chose_it_or_waits_for_another() -> None:
-    assert "--model FILE" not in first_screen(Choice((NANO,), "until", better=BETTER))
-    settings = read_settings(["--model", "swarm-nano"])
-    screen = welcome.first_screen(settings, SNAPSHOT, Choice((NANO,), "named"), ENTRANCE)
-    assert "--model FILE" not in screen
-
-
 def engine(model: AnyModel, *flags: str) -> AnyEngine:
     plan = plan_of(model, MACHINE) if isinstance(model, LocalModel) else None
     return make_engine(model, plan, read_settings(flags), fast_cores=2, environment={})
