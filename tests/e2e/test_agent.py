@@ -68,7 +68,8 @@ def test_curl_has_a_file_written_and_hears_of_it_as_it_happens(
     node: RunningNode, workspace: Path
 ) -> None:
     def ask(text: str) -> list[Any]:
-        sent = json.dumps(body(text, stream=True, stream_options={"include_usage": True}))
+        options = {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": 400}
+        sent = json.dumps(body(text, **options))
         url = f"{node.base_url}/chat/completions"
         command = ["curl", "-sN", url, "-H", "Content-Type: application/json", "-d", sent]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
@@ -139,14 +140,18 @@ def test_a_plain_question_needs_no_tool(node: RunningNode) -> None:
 
 
 def test_a_client_with_tools_runs_them_itself(node: RunningNode, workspace: Path) -> None:
-    schema = {"filePath": {"type": "string"}, "content": {"type": "string"}}
+    schema = {"content": {"type": "string"}, "filePath": {"type": "string"}}
     parameters = {"type": "object", "properties": schema, "required": list(schema)}
     tool = {"type": "function", "function": {"name": "write", "parameters": parameters}}
-    asked = body(WRITE[0].format(name="theirs.txt"), tools=[tool], tool_choice="required")
-    said = json.loads(node.post("/v1/chat/completions", asked)[1])
-    assert said["choices"][0]["finish_reason"] == "tool_calls"
+    options = {"tools": [tool], "tool_choice": "required", "max_tokens": 400}
+
+    def ask(text: str) -> Any:
+        return json.loads(node.post("/v1/chat/completions", body(text, **options))[1])
+
+    theirs = tuple(wording.replace("{name}", "theirs-{name}") for wording in WRITE)
+    said = tried(theirs, ask, lambda _, said: said["choices"][0]["finish_reason"] == "tool_calls")
     assert said["usage"]["swarm"]["steps"] == []
-    assert not (workspace / "theirs.txt").exists()
+    assert not list(workspace.glob("theirs-*"))
 
 
 @pytest.mark.needs("opencode")
