@@ -76,7 +76,11 @@ def test_curl_has_a_file_written_and_hears_of_it_as_it_happens(
         assert done.stdout.endswith("data: [DONE]\n\n")
         return events_of(done.stdout)
 
-    events = tried(WRITE, ask, lambda name, _: content(workspace, name) == "hello world")
+    def done(name: str, events: list[Any]) -> bool:
+        written = content(workspace, name) == "hello world"
+        return written and events[-2]["choices"][0]["finish_reason"] == "stop"
+
+    events = tried(WRITE, ask, done)
     *chunks, last = events
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
     assert not any("tool_calls" in delta for delta in deltas)
