@@ -7,6 +7,7 @@ import contextlib
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -43,6 +44,8 @@ pytestmark = [
 
 CLOCK = Path(__file__).with_name("clock.c")
 DAY_S = 86_400
+LATE_S = 1.5
+"""After so long every heartbeat that the test before has swallowed is known to be lost."""
 BOTH = {"here": 3, "host2": 3}
 
 
@@ -82,6 +85,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory, slow_talker: Path) -> Itera
 @pytest.fixture
 def lan(shared: Network) -> Iterator[Network]:
     """Whole when a test begins; a test starts and ends no process."""
+    wait_together(shared.hosts)
+    time.sleep(LATE_S)
     wait_together(shared.hosts)
     yield shared
     shared.heal()
