@@ -164,7 +164,8 @@ async def test_npm_installs(networked: Sandbox, bounds: Bounds, registry: str) -
         f"echo '{{}}' > package.json && npm install --registry {registry} --no-audit tiny-thing "
         "&& node -p 'require(\"tiny-thing\")'"
     )
-    assert (await output(networked, bounds, script)).splitlines()[-1] == "42"
+    said = await output(networked, bounds, script)
+    assert said.splitlines()[-1] == "42", said
 
 
 async def test_without_the_grant_they_do_not(
