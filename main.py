@@ -193,7 +193,6 @@ async def serve(
     from api.serving import pool_of, resident_of, shared_files, successor_of
     from api.tool_door import tools_of
     from api.welcome import first_screen, start_warning
-    from hardware.listener import holder_of
 
     entrance = await asyncio.to_thread(Entrance.of, settings)
     snapshot, say = machine.snapshot, partial(_say, settings)
@@ -234,9 +233,15 @@ async def serve(
             loading = _load(settings, choice, pool, entrance, successor)
             await _serve_until_signal(settings, screen, pool, server, loading)
     except PortInUseError as error:
-        holder = await asyncio.to_thread(holder_of, settings.port)
-        by = f" by {holder}" if holder else ""
-        raise ConfigurationError(f"{error}{by}; choose another with --port N") from error
+        raise ConfigurationError(await asyncio.to_thread(_port_taken, error, settings)) from error
+
+
+def _port_taken(error: Exception, settings: Settings) -> str:
+    """What to say of a port that another program has; looks for that program."""
+    from hardware.listener import holder_of
+
+    holder = holder_of(settings.port)
+    return f"{error}{f' by {holder}' if holder else ''}; choose another with --port N"
 
 
 def _among_others(
