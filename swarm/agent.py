@@ -13,6 +13,7 @@ from swarm.answer import Course, End, Part, Say
 from swarm.chat.completion import Reasoning, Text
 from swarm.chat.tool_calls import Arguments
 from swarm.collect import Draft
+from swarm.deadline import DeadlinePassedError, until
 from swarm.errors import ContextOverflow, GenerationFailed
 from swarm.types import FinishReason, Message, Question, StepReport, ToolCall, Verdict
 
@@ -277,20 +278,13 @@ T = TypeVar("T")
 
 async def _in_time(some: AsyncGenerator[T], limit: _Limit) -> AsyncGenerator[T]:
     """The same until the deadline. Raises _BoundReachedError then, and ends what runs."""
-    async with aclosing(some):
-        while True:
-            timeout = asyncio.timeout_at(limit.deadline)
-            try:
-                async with timeout:
-                    each = await anext(some)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                if not timeout.expired():
-                    raise
-                why = f"it has worked for {limit.time_s:g} s, which is the most"
-                raise _BoundReachedError(why) from None
-            yield each
+    async with aclosing(until(some, limit.deadline)) as steps:
+        try:
+            async for each in steps:
+                yield each
+        except DeadlinePassedError:
+            why = f"it has worked for {limit.time_s:g} s, which is the most"
+            raise _BoundReachedError(why) from None
 
 
 async def _ran(call: ToolCall, execute: Execute, results: list[ToolResult]) -> AsyncGenerator[str]:

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from swarm.deadline import DeadlinePassedError, until
 from swarm.engines.base import Delta, Event, Finished, Started
 from swarm.errors import GenerationFailed
 
@@ -25,30 +26,23 @@ async def in_time(
     began_s = read_s = clock()
     tokens: dict[int, int] = {}
     running = set(range(n))
-    async with aclosing(events):
-        while True:
-            bound = asyncio.timeout_at(began_s + limit_s)
-            try:
-                async with bound:
-                    step = await anext(events)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                if not bound.expired():
-                    raise
-                break
-            for event in step:
-                match event:
-                    case Started():
-                        read_s = clock()
-                    case Delta():
-                        tokens[event.index] = tokens.get(event.index, 0) + event.tokens
-                    case Finished():
-                        running.discard(event.index)
-                    case _:
-                        pass
-            yield step
-    if not tokens:
-        raise GenerationFailed(f"no worker has said anything within {limit_s:.0f} s")
-    read, wrote = read_s - began_s, clock() - read_s
-    yield [CutShort(at, "length", tokens.get(at, 0), read, wrote) for at in sorted(running)]
+    try:
+        async with aclosing(until(events, began_s + limit_s)) as steps:
+            async for step in steps:
+                for event in step:
+                    match event:
+                        case Started():
+                            read_s = clock()
+                        case Delta():
+                            tokens[event.index] = tokens.get(event.index, 0) + event.tokens
+                        case Finished():
+                            running.discard(event.index)
+                        case _:
+                            pass
+                yield step
+    except DeadlinePassedError:
+        if not tokens:
+            told = f"no worker has said anything within {limit_s:.0f} s"
+            raise GenerationFailed(told) from None
+        read, wrote = read_s - began_s, clock() - read_s
+        yield [CutShort(at, "length", tokens.get(at, 0), read, wrote) for at in sorted(running)]
