@@ -23,6 +23,7 @@ from swarm.errors import InvalidRequest
 from swarm.types import Constraint, Message, Question, SamplingParams, ToolCall, ToolSpec
 
 VOTE_HEADER = "x-swarm-"
+_DECIDE_THEMSELVES = ("first", "best", "judge", "leader")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def vote_body(body: ChatBody, headers: Mapping[str, str]) -> VoteBody:
         field_name = f"swarm.{min(unknown)}"
         raise InvalidRequest(f"{field_name}: {NO_SUCH_WISH}", param=field_name)
     try:
-        return VoteBody.model_validate({**named, **said}, strict=False)
+        vote = VoteBody.model_validate({**named, **said}, strict=False)
     except ValidationError as error:
         # pydantic types the details as a TypedDict of unknown content
         first: Any = error.errors(include_url=False)[0]
@@ -146,6 +147,30 @@ def vote_body(body: ChatBody, headers: Mapping[str, str]) -> VoteBody:
         wish = str(first["msg"]).replace("Input ", "")
         message = f"{field_name} is {first['input']!r}: it {wish}"
         raise InvalidRequest(message, param=field_name) from None
+    _must_agree(vote)
+    return vote
+
+
+def _must_agree(vote: VoteBody) -> None:
+    """Raises InvalidRequest for wishes of which one would silently win over the other."""
+    if vote.stream == "leader" and vote.strategy not in (None, "auto", "leader"):
+        raise InvalidRequest(
+            f'swarm.stream: "leader" gives one worker\'s answer as it comes, which strategy '
+            f'"{vote.strategy}" cannot choose; leave one of them out',
+            param="swarm.stream",
+        )
+    if vote.stream == "decided" and vote.strategy == "leader":
+        raise InvalidRequest(
+            'swarm.stream: strategy "leader" streams before anything is decided; leave it out, '
+            'or say "leader"',
+            param="swarm.stream",
+        )
+    chosen = "leader" if vote.stream == "leader" else vote.strategy
+    if vote.decide and chosen in _DECIDE_THEMSELVES:
+        raise InvalidRequest(
+            f'swarm.decide: "{chosen}" says itself when it is decided; leave it out',
+            param="swarm.decide",
+        )
 
 
 def prompts_of(

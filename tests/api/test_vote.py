@@ -553,6 +553,10 @@ async def test_every_wish_has_a_header(start_node: StartNode, name: str, value: 
         ({"deadline_s": -1}, "swarm.deadline_s"),
         ({"strategy": "leader"}, "leader gives one answer, not 2"),
         ({"strategy": "first"}, "first gives one answer, not 2"),
+        ({"stream": "leader", "strategy": "medoid"}, 'which strategy "medoid" cannot choose'),
+        ({"stream": "decided", "strategy": "leader"}, "swarm.stream"),
+        ({"decide": "exact", "strategy": "best"}, 'swarm.decide: "best" says itself'),
+        ({"decide": "all", "stream": "leader"}, 'swarm.decide: "leader" says itself'),
     ],
 )
 async def test_wrong_wishes_are_refused(start_node: StartNode, wish: Any, said: str) -> None:
