@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SHORT_ROW = 384
+from training.data.hints import LINE, SPAN, VALUE, WORD
+
+SHORT_ROW = 1024
+HINTS = {WORD: (4, 2), SPAN: (4, 2), LINE: (6, 3), VALUE: (7, None)}
+"""For each kind of target inside a list of tools the layer behind which it is asked for, and its classes (None: tokens)."""
+HINT_SHARES = {WORD: 0.3, SPAN: 0.3, LINE: 0.6, VALUE: 0.4}
+"""What each kind's mean loss counts beside the mean loss of the answers."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +101,12 @@ class Layer(nn.Module):
         self.up = nn.Linear(shape.width, shape.hidden, bias=False)
         self.down = nn.Linear(shape.hidden, shape.width, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        x = x + self.attention_out(self.attend(x, cos, sin)).float()
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, only: Tensor | None = None) -> Tensor:
+        """The stream behind the layer, [batch, length, width]; at the flat positions `only`, [positions, width]."""
+        mixed = self.attend(x, cos, sin)
+        if only is not None:
+            x, mixed = x.flatten(0, 1)[only], mixed.flatten(0, 1)[only]
+        x = x + self.attention_out(mixed).float()
         normal = self.feed_norm(x)
         return x + self.down(gated(self.gate(normal), self.up(normal))).float()
 
@@ -117,6 +128,9 @@ class Nano(nn.Module):
         self.embedding = nn.Embedding(shape.vocabulary, shape.width)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.norm = RmsNorm(shape.width, shape.norm_epsilon)
+        self.hints = nn.ModuleDict(
+            {kind: nn.Linear(shape.width, classes or shape.vocabulary) for kind, (_, classes) in HINTS.items()}
+        )
         cos, sin = rope_tables(shape, shape.context)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
@@ -132,18 +146,39 @@ class Nano(nn.Module):
                 if name.startswith(("attention_out", "down")):
                     nn.init.zeros_(weight)
 
-    def stream(self, ids: Tensor) -> Tensor:
-        """The normed last hidden state, [batch, length, width]."""
+    def losses(
+        self, ids: Tensor, targets: Tensor, hints: dict[str, Tensor], counts: dict[str, int]
+    ) -> dict[str, Tensor]:
+        """The loss of the answers (under `answer`) and of each kind of hint: cross entropy where a target is not negative.
+
+        Each is divided by its count, which may be that of several batches.
+        """
+        wanted = places_of(targets)
+        *streams, last = self._streams(ids, wanted)
+        logits = F.linear(self.norm(last), self.embedding.weight.to(torch.bfloat16))
+        found = {"answer": shared(logits, targets.flatten()[wanted], counts["answer"])}
+        for kind, marks in hints.items():
+            if len(places := places_of(marks)):
+                hidden = streams[HINTS[kind][0] - 1].flatten(0, 1)[places]
+                guesses = self.hints[kind](F.rms_norm(hidden, hidden.shape[-1:]))
+                found[kind] = shared(guesses, marks.flatten()[places], counts[kind])
+        return found
+
+    def _streams(self, ids: Tensor, only: Tensor | None) -> Iterator[Tensor]:
+        """The hidden state behind each layer, [batch, length, width]; behind the last at the flat positions `only`."""
         length = ids.shape[1]
         cos, sin = self.cos[:length], self.sin[:length]
         x = self.embedding(ids)
-        for layer in self.layers:
+        for layer in self.layers[:-1]:
             x = layer(x, cos, sin)
-        return self.norm(x)
+            yield x
+        yield self.layers[-1](x, cos, sin, only)
 
-    def loss(self, ids: Tensor, targets: Tensor, count: int) -> Tensor:
-        """Cross entropy over the positions whose target is not negative, divided by `count`."""
-        hidden = self.stream(ids).flatten(0, 1)
-        wanted = (targets.flatten() >= 0).nonzero().squeeze(1)
-        logits = F.linear(hidden[wanted], self.embedding.weight.to(hidden.dtype))
-        return F.cross_entropy(logits.float(), targets.flatten()[wanted], reduction="sum") / count
+
+def places_of(targets: Tensor) -> Tensor:
+    """The flat positions that have a target."""
+    return (targets.flatten() >= 0).nonzero().squeeze(1)
+
+
+def shared(logits: Tensor, targets: Tensor, count: int) -> Tensor:
+    return F.cross_entropy(logits.float(), targets, reduction="sum") / count

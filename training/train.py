@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ import torch
 
 from training.data.feed import Batch, in_background
 from training.export import read_weights
-from training.model import ModelShape, Nano
+from training.model import HINT_SHARES, HINTS, ModelShape, Nano
 from training.optim import Muon
 from training.stages import BY_NAME, Stage
 from training.tokenizer import Tokenizer
@@ -52,25 +53,28 @@ class Trainer:
         self.progress = Progress()
         matrices, rest = [], []
         for name, weight in self.model.named_parameters():
-            hidden = weight.ndim == 2 and "embedding" not in name
+            hidden = weight.ndim == 2 and name.startswith("layers.")
             (matrices if hidden else rest).append(weight)
             if hidden:
                 weight.parts = {"query_key_value": 3}.get(name.split(".")[-2], 1)
         self.muon = Muon(matrices, lr=MUON_RATE, momentum=0.95)
         self.adam = torch.optim.AdamW(rest, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0)
 
-    def step(self, batches: Sequence[Batch], rate: float) -> float:
-        """One update from all batches together; gives the mean loss of their targets."""
+    def step(self, batches: Sequence[Batch], rate: float) -> Counter[str]:
+        """One update from all batches together; gives the mean losses of their targets, by kind."""
         warm = min(1.0, (self.progress.steps + 1) / WARM_STEPS)
         self.muon.param_groups[0]["lr"] = MUON_RATE * rate * warm
         self.adam.param_groups[0]["lr"] = ADAM_RATE * rate * warm
-        count = targets_in(batches)
-        total = 0.0
-        for ids, targets in batches:
+        counts = {kind: sum(int((batch.hints[kind] >= 0).sum()) for batch in batches) for kind in HINTS}
+        counts["answer"] = targets_in(batches)
+        total: Counter[str] = Counter()
+        for batch in batches:
+            ids, targets = torch.from_numpy(batch.ids), torch.from_numpy(batch.targets)
+            hints = {kind: torch.from_numpy(marks) for kind, marks in batch.hints.items()}
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                loss = self.model.loss(torch.from_numpy(ids), torch.from_numpy(targets), count)
-            loss.backward()
-            total += loss.item()
+                losses = self.model.losses(ids, targets, hints, counts)
+            sum(loss * HINT_SHARES.get(kind, 1.0) for kind, loss in losses.items()).backward()
+            total.update({kind: loss.item() for kind, loss in losses.items()})
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in (self.muon, self.adam):
             optimizer.step()
@@ -95,7 +99,7 @@ class Trainer:
         if path.suffix == ".gguf":
             shape, weights = read_weights(path)
             trainer = cls(shape)
-            trainer.model.load_state_dict(weights)
+            trainer.model.load_state_dict(weights, strict=False)  # the heads of the hints are not exported
             return trainer
         state = torch.load(path, weights_only=True)
         trainer = cls(ModelShape(**state["shape"]))
@@ -128,7 +132,7 @@ def gathered(feed: Iterator[Batch]) -> list[Batch]:
 
 
 def targets_in(batches: Sequence[Batch]) -> int:
-    return sum(int((targets >= 0).sum()) for _, targets in batches)
+    return sum(int((batch.targets >= 0).sum()) for batch in batches)
 
 
 def rate_at(stage: Stage, done: int) -> float:
@@ -145,12 +149,12 @@ def run(trainer: Trainer, stage: Stage, out: Path) -> None:
     stop = Stop()
     feed = in_background(stage.feed, seed=stage.seed * 1_000_003 + progress.steps)
     saved = reported = time.monotonic()
-    losses: list[float] = []
+    losses: list[Counter[str]] = []
     counted = 0
     while progress.done < stage.tokens and not stop.asked:
         batches = gathered(feed)
         losses.append(trainer.step(batches, rate_at(stage, progress.done)))
-        tokens = sum(ids.size for ids, _ in batches)
+        tokens = sum(batch.ids.size for batch in batches)
         progress.done += tokens
         progress.total += tokens
         progress.steps += 1
@@ -165,12 +169,13 @@ def run(trainer: Trainer, stage: Stage, out: Path) -> None:
     trainer.save(out)
 
 
-def report(progress: Progress, losses: list[float], speed: float) -> None:
+def report(progress: Progress, losses: list[Counter[str]], speed: float) -> None:
     """One line a while for the log."""
-    mean = sum(losses) / len(losses)
+    means = {kind: sum(loss[kind] for loss in losses) / max(1, sum(kind in loss for loss in losses)) for kind in ("answer", *HINTS)}
+    shown = " ".join(f"{kind} {mean:.4f}" for kind, mean in means.items())
     print(
         f"{time.strftime('%H:%M:%S')} {progress.stage} {progress.done / 1e6:.2f}M"
-        f" (total {progress.total / 1e6:.2f}M) loss {mean:.4f} {speed:.0f} tokens/s",
+        f" (total {progress.total / 1e6:.2f}M) {shown} {speed:.0f} tokens/s",
         flush=True,
     )
 

@@ -28,9 +28,9 @@ def test_every_conversation_has_something_to_learn_and_ends_with_the_assistant(m
     for _ in range(5):
         conversation = maker(source)
         assert conversation.messages[-1]["role"] == "assistant"
-        ids, targets = encode(conversation)
-        assert len(ids) == len(targets)
-        assert any(target != IGNORED for target in targets)
+        row = encode(conversation)
+        assert len(row.ids) == len(row.targets)
+        assert any(target != IGNORED for target in row.targets)
 
 
 def test_words_of_the_evaluation_are_never_trained_on():
@@ -103,7 +103,7 @@ def test_long_prompts_are_long_and_their_answers_stand_in_them():
         conversation = far.pairs(source)
         text = conversation.messages[0]["content"]
         assert all(m["content"] in text for m in conversation.messages if m["role"] != "user")
-        lengths.append(len(encode(conversation)[0]))
+        lengths.append(len(encode(conversation).ids))
     assert max(lengths) > 2000
 
 

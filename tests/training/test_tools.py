@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from training.data import drills, made_up
+from training.data import drills, graded, made_up
 from training.data.composed import ASKS, SLOTS, composed, noun, verbs
+from training.data.estranged import estranged
 from training.data.frame import stems, without_fields
 from training.data.frames import FRAMES, NEAR, RIVALS
 from training.data.invented import Style, articled
@@ -121,16 +122,42 @@ def test_two_requests_to_one_tool_differ_in_their_values_alone():
                 assert isinstance(value, KINDS[properties[name]["type"]])
 
 
-def test_a_tool_is_picked_by_words_that_only_its_line_has():
+@pytest.mark.parametrize("drill", [drills.pick, graded.match])
+def test_a_tool_is_picked_by_words_that_only_its_line_has(drill):
     source = Source(27, held_out=False)
     for _ in range(50):
-        conversation = drills.pick(source)
+        conversation = drill(source)
         lines = {f["name"]: words_of(f["description"]) for f in inner(conversation.tools)}
         for ask, answer in pairs(conversation.messages):
             for call in answer.get("tool_calls") or ():
                 others = [lines[name] for name in lines if name != call["function"]["name"]]
                 own = lines[call["function"]["name"]] & words_of(ask["content"])
                 assert own - set().union(*others)
+
+
+def test_given_fields_stand_in_the_request_and_come_in_the_order_of_the_signature():
+    source = Source(28, held_out=False)
+    for _ in range(100):
+        conversation = graded.fields(source)
+        known = {f["name"]: f["parameters"] for f in inner(conversation.tools)}
+        for ask, answer in pairs(conversation.messages):
+            (call,) = answer["tool_calls"]
+            name, arguments = call["function"]["name"], call["function"]["arguments"]
+            assert set(known[name]["required"]) <= set(arguments)
+            order = [key for key in known[name]["properties"] if key in arguments]
+            assert list(arguments) == order
+            assert all(str(value).lower() in ask["content"].lower() for value in arguments.values())
+
+
+def test_an_estranged_frame_has_its_fields_and_words_that_its_requests_share():
+    source = Source(29, held_out=False)
+    for frame in FRAMES:
+        other = estranged(source, frame)
+        assert len(other.fields) == len(frame.fields)
+        assert len(other.optional) == len(frame.optional)
+        for ask in other.asks:
+            assert set(re.findall(r"{(.*?)}", ask)) <= set(other.fields)
+            assert stems(without_fields(ask)) & other.stems
 
 
 def test_enums_hold_the_value_that_is_asked_for():

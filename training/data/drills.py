@@ -166,8 +166,8 @@ def pick(source: Source) -> Conversation:
 
 
 def filled(source: Source) -> Conversation:
-    """Many requests to one to three tools: which value belongs to which parameter, and which are not given."""
-    box, found = made_up.makers(source, source.one((1, 1, 2, 3)), alike=source.chance(0.4))
+    """Many requests to one to five tools: which value belongs to which parameter, and which are not given."""
+    box, found = made_up.makers(source, source.one((1, 1, 2, 3, 4, 5)), alike=source.chance(0.4))
     messages: list[Message] = []
     for _ in range(source.between(3, 6)):
         asked = made_up.wish(source, source.one(found))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import queue
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from training.data.hints import KINDS, Hinter, Marks
 from training.data.source import Conversation, Source
 from training.render import load_template, render
 from training.tokenizer import END, START, Tokenizer
@@ -20,7 +22,28 @@ ROW_LENGTHS = (
 )
 Generator = Callable[[Source], Conversation]
 Mix = dict[Generator, float]
-Batch = tuple[np.ndarray, np.ndarray]
+Hints = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one length: ids, targets and targets inside the lists of tools, each int64 [rows, length].
+
+    A target of -1 is none.
+    """
+
+    ids: np.ndarray
+    targets: np.ndarray
+    hints: Hints
+
+
+@dataclass(frozen=True)
+class Row:
+    """One conversation as ids, the target behind each, and marks by kind."""
+
+    ids: list[int]
+    targets: list[int]
+    hints: dict[str, Marks]
 
 
 @dataclass(frozen=True)
@@ -43,16 +66,18 @@ class Encoder:
     def __init__(self) -> None:
         self.template = load_template()
         self.tokenizer = Tokenizer.load()
+        self.hinter = Hinter(self.tokenizer)
         self.opening = self.tokenizer.encode(f"{START}assistant\n")
         self.end = self.tokenizer.ids[END]
 
-    def __call__(self, conversation: Conversation) -> tuple[list[int], list[int]]:
+    def __call__(self, conversation: Conversation) -> Row:
         text = render(
             self.template, conversation.messages, conversation.tools, open_answer=False
         ).rstrip("\n")
         ids = self.tokenizer.encode(text)
         silent = conversation.facts.get("silent_turns", 0)
-        return ids[:-1], self._targets(ids, silent)
+        hints = self.hinter(conversation, text, ids)
+        return Row(ids[:-1], self._targets(ids, silent), hints)
 
     def _targets(self, ids: list[int], silent: int) -> list[int]:
         targets = [IGNORED] * (len(ids) - 1)
@@ -77,32 +102,60 @@ def row_length(tokens: int) -> int:
     return next(length for length in ROW_LENGTHS if length >= tokens)
 
 
+INDEPENDENT = ("choose", "made-up", "no-tool")
+"""Kinds of conversations whose requests do not need what was said before them."""
+
+
+def requests(conversation: Conversation, source: Source) -> list[Conversation]:
+    """Conversations of which each ends with the answer to its last request, since the tools stand behind that.
+
+    Requests that need nothing before them mostly stand alone.
+    """
+    asked = [at for at, message in enumerate(conversation.messages) if message["role"] == "user"]
+    if not conversation.tools or len(asked) < 2:
+        return [conversation]
+    pieces = list(itertools.pairwise([*asked, len(conversation.messages)]))
+    if conversation.slice in INDEPENDENT and source.chance(0.75):
+        head = conversation.messages[: asked[0]]
+        return [replace(conversation, messages=[*head, *conversation.messages[at:end]]) for at, end in pieces]
+    at, end = source.one(pieces)
+    before = sum(message["role"] == "assistant" for message in conversation.messages[:at])
+    silent = max(before, conversation.facts.get("silent_turns", 0))
+    facts = conversation.facts | {"silent_turns": silent}
+    return [replace(conversation, messages=conversation.messages[:end], facts=facts)]
+
+
 def batches(feed: Feed, seed: int) -> Iterator[Batch]:
     """Endless batches of rows of like length, in random order."""
     source = Source(seed, held_out=False)
     encode = Encoder()
     makers, weights = list(feed.mix), list(feed.mix.values())
-    shelves: dict[int, list[tuple[list[int], list[int]]]] = {}
+    shelves: dict[int, list[Row]] = {}
     while True:
         source.brief = source.chance(feed.brief)
-        row = encode(source.rng.choices(makers, weights)[0](source))
-        if len(row[0]) > feed.longest:
-            continue
-        length = row_length(len(row[0]))
-        shelf = shelves.setdefault(length, [])
-        shelf.append(row)
-        if len(shelf) == max(1, feed.step_tokens // length):
-            yield padded(shelves.pop(length), length)
+        made = source.rng.choices(makers, weights)[0](source)
+        for row in map(encode, requests(made, source)):
+            if len(row.ids) > feed.longest:
+                continue
+            length = row_length(len(row.ids))
+            shelf = shelves.setdefault(length, [])
+            shelf.append(row)
+            if len(shelf) == max(1, feed.step_tokens // length):
+                yield padded(shelves.pop(length), length)
 
 
-def padded(rows: list[tuple[list[int], list[int]]], length: int) -> Batch:
-    """Ids (padding 0) and targets (padding -1), int64 [rows, length]."""
+def padded(rows: list[Row], length: int) -> Batch:
+    """The rows one below the other, filled up with padding 0 and targets of -1."""
     ids = np.zeros((len(rows), length), dtype=np.int64)
-    targets = np.full((len(rows), length), IGNORED, dtype=np.int64)
-    for at, (row, wanted) in enumerate(rows):
-        ids[at, : len(row)] = row
-        targets[at, : len(wanted)] = wanted
-    return ids, targets
+    targets, *rest = np.full((1 + len(KINDS), len(rows), length), IGNORED, dtype=np.int64)
+    hints = dict(zip(KINDS, rest, strict=True))
+    for at, row in enumerate(rows):
+        ids[at, : len(row.ids)] = row.ids
+        targets[at, : len(row.targets)] = row.targets
+        for kind, marks in row.hints.items():
+            for place, wanted in marks:
+                hints[kind][at, place] = wanted
+    return Batch(ids, targets, hints)
 
 
 def _fill(feed: Feed, seed: int, shelf: multiprocessing.Queue[Batch]) -> None:

@@ -14,6 +14,8 @@ Field = tuple[dict[str, Any], Callable[[Source], Any]]
 TEXT: dict[str, Any] = {"type": "string"}
 WHOLE: dict[str, Any] = {"type": "integer"}
 NUMBER: dict[str, Any] = {"type": "number"}
+STEM = 5
+"""Letters that tell a word, whatever its ending."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,7 @@ def without_fields(ask: str) -> str:
 def stems(text: str) -> frozenset[str]:
     """The beginnings of a text's words, those that say nothing left out."""
     words = re.findall("[a-z]{4,}", text.lower())
-    return frozenset(word[:5] for word in words if word not in ("into", "with", "from", "that", "what", "about"))
+    return frozenset(word[:STEM] for word in words if word not in ("into", "with", "from", "that", "what", "about"))
 
 
 def spoken(value: Any) -> str:

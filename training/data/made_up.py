@@ -10,6 +10,7 @@ from typing import Any
 from training.data import systems
 from training.data.aliases import ALIASES, NOUN_ALIASES, VERB_ALIASES
 from training.data.composed import Verbs, composed, near, noun, verbs
+from training.data.estranged import estranged
 from training.data.frame import Frame
 from training.data.frames import FRAMES, NEAR
 from training.data.invented import Argument, Invented, Style, articled, retold, with_spare
@@ -55,6 +56,9 @@ def argument(source: Source, name: str) -> Argument:
     items = [source.word() for _ in range(source.between(1, 4))]
     return Argument(name, {"type": "array", "items": {"type": "string"}}, items)
 
+
+ESTRANGED = 0.4
+"""The share of the tools of known kinds that are about something else in training."""
 
 NATURAL = {
     "get_{a}": (("Get the {a}", "Look up the {a}", "Show the {a}", "Find the {a}", "Tells the {a}", "Returns the {a}"), (
@@ -124,7 +128,8 @@ def framed(source: Source, style: Style, frame: Frame | None = None) -> Maker:
     copied from the signature. Evaluation asks for tools that training never showed, so in words
     of which the tool's line has one: this model knows no others.
     """
-    frame = source.phrase(FRAMES) if frame is None else frame
+    known = source.phrase(FRAMES) if frame is None else frame
+    frame = estranged(source, known) if not source.held_out and source.chance(ESTRANGED) else known
     fields, optional = frame.fields, [name for name in frame.fields if name in frame.optional]
     verb, *rest = frame.name.split()
     named = {name: name for name in fields}
@@ -135,7 +140,7 @@ def framed(source: Source, style: Style, frame: Frame | None = None) -> Maker:
     order = sorted(fields, key=lambda name: name in optional)
     arguments = tuple(Argument(named[name], fields[name][0], None) for name in order)
     told = retold(source, frame.description)
-    tool = Invented(style.named(verb, " ".join(rest)), told, with_spare(source, arguments), len(fields) - len(optional), frame=frame)
+    tool = Invented(style.named(verb, " ".join(rest)), told, with_spare(source, arguments), len(fields) - len(optional), frame=known)
 
     def request(source: Source) -> tuple[str, dict[str, Any]]:
         ask = source.phrase(frame.kindred_asks if source.held_out else frame.asks)
