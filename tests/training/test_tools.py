@@ -7,7 +7,7 @@ import pytest
 
 from training.data import drills, graded, made_up
 from training.data.composed import ASKS, SLOTS, composed, noun, verbs
-from training.data.estranged import estranged
+from training.data.estranged import estranged, strangers
 from training.data.frame import stems, without_fields
 from training.data.frames import FRAMES, NEAR, RIVALS
 from training.data.invented import Style, articled
@@ -152,7 +152,7 @@ def test_given_fields_stand_in_the_request_and_come_in_the_order_of_the_signatur
 def test_an_estranged_frame_has_its_fields_and_words_that_its_requests_share():
     source = Source(29, held_out=False)
     for frame in FRAMES:
-        other = estranged(source, frame)
+        other = estranged(frame, strangers(source, frame))
         assert len(other.fields) == len(frame.fields)
         assert len(other.optional) == len(frame.optional)
         for ask in other.asks:
@@ -186,7 +186,7 @@ def test_many_sets_have_a_tool_of_the_same_noun_or_verb():
             for tool in inner(made_up.toolset(source, 1)[0])
         ]
         near += any(a & b for a, b in itertools.combinations(words, 2))
-    assert near > 80
+    assert near > 70
 
 
 def test_nouns_frames_and_asks_of_the_evaluation_are_never_trained_on():

@@ -14,15 +14,21 @@ from training.data.source import Source
 from training.data.verbs import VERBS
 
 WORDS = re.compile(r"{.*?}|[A-Za-z]+")
-VERB_WORDS = tuple(word for group in VERBS for word in group)
+LONG = re.compile("[a-z]{4,}")
+VERB_WORDS = tuple(word for group in VERBS for word in group if LONG.fullmatch(word))
 
 
-def estranged(source: Source, frame: Frame) -> Frame:
-    """The frame with other words for what it is about, and only the requests that have one of them."""
+def strangers(source: Source, frame: Frame) -> dict[str, str]:
+    """For the words that the frame's line and its requests share, by their stems, others; none where two would be alike."""
     told = stems(without_fields(" ".join(frame.asks))) & frame.stems
     verb = frame.name.split()[0][:STEM]
-    others = {stem: source.one(VERB_WORDS if stem == verb else source.nouns).split()[0] for stem in sorted(told)}
-    if len(set(others.values())) < len(told) or not told:
+    others = {stem: source.one(VERB_WORDS if stem == verb else tuple(filter(LONG.fullmatch, source.nouns))) for stem in sorted(told)}
+    return others if len(set(others.values())) == len(others) else {}
+
+
+def estranged(frame: Frame, others: dict[str, str]) -> Frame:
+    """The frame with other words for what it is about, and only the requests that have one of them."""
+    if not others:
         return frame
 
     def word(match: re.Match[str]) -> str:
@@ -40,7 +46,7 @@ def estranged(source: Source, frame: Frame) -> Frame:
         name=WORDS.sub(word, frame.name),
         description=WORDS.sub(word, frame.description),
         fields={field(name): kind for name, kind in frame.fields.items()},
-        asks=tuple(WORDS.sub(word, ask) for ask in frame.asks if stems(without_fields(ask)) & told),
+        asks=tuple(WORDS.sub(word, ask) for ask in frame.asks if stems(without_fields(ask)) & others.keys()),
         optional=tuple(map(field, frame.optional)),
         spoken={field(name): words for name, words in frame.spoken.items()},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from training.data.frame import Frame, spoken, stems
@@ -30,7 +30,8 @@ class Argument:
 class Invented:
     """A tool and its arguments, of which the first `needed` are required.
 
-    What it does is `act` (the first verb of a group) to `about`, or what its frame does.
+    What it does is `act` (the first verb of a group) to `about`, or what its frame does, with `others` for
+    some of its words.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Invented:
     act: str = ""
     about: frozenset[str] = frozenset()
     frame: Frame | None = None
+    others: dict[str, str] = field(default_factory=dict)
 
     @property
     def tool(self) -> Tool:

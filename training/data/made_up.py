@@ -10,7 +10,7 @@ from typing import Any
 from training.data import systems
 from training.data.aliases import ALIASES, NOUN_ALIASES, VERB_ALIASES
 from training.data.composed import Verbs, composed, near, noun, verbs
-from training.data.estranged import estranged
+from training.data.estranged import estranged, strangers
 from training.data.frame import Frame
 from training.data.frames import FRAMES, NEAR
 from training.data.invented import Argument, Invented, Style, articled, retold, with_spare
@@ -121,7 +121,7 @@ def natural(source: Source, style: Style, form: str = "", about: str = "") -> Ma
     return Maker(tool, request)
 
 
-def framed(source: Source, style: Style, frame: Frame | None = None) -> Maker:
+def framed(source: Source, style: Style, frame: Frame | None = None, others: dict[str, str] | None = None) -> Maker:
     """A tool of the usual kinds (weather, mail, ...) with natural requests.
 
     A part of them has other names for themselves and their fields, so that the call can only be
@@ -129,7 +129,9 @@ def framed(source: Source, style: Style, frame: Frame | None = None) -> Maker:
     of which the tool's line has one: this model knows no others.
     """
     known = source.phrase(FRAMES) if frame is None else frame
-    frame = estranged(source, known) if not source.held_out and source.chance(ESTRANGED) else known
+    if others is None:
+        others = strangers(source, known) if not source.held_out and source.chance(ESTRANGED) else {}
+    frame = estranged(known, others)
     fields, optional = frame.fields, [name for name in frame.fields if name in frame.optional]
     verb, *rest = frame.name.split()
     named = {name: name for name in fields}
@@ -140,7 +142,7 @@ def framed(source: Source, style: Style, frame: Frame | None = None) -> Maker:
     order = sorted(fields, key=lambda name: name in optional)
     arguments = tuple(Argument(named[name], fields[name][0], None) for name in order)
     told = retold(source, frame.description)
-    tool = Invented(style.named(verb, " ".join(rest)), told, with_spare(source, arguments), len(fields) - len(optional), frame=known)
+    tool = Invented(style.named(verb, " ".join(rest)), told, with_spare(source, arguments), len(fields) - len(optional), frame=known, others=others)
 
     def request(source: Source) -> tuple[str, dict[str, Any]]:
         ask = source.phrase(frame.kindred_asks if source.held_out else frame.asks)
@@ -181,7 +183,7 @@ def neighbours(source: Source, style: Style, tool: Invented, act: Verbs, about: 
     if tool.frame:
         usable = set(source.phrases(FRAMES))
         close = [frame for frame in NEAR[tool.frame.name] if frame in usable]
-        return [framed(source, style, frame).tool for frame in source.some(close, count)]
+        return [framed(source, style, frame, tool.others).tool for frame in source.some(close, count)]
     if not act:
         forms = [form for form in NATURAL if not akin(form.removesuffix("_{a}"), tool.act)]
         return [
