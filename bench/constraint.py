@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from main import ENGINE_ENVIRONMENT
+from swarm.engines.starting import ENGINE_ENVIRONMENT
 
 os.environ.update(ENGINE_ENVIRONMENT)  # libgomp reads it once, when it is loaded
 
@@ -25,7 +25,8 @@ from swarm.chat.formats.canonical import CANONICAL
 from swarm.chat.grammar import grammar_of
 from swarm.engines.llama.context import Context
 from swarm.engines.llama.describe import DEFAULTS
-from swarm.engines.llama.sampler import Sampler, with_defaults
+from swarm.engines.llama.sampler import Sampler
+from swarm.engines.sampling import with_defaults
 from swarm.types import Constraint, Grammar, SamplingParams, ToolSpec
 
 BAR = 1.05

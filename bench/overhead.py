@@ -19,7 +19,7 @@ from bench.figures import alternate, parser, spread, verdict
 from bench.models import random_model, text
 from bench.native import worker
 from bench.servers import THREADS, node
-from main import ENGINE_ENVIRONMENT
+from swarm.engines.starting import ENGINE_ENVIRONMENT
 
 PROMPT_TOKENS = 64
 NEW_TOKENS = 129

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from main import ENGINE_ENVIRONMENT
+from swarm.engines.starting import ENGINE_ENVIRONMENT
 
 os.environ.update(ENGINE_ENVIRONMENT)  # libgomp reads it once, when it is loaded
 

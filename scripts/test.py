@@ -1,7 +1,8 @@
 """The tests, as people and CI run them: `python -m scripts.test`.
 
-First the unit tests in random order with their coverage (at least 80 %), then the whole nodes
-of tests/e2e. With CI set in the environment a skipped test is a failure.
+First the unit tests in random order, on up to four cores, with their coverage (at least 80 %),
+then the whole nodes of tests/e2e, one after the other: they need the machine to themselves. With
+CI set in the environment a skipped test is a failure.
 """
 
 import os
@@ -12,7 +13,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 COVERAGE_FLOOR = 80
 
-UNIT = ("--ignore=tests/e2e", "--cov", "--cov-report=term", f"--cov-fail-under={COVERAGE_FLOOR}")
+PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
+COVERAGE = ("--cov", "--cov-report=term", f"--cov-fail-under={COVERAGE_FLOOR}")
+UNIT = ("--ignore=tests/e2e", *PARALLEL, *COVERAGE)
 E2E = ("tests/e2e",)
 
 

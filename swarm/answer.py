@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from swarm.chat.completion import Reasoning, Text
@@ -214,7 +214,9 @@ def verdict(
 ) -> Verdict:
     """The numbers behind an answer that was counted out."""
     winner = poll.drafts[tally.winner.voter]
-    return verdict_on(poll, winner, reason, tally.support, tally.margin, seconds=seconds, note=note)
+    told = verdict_on(poll, winner, reason, tally.support, tally.margin, seconds=seconds, note=note)
+    chosen = tally.standings[0].best.form.strategy
+    return replace(told, strategy=chosen) if told.strategy == "auto" else told
 
 
 def verdict_on(

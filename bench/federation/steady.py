@@ -15,11 +15,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from api.app import make_app
+from api.entrance import Entrance
 from api.joining import join_others
 from api.server import ClientServer
 from bench.models import CHAT_TEMPLATE
-from guard import Door
-from main import VERSION, door_names
+from main import VERSION
 from settings import Settings, read_settings
 from swarm.pool import Pool, ServedModel
 from tests.fakes import INFO, FakeEngine
@@ -34,13 +34,21 @@ async def serve(settings: Settings, answer_s: float) -> None:
     pool = Pool([ServedModel("steady", engine, int(time.time()))], usual_workers=WORKERS)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    entrance = Entrance.of(settings)
     async with AsyncExitStack() as stack:
-        federation = join_others(settings, pool, version=VERSION, hardware="", say=print)
-        await stack.enter_async_context(federation)
-        app = make_app(
-            pool, Door(settings.port, names=door_names(settings.host)), federation=federation
+        federation = join_others(
+            settings,
+            pool,
+            version=VERSION,
+            hardware="",
+            engine="",
+            files={},
+            vote=lambda: settings.vote,
+            say=print,
         )
-        server = ClientServer(app, host=settings.host, port=settings.port)
+        await stack.enter_async_context(federation)
+        app = make_app(pool, entrance.door, federation=federation, keyring=entrance.keyring)
+        server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
         await stack.enter_async_context(server)
         await ended.wait()
 

@@ -94,6 +94,15 @@ class Form:
     weak: bool = False
     alike: bool = False
 
+    @property
+    def strategy(self) -> str:
+        """The name of how such answers are counted, which `auto` chooses by what came."""
+        if self.kind == "tools":
+            return "tools"
+        if self.structure in (("json",), ("code",)):
+            return "json" if self.structure == ("json",) else "code"
+        return "medoid" if self.alike else "exact"
+
 
 def form_of(
     candidate: Candidate,

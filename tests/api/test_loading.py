@@ -27,7 +27,7 @@ from swarm.pool import Pool, ServedModel
 from swarm.propose import OwnProposer
 from swarm.proposer import Began, Ended, Offer, Proposer, Said, Told
 from swarm.types import Message, Question, SamplingParams
-from tests.api.conftest import free_port
+from tests.api.conftest import client_of, free_port
 from tests.fakes import FakeEngine
 
 GIB = 1 << 30
@@ -92,7 +92,7 @@ async def opened(pulse_s: float = 0.02, peers: tuple[Proposer, ...] = ()) -> Asy
     async with (
         ClientServer(app, hosts=("127.0.0.1",), port=port),
         aiohttp.ClientSession(base) as http,
-        openai.AsyncOpenAI(base_url=f"{base}/v1", api_key="none", max_retries=0) as sdk,
+        client_of(base) as sdk,
     ):
         gates = {name: engine.gate for name, engine in engines.items()}
         yield House(pool, loading, gates, engines, http, sdk)

@@ -98,6 +98,26 @@ async def test_the_majority_wins_and_the_rest_is_cancelled():
     assert closed == ["v2"]
 
 
+@pytest.mark.parametrize(
+    ("said", "rules", "strategy"),
+    [
+        ("Answer: 12", {}, "exact"),
+        ("I cannot help with that.", {}, "exact"),
+        ('{"a": 1}', {"reading": "json"}, "json"),
+        ("```python\nprint(1)\n```", {}, "code"),
+        ("A long story. " * 20, {}, "medoid"),
+        ('<tool_call>{"name": "read", "arguments": {}}</tool_call>', {}, "tools"),
+        ("Answer: 12", {"strategy": "first", "decide": "first"}, "first"),
+    ],
+)
+async def test_the_verdict_tells_the_strategy_that_was_chosen(
+    said: str, rules: dict[str, Any], strategy: str
+):
+    script = said.splitlines(keepends=True)
+    parts, _ = await vote(script, script, script, **{"checks": {"read": lambda _: None}, **rules})
+    assert verdict_of(parts).strategy == strategy
+
+
 async def test_what_all_begin_with_goes_out_before_anybody_has_finished():
     parts, _ = await vote(
         ["The sum ", "is ", "12"], ["The sum ", "is ", "13"], ["The sum ", "is 12"]

@@ -112,6 +112,8 @@ async def test_a_file_that_plain_http_does_not_bring_comes_as_the_library_brings
     assert not big_files(tmp_path / "other")
 
 
+# What the library says of the disk of this machine is no part of it.
+@pytest.mark.filterwarnings("ignore:Not enough free disk space:UserWarning")
 @pytest.mark.parametrize("plain_bytes", [50 * 10**9, 1 << 60])
 async def test_a_file_that_no_protocol_brings_is_told(
     fake: tuple[FakeHub, str], tmp_path: Path, plain_bytes: int
