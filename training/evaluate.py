@@ -4,7 +4,8 @@
     python -m training.evaluate http://127.0.0.1:17615/v1
 
 Every question comes from the held-out side: phrasings, names, tools and values that training
-never saw. Each assistant turn of a conversation is generated after the true turns before it.
+never saw, in the form that the weights' own template gives it. Each assistant turn of a
+conversation is generated after the true turns before it.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+from jinja2 import Template
 from openai import OpenAI
 
+from swarm.models.local import BUNDLED_PATH
 from training.data import chat, far, json_objects, made_up, opencode, questions, sums
 from training.data.source import Conversation, Source
-from training.render import Message, load_template, render
+from training.render import Message, render, template_of
 
 SEED = 2026
 CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
@@ -91,7 +95,8 @@ SLICES = (
 class Asker:
     """Sends raw prompts to the endpoint, several at a time."""
 
-    def __init__(self, base_url: str, model: str, *, parallel: int) -> None:
+    def __init__(self, base_url: str, model: str, weights: Path, *, parallel: int) -> None:
+        self.template = template_of(weights)
         self._client = OpenAI(base_url=base_url, api_key="none", max_retries=0)
         self._model = model
         self._pool = ThreadPoolExecutor(parallel)
@@ -114,9 +119,8 @@ class Asker:
         return [choice.text for choice in answer.choices]
 
 
-def turns(conversation: Conversation, *, calls_only: bool) -> list[Turn]:
+def turns(template: Template, conversation: Conversation, *, calls_only: bool) -> list[Turn]:
     """Every assistant turn with the prompt that should bring it about."""
-    template = load_template()
     silent = conversation.facts.get("silent_turns", 0)
     found = []
     for at, message in enumerate(conversation.messages):
@@ -174,7 +178,7 @@ def measure(asker: Asker, part: Slice, count: int) -> str:
     source = Source(f"{SEED} {part.name}", held_out=True)
     asked: list[Turn] = []
     while len(asked) < count:
-        asked += turns(part.make(source), calls_only=part.calls_only)
+        asked += turns(asker.template, part.make(source), calls_only=part.calls_only)
     answers = asker.texts((turn.prompt for turn in asked), temperature=0.2)
     hits = sum(right(texts[0], turn.wanted) for texts, turn in zip(answers, asked, strict=True))
     return row(part.name, hits, len(asked))
@@ -186,7 +190,7 @@ def measure_votes(
     """A single sample against the most frequent of several, at temperature 0.8."""
     source = Source(f"{SEED} hard {digits}", held_out=True)
     made = [hard_sums(source, digits, steps=steps) for _ in range(count)]
-    asked = [turns(conversation, calls_only=False)[0] for conversation in made]
+    asked = [turns(asker.template, conversation, calls_only=False)[0] for conversation in made]
     texts = asker.texts((turn.prompt for turn in asked), temperature=0.8, n=samples)
     answers = [[conclusion(text) for text in each] for each in texts]
     meant = [conclusion(turn.wanted["content"]) for turn in asked]
@@ -213,11 +217,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("base_url")
     parser.add_argument("--model", default="swarm-nano")
+    parser.add_argument("--weights", type=Path, default=BUNDLED_PATH, help="whose template is used")
     parser.add_argument("--count", type=int, default=200, help="turns of each slice")
     parser.add_argument("--parallel", type=int, default=8)
     parser.add_argument("--only", default="", help="slices whose name contains this")
     options = parser.parse_args()
-    asker = Asker(options.base_url, options.model, parallel=options.parallel)
+    asker = Asker(options.base_url, options.model, options.weights, parallel=options.parallel)
     print("| slice | right | 95 % interval | turns |\n|---|---|---|---|")
     for part in SLICES:
         if options.only in part.name:

@@ -1,10 +1,10 @@
-"""Give a trained model more layers without changing what it answers, or its layers in another order.
+"""Give a trained model more layers without changing what it answers, or another order of layers.
 
     python -m training.grow run/e.pt --layers 9 --out run/wide.pt
     python -m training.grow run/e.pt --order 1 3 4 7 0 6 7 8 9 --out run/other.pt
 
-A number of `--order` is a layer as it was, counted from 1; 0 is a silent one. What a late layer can do serves
-earlier ones too: a copy of the layer that compares words begins with comparing them.
+A number of `--order` is a layer as it was, counted from 1; 0 is a silent one. What a late layer
+can do serves earlier ones too: a copy of the layer that compares words begins with comparing them.
 
 A new layer is a copy of the one before it whose two outputs are zero (as in LLaMA Pro, Wu et al.,
 2024): it adds nothing to the stream until training moves it, and its queries, keys and gates
@@ -59,7 +59,9 @@ def reordered(model: Nano, order: list[int]) -> Nano:
     """
     old = model.shape.layers
     if wrong := [layer for layer in order if not 0 <= layer <= old]:
-        raise ValueError(f"there is no layer {wrong[0]}; the model has layers 1 to {old}, and 0 is a silent one")
+        raise ValueError(
+            f"there is no layer {wrong[0]}; the model has layers 1 to {old}, and 0 is a silent one"
+        )
     other = Nano(dataclasses.replace(model.shape, layers=len(order)))
     other.embedding.load_state_dict(model.embedding.state_dict())
     other.norm.load_state_dict(model.norm.state_dict())
@@ -78,7 +80,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     before = Trainer.load(options.start)
-    made = reordered(before.model, options.order) if options.order else grown(before.model, options.layers)
+    made = (
+        reordered(before.model, options.order)
+        if options.order
+        else grown(before.model, options.layers)
+    )
     after = Trainer(made.shape)
     after.model.load_state_dict(made.state_dict())
     after.progress.total = before.progress.total

@@ -13,7 +13,8 @@ from training.data.hints import LINE, SPAN, VALUE, WORD
 
 SHORT_ROW = 1024
 HINTS = {WORD: (4, 2), SPAN: (4, 2), LINE: (6, 3), VALUE: (7, None)}
-"""For each kind of target inside a list of tools the layer behind which it is asked for, and its classes (None: tokens)."""
+"""Targets inside a list of tools: the layer behind which each is asked for, its classes or, where
+None, tokens."""
 HINT_SHARES = {WORD: 0.3, SPAN: 0.3, LINE: 0.6, VALUE: 0.4}
 """What each kind's mean loss counts beside the mean loss of the answers."""
 
@@ -102,7 +103,7 @@ class Layer(nn.Module):
         self.down = nn.Linear(shape.hidden, shape.width, bias=False)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, only: Tensor | None = None) -> Tensor:
-        """The stream behind the layer, [batch, length, width]; at the flat positions `only`, [positions, width]."""
+        """The stream behind the layer, [batch, length, width]; [only, width] at flat positions."""
         mixed = self.attend(x, cos, sin)
         if only is not None:
             x, mixed = x.flatten(0, 1)[only], mixed.flatten(0, 1)[only]
@@ -129,7 +130,10 @@ class Nano(nn.Module):
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.norm = RmsNorm(shape.width, shape.norm_epsilon)
         self.hints = nn.ModuleDict(
-            {kind: nn.Linear(shape.width, classes or shape.vocabulary) for kind, (_, classes) in HINTS.items()}
+            {
+                kind: nn.Linear(shape.width, classes or shape.vocabulary)
+                for kind, (_, classes) in HINTS.items()
+            }
         )
         cos, sin = rope_tables(shape, shape.context)
         self.register_buffer("cos", cos, persistent=False)
@@ -149,9 +153,10 @@ class Nano(nn.Module):
     def losses(
         self, ids: Tensor, targets: Tensor, hints: dict[str, Tensor], counts: dict[str, int]
     ) -> dict[str, Tensor]:
-        """The loss of the answers (under `answer`) and of each kind of hint: cross entropy where a target is not negative.
+        """The loss of the answers (under `answer`) and of each kind of hint that occurs.
 
-        Each is divided by its count, which may be that of several batches.
+        Cross entropy over the positions whose target is not negative, summed and divided by the
+        kind's count, which may be that of several batches.
         """
         wanted = places_of(targets)
         *streams, last = self._streams(ids, wanted)
@@ -165,7 +170,7 @@ class Nano(nn.Module):
         return found
 
     def _streams(self, ids: Tensor, only: Tensor | None) -> Iterator[Tensor]:
-        """The hidden state behind each layer, [batch, length, width]; behind the last at the flat positions `only`."""
+        """The hidden state behind each layer; behind the last at the flat positions `only`."""
         length = ids.shape[1]
         cos, sin = self.cos[:length], self.sin[:length]
         x = self.embedding(ids)
@@ -181,4 +186,5 @@ def places_of(targets: Tensor) -> Tensor:
 
 
 def shared(logits: Tensor, targets: Tensor, count: int) -> Tensor:
+    """This batch's part of a mean over `count` targets."""
     return F.cross_entropy(logits.float(), targets, reduction="sum") / count

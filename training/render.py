@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import gguf
 from jinja2 import Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -27,7 +28,13 @@ def compile_template(source: str) -> Template:
 
 
 def load_template() -> Template:
+    """What the next weights are trained with."""
     return compile_template(TEMPLATE_FILE.read_text(encoding="utf-8"))
+
+
+def template_of(weights: Path) -> Template:
+    """What a GGUF file was trained with. Raises KeyError where it carries no template."""
+    return compile_template(gguf.GGUFReader(weights).fields["tokenizer.chat_template"].contents())
 
 
 def render(

@@ -65,7 +65,9 @@ class Trainer:
         warm = min(1.0, (self.progress.steps + 1) / WARM_STEPS)
         self.muon.param_groups[0]["lr"] = MUON_RATE * rate * warm
         self.adam.param_groups[0]["lr"] = ADAM_RATE * rate * warm
-        counts = {kind: sum(int((batch.hints[kind] >= 0).sum()) for batch in batches) for kind in HINTS}
+        counts = {
+            kind: sum(int((batch.hints[kind] >= 0).sum()) for batch in batches) for kind in HINTS
+        }
         counts["answer"] = targets_in(batches)
         total: Counter[str] = Counter()
         for batch in batches:
@@ -99,7 +101,8 @@ class Trainer:
         if path.suffix == ".gguf":
             shape, weights = read_weights(path)
             trainer = cls(shape)
-            trainer.model.load_state_dict(weights, strict=False)  # the heads of the hints are not exported
+            fresh = trainer.model.hints.state_dict(prefix="hints.")  # no file has them
+            trainer.model.load_state_dict(weights | fresh)
             return trainer
         state = torch.load(path, weights_only=True)
         trainer = cls(ModelShape(**state["shape"]))
@@ -171,7 +174,10 @@ def run(trainer: Trainer, stage: Stage, out: Path) -> None:
 
 def report(progress: Progress, losses: list[Counter[str]], speed: float) -> None:
     """One line a while for the log."""
-    means = {kind: sum(loss[kind] for loss in losses) / max(1, sum(kind in loss for loss in losses)) for kind in ("answer", *HINTS)}
+    means = {
+        kind: sum(loss[kind] for loss in losses) / max(1, sum(kind in loss for loss in losses))
+        for kind in ("answer", *HINTS)
+    }
     shown = " ".join(f"{kind} {mean:.4f}" for kind, mean in means.items())
     print(
         f"{time.strftime('%H:%M:%S')} {progress.stage} {progress.done / 1e6:.2f}M"

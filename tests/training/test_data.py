@@ -10,6 +10,7 @@ from training.data.acts import quoted
 from training.data.feed import IGNORED, Encoder
 from training.data.source import Source
 from training.evaluate import interval, made_calls, right, turns
+from training.render import load_template
 from training.stages import MIX, STAGES
 from training.tokenizer import Tokenizer
 
@@ -122,7 +123,7 @@ def test_a_turn_is_judged_by_value_and_text_by_its_letters():
 
 def test_every_assistant_turn_is_asked_after_the_true_turns_before_it():
     conversation = opencode.loop(Source(8, held_out=True))
-    asked = turns(conversation, calls_only=False)
+    asked = turns(load_template(), conversation, calls_only=False)
     assistants = [m for m in conversation.messages if m["role"] == "assistant"]
     assert [turn.wanted for turn in asked] == assistants
     assert all(turn.prompt.endswith("<|im_start|>assistant\n") for turn in asked)

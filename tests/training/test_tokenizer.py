@@ -1,7 +1,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.render import load_template, render
+from swarm.models.local import BUNDLED_PATH
+from training.render import load_template, render, template_of
 from training.tokenizer import CONTROL, GLUE, Tokenizer
 
 TOKENIZER = Tokenizer.load()
@@ -43,7 +44,7 @@ def test_a_name_has_the_same_tokens_in_prose_and_inside_json():
 def test_tools_become_signatures():
     text = render(load_template(), [{"role": "user", "content": "hi"}], [READ], open_answer=True)
     assert 'Reads a file: read(filePath: string, limit?: number, mode?: "text"|"bytes")\n' in text
-    assert text.endswith("<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n")
+    assert text.startswith("<|im_start|>user\nhi<|im_end|>\n<|im_start|>system\nTools:\n")
 
 
 def test_a_tool_without_a_description_is_described_by_its_name():
@@ -58,3 +59,34 @@ def test_a_call_is_written_in_the_canonical_form_whether_its_arguments_are_text_
         message = {"role": "assistant", "content": None, "tool_calls": [call]}
         text = render(load_template(), [message], [], open_answer=False)
         assert '<tool_call>{"name": "read", "arguments": {"filePath": "/é"}}</tool_call>' in text
+
+
+def test_tools_stand_behind_the_last_request():
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": "read a.py"},
+        {"role": "assistant", "content": "I will."},
+    ]
+    text = render(load_template(), messages, [READ], open_answer=False)
+    assert text.count("Tools:") == 1
+    assert text.index("read a.py") < text.index("Tools:") < text.index("I will.")
+
+
+def test_without_a_request_tools_stand_behind_the_instructions():
+    messages = [{"role": "developer", "content": "Be brief."}]
+    text = render(load_template(), messages, [READ], open_answer=True)
+    assert text.startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>system\nTools:\n")
+    assert text.endswith("<|im_end|>\n<|im_start|>assistant\n")
+
+
+def test_weights_carry_their_own_template():
+    call = {"type": "function", "function": {"name": "read", "arguments": {"filePath": "a"}}}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+    ]
+    text = render(template_of(BUNDLED_PATH), messages, [READ], open_answer=False)
+    assert "Reads a file: read(filePath: string, " in text
+    assert '<tool_call>{"name": "read", "arguments": {"filePath": "a"}}</tool_call>' in text
