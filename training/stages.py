@@ -90,7 +90,7 @@ MIX = {
     chat.talk: 1.0,
     chat.no_tool_fits: 1.0,
 }
-"""A conversation of several requests to tools becomes several rows, so drills weigh more than their numbers say."""
+"""A drill of several requests becomes several rows, so drills weigh more than their numbers say."""
 
 LONG_MIX = MIX | {lookup.pairs: 1.2, far.pairs: 0.05, far.behind(opencode.single): 0.25}
 
