@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from swarm.chat.completion import Reasoning, Text
@@ -42,6 +42,9 @@ class End:
     reason: FinishReason
     draft: Draft
 
+
+ONE_WORKER = "one worker"
+"""The strategy of an answer that nobody voted on."""
 
 TOLD_S = 2.0
 """The course of the vote is told when it changes, and so often while it does not."""
@@ -214,9 +217,10 @@ def verdict(
 ) -> Verdict:
     """The numbers behind an answer that was counted out."""
     winner = poll.drafts[tally.winner.voter]
-    told = verdict_on(poll, winner, reason, tally.support, tally.margin, seconds=seconds, note=note)
-    chosen = tally.standings[0].best.form.strategy
-    return replace(told, strategy=chosen) if told.strategy == "auto" else told
+    support, margin, chosen = tally.support, tally.margin, tally.standings[0].best.form.strategy
+    return verdict_on(
+        poll, winner, reason, support, margin, chosen=chosen, seconds=seconds, note=note
+    )
 
 
 def verdict_on(
@@ -226,14 +230,15 @@ def verdict_on(
     support: float,
     margin: float,
     *,
+    chosen: str,
     seconds: float,
     note: str | None = None,
 ) -> Verdict:
-    """The numbers of all voters beside those of the winner."""
+    """The numbers of all voters beside those of the winner; `chosen` is what `auto` came to."""
     drafts = list(poll.drafts.values())
     states = [draft.state for draft in drafts]
     return Verdict(
-        strategy=poll.rules.strategy,
+        strategy=chosen if poll.rules.strategy == "auto" else poll.rules.strategy,
         decided_by=reason,
         winner=winner.voter.id,
         asked=len(drafts),

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapp
 from fractions import Fraction
 from statistics import median
 
-from swarm.answer import Course, End, Part, Say, may_win, verdict_on
+from swarm.answer import ONE_WORKER, Course, End, Part, Say, may_win, verdict_on
 from swarm.collect import Arrival, Draft, Heard, Poll, at_once, next_arrival, to_tell
 from swarm.consensus.stopping import LEAST_GRACE_S
 from swarm.errors import GenerationFailed, SwarmError
@@ -53,7 +53,9 @@ async def led(
         raise race.last
     poll.close()
     seconds, reason = clock() - began, race.decided_by
-    told = verdict_on(poll, leader, reason, alike, 2 * alike - 1, seconds=seconds, note=note)
+    told = verdict_on(
+        poll, leader, reason, alike, 2 * alike - 1, chosen=ONE_WORKER, seconds=seconds, note=note
+    )
     yield [End(0, leader.candidate.finish, leader), told]
 
 

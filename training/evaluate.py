@@ -24,12 +24,12 @@ from pathlib import Path
 from jinja2 import Template
 from openai import OpenAI
 
-from swarm.models.local import BUNDLED_PATH
 from training.data import chat, far, json_objects, made_up, opencode, questions, sums
 from training.data.source import Conversation, Source
 from training.render import Message, render, template_of
 
 SEED = 2026
+WEIGHTS = Path(__file__).parents[1] / "swarm/models/bundled/swarm-nano.gguf"
 CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
 Generator = Callable[[Source], Conversation]
 Judge = Callable[[str, Message], bool]
@@ -217,7 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("base_url")
     parser.add_argument("--model", default="swarm-nano")
-    parser.add_argument("--weights", type=Path, default=BUNDLED_PATH, help="whose template is used")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="whose template is used")
     parser.add_argument("--count", type=int, default=200, help="turns of each slice")
     parser.add_argument("--parallel", type=int, default=8)
     parser.add_argument("--only", default="", help="slices whose name contains this")

@@ -15,7 +15,7 @@ from api.openai.in_time import CutShort
 from api.openai.reply import Envelope, logprobs_object
 from api.openai.translate import ChatAsk
 from api.sse import DONE, data, stream_answer
-from swarm.answer import Course, End, Part, Say
+from swarm.answer import ONE_WORKER, Course, End, Part, Say
 from swarm.chat.marks import PROGRESS
 from swarm.engines.base import Finished
 from swarm.errors import GenerationFailed
@@ -76,7 +76,7 @@ def verdict_of_one(finished: Sequence[Finished], model: str, note: str | None) -
         for event in sorted(finished, key=lambda event: event.index)
     )
     return Verdict(
-        strategy="one worker",
+        strategy=ONE_WORKER,
         decided_by="deadline" if late else "only one",
         winner="0",
         asked=1,

@@ -153,7 +153,10 @@ async def test_who_has_failed_has_no_share() -> None:
 
 
 async def test_one_voter_is_the_only_one() -> None:
-    assert told(await lead(YES)) == ([Text("yes it is")], "stop", "only one")
+    parts = await lead(YES)
+    assert told(parts) == ([Text("yes it is")], "stop", "only one")
+    assert isinstance(parts[-1], Verdict)
+    assert parts[-1].strategy == "one worker"
 
 
 BALLOTS = st.lists(

@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarm.models.local import BUNDLED_PATH
+from training.evaluate import WEIGHTS
 from training.render import load_template, render, template_of
 from training.tokenizer import CONTROL, GLUE, Tokenizer
 
@@ -87,6 +87,6 @@ def test_weights_carry_their_own_template():
         {"role": "user", "content": "hi"},
         {"role": "assistant", "content": None, "tool_calls": [call]},
     ]
-    text = render(template_of(BUNDLED_PATH), messages, [READ], open_answer=False)
+    text = render(template_of(WEIGHTS), messages, [READ], open_answer=False)
     assert "Reads a file: read(filePath: string, " in text
     assert '<tool_call>{"name": "read", "arguments": {"filePath": "a"}}</tool_call>' in text
