@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.context import FEDERATION, POOL, SUCCESSOR, VERDICTS
 from api.errors import json_response, plain_error
-from api.openai.body import parse_body, read_body
+from api.openai.body import body_of
 from api.openai.models import speed_of
 from federation.diagnostics import discovery_object, peer_object
 from federation.federation import Federation
@@ -113,7 +113,7 @@ def _peer_objects(federation: Federation) -> list[dict[str, Any]]:
 
 
 async def _approve(request: web.Request, federation: Federation) -> dict[str, str]:
-    body = parse_body(PinBody, await read_body(request, context_tokens=0))
+    body = await body_of(request, PinBody)
     try:
         digits = parse_pin(body.pin)
     except ConfigurationError as error:
@@ -122,7 +122,7 @@ async def _approve(request: web.Request, federation: Federation) -> dict[str, st
 
 
 async def _remove(request: web.Request, federation: Federation) -> dict[str, str]:
-    body = parse_body(PeerBody, await read_body(request, context_tokens=0))
+    body = await body_of(request, PeerBody)
     known = [
         peer
         for peer in federation.table.peers()

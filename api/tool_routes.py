@@ -9,7 +9,7 @@ from aiohttp import web
 
 from api.context import CALLER
 from api.errors import json_response
-from api.openai.body import parse_body, read_body
+from api.openai.body import body_of
 from tools.bodies import CancelBody, ExecuteBody, error_body, events, failed, listed, result
 from tools.calls import Calls
 from tools.errors import ToolError
@@ -43,7 +43,7 @@ class _Routes:
     async def execute(self, request: web.Request) -> web.StreamResponse:
         if (refused := self._refused(request)) is not None:
             return refused
-        body = parse_body(ExecuteBody, await read_body(request, context_tokens=0))
+        body = await body_of(request, ExecuteBody)
         try:
             running = self._calls.start(body.id, body.name, body.arguments, session=body.session)
         except ToolError as error:
@@ -66,7 +66,7 @@ class _Routes:
     async def cancel(self, request: web.Request) -> web.StreamResponse:
         if (refused := self._refused(request)) is not None:
             return refused
-        body = parse_body(CancelBody, await read_body(request, context_tokens=0))
+        body = await body_of(request, CancelBody)
         if not await self._calls.cancel(body.id):
             said = error_body(404, "unknown_call", f"no call with the id {body.id!r} runs")
             return json_response(said, status=404)

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from api.context import CALLER, PEERS, POOL, PULSE_S, watched
 from api.errors import json_response
-from api.openai.body import parse_body, read_body
+from api.openai.body import body_of
 from api.openai.by_agent import agent_of, answer_by_agent
 from api.openai.choice import ChoiceBody, Deltas
 from api.openai.in_time import in_time
@@ -47,9 +47,9 @@ from swarm.types import (
 async def chat_completions(request: web.Request) -> web.StreamResponse:
     """Answer a chat request: by one worker here, or by a vote of all that can answer."""
     pool = request.app[POOL]
-    raw = await read_body(request, context_tokens=pool.context_tokens)
+    body = await body_of(request, ChatBody, context_tokens=pool.context_tokens)
     # A thread: unknown schemas are compiled to see whether they can be enforced.
-    ask = await asyncio.to_thread(chat_ask, parse_body(ChatBody, raw), request.headers)
+    ask = await asyncio.to_thread(chat_ask, body, request.headers)
     request[CALLER].must_be_allowed(ask.model)
     return await when_loaded(
         request,

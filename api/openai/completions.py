@@ -11,7 +11,7 @@ from aiohttp import web
 
 from api.context import CALLER, POOL, PULSE_S, watched
 from api.errors import json_response
-from api.openai.body import parse_body, read_body
+from api.openai.body import body_of
 from api.openai.reply import Counts, Envelope, envelope, finite, gather, must_be_finished
 from api.openai.schema import CompletionBody
 from api.openai.translate import CompletionAsk, completion_ask
@@ -27,8 +27,8 @@ _NOTHING: list[Event] = []
 async def completions(request: web.Request) -> web.StreamResponse:
     """Answer a completion request."""
     pool = request.app[POOL]
-    raw = await read_body(request, context_tokens=pool.context_tokens)
-    ask = completion_ask(parse_body(CompletionBody, raw))
+    body = await body_of(request, CompletionBody, context_tokens=pool.context_tokens)
+    ask = completion_ask(body)
     request[CALLER].must_be_allowed(ask.model)
     return await when_loaded(
         request,

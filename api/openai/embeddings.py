@@ -9,7 +9,7 @@ from aiohttp import web
 
 from api.context import CALLER, POOL
 from api.errors import json_response
-from api.openai.body import parse_body, read_body
+from api.openai.body import body_of
 from api.openai.schema import EmbeddingBody
 from api.openai.translate import prompts_of
 from swarm.engines.base import Embedding
@@ -19,8 +19,7 @@ from swarm.errors import InvalidRequest
 async def embeddings(request: web.Request) -> web.StreamResponse:
     """Vectors of length 1, by the model's own pooling. One model makes them: nobody votes."""
     pool = request.app[POOL]
-    raw = await read_body(request, context_tokens=pool.context_tokens)
-    body = parse_body(EmbeddingBody, raw)
+    body = await body_of(request, EmbeddingBody, context_tokens=pool.context_tokens)
     caller = request[CALLER]
     caller.must_be_allowed(body.model)
     model = pool.resolve(body.model)

@@ -1,6 +1,7 @@
 """The bodies of OpenAI requests, checked by pydantic: types and bounds, field by field.
 
-Fields that we do not know are ignored. What needs more than one field is in translate.py.
+Fields that we do not know are ignored. A list ends at its first mistake: a million of them would
+take seconds. What needs more than one field is in translate.py.
 """
 
 from typing import Annotated, Any, Literal, TypeAlias
@@ -27,7 +28,7 @@ def _content_form(value: object) -> str | None:
 
 
 Content: TypeAlias = Annotated[
-    Annotated[str, Tag("<text>")] | Annotated[list[Part], Tag("<parts>")],
+    Annotated[str, Tag("<text>")] | Annotated[list[Part], Field(fail_fast=True), Tag("<parts>")],
     Discriminator(
         _content_form,
         custom_error_type="content_form",
@@ -60,7 +61,7 @@ class MessageBody(_Body):
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: list[CallBody] | None = None
+    tool_calls: Annotated[list[CallBody], Field(fail_fast=True)] | None = None
     tool_call_id: str | None = None
 
 
@@ -138,7 +139,7 @@ def _stop_form(value: object) -> str | None:
 StopString: TypeAlias = Annotated[str, Field(min_length=1, max_length=1024)]
 Stop: TypeAlias = Annotated[
     Annotated[StopString, Tag("<one>")]
-    | Annotated[list[StopString], Field(max_length=16), Tag("<many>")],
+    | Annotated[list[StopString], Field(max_length=16, fail_fast=True), Tag("<many>")],
     Discriminator(
         _stop_form,
         custom_error_type="stop_form",
@@ -201,11 +202,11 @@ NO_SUCH_WISH = f"there is no such field; there are {', '.join(VoteBody.model_fie
 class ChatBody(SamplingBody):
     """POST /v1/chat/completions."""
 
-    messages: list[MessageBody] = Field(min_length=1)
+    messages: list[MessageBody] = Field(min_length=1, max_length=65_536, fail_fast=True)
     max_completion_tokens: int | None = Field(None, ge=1)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
-    tools: list[ToolBody] | None = None
+    tools: Annotated[list[ToolBody], Field(fail_fast=True)] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: FormatBody | None = None
@@ -213,7 +214,7 @@ class ChatBody(SamplingBody):
     chat_template_kwargs: dict[str, Any] | None = None
     swarm: VoteBody | None = None
     progress: bool | None = None
-    modalities: list[str] | None = None
+    modalities: Annotated[list[str], Field(fail_fast=True)] | None = None
     audio: Any = None
     functions: Any = None
     function_call: Any = None
@@ -232,25 +233,34 @@ def _prompt_form(value: object) -> str | None:
 
 
 TokenId: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
-Tokens: TypeAlias = Annotated[list[TokenId], Field(min_length=1)]
+Tokens: TypeAlias = Annotated[list[TokenId], Field(min_length=1, fail_fast=True)]
+_BY_FORM = Discriminator(
+    _prompt_form,
+    custom_error_type="prompt_form",
+    custom_error_message="should be a string or token ids, or a list of several, not empty",
+)
 PromptForm: TypeAlias = Annotated[
     Annotated[str, Tag("<text>")]
-    | Annotated[list[str], Field(max_length=128), Tag("<texts>")]
+    | Annotated[list[str], Field(max_length=128, fail_fast=True), Tag("<texts>")]
     | Annotated[Tokens, Tag("<tokens>")]
-    | Annotated[list[Tokens], Field(max_length=128), Tag("<lists>")],
-    Discriminator(
-        _prompt_form,
-        custom_error_type="prompt_form",
-        custom_error_message="should be a string or token ids, or a list of several, not empty",
-    ),
+    | Annotated[list[Tokens], Field(max_length=128, fail_fast=True), Tag("<lists>")],
+    _BY_FORM,
 ]
+EmbeddedForm: TypeAlias = Annotated[
+    Annotated[str, Tag("<text>")]
+    | Annotated[list[str], Field(max_length=2048, fail_fast=True), Tag("<texts>")]
+    | Annotated[Tokens, Tag("<tokens>")]
+    | Annotated[list[Tokens], Field(max_length=2048, fail_fast=True), Tag("<lists>")],
+    _BY_FORM,
+]
+"""As many texts as OpenAI takes: they are computed one after the other."""
 
 
 class EmbeddingBody(_Body):
     """POST /v1/embeddings."""
 
     model: str
-    input: PromptForm
+    input: EmbeddedForm
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = Field(None, ge=1)
     user: str | None = None

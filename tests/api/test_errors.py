@@ -1,13 +1,19 @@
 """What a client is told when something is wrong: status, shape, and the field's name."""
 
 import asyncio
+import json
+import re
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from api.errors import error_object, status_of
+from api.openai.body import parse_body
+from api.openai.schema import ChatBody, CompletionBody, EmbeddingBody
 from api.paths import path_hint
 from swarm import errors
+from swarm.errors import InvalidRequest
 from swarm.proposer import most_bytes
 from tests.api.conftest import Node, StartNode
 from tests.fakes import INFO, FakeEngine
@@ -402,3 +408,57 @@ def test_permanent_errors_do_not_make_clients_try_again(error: errors.SwarmError
 def test_passing_errors_make_clients_try_again(error: errors.SwarmError) -> None:
     assert status_of(error) in (429, 500, 503)
     assert "context length" not in error_object(error)["error"]["message"]
+
+
+MANY = 50_000
+KEYS = tuple(map(str, range(MANY)))
+
+
+@pytest.mark.parametrize(
+    ("form", "fields", "named"),
+    [
+        (ChatBody, {"messages": [1] * MANY}, "messages[0]"),
+        (
+            ChatBody,
+            {"messages": [{"role": "user", "content": [1] * MANY}]},
+            "messages[0].content[0]",
+        ),
+        (
+            ChatBody,
+            {"messages": [{"role": "assistant", "tool_calls": [1] * MANY}]},
+            "messages[0].tool_calls[0]",
+        ),
+        (ChatBody, {"messages": HELLO, "tools": [1] * MANY}, "tools[0]"),
+        (ChatBody, {"messages": HELLO, "stop": [1] * MANY}, "stop[0]"),
+        (ChatBody, {"messages": HELLO, "modalities": [1] * MANY}, "modalities[0]"),
+        (CompletionBody, {"prompt": [-1] * MANY}, "prompt[0]"),
+        (CompletionBody, {"prompt": [[1]] + [[-1]] * MANY}, "prompt"),
+        (EmbeddingBody, {"input": ["a"] + [1] * MANY}, "input"),
+        (
+            ChatBody,
+            {"messages": HELLO, "swarm": {str(k): 1 for k in range(MANY)}},
+            "50000 mistakes",
+        ),
+        (
+            ChatBody,
+            {"messages": HELLO, "logit_bias": dict.fromkeys(KEYS, "x")},
+            "50000 mistakes",
+        ),
+    ],
+)
+def test_a_body_of_many_mistakes_is_refused_by_its_first_or_by_their_number(
+    form: Any, fields: Any, named: str
+) -> None:
+    raw = json.dumps({"model": "fake", **fields}).encode()
+    with pytest.raises(InvalidRequest, match=re.escape(named)):
+        parse_body(form, raw)
+    with pytest.raises(ValidationError) as found:
+        form.model_validate_json(raw)
+    assert found.value.error_count() == (MANY if "mistakes" in named else 1)
+
+
+def test_as_many_texts_are_embedded_at_once_as_openai_takes() -> None:
+    body = EmbeddingBody.model_validate({"model": "fake", "input": ["a"] * 2048})
+    assert len(body.input) == 2048
+    with pytest.raises(ValidationError):
+        EmbeddingBody.model_validate({"model": "fake", "input": ["a"] * 2049})
