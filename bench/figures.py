@@ -54,6 +54,12 @@ def verdict(what: str, measured: float, bar: float, *, at_least: bool = False) -
     return met
 
 
+def must_have(here: bool, what: str) -> None:
+    """Ends a script that measures what this machine lacks."""
+    if not here:
+        sys.exit(f"this figure needs {what}")
+
+
 def parser(doc: str | None, *, rounds: int) -> argparse.ArgumentParser:
     """Options that every script has; from now on SIGTERM ends a script in order."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

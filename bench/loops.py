@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api.clients.opencode import PROVIDER
-from bench.figures import alternate, median_ratio, parser, verdict
+from bench.figures import alternate, median_ratio, must_have, parser, verdict
+from tests.conftest import MEANS, OPENCODE
 from tests.e2e.nodes import RunningNode, running_node
 from tests.e2e.opencode_client import Client
 
@@ -50,6 +51,7 @@ class Loop:
 def main() -> int:
     options = parser(__doc__, rounds=15)
     chosen = options.parse_args()
+    must_have(OPENCODE.exists(), MEANS["opencode"])
     with tempfile.TemporaryDirectory() as kept:
         folder = Path(kept)
         model = ["--model", str(chosen.model)] if chosen.model else []

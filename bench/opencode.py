@@ -21,11 +21,12 @@ from api.openai.body import parse_body
 from api.openai.schema import ChatBody
 from api.openai.translate import chat_ask
 from bench.client import Timing, chat
-from bench.figures import parser, spread, verdict
+from bench.figures import must_have, parser, spread, verdict
 from bench.models import ROOT, random_model, text
 from bench.servers import Server, free_port, node
 from swarm.chat.compact import compacted, our_words
 from swarm.types import Question, ToolSpec
+from tests.conftest import MEANS, OPENCODE
 from tests.e2e.opencode_client import Client
 
 SYSTEM_TOKENS, TOOL_TOKENS, TOOLS = 2_000, 470, 10
@@ -54,6 +55,7 @@ def main() -> int:
 
 def tokens() -> list[bool]:
     """The first request in both forms, without the words of the user."""
+    must_have(OPENCODE.exists(), MEANS["opencode"])
     full = asyncio.run(first_request("Write hello to a.txt"))
     compact = compacted(full, our_words())
     counted = o200k([_written(full), _written(compact), our_words().instructions])

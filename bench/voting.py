@@ -67,6 +67,10 @@ def main() -> int:
     options.add_argument("--samples", type=int, default=48)
     options.add_argument("--write", action="store_true", help="table and plot into the documents")
     chosen = options.parse_args()
+    if chosen.samples < SIZES[-1]:
+        options.error(
+            f"--samples: {SIZES[-1]} workers are drawn from them, so at least {SIZES[-1]}"
+        )
     with node(chosen.model or BUNDLED_PATH) as server:
         asker = Asker(server)
         main_slice = fitting(asker)

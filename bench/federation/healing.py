@@ -7,6 +7,7 @@ refuses connections), stopped (its kernel still takes them) or cut off (nothing 
 Merged: until all four are ready for each other after two halves did not hear each other.
 """
 
+import shutil
 import statistics
 import sys
 import time
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.federation.house import house, ready, start, until, whole
-from bench.figures import parser, spread, verdict
+from bench.figures import must_have, parser, spread, verdict
 from tests.e2e.hosts import Host
 
 NODES = 5
@@ -25,6 +26,7 @@ FOUND_BAR_S, GONE_BAR_S, MERGED_BAR_S = 2.0, 6.0, 10.0
 
 def main() -> int:
     chosen = parser(__doc__, rounds=3).parse_args()
+    must_have(shutil.which("nft") is not None, "Linux, root and nftables")
     with house(NODES) as lan:
         hosts = lan.hosts
         start(hosts[0])
