@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -100,3 +101,13 @@ def start_node() -> StartNode:
 async def node() -> AsyncIterator[Node]:
     async with started(FakeEngine()) as running:
         yield running
+
+
+@pytest.fixture
+def nobodys_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment names a proxy for everything, at which nobody listens."""
+    monkeypatch.setattr(urllib.request, "_opener", None)  # keeps what it read the first time
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
