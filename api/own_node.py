@@ -8,6 +8,7 @@ from http.client import HTTPResponse
 from typing import Any
 
 from api.keyring import own_key
+from api.listening import LOOPBACK, base_url, is_loopback
 from settings import Settings
 from swarm.errors import ConfigurationError, SwarmError
 
@@ -25,6 +26,12 @@ class Node:
         """Of its client door."""
         return self.settings.port
 
+    @property
+    def base_url(self) -> str:
+        """Of its client door, by an address that only this machine has: it listens there too."""
+        host = self.settings.host
+        return base_url(host if is_loopback(host) else LOOPBACK, self.port)
+
     def headers(self) -> dict[str, str]:
         """What shows the key, if there is one."""
         key = own_key(self.settings)
@@ -37,8 +44,8 @@ class NoNodeError(ConfigurationError):
 
 def call(node: Node, path: str, body: object | None = None) -> Any:
     """POST a body to /v1/federation/..., or GET without one. Raises SwarmError in its words."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{node.port}/v1/federation/{path}",
+    request = urllib.request.Request(  # noqa: S310 - http
+        f"{node.base_url}/federation/{path}",
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json", **node.headers()},
     )

@@ -70,6 +70,7 @@ async def started(
     agent: Agent | None = None,
     tools: Executor | None = None,
     names: tuple[str, ...] = LOOPBACK_NAMES,
+    hosts: tuple[str, ...] = ("127.0.0.1",),
 ) -> AsyncIterator[Node]:
     port = free_port()
     pool = Pool(
@@ -85,7 +86,7 @@ async def started(
     app = make_app(pool, door, keyring=keyring, agent=agent, tools=tools, pulse_s=pulse_s)
     base = f"http://127.0.0.1:{port}"
     async with (
-        ClientServer(app, hosts=["127.0.0.1"], port=port, header_s=header_s),
+        ClientServer(app, hosts=hosts, port=port, header_s=header_s),
         aiohttp.ClientSession(base) as http,
         client_of(base) as sdk,
     ):
