@@ -38,6 +38,7 @@ COMMANDS = ("approve", "remove")
 Form: TypeAlias = Literal["auto", "full", "compact"]
 KvType: TypeAlias = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
 
+Stamp: TypeAlias = tuple[int, int, int] | None
 Weight: TypeAlias = Annotated[float, Field(gt=0, le=100)]
 
 
@@ -234,6 +235,15 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         raise ConfigurationError("--keyless and keys exclude each other")
     _check_tools(settings)
     return settings
+
+
+def toml_stamp() -> Stamp:
+    """What differs after any change of `swarm.toml`; None where there is no such file."""
+    try:
+        stat = Path(TOML_FILE).stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def _check_tools(settings: Settings) -> None:
