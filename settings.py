@@ -47,7 +47,7 @@ class VoteSettings(BaseModel):
     awaited, and with which models this node votes in its peers' answers (None: all).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     weights: Mapping[str, Weight] = Field(default_factory=dict[str, Weight])
     for_peers: tuple[str, ...] | None = None
@@ -101,7 +101,7 @@ class ToolSettings(BaseModel):
     for), how much of an output is told.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     readable: tuple[Path, ...] = ()
     package_hosts: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ class ToolSettings(BaseModel):
 class AgentLimits(BaseModel):
     """The table `[agent_limits]`: how far one answer of the node's own agent may go."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     steps: int = Field(default=32, ge=1, le=1000)
     time_s: float = Field(default=1800.0, gt=0, le=86_400)
@@ -125,7 +125,11 @@ class Settings(BaseSettings):
     """Every choice of the owner; None leaves it to the program."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX, toml_file=TOML_FILE, frozen=True, extra="forbid"
+        env_prefix=ENVIRONMENT_PREFIX,
+        toml_file=TOML_FILE,
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
     )
 
     auto: bool = False
@@ -169,7 +173,7 @@ class Settings(BaseSettings):
     vote: VoteSettings = VoteSettings()
     each_model: Mapping[str, ModelSettings] = Field(default_factory=dict[str, ModelSettings])
     idle_unload_s: float | None = Field(None, gt=0)
-    memory_limit_gib: float | None = Field(None, gt=0)
+    memory_limit_gib: float | None = Field(None, gt=0, le=1 << 20)
     explain: bool = False
     keys: Mapping[str, KeySettings] = Field(default_factory=dict[str, KeySettings])
     keyless: bool = False
