@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from settings import TOML_FILE, Settings, environment, read_settings
+from settings import TOML_FILE, Settings, Stamp, environment, read_settings, toml_stamp
 from swarm.errors import ConfigurationError, SwarmError
 from swarm.models.choose import Choice, best_to_bring, named_models, recommended, until_here
 from swarm.models.explain import explain
@@ -52,6 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run a node until a signal. Returns the exit status."""
     try:
         with _while_it_is_read():
+            stamp = toml_stamp()
             settings = read_settings(arguments)
             if (said := _answered(settings)) is not None:
                 print(said)
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
                 print("\n".join([f"chosen: {choice.reason}", *lines]))
             return 0
         read = partial(read_settings, arguments)
-        asyncio.run(serve(settings, machine, choice, plans, read))
+        asyncio.run(serve(settings, stamp, machine, choice, plans, read))
     except SwarmError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
@@ -178,12 +179,16 @@ def _speed(plan: "Plan | None") -> str:
 
 async def serve(
     settings: Settings,
+    stamp: Stamp,
     machine: Machine,
     choice: Choice,
     plans: "list[Plan | None]",
     read: Callable[[], Settings],
 ) -> None:
-    """Serve the chosen models until a signal, then end in order; `read` reads the settings anew."""
+    """Serve the chosen models until a signal, then end in order; `read` reads the settings anew.
+
+    `stamp` is that of the settings file from before it was read.
+    """
     from api.agent import agent_with
     from api.app import make_app
     from api.entrance import Entrance
@@ -200,7 +205,7 @@ async def serve(
     if warning := start_warning(entrance):
         logger.warning("%s", warning)
     files = await asyncio.to_thread(shared_files, (*choice.models, *choice.others))
-    live = LiveSettings(settings, read, pool, entrance)
+    live = LiveSettings(settings, stamp, read, pool, entrance)
 
     def make(model: LocalModel) -> "Resident":
         files.update(shared_files([model]))

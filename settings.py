@@ -38,6 +38,7 @@ COMMANDS = ("approve", "remove")
 Form: TypeAlias = Literal["auto", "full", "compact"]
 KvType: TypeAlias = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
 
+Stamp: TypeAlias = tuple[int, int, int] | None
 Weight: TypeAlias = Annotated[float, Field(gt=0, le=100)]
 
 
@@ -46,7 +47,7 @@ class VoteSettings(BaseModel):
     awaited, and with which models this node votes in its peers' answers (None: all).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     weights: Mapping[str, Weight] = Field(default_factory=dict[str, Weight])
     for_peers: tuple[str, ...] | None = None
@@ -100,7 +101,7 @@ class ToolSettings(BaseModel):
     for), how much of an output is told.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     readable: tuple[Path, ...] = ()
     package_hosts: tuple[str, ...] = ()
@@ -113,7 +114,7 @@ class ToolSettings(BaseModel):
 class AgentLimits(BaseModel):
     """The table `[agent_limits]`: how far one answer of the node's own agent may go."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     steps: int = Field(default=32, ge=1, le=1000)
     time_s: float = Field(default=1800.0, gt=0, le=86_400)
@@ -124,7 +125,11 @@ class Settings(BaseSettings):
     """Every choice of the owner; None leaves it to the program."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX, toml_file=TOML_FILE, frozen=True, extra="forbid"
+        env_prefix=ENVIRONMENT_PREFIX,
+        toml_file=TOML_FILE,
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
     )
 
     auto: bool = False
@@ -168,7 +173,7 @@ class Settings(BaseSettings):
     vote: VoteSettings = VoteSettings()
     each_model: Mapping[str, ModelSettings] = Field(default_factory=dict[str, ModelSettings])
     idle_unload_s: float | None = Field(None, gt=0)
-    memory_limit_gib: float | None = Field(None, gt=0)
+    memory_limit_gib: float | None = Field(None, gt=0, le=1 << 20)
     explain: bool = False
     keys: Mapping[str, KeySettings] = Field(default_factory=dict[str, KeySettings])
     keyless: bool = False
@@ -234,6 +239,15 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         raise ConfigurationError("--keyless and keys exclude each other")
     _check_tools(settings)
     return settings
+
+
+def toml_stamp() -> Stamp:
+    """What differs after any change of `swarm.toml`; None where there is no such file."""
+    try:
+        stat = Path(TOML_FILE).stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def _check_tools(settings: Settings) -> None:

@@ -9,7 +9,8 @@ from flags import LAN
 from guard import LOOPBACK_NAMES
 from swarm.errors import ConfigurationError
 
-_LOOPBACK = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
+_ALL_IPV4 = "0.0.0.0"  # noqa: S104 - only where the owner asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,11 @@ def listening(host: str) -> Listening:
     if is_loopback(host):
         return Listening((host,), host, _names(host), beyond=False)
     if not is_unspecified(host):
-        return Listening((_LOOPBACK, host), host, _names(host, *_own_names()), beyond=True)
+        return Listening((LOOPBACK, host), host, _names(host, *_own_names()), beyond=True)
     lan = [found.address for found in lan_addresses(read_interfaces())]
-    hosts = (host,) if host == "0.0.0.0" else (_LOOPBACK, host)  # noqa: S104 - the owner asked
+    hosts = tuple(dict.fromkeys((_ALL_IPV4, host)))  # asyncio keeps `::` to IPv6
     names = _names(*own_addresses(), *_own_names())
-    return Listening(hosts, lan[0] if lan else _LOOPBACK, names, beyond=True)
+    return Listening(hosts, lan[0] if lan else LOOPBACK, names, beyond=True)
 
 
 def is_here(address: str) -> bool:

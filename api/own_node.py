@@ -4,9 +4,11 @@ import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from typing import Any
 
 from api.keyring import own_key
+from api.listening import LOOPBACK, base_url, is_loopback
 from settings import Settings
 from swarm.errors import ConfigurationError, SwarmError
 
@@ -24,6 +26,12 @@ class Node:
         """Of its client door."""
         return self.settings.port
 
+    @property
+    def base_url(self) -> str:
+        """Of its client door, by an address that only this machine has: it listens there too."""
+        host = self.settings.host
+        return base_url(host if is_loopback(host) else LOOPBACK, self.port)
+
     def headers(self) -> dict[str, str]:
         """What shows the key, if there is one."""
         key = own_key(self.settings)
@@ -36,13 +44,13 @@ class NoNodeError(ConfigurationError):
 
 def call(node: Node, path: str, body: object | None = None) -> Any:
     """POST a body to /v1/federation/..., or GET without one. Raises SwarmError in its words."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{node.port}/v1/federation/{path}",
+    request = urllib.request.Request(  # noqa: S310 - http
+        f"{node.base_url}/federation/{path}",
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json", **node.headers()},
     )
     try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE_S) as answer:  # noqa: S310 - http, above
+        with answer_to(request, _PATIENCE_S) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         raise SwarmError(message_of(error)) from None
@@ -51,6 +59,12 @@ def call(node: Node, path: str, body: object | None = None) -> Any:
             f"no node answers on port {node.port} of this machine ({error}); start it with "
             "`main.py --auto`, or name its port with --port N"
         ) from None
+
+
+def answer_to(request: urllib.request.Request, timeout_s: float) -> HTTPResponse:
+    """What a node answers, to be closed; past every proxy, which would read the key."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    return direct.open(request, timeout=timeout_s)
 
 
 def message_of(error: urllib.error.HTTPError) -> str:

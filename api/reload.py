@@ -5,13 +5,12 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
-from pathlib import Path
 from typing import Self
 
 from api.entrance import Entrance
 from api.keyring import keys_of
 from api.welcome import key_warning
-from settings import TOML_FILE, Settings, VoteSettings
+from settings import TOML_FILE, Settings, Stamp, VoteSettings, toml_stamp
 from swarm.chat.compact import read_words
 from swarm.errors import ConfigurationError
 from swarm.forms import Forms
@@ -70,13 +69,14 @@ class Changes:
 class LiveSettings:
     """Reads the settings anew when their file has changed, and applies what can be.
 
-    `settings` are those of the latest file that could be used. Works from entering the context
-    until leaving it.
+    `settings` are those of the latest file that could be used, `stamp` is of before the first were
+    read. Works from entering the context until leaving it.
     """
 
     def __init__(
         self,
         settings: Settings,
+        stamp: Stamp,
         read: Callable[[], Settings],
         pool: Pool,
         entrance: Entrance,
@@ -88,7 +88,7 @@ class LiveSettings:
         self._pool = pool
         self._entrance = entrance
         self._poll_s = poll_s
-        self._file = Path(TOML_FILE)
+        self._changes = Changes(stamp)
         self._watching: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -102,10 +102,9 @@ class LiveSettings:
                 await self._watching
 
     async def _watch(self) -> None:
-        changes = Changes(await asyncio.to_thread(_stamp, self._file))
         while True:
             await asyncio.sleep(self._poll_s)
-            if changes.whole(await asyncio.to_thread(_stamp, self._file)):
+            if self._changes.whole(await asyncio.to_thread(toml_stamp)):
                 await self._reread()
 
     async def _reread(self) -> None:
@@ -115,7 +114,7 @@ class LiveSettings:
             found = await asyncio.to_thread(keys_of, settings, beyond=beyond)
             forms = await asyncio.to_thread(forms_of, settings)
         except ConfigurationError as error:
-            logger.warning("%s has changed and is not used: %s", self._file.name, error)
+            logger.warning("%s has changed and is not used: %s", TOML_FILE, error)
             return
         changed = [
             name
@@ -138,16 +137,7 @@ class LiveSettings:
         live = [name for name in changed if name in _LIVE]
         later = [name for name in changed if name not in _LIVE]
         if live:
-            logger.info("%s has changed: %s, in force now", self._file.name, ", ".join(live))
+            logger.info("%s has changed: %s, in force now", TOML_FILE, ", ".join(live))
         if later:
             names = ", ".join(later)
-            logger.warning("%s has changed: %s, after the next start", self._file.name, names)
-
-
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    """What differs after any change of the file; None where there is none."""
-    try:
-        stat = file.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+            logger.warning("%s has changed: %s, after the next start", TOML_FILE, names)

@@ -55,6 +55,26 @@ def test_a_wrong_vote_is_named(tmp_path: Path, table: str, said: str) -> None:
         read_settings([])
 
 
+@pytest.mark.parametrize("number", ["inf", "nan"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "memory_limit_gib = {}",
+        "idle_unload_s = {}",
+        "vote = {{patience_s = {}}}",
+        "vote = {{weights = {{a = {}}}}}",
+        "tools = {{usual_s = {}}}",
+        "tools = {{packages_s = {}}}",
+        "tools = {{longest_s = {}}}",
+        "agent_limits = {{time_s = {}}}",
+    ],
+)
+def test_a_number_is_finite(tmp_path: Path, text: str, number: str) -> None:
+    (tmp_path / "swarm.toml").write_text(text.format(number))
+    with pytest.raises(ConfigurationError, match=r"from swarm\.toml.: should be a finite number"):
+        read_settings([])
+
+
 def test_models_can_be_repeated_and_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings(["--model", "a.gguf", "--model", "b.gguf"]).model == ("a.gguf", "b.gguf")
     monkeypatch.setenv("SWARM_MODEL", "c.gguf,d.gguf")
@@ -86,6 +106,9 @@ def test_flags_that_people_are_used_to_are_taken() -> None:
         ("--gpu-layers -2", "--gpu-layers -2"),
         ("--kv f7", "'q8_0'"),
         ("--workers 0", "--workers 0"),
+        ("--memory-limit-gib inf", "--memory-limit-gib inf .*: should be a finite number"),
+        ("--memory-limit-gib nan", "--memory-limit-gib nan .*: should be a finite number"),
+        ("--memory-limit-gib 1e308", "--memory-limit-gib 1e308 .*: should be less"),
         ("--debug --quiet", "exclude"),
         ("--federation --no-federation", "not allowed with"),
     ],

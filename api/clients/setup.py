@@ -10,7 +10,7 @@ from typing import Any
 from api.clients.opencode import PLACEHOLDER, Endpoint, merged
 from api.keyring import key_file, others_keys, own_key, read_key, write_key
 from api.listening import LAN, base_url, is_here, is_unspecified, lan_address
-from api.own_node import NoNodeError, message_of
+from api.own_node import NoNodeError, answer_to, message_of
 from api.welcome import environment_line, key_in_file
 from federation.files import replace_file
 from settings import Settings
@@ -98,7 +98,7 @@ def _models(url: str, key: str | None) -> list[dict[str, Any]]:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     request = urllib.request.Request(f"{url}/models", headers=headers)  # noqa: S310 - http
     try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE_S) as answer:  # noqa: S310 - http
+        with answer_to(request, _PATIENCE_S) as answer:
             return json.load(answer)["data"]
     except urllib.error.HTTPError as error:
         said = message_of(error)

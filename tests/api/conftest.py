@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ async def started(
     agent: Agent | None = None,
     tools: Executor | None = None,
     names: tuple[str, ...] = LOOPBACK_NAMES,
+    hosts: tuple[str, ...] = ("127.0.0.1",),
 ) -> AsyncIterator[Node]:
     port = free_port()
     pool = Pool(
@@ -84,7 +86,7 @@ async def started(
     app = make_app(pool, door, keyring=keyring, agent=agent, tools=tools, pulse_s=pulse_s)
     base = f"http://127.0.0.1:{port}"
     async with (
-        ClientServer(app, hosts=["127.0.0.1"], port=port, header_s=header_s),
+        ClientServer(app, hosts=hosts, port=port, header_s=header_s),
         aiohttp.ClientSession(base) as http,
         client_of(base) as sdk,
     ):
@@ -100,3 +102,13 @@ def start_node() -> StartNode:
 async def node() -> AsyncIterator[Node]:
     async with started(FakeEngine()) as running:
         yield running
+
+
+@pytest.fixture
+def nobodys_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment names a proxy for everything, at which nobody listens."""
+    monkeypatch.setattr(urllib.request, "_opener", None)  # keeps what it read the first time
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)

@@ -49,9 +49,12 @@ def test_lan_is_the_private_address_and_loopback_stays_open() -> None:
     assert {"192.168.7.5", "127.0.0.1", "den.local", "den"} <= set(where.names)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_every_address_is_a_name_of_a_door_that_listens_on_all(host: str) -> None:
+@pytest.mark.parametrize(("host", "hosts"), [("0.0.0.0", ("0.0.0.0",)), ("::", ("0.0.0.0", "::"))])
+def test_every_address_is_a_name_of_a_door_that_listens_on_all(
+    host: str, hosts: tuple[str, ...]
+) -> None:
     where = listening(host)
+    assert where.hosts == hosts
     assert {"192.168.7.5", "10.8.0.2", "[fe80::5]", "localhost"} <= set(where.names)
     assert where.address == "192.168.7.5"
     assert where.beyond

@@ -15,7 +15,7 @@ from api.keyring import read_key
 from api.reload import Changes, LiveSettings, weights_of
 from api.welcome import KEYLESS_WARNING
 from guard import Refusal
-from settings import Settings, read_settings
+from settings import Settings, read_settings, toml_stamp
 from swarm.pool import Pool, ServedModel
 from tests.fakes import FakeEngine
 
@@ -40,14 +40,20 @@ async def live(pool: Pool, entrance: Entrance) -> AsyncIterator[LiveSettings]:
 
 @contextlib.asynccontextmanager
 async def watching(pool: Pool, entrance: Entrance) -> AsyncGenerator[LiveSettings]:
+    live = await started(pool, entrance)
+    async with live:
+        yield live
+
+
+async def started(pool: Pool, entrance: Entrance) -> LiveSettings:
+    """With the settings read, not yet watching."""
+
     def read() -> Settings:
         return read_settings(["--state", str(Path.cwd())])
 
+    stamp = await asyncio.to_thread(toml_stamp)
     settings = await asyncio.to_thread(read)
-    live = LiveSettings(settings, read, pool, entrance, poll_s=0.05)
-    async with live:
-        await asyncio.sleep(0.1)
-        yield live
+    return LiveSettings(settings, stamp, read, pool, entrance, poll_s=0.05)
 
 
 async def write(folder: Path, text: str) -> None:
@@ -82,6 +88,30 @@ async def test_keys_and_weights_hold_at_once(
     await logged(caplog, "swarm.toml has changed: vote, keys")
     await until(lambda: isinstance(entrance.keyring.caller(shown), Refusal))
     assert "sk-" not in caplog.text
+
+
+async def test_a_change_between_the_reading_and_the_watching_is_taken(
+    pool: Pool, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await write(tmp_path, "[vote.weights]\nbig = 2\n")
+    live = await started(pool, entrance)
+    await write(tmp_path, "[vote.weights]\nbig = 13\n")
+    async with live:
+        await logged(caplog, "vote, in force now")
+    assert pool.weights.models == {"big": 13}
+
+
+async def test_a_file_that_stays_as_it_is_is_not_read_again(
+    pool: Pool, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    # That others can read it is said once, at start.
+    await write(tmp_path, '[keys]\nphone = "sk-phone-1234"\n')
+    await asyncio.to_thread((tmp_path / "swarm.toml").chmod, 0o644)
+    async with watching(pool, entrance):
+        await asyncio.sleep(0.3)
+    assert not caplog.text
 
 
 async def test_with_which_models_it_votes_for_peers_holds_at_once(

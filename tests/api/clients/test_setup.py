@@ -40,6 +40,13 @@ async def test_the_file_says_what_the_node_serves(node: Node, tmp_path: Path) ->
     assert str(tmp_path / "opencode.json") in said
 
 
+async def test_a_proxy_of_the_environment_does_not_see_the_key(
+    node: Node, tmp_path: Path, nobodys_proxy: None
+) -> None:
+    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path, key=KEY), {})
+    assert (tmp_path / "opencode.json").exists()
+
+
 async def test_a_second_time_leaves_the_file_alone(node: Node, tmp_path: Path) -> None:
     await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {})
     file = tmp_path / "opencode.json"

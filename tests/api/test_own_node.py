@@ -1,0 +1,42 @@
+"""A command asks the node of this machine, and nobody in between."""
+
+import asyncio
+
+import pytest
+
+from api.listening import listening
+from api.own_node import Node as OwnNode
+from api.own_node import call
+from guard import LOOPBACK_NAMES
+from settings import Settings
+from tests.api.conftest import Node, StartNode
+from tests.fakes import FakeEngine
+
+
+async def asked(node: Node, **settings: str) -> None:
+    own = OwnNode(Settings.model_validate({"port": node.port, **settings}))
+    told = await asyncio.to_thread(call, own, "diagnostics")
+    assert told["models"][0]["model"] == "fake"
+
+
+async def test_a_proxy_of_the_environment_does_not_see_the_key(
+    node: Node, nobodys_proxy: None
+) -> None:
+    await asked(node)
+
+
+async def test_a_node_on_another_loopback_address_is_found_there(start_node: StartNode) -> None:
+    async with start_node(FakeEngine(), hosts=("::1",)) as node:
+        await asked(node, host="::1")
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "0.0.0.0", "::"])
+async def test_a_node_that_listens_beyond_is_asked_on_loopback(node: Node, host: str) -> None:
+    await asked(node, host=host)
+
+
+async def test_every_address_is_one_of_either_kind(start_node: StartNode) -> None:
+    names = (*LOOPBACK_NAMES, "127.0.0.2")
+    async with start_node(FakeEngine(), hosts=listening("::").hosts, names=names) as node:
+        for host in ("127.0.0.1", "127.0.0.2", "::1"):
+            await asked(node, host=host)
