@@ -61,9 +61,16 @@ def call(node: Node, path: str, body: object | None = None) -> Any:
         ) from None
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """No node sends on to another address, where the key would go too."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
 def answer_to(request: urllib.request.Request, timeout_s: float) -> HTTPResponse:
     """What a node answers, to be closed; past every proxy, which would read the key."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
     return direct.open(request, timeout=timeout_s)
 
 

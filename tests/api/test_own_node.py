@@ -3,12 +3,15 @@
 import asyncio
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from api.listening import listening
 from api.own_node import Node as OwnNode
 from api.own_node import call
 from guard import LOOPBACK_NAMES
 from settings import Settings
+from swarm.errors import SwarmError
 from tests.api.conftest import Node, StartNode
 from tests.fakes import FakeEngine
 
@@ -40,3 +43,19 @@ async def test_every_address_is_one_of_either_kind(start_node: StartNode) -> Non
     async with start_node(FakeEngine(), hosts=listening("::").hosts, names=names) as node:
         for host in ("127.0.0.1", "127.0.0.2", "::1"):
             await asked(node, host=host)
+
+
+async def test_a_key_is_not_sent_on_to_another_address() -> None:
+    asked_for: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        asked_for.append(request.path)
+        raise web.HTTPFound("/elsewhere")
+
+    app = web.Application()
+    app.router.add_get("/{any:.*}", elsewhere)
+    async with TestServer(app) as server:
+        own = OwnNode(Settings.model_validate({"port": server.port}))
+        with pytest.raises(SwarmError, match="302"):
+            await asyncio.to_thread(call, own, "diagnostics")
+    assert asked_for == ["/v1/federation/diagnostics"]
