@@ -6,6 +6,7 @@ import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from typing import Any
+from urllib.request import HTTPDefaultErrorHandler, HTTPErrorProcessor, HTTPHandler
 
 from api.keyring import own_key
 from api.listening import LOOPBACK, base_url, is_loopback
@@ -61,17 +62,16 @@ def call(node: Node, path: str, body: object | None = None) -> Any:
         ) from None
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """No node sends on to another address, where the key would go too."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
 def answer_to(request: urllib.request.Request, timeout_s: float) -> HTTPResponse:
-    """What a node answers, to be closed; past every proxy, which would read the key."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
-    return direct.open(request, timeout=timeout_s)
+    """What a node answers by HTTP, to be closed.
+
+    No proxy may read the key that is sent along, and no redirect take it elsewhere.
+    """
+    direct = urllib.request.OpenerDirector()
+    for handler in (HTTPHandler(), HTTPErrorProcessor(), HTTPDefaultErrorHandler()):
+        direct.add_handler(handler)
+    answer: Any = direct.open(request, timeout=timeout_s)
+    return answer
 
 
 def message_of(error: urllib.error.HTTPError) -> str:
