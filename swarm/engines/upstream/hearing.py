@@ -84,7 +84,7 @@ class Hearing:
     def hear(self, chunk: Chunk) -> list[Event]:
         """The events of one chunk. Raises the error that it holds instead."""
         if chunk.get("error"):
-            raise refusal(int(_error(chunk).get("code") or 500), chunk)
+            raise refusal(_status(_error(chunk).get("code")), chunk)
         self._usage = chunk.get("usage") or self._usage
         events: list[Event] = []
         for choice in chunk.get("choices") or ():
@@ -162,7 +162,7 @@ def refusal(status: int, body: Any, *, retry_after: str | None = None) -> SwarmE
     told = str(error.get("message") or body or "no reason given")[:500]
     message = f"the upstream server refuses: {told}"
     wait_s = max(1, int(retry_after)) if retry_after and retry_after.isdigit() else None
-    kinds = {error.get("type"), error.get("code")}
+    kinds = {str(error.get("type")), str(error.get("code"))}
     if kinds & {"exceed_context_size_error", "context_length_exceeded"}:
         return ContextOverflow(int(error.get("n_prompt_tokens") or 0), int(error.get("n_ctx") or 0))
     if status in _REFUSED:
@@ -178,6 +178,12 @@ def _error(body: Any) -> Mapping[str, Any]:
     """The error object, wherever the server puts it."""
     found: Any = body.get("error", body) if isinstance(body, Mapping) else {}  # pyright: ignore
     return found if isinstance(found, Mapping) else {"message": found}  # pyright: ignore
+
+
+def _status(code: Any) -> int:
+    """The code of an error as HTTP's status; many servers give a word instead, or nothing."""
+    told = str(code)
+    return int(told) if told.isdecimal() else 500
 
 
 def _chunk(body: bytes) -> Chunk:

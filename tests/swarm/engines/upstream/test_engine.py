@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing
 from typing import Any
 
@@ -45,6 +45,12 @@ PLAIN = Prompt("a prompt", SamplingParams())
 async def engine_at(fake: FakeServer, **options: Any) -> AsyncIterator[UpstreamEngine]:
     async with serving(fake) as url, UpstreamEngine(url, **options) as engine:
         yield engine
+
+
+async def in_a_moment(answer: Awaitable[Answer]) -> Answer:
+    """The answer, which comes at once or not at all. Raises TimeoutError then."""
+    async with asyncio.timeout(5):
+        return await answer
 
 
 async def answer_of(fake: FakeServer, prompt: Prompt = PLAIN) -> Answer:
@@ -287,6 +293,35 @@ async def test_an_error_in_the_middle_of_a_stream_is_raised():
     broken = streams(said("a"), {"error": {"message": "out of memory", "code": 500}})
     with pytest.raises(GenerationFailed, match="out of memory"):
         await answer_of(FakeServer(broken, props=PROPS))
+
+
+@pytest.mark.parametrize("code", ["server_error", "500", 500.0, None, ["odd"], {"a": 1}])
+async def test_the_code_of_an_error_in_a_stream_may_be_anything(code):
+    broken = streams(said("a"), {"error": {"message": "out of memory", "code": code}})
+    with pytest.raises(GenerationFailed, match="out of memory"):
+        await in_a_moment(answer_of(FakeServer(broken, props=PROPS)))
+
+
+@pytest.mark.parametrize("code", [400, "400"])
+async def test_the_code_of_an_error_in_a_stream_is_taken_where_it_is_a_status(code):
+    broken = streams({"error": {"message": "no top_k", "code": code}})
+    with pytest.raises(InvalidRequest, match="no top_k"):
+        await in_a_moment(answer_of(FakeServer(broken, props=PROPS)))
+
+
+async def test_an_overflow_in_a_stream_is_one_with_the_figures_that_are_known():
+    error = {"message": "too long", "code": "context_length_exceeded"}
+    fake = FakeServer(streams({"error": error}), props=PROPS, tokenizes=True)
+    with pytest.raises(ContextOverflow, match=r"8 tokens.*1000"):
+        await in_a_moment(answer_of(fake))
+
+
+@pytest.mark.parametrize("many", [True, False], ids=["one request", "several"])
+async def test_a_chunk_in_a_form_that_nobody_foresaw_ends_the_generation(many):
+    odd = {"choices": [{"index": "first", "text": "a"}]}
+    fake = FakeServer(streams(odd, hang=True), props=PROPS, many=many)
+    with pytest.raises(ValueError, match="first"):
+        await in_a_moment(answer_of(fake, Prompt("p", SamplingParams(), n=2)))
 
 
 async def test_one_lost_request_of_several_ends_the_generation_and_the_others():
