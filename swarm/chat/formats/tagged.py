@@ -87,10 +87,11 @@ def _parts(tool: ToolSpec) -> tuple[dict[str, Any], Sequence[str]]:
 def _value_rules(marks: Marks, name: str, head: str, schema: Any, tool: ToolSpec) -> list[str]:
     if is_plain(schema):
         bounds = f"{schema.get('minLength', 0)},{schema.get('maxLength', '')}"
-        end, terminal = pattern(marks.value_end), name.upper()
+        end, close, terminal = pattern(marks.value_end), pattern(marks.value_close), name.upper()
+        # What ends a value stands in its end once, and so never within it.
         return [
             f"{name}: {head} {name}_text",
-            f"{terminal}: /(?s:.){{{bounds}}}{end}/ & ~/(?s:.*){end}(?s:.+)/",
+            f"{terminal}: /(?s:.){{{bounds}}}{end}/ & ~/(?s:.*){close}(?s:.*){close}(?s:.*)/",
             f"{name}_text[lazy]: {terminal}",
         ]
     root = tool.parameters
