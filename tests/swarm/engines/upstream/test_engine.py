@@ -11,7 +11,7 @@ import pytest
 from swarm.chat.completion import CompletionParser, Piece, Reasoning, Text
 from swarm.chat.template import ChatTemplate
 from swarm.chat.tool_calls import Arguments, Call, CallParser, strict_json
-from swarm.engines.base import Started
+from swarm.engines.base import Delta, Finished, Started
 from swarm.engines.upstream.engine import UpstreamEngine
 from swarm.errors import (
     ConfigurationError,
@@ -22,6 +22,8 @@ from swarm.errors import (
     InvalidRequest,
     Overloaded,
 )
+from swarm.propose import Reader
+from swarm.proposer import Said
 from swarm.types import Message, Prompt, SamplingParams, ToolCall, ToolSpec
 from tests.swarm.engines.contract import Answer, ask
 from tests.swarm.engines.upstream.servers import (
@@ -194,15 +196,46 @@ async def test_reasoning_and_calls_of_a_chat_come_back_as_our_parser_reads_them(
             told("tool_calls"),
         )
     )
-    async with engine_at(fake) as engine:
-        text = (await ask(engine, conversation(engine))).texts[0]
-    parser = CompletionParser(CallParser())
-    assert whole([*parser.feed(text), *parser.finish()]) == [
-        Reasoning("Hm, so."),
+    assert await heard(fake) == [
+        Reasoning("Hm"),
+        Reasoning(", so."),
         Text("I read."),
         Call("read", '{"path": "</tool_call>"}'),
         Call("list", "{}"),
     ]
+
+
+async def test_reasoning_stays_reasoning_wherever_it_comes():
+    chunks = [{"reasoning": "a"}, {"content": "One. "}, {"reasoning_content": "b </think>"}]
+    fake = FakeServer(
+        streams(
+            *(told(**delta) for delta in chunks),
+            told(reasoning_content="c", content="Two."),
+            told(reasoning_content="d"),
+            told("stop"),
+        )
+    )
+    assert await heard(fake) == [
+        Reasoning("a"),
+        Text("One."),
+        Reasoning("b </think>"),
+        Reasoning("c"),
+        Text(" Two."),
+        Reasoning("d"),
+    ]
+
+
+async def heard(fake: FakeServer) -> list[Piece]:
+    """What a worker of this engine says in a conversation."""
+    reader = Reader(CompletionParser(CallParser()))
+    pieces: list[Piece] = []
+    async with engine_at(fake) as engine:
+        async for events in engine.generate(conversation(engine)):
+            for event in events:
+                if isinstance(event, Delta | Finished):
+                    for news in reader.read(event):
+                        pieces += news.pieces if isinstance(news, Said) else ()
+    return whole(pieces)
 
 
 def whole(pieces: list[Piece]) -> list[Piece]:
@@ -218,10 +251,7 @@ def whole(pieces: list[Piece]) -> list[Piece]:
 
 async def test_arguments_that_are_no_json_are_told_as_they_are():
     fake = FakeServer(streams(called(0, '{"path"', "read"), told("tool_calls")))
-    async with engine_at(fake) as engine:
-        text = (await ask(engine, conversation(engine))).texts[0]
-    parser = CompletionParser(CallParser())
-    [call] = whole([*parser.feed(text), *parser.finish()])
+    [call] = await heard(fake)
     assert isinstance(call, Call)
     with pytest.raises(ValueError, match="Expecting"):
         strict_json(call.arguments)
