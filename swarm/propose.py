@@ -111,8 +111,9 @@ class Reader:
             said = self._said(self._parser.finish())
             called = event.reason == "stop" and self._parser.calls_seen > 0
             return [said, Ended("tool_calls" if called else event.reason, event.completion_tokens)]
-        thinking = self._parser.in_reasoning
-        return [self._said(self._parser.feed(event.text), event, thinking=thinking)]
+        thinking = self._parser.in_reasoning or bool(event.reasoning)
+        pieces = self._parser.feed(event.text, event.reasoning)
+        return [self._said(pieces, event, thinking=thinking)]
 
     def _said(
         self, pieces: list[Piece], delta: Delta | None = None, *, thinking: bool = False

@@ -1,7 +1,7 @@
 """Stand-ins for what tests must not need: an engine that says what it is told to say."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from swarm.engines.base import (
@@ -39,7 +39,8 @@ class FakeEngine:
     """Says `words` (one step each) to every prompt; a token is a character of the prompt.
 
     `error`: raised instead of an answer. `fail_after`: GenerationFailed after that many words.
-    `step_s`: time of a step. `prefill_s`: time between acceptance and the first word.
+    `step_s`: time of a step. `prefill_s`: time between acceptance and the first word. `thoughts`:
+    reasoning that it tells apart itself, by the place of the word behind it.
     """
 
     words: Sequence[str] = ("Hello", " there", ".")
@@ -56,6 +57,7 @@ class FakeEngine:
     cancelled: int = 0
     closed: bool = False
     answer: Callable[[Prompt], Sequence[str]] | None = None
+    thoughts: Mapping[int, str] = field(default_factory=dict[int, str])
 
     @property
     def info(self) -> ModelInfo:
@@ -87,7 +89,8 @@ class FakeEngine:
                 await asyncio.sleep(self.step_s)
                 if self.closed or at == self.fail_after:
                     raise GenerationFailed("the engine ended in the middle")
-                yield [Delta(index, word, 1, _logprobs(prompt, word)) for index in range(prompt.n)]
+                said_with = _logprobs(prompt, word), self.thoughts.get(at, "")
+                yield [Delta(index, word, 1, *said_with) for index in range(prompt.n)]
             reason = self.reason if len(said) == len(words) else "length"
             yield [Finished(index, reason, len(said), 0.01, 0.02) for index in range(prompt.n)]
             done = True

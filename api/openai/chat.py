@@ -108,11 +108,11 @@ class Choice:
 
     def read(self, event: Delta, counts: Counts) -> list[Piece]:
         """The pieces that new text completes."""
-        if self.parser.in_reasoning:
+        if self.parser.in_reasoning or event.reasoning:
             counts.reasoning += event.tokens
         if self.logprobs is not None:
             self.logprobs += event.logprobs
-        return _with_ids(self.parser.feed(event.text))
+        return _with_ids(self.parser.feed(event.text, event.reasoning))
 
     def finish(self, event: Finished) -> list[Piece]:
         """The pieces that were held back; sets the reason."""

@@ -18,7 +18,9 @@ from swarm.errors import ConfigurationError
 from swarm.types import Message, Question, ToolSpec
 
 _SENTENCE = re.compile(
-    r"\A[\s*-]*(.+?)(?:(?<=[^.\s][.!?])(?<!e\.g\.)(?<!i\.e\.)(?=\s)|\n|\Z)", re.DOTALL
+    r"\A[\s*-]*(.+?)"
+    r"(?:(?<=[^.\s][.!?])(?<!e\.g\.)(?<!i\.e\.)(?=\s)|(?<=[。！？])(?![。！？」』”’）])|\n|\Z)",
+    re.DOTALL,
 )
 _SENTENCE_CHARACTERS = 160
 _LISTED = re.compile(r"^[-*] +`?([\w-]+)`?:", re.MULTILINE)
@@ -119,12 +121,15 @@ def compact_tool(tool: ToolSpec, words: Words) -> ToolSpec:
 
 
 def first_sentence(text: str) -> str:
-    """Up to the first full stop or line end, cut at a word where even that is long."""
+    """Up to the first full stop or line end, cut where even that is long: at a word, if it can."""
     found = _SENTENCE.match(text)
     sentence = found[1].strip() if found else ""
     if len(sentence) <= _SENTENCE_CHARACTERS:
         return sentence
-    return sentence[:_SENTENCE_CHARACTERS].rpartition(" ")[0]
+    cut = sentence[:_SENTENCE_CHARACTERS]
+    words = cut.rpartition(" ")[0]
+    # Chinese and Japanese have no spaces, or a few around foreign words.
+    return words if len(words) > _SENTENCE_CHARACTERS // 2 else cut
 
 
 def _bare(schema: Mapping[str, Any]) -> dict[str, Any]:

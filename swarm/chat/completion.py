@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from swarm.chat.formats.format import Parser, Part
 from swarm.chat.held import HeldCalls
+from swarm.chat.reasoning import Part as Apart
 from swarm.chat.reasoning import Reasoning, ReasoningSplitter
 from swarm.chat.tool_calls import Arguments, Call
 
@@ -58,24 +59,28 @@ class CompletionParser:
         """Whether a call is being written, or was."""
         return self._begun > 0 or (self._calls is not None and self._calls.inside)
 
-    def feed(self, text: str) -> list[Piece]:
-        """The pieces that `text` completes, in order."""
+    def feed(self, text: str, reasoning: str = "") -> list[Piece]:
+        """The pieces that `text` completes, in order; before it `reasoning` that the engine itself
+        tells apart."""
         if self._splitter is None:
-            return self._answer(text)
-        pieces: list[Piece] = []
-        for kind, part in self._splitter.feed(text):
-            pieces += [Reasoning(part)] if kind == "reasoning" else self._answer(part)
-        return pieces
+            before: list[Piece] = [Reasoning(reasoning)] if reasoning else []
+            return before + self._answer(text)
+        parts = self._splitter.reason(reasoning) if reasoning else []
+        return self._apart([*parts, *self._splitter.feed(text)])
 
     def finish(self) -> list[Piece]:
         """What was held back; call once, after the last text."""
-        pieces: list[Piece] = []
-        for kind, part in self._splitter.finish() if self._splitter else ():
-            pieces += [Reasoning(part)] if kind == "reasoning" else self._answer(part)
+        pieces = self._apart(self._splitter.finish()) if self._splitter else []
         parts = self._kept(self._calls.finish()) if self._calls else []
         if self._held:
             parts = [*self._held.feed(parts), *self._held.finish()]
         return pieces + self._pieces(parts)
+
+    def _apart(self, parts: Sequence[Apart]) -> list[Piece]:
+        pieces: list[Piece] = []
+        for kind, part in parts:
+            pieces += [Reasoning(part)] if kind == "reasoning" else self._answer(part)
+        return pieces
 
     def _answer(self, text: str) -> list[Piece]:
         if self._calls is None:

@@ -1,6 +1,7 @@
 """Reasoning apart from the answer: a completion that begins with `<think>...</think>`.
 
-Works while the completion streams; the result does not depend on the chunking.
+An engine may also tell it apart itself. Works while the completion streams; the result does not
+depend on the chunking.
 """
 
 from dataclasses import dataclass
@@ -46,6 +47,16 @@ class ReasoningSplitter:
         if self._state == "reasoning":
             return self._read_reasoning(data)
         return self._read_gap(data)
+
+    def reason(self, text: str) -> list[Part]:
+        """The same for what an engine itself tells apart: it is reasoning wherever it comes."""
+        held, self._held = self._held, ""
+        parts: list[Part] = []
+        if held.strip():
+            parts = [("reasoning" if self._state == "reasoning" else "answer", held)]
+        if self._state == "start":
+            self._state = "answer" if parts else "gap"
+        return parts + self._reasoning(text.lstrip() if self._trim else text)
 
     def finish(self) -> list[Part]:
         """What was held back."""

@@ -65,12 +65,17 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """New text of the sequence `index`; never ends inside a code point or a stop string."""
+    """New text of the sequence `index`; never ends inside a code point or a stop string.
+
+    `reasoning` is what the engine knows to be reasoning, said before the text; most engines leave
+    it between its marks in the text.
+    """
 
     index: int
     text: str
     tokens: int
     logprobs: tuple[TokenLogprob, ...] = ()
+    reasoning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

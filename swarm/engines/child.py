@@ -108,11 +108,13 @@ def _receive(commands: BinaryIO, inbox: "queue.SimpleQueue[Command]", stepper: S
 
 
 def _read(pipe: BinaryIO) -> Any:
-    """The next message, or None at the end of the pipe."""
+    """The next message, or None at the end of the pipe, also where that cuts a message."""
     head = pipe.read(LENGTH.size)
     if len(head) < LENGTH.size:
         return None
-    return decode_body(pipe.read(*LENGTH.unpack(head)))
+    (length,) = LENGTH.unpack(head)
+    body = pipe.read(length)
+    return decode_body(body) if len(body) == length else None
 
 
 def _write(pipe: BinaryIO, report: Report) -> None:

@@ -304,6 +304,23 @@ async def test_reasoning_is_apart_from_the_answer(start_node: StartNode) -> None
     assert "".join(d.content or "" for d in deltas) == "Four."
 
 
+async def test_reasoning_that_an_engine_tells_apart_may_follow_the_answer(
+    start_node: StartNode,
+) -> None:
+    engine = FakeEngine(words=["One.", " Two."], thoughts={0: "two", 1: " and two"})
+    async with start_node(engine) as node:
+        body = {"model": "swarm", "messages": HELLO}
+        async with node.http.post("/v1/chat/completions", json=body) as answer:
+            said = await answer.json()
+        streamed = await chunks(node)
+    message = said["choices"][0]["message"]
+    assert (message["reasoning_content"], message["content"]) == ("two and two", "One. Two.")
+    assert said["usage"]["completion_tokens_details"]["reasoning_tokens"] == 2
+    deltas = [chunk.choices[0].delta for chunk in streamed]
+    assert "".join(getattr(d, "reasoning_content", None) or "" for d in deltas) == "two and two"
+    assert "".join(d.content or "" for d in deltas) == "One. Two."
+
+
 async def test_a_template_may_open_the_reasoning(start_node: StartNode) -> None:
     engine = FakeEngine(words=["hm</think>", "Yes."]).with_template("x<think>\n")
     async with start_node(engine) as node:

@@ -87,10 +87,11 @@ def _parts(tool: ToolSpec) -> tuple[dict[str, Any], Sequence[str]]:
 def _value_rules(marks: Marks, name: str, head: str, schema: Any, tool: ToolSpec) -> list[str]:
     if is_plain(schema):
         bounds = f"{schema.get('minLength', 0)},{schema.get('maxLength', '')}"
-        end, terminal = pattern(marks.value_end), name.upper()
+        end, close, terminal = pattern(marks.value_end), pattern(marks.value_close), name.upper()
+        # What ends a value stands in its end once, and so never within it.
         return [
             f"{name}: {head} {name}_text",
-            f"{terminal}: /(?s:.){{{bounds}}}{end}/ & ~/(?s:.*){end}(?s:.+)/",
+            f"{terminal}: /(?s:.){{{bounds}}}{end}/ & ~/(?s:.*){close}(?s:.*){close}(?s:.*)/",
             f"{name}_text[lazy]: {terminal}",
         ]
     root = tool.parameters
@@ -134,6 +135,7 @@ class TaggedParser:
         self._state: Literal["text", "name", "key", "plain", "value"] = "text"
         self._held = ""
         self._gap = ""
+        self._passed = 0  # how far a value was searched for its end
         self._tool = ""
         self._some = False
         self._called = False
@@ -159,6 +161,10 @@ class TaggedParser:
     def finish(self) -> list[Part]:
         """What was held back. A call that lacks only its closing marks is whole; one that stops
         elsewhere, or goes on in another way, keeps arguments that never end."""
+        if self._state == "value" and self._marks.value_close in self._held:
+            parts: list[Part] = []  # JSON that never ended
+            self._end_value(parts, self._held.index(self._marks.value_close))
+            return [*parts, *self.feed(""), *self.finish()]
         rest, self._held = self._held, ""
         match self._state:
             case "text":
@@ -250,17 +256,37 @@ class TaggedParser:
         return bool(found)
 
     def _read_value(self, parts: list[Part]) -> bool:
-        value, found, after = self._held.partition(self._marks.value_close)
-        if found:
-            parts.append(Arguments(_as_json(value.strip())))
-            self._state, self._held = "key", after
-        return bool(found)
+        close = self._marks.value_close
+        at = self._held.find(close, self._passed)
+        while at >= 0 and _ends_in_string(self._held[:at]):
+            self._passed = at + len(close)
+            at = self._held.find(close, self._passed)
+        if at >= 0:
+            whole = _is_json(self._held[:at])
+            self._end_value(parts, at if whole else self._held.index(close))
+        return at >= 0
+
+    def _end_value(self, parts: list[Part], at: int) -> None:
+        value, self._held = self._held[:at].strip(), self._held[at + len(self._marks.value_close) :]
+        parts.append(Arguments(value if _is_json(value) else json.dumps(value, ensure_ascii=False)))
+        self._state, self._passed = "key", 0
 
 
-def _as_json(text: str) -> str:
-    """A value that should be JSON; one that is not is a string."""
+def _is_json(text: str) -> bool:
+    """Whether a value that should be JSON is; one that is not is a string."""
     try:
         strict_json(text)
     except (ValueError, RecursionError):
-        return json.dumps(text, ensure_ascii=False)
-    return text
+        return False
+    return True
+
+
+def _ends_in_string(text: str) -> bool:
+    """Whether this is JSON up to within a string, where a mark is a part of the string."""
+    try:
+        strict_json(text)
+    except json.JSONDecodeError as error:
+        return error.msg.startswith("Unterminated string")
+    except (ValueError, RecursionError):
+        return False
+    return False

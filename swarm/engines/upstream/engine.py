@@ -42,7 +42,8 @@ LOADING_S = 600.0
 
 _MOST_ANSWER_BYTES, _MOST_ERROR_BYTES = 64 << 20, 64 << 10
 
-_Item: TypeAlias = list[Event] | SwarmError
+_Item: TypeAlias = "list[Event] | SwarmError | asyncio.Task[None]"
+"""What a generation waits for: events, the engine's end, or the end of one of its requests."""
 
 
 class UpstreamEngine:
@@ -124,12 +125,19 @@ class UpstreamEngine:
         yield [Accepted(course.prompt_tokens)]
         queue: asyncio.Queue[_Item] = asyncio.Queue()
         tasks = [asyncio.create_task(self._pump(ask, course, prompt, queue)) for ask in wanted]
+        for task in tasks:
+            task.add_done_callback(queue.put_nowait)
         self._open[queue] = missing = prompt.n
+        running = len(tasks)
         try:
-            while missing:
+            while missing and running:
                 item = await queue.get()
                 if isinstance(item, SwarmError):
                     raise item
+                if isinstance(item, asyncio.Task):
+                    item.result()  # raises what ended it, whatever that is
+                    running -= 1
+                    continue
                 missing -= sum(isinstance(event, Finished) for event in item)
                 self._open[queue] = missing
                 yield item
@@ -233,16 +241,14 @@ class UpstreamEngine:
     async def _pump(
         self, ask: Ask, course: Course, prompt: Prompt, queue: "asyncio.Queue[_Item]"
     ) -> None:
-        """Put all that one request brings into the queue, an error last."""
+        """Put all that one request brings into the queue. Raises what ends it too early."""
         try:
             async for events in self._heard(ask, course, prompt):
                 queue.put_nowait(events)
         except ContextOverflow as error:
             prompt_tokens = error.prompt_tokens or course.prompt_tokens
             context_tokens = error.context_tokens or self.info.context_tokens
-            queue.put_nowait(ContextOverflow(prompt_tokens, context_tokens))
-        except SwarmError as error:
-            queue.put_nowait(error)
+            raise ContextOverflow(prompt_tokens, context_tokens) from None
 
     async def _heard(self, ask: Ask, course: Course, prompt: Prompt) -> AsyncIterator[list[Event]]:
         hearing = Hearing(

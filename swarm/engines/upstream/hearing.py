@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from swarm.chat.reasoning import CLOSE as REASONING_CLOSE
-from swarm.chat.reasoning import OPEN as REASONING_OPEN
 from swarm.chat.tool_calls import CLOSE as CALL_CLOSE
 from swarm.chat.tool_calls import OPEN as CALL_OPEN
 from swarm.engines.base import Delta, Event, Finished, Started
@@ -57,7 +55,6 @@ class _Sequence:
 
     index: int
     tokens: int = 0
-    reasoning: bool = False
     calls: dict[int, list[str]] = field(default_factory=dict[int, "list[str]"])
     reason: FinishReason | None = None
     finished: bool = False
@@ -84,7 +81,7 @@ class Hearing:
     def hear(self, chunk: Chunk) -> list[Event]:
         """The events of one chunk. Raises the error that it holds instead."""
         if chunk.get("error"):
-            raise refusal(int(_error(chunk).get("code") or 500), chunk)
+            raise refusal(_status(_error(chunk).get("code")), chunk)
         self._usage = chunk.get("usage") or self._usage
         events: list[Event] = []
         for choice in chunk.get("choices") or ():
@@ -107,16 +104,20 @@ class Hearing:
         self, sequence: _Sequence, choice: Mapping[str, Any], chunk: Chunk
     ) -> list[Event]:
         logprobs = _logprobs(choice.get("logprobs"), self._top_logprobs)
-        text = _text(sequence, choice)
+        delta: Mapping[str, Any] = choice.get("delta") or {}
+        thought = str(delta.get("reasoning_content") or delta.get("reasoning") or "")
+        text = str(choice.get("text") or delta.get("content") or "")
+        for call in delta.get("tool_calls") or ():
+            _note_call(sequence, call)
         reason = choice.get("finish_reason")
         if reason is not None:
-            text += _closing(sequence)
+            text += _calls(sequence)
         events: list[Event] = []
-        if text or logprobs:
+        if text or thought or logprobs:
             events += self._course.begin(chunk, self._clock())
             tokens = len(logprobs) or 1
             sequence.tokens += tokens
-            events.append(Delta(sequence.index, text, tokens, logprobs))
+            events.append(Delta(sequence.index, text, tokens, logprobs, thought))
         if reason is not None:
             events += self._course.begin(chunk, self._clock())
             sequence.reason = "length" if reason == "length" else "stop"
@@ -162,7 +163,7 @@ def refusal(status: int, body: Any, *, retry_after: str | None = None) -> SwarmE
     told = str(error.get("message") or body or "no reason given")[:500]
     message = f"the upstream server refuses: {told}"
     wait_s = max(1, int(retry_after)) if retry_after and retry_after.isdigit() else None
-    kinds = {error.get("type"), error.get("code")}
+    kinds = {str(error.get("type")), str(error.get("code"))}
     if kinds & {"exceed_context_size_error", "context_length_exceeded"}:
         return ContextOverflow(int(error.get("n_prompt_tokens") or 0), int(error.get("n_ctx") or 0))
     if status in _REFUSED:
@@ -180,6 +181,12 @@ def _error(body: Any) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {"message": found}  # pyright: ignore
 
 
+def _status(code: Any) -> int:
+    """The code of an error as HTTP's status; many servers give a word instead, or nothing."""
+    told = str(code)
+    return int(told) if told.isdecimal() else 500
+
+
 def _chunk(body: bytes) -> Chunk:
     try:
         found = json.loads(body)
@@ -190,37 +197,20 @@ def _chunk(body: bytes) -> Chunk:
     return found  # pyright: ignore[reportUnknownVariableType]
 
 
-def _text(sequence: _Sequence, choice: Mapping[str, Any]) -> str:
-    """What a choice adds, reasoning between its marks; calls are held until the end."""
-    delta: Mapping[str, Any] = choice.get("delta") or {}
-    thought = str(delta.get("reasoning_content") or delta.get("reasoning") or "")
-    said = str(choice.get("text") or delta.get("content") or "")
-    text = ""
-    if thought:
-        text += thought if sequence.reasoning else REASONING_OPEN + thought
-        sequence.reasoning = True
-    if said and sequence.reasoning:
-        text += REASONING_CLOSE
-        sequence.reasoning = False
-    for call in delta.get("tool_calls") or ():
-        _note_call(sequence, call)
-    return text + said
-
-
 def _note_call(sequence: _Sequence, call: Mapping[str, Any]) -> None:
+    """Hold a piece of a call until the end."""
     held = sequence.calls.setdefault(int(call.get("index") or 0), ["", ""])
     function: Mapping[str, Any] = call.get("function") or {}
     held[0] += str(function.get("name") or "")
     held[1] += str(function.get("arguments") or "")
 
 
-def _closing(sequence: _Sequence) -> str:
-    """The end of the reasoning and the calls, in the marks that this program reads.
+def _calls(sequence: _Sequence) -> str:
+    """The calls, in the marks that this program reads.
 
     Arguments go in as they came: what is no JSON is then no call, and counts for nothing.
     """
-    text = REASONING_CLOSE if sequence.reasoning else ""
-    sequence.reasoning = False
+    text = ""
     for _, (name, arguments) in sorted(sequence.calls.items()):
         body = f'{{"name": {json.dumps(name)}, "arguments": {arguments or "{}"}}}'
         text += f"{CALL_OPEN}{body}{CALL_CLOSE}"

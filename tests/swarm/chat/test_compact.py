@@ -115,6 +115,13 @@ def test_a_tool_keeps_what_is_needed_to_call_it() -> None:
         ("", ""),
         ("\n\n", ""),
         ("word " * 100, ("word " * 32).strip()),
+        ("读取文件。然后写入。", "读取文件。"),
+        ("ファイルを読みます！次に書きます。", "ファイルを読みます！"),
+        ("「はい。」と答えます。次。", "「はい。」と答えます。"),
+        ("本当？！はい。", "本当？！"),
+        ("读取文件，" * 100, "读取文件，" * 32),
+        ("Read " + "读取文件，" * 100, "Read " + "读取文件，" * 31),
+        ("read_" * 100, "read_" * 32),
     ],
 )
 def test_a_description_becomes_its_first_sentence(text: str, sentence: str) -> None:

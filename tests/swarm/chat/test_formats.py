@@ -194,6 +194,85 @@ def test_a_formats_own_spelling_is_allowed_and_read(form: Format, control: tuple
     assert read(case, [case.output])["calls"] == [["read", {"path": "a", "lines": 3}]]
 
 
+WRITE = ToolSpec(
+    "write",
+    "",
+    {
+        "type": "object",
+        "properties": {"path": {"type": "string"}, "content": {"type": "string"}},
+        "required": ["path", "content"],
+    },
+)
+
+
+WRITTEN = {
+    "</parameter>": "<tool_call>\n<function=write>\n<parameter=path>\na\n</parameter>\n"
+    "<parameter=content>\n{}\n</parameter>\n</function>\n</tool_call>",
+    "</arg_value>": "<tool_call>write\n<arg_key>path</arg_key>\n<arg_value>a</arg_value>\n"
+    "<arg_key>content</arg_key>\n<arg_value>{}</arg_value>\n</tool_call>",
+}
+
+
+@pytest.mark.parametrize(
+    ("form", "close"), [("qwen3-coder", "</parameter>"), ("glm", "</arg_value>")]
+)
+def test_what_ends_a_value_cannot_be_written_within_it(form: str, close: str) -> None:
+    grammar = grammar_of(FORMATS[form], [WRITE], Constraint(), one_call=False, thinking="never")
+    assert grammar is not None
+    output = WRITTEN[close]
+    for value in ("", "plain", "\n", f"{close[:-1]} >", f"{close[:-1]}\n", close[1:]):
+        written = output.replace("{}", value)
+        assert Lexicon().read(grammar, written) == "whole"
+        said = read(Case(FORMATS[form], [WRITE], "", written), [written])
+        assert said["calls"] == [["write", {"path": "a", "content": value}]]
+    for value in (f"Close it with {close} here.", f"{close}{close}", f"\n{close}\nno key"):
+        assert Lexicon().read(grammar, output.replace("{}", value)).startswith("not after")
+
+
+EDIT = ToolSpec(
+    "write",
+    "",
+    {
+        "type": "object",
+        "properties": {
+            "path": {"type": "string"},
+            "content": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["path", "content"],
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("form", "close"), [("qwen3-coder", "</parameter>"), ("glm", "</arg_value>")]
+)
+def test_what_ends_a_value_may_stand_in_the_strings_of_one_that_is_json(
+    form: str, close: str
+) -> None:
+    grammar = grammar_of(FORMATS[form], [EDIT], Constraint(), one_call=False, thinking="never")
+    assert grammar is not None
+    for value in (["plain"], [f"Close it with {close} here.", close], [f'"{close}\\"', close * 2]):
+        written = WRITTEN[close].replace("{}", json.dumps(value))
+        assert Lexicon().read(grammar, written) == "whole"
+        case = Case(FORMATS[form], [EDIT], "", written)
+        for parts in ([written], list(written)):
+            assert read(case, parts)["calls"] == [["write", {"path": "a", "content": value}]]
+
+
+@pytest.mark.parametrize(
+    ("form", "close"), [("qwen3-coder", "</parameter>"), ("glm", "</arg_value>")]
+)
+def test_a_value_that_is_no_json_ends_at_the_first_mark(form: str, close: str) -> None:
+    for value in ('["no end', "no JSON", 'say "a'):
+        one = WRITTEN[close].replace("{}", value)
+        for written in (one, f"{one}\n{one}", f"{one} {close}"):
+            case = Case(FORMATS[form], [EDIT], "", written)
+            for parts in ([written], list(written)):
+                calls = read(case, parts)["calls"]
+                assert calls[0] == ["write", {"path": "a", "content": value}]
+                assert len(calls) == written.count("<tool_call>")
+
+
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
 def test_plain_words_are_allowed_where_a_call_is_not_required(form: Format) -> None:
     grammar = grammar_of(form, [READ], Constraint(), one_call=False, thinking="never")

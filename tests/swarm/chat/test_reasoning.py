@@ -1,5 +1,6 @@
 """Reasoning apart from the answer, whatever the chunking."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +48,27 @@ def test_the_chunking_does_not_matter(text: str, opened: bool) -> None:
 def completion(text: str, *, calls: bool = True, one_call: bool = False) -> list[object]:
     parser = CompletionParser(CallParser() if calls else None, one_call=one_call)
     return [*parser.feed(text), *parser.finish()]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        ("", "Four.", "Four."),
+        ("\n", "\n\nFour.", "Four."),
+        ("Two. ", " Four.", "Two.  Four."),
+        ("<thi", "Four.", "<thiFour."),
+        ("<think>a</think>Two.", "<think>b", "Two.<think>b"),
+    ],
+)
+def test_reasoning_that_an_engine_tells_apart_stays_so_wherever_it_comes(
+    before: str, after: str, text: str
+) -> None:
+    parser = CompletionParser(None)
+    pieces = [*parser.feed(before), *parser.feed("", "two and <think> ")]
+    pieces += [*parser.feed(after, "two</think>"), *parser.finish()]
+    thought = "".join(piece.text for piece in pieces if isinstance(piece, Reasoning))
+    assert thought.endswith("two and <think> two</think>")
+    assert "".join(piece.text for piece in pieces if isinstance(piece, Text)) == text
 
 
 CALL = '<tool_call>{"name": "a", "arguments": {}}</tool_call>'

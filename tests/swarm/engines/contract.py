@@ -39,8 +39,8 @@ async def ask(engine: Engine, prompt: Prompt) -> Answer:
                     answer.accepted = event
                 case Started():
                     answer.started = event
-                case Delta(index, text, _, logprobs):
-                    assert text
+                case Delta(index, text, _, logprobs, reasoning):
+                    assert text or reasoning
                     assert index not in answer.finished
                     answer.texts[index] = answer.texts.get(index, "") + text
                     answer.logprobs += logprobs

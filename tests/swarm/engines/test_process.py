@@ -1,12 +1,15 @@
 import asyncio
+import logging
 import os
 import signal
+import sys
 import time
 
 import psutil
 import pytest
 
 from swarm.engines.base import Delta, Embedding
+from swarm.engines.messages import Start, Tokenize, encode_frame
 from swarm.engines.process import EngineProcess
 from swarm.errors import EngineLost, EngineNotReady, InvalidRequest, ModelLoadFailed
 from swarm.types import Prompt, SamplingParams
@@ -125,6 +128,24 @@ async def test_closing_ends_what_runs_and_the_process():
         async for _ in generation:
             pass
     assert not psutil.pid_exists(pid)
+
+
+@pytest.mark.parametrize("share", [0, 0.5], ids=["between two frames", "within a frame"])
+async def test_a_process_whose_node_is_gone_ends(share: float):
+    begin = encode_frame(Start("tests.swarm.engines.steppers:counter", None, logging.WARNING))
+    frame = encode_frame(Tokenize(1, "a" * 1000))
+    command = (sys.executable, "-m", "swarm.engines.child")
+    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+    process = await asyncio.create_subprocess_exec(*command, **pipes)
+    assert process.stdin
+    try:
+        process.stdin.write(begin + frame[: int(len(frame) * share)])
+        process.stdin.close()
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def test_a_library_that_prints_does_not_disturb_the_pipe():

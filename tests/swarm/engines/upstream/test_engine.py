@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from swarm.chat.completion import CompletionParser, Piece, Reasoning, Text
 from swarm.chat.template import ChatTemplate
 from swarm.chat.tool_calls import Arguments, Call, CallParser, strict_json
-from swarm.engines.base import Started
+from swarm.engines.base import Delta, Finished, Started
 from swarm.engines.upstream.engine import UpstreamEngine
 from swarm.errors import (
     ConfigurationError,
@@ -22,6 +22,8 @@ from swarm.errors import (
     InvalidRequest,
     Overloaded,
 )
+from swarm.propose import Reader
+from swarm.proposer import Said
 from swarm.types import Message, Prompt, SamplingParams, ToolCall, ToolSpec
 from tests.swarm.engines.contract import Answer, ask
 from tests.swarm.engines.upstream.servers import (
@@ -45,6 +47,12 @@ PLAIN = Prompt("a prompt", SamplingParams())
 async def engine_at(fake: FakeServer, **options: Any) -> AsyncIterator[UpstreamEngine]:
     async with serving(fake) as url, UpstreamEngine(url, **options) as engine:
         yield engine
+
+
+async def in_a_moment(answer: Awaitable[Answer]) -> Answer:
+    """The answer, which comes at once or not at all. Raises TimeoutError then."""
+    async with asyncio.timeout(5):
+        return await answer
 
 
 async def answer_of(fake: FakeServer, prompt: Prompt = PLAIN) -> Answer:
@@ -188,15 +196,46 @@ async def test_reasoning_and_calls_of_a_chat_come_back_as_our_parser_reads_them(
             told("tool_calls"),
         )
     )
-    async with engine_at(fake) as engine:
-        text = (await ask(engine, conversation(engine))).texts[0]
-    parser = CompletionParser(CallParser())
-    assert whole([*parser.feed(text), *parser.finish()]) == [
-        Reasoning("Hm, so."),
+    assert await heard(fake) == [
+        Reasoning("Hm"),
+        Reasoning(", so."),
         Text("I read."),
         Call("read", '{"path": "</tool_call>"}'),
         Call("list", "{}"),
     ]
+
+
+async def test_reasoning_stays_reasoning_wherever_it_comes():
+    chunks = [{"reasoning": "a"}, {"content": "One. "}, {"reasoning_content": "b </think>"}]
+    fake = FakeServer(
+        streams(
+            *(told(**delta) for delta in chunks),
+            told(reasoning_content="c", content="Two."),
+            told(reasoning_content="d"),
+            told("stop"),
+        )
+    )
+    assert await heard(fake) == [
+        Reasoning("a"),
+        Text("One."),
+        Reasoning("b </think>"),
+        Reasoning("c"),
+        Text(" Two."),
+        Reasoning("d"),
+    ]
+
+
+async def heard(fake: FakeServer) -> list[Piece]:
+    """What a worker of this engine says in a conversation."""
+    reader = Reader(CompletionParser(CallParser()))
+    pieces: list[Piece] = []
+    async with engine_at(fake) as engine:
+        async for events in engine.generate(conversation(engine)):
+            for event in events:
+                if isinstance(event, Delta | Finished):
+                    for news in reader.read(event):
+                        pieces += news.pieces if isinstance(news, Said) else ()
+    return whole(pieces)
 
 
 def whole(pieces: list[Piece]) -> list[Piece]:
@@ -212,10 +251,7 @@ def whole(pieces: list[Piece]) -> list[Piece]:
 
 async def test_arguments_that_are_no_json_are_told_as_they_are():
     fake = FakeServer(streams(called(0, '{"path"', "read"), told("tool_calls")))
-    async with engine_at(fake) as engine:
-        text = (await ask(engine, conversation(engine))).texts[0]
-    parser = CompletionParser(CallParser())
-    [call] = whole([*parser.feed(text), *parser.finish()])
+    [call] = await heard(fake)
     assert isinstance(call, Call)
     with pytest.raises(ValueError, match="Expecting"):
         strict_json(call.arguments)
@@ -287,6 +323,35 @@ async def test_an_error_in_the_middle_of_a_stream_is_raised():
     broken = streams(said("a"), {"error": {"message": "out of memory", "code": 500}})
     with pytest.raises(GenerationFailed, match="out of memory"):
         await answer_of(FakeServer(broken, props=PROPS))
+
+
+@pytest.mark.parametrize("code", ["server_error", "500", 500.0, None, ["odd"], {"a": 1}])
+async def test_the_code_of_an_error_in_a_stream_may_be_anything(code):
+    broken = streams(said("a"), {"error": {"message": "out of memory", "code": code}})
+    with pytest.raises(GenerationFailed, match="out of memory"):
+        await in_a_moment(answer_of(FakeServer(broken, props=PROPS)))
+
+
+@pytest.mark.parametrize("code", [400, "400"])
+async def test_the_code_of_an_error_in_a_stream_is_taken_where_it_is_a_status(code):
+    broken = streams({"error": {"message": "no top_k", "code": code}})
+    with pytest.raises(InvalidRequest, match="no top_k"):
+        await in_a_moment(answer_of(FakeServer(broken, props=PROPS)))
+
+
+async def test_an_overflow_in_a_stream_is_one_with_the_figures_that_are_known():
+    error = {"message": "too long", "code": "context_length_exceeded"}
+    fake = FakeServer(streams({"error": error}), props=PROPS, tokenizes=True)
+    with pytest.raises(ContextOverflow, match=r"8 tokens.*1000"):
+        await in_a_moment(answer_of(fake))
+
+
+@pytest.mark.parametrize("many", [True, False], ids=["one request", "several"])
+async def test_a_chunk_in_a_form_that_nobody_foresaw_ends_the_generation(many):
+    odd = {"choices": [{"index": "first", "text": "a"}]}
+    fake = FakeServer(streams(odd, hang=True), props=PROPS, many=many)
+    with pytest.raises(ValueError, match="first"):
+        await in_a_moment(answer_of(fake, Prompt("p", SamplingParams(), n=2)))
 
 
 async def test_one_lost_request_of_several_ends_the_generation_and_the_others():
