@@ -13,6 +13,7 @@ from referencing.exceptions import Unresolvable
 from swarm.chat.tool_calls import strict_json
 from swarm.consensus.validity import Check
 from swarm.errors import InvalidRequest
+from swarm.lark import with_known_drafts
 from swarm.types import ToolSpec
 
 _NOTHING_ELSE: Any = Registry()  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
@@ -57,7 +58,7 @@ def check_of(schema: Mapping[str, Any], path: str) -> Check:
 @lru_cache(maxsize=256)
 def _validator(text: str) -> _Validator:
     """For a schema's JSON text; an agent sends the same tools with every request."""
-    schema = json.loads(text)
+    schema = with_known_drafts(json.loads(text))
     # jsonschema has types for little of this
     kind: Any = Draft202012Validator
     if isinstance(schema.get("$schema"), str):

@@ -124,7 +124,7 @@ async def post(node: Node, body: object, path: str = "/v1/chat/completions") -> 
             "tools[0].function.parameters",
         ),
         ({"tools": [tool("a", {"$schema": []})]}, "tools[0].function.parameters"),
-        ({"tools": [tool("a", {"$schema": "http://[a"})]}, "tools[0].function.parameters"),
+        ({"tools": [tool("a", {"$id": "http://[a"})]}, "tools[0].function.parameters"),
         ({"messages": [RESULT]}, "messages[0].tool_call_id"),
         (
             {"messages": [*HELLO, CALLED, RESULT, {**RESULT, "tool_call_id": "2"}]},
@@ -164,6 +164,8 @@ async def test_a_wrong_field_is_named(node: Node, fields: dict[str, Any], param:
         {"tool_choice": "auto"},
         {"tool_choice": "none", "tools": [tool("a")]},
         {"tools": [tool("a", {"properties": {"b": {"pattern": "(?=a)b", "uniqueItems": True}}})]},
+        {"tools": [tool("a", {"$schema": "https://json-schema.org/draft-07/schema#"})]},
+        {"tools": [tool("a", {"$schema": "http://[a"})]},
         {"messages": [*HELLO, CALLED, RESULT]},
         {"modalities": ["text"]},
         {"parallel_tool_calls": True},

@@ -66,3 +66,17 @@ def test_a_number_beyond_all_bounds_is_wrong() -> None:
     schema = {"properties": {"price": {"multipleOf": 0.25}}}
     assert wrong('{"price": 1e400}', schema) == "a number in it is too large"
     assert wrong('{"price": 0.5}', schema) is None
+
+
+@pytest.mark.parametrize(
+    "said", ["https://json-schema.org/draft-07/schema#", "http://json-schema.org/draft-07/schema"]
+)
+def test_a_draft_may_be_spelled_in_another_way(said: str) -> None:
+    schema = {"$schema": said, "properties": {"a": {"items": [{"type": "string"}]}}}
+    assert "not of type" in (wrong('{"a": [1]}', schema) or "")
+
+
+def test_an_unknown_draft_is_read_as_the_latest() -> None:
+    part = {"$schema": "urn:mine", "prefixItems": [{"type": "string"}]}
+    schema = {"$schema": "urn:mine", "properties": {"a": part}}
+    assert "not of type" in (wrong('{"a": [1]}', schema) or "")

@@ -113,6 +113,20 @@ def test_what_a_grammar_leaves_open_is_told() -> None:
         unenforced({"type": "string", "minLength": 3, "maxLength": 2})
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["https://json-schema.org/draft-07/schema#", "urn:mine", "http://json-schema.org/schema#"],
+)
+def test_a_draft_that_is_spelled_in_another_way_or_unknown_is_no_hindrance(said: str) -> None:
+    part = {"$schema": said, "type": "string", "pattern": "^a$"}
+    assert unenforced({"$schema": said, "type": "object", "properties": {"a": part}}) == ()
+
+
+def test_what_a_schema_quotes_of_another_is_left_alone() -> None:
+    held: Any = {"schema": json.dumps({"const": {"$schema": "urn:mine"}}), "tools": ()}
+    assert read('{"$schema": "urn:mine"}', **held) == "whole"
+
+
 def test_a_tool_whose_schema_cannot_be_compiled_takes_any_object() -> None:
     tool = ToolSpec("t", "", {"properties": {"a": {"pattern": "(?!a)"}}})
     assert ready_tool(tool).parameters == {"type": "object"}
