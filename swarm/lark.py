@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 SPACE = r"SPACE: /[ \n\t\r]{1,20}/"
 """White space around calls: bounded, for a model may find no end to it."""
@@ -24,7 +24,36 @@ def pattern(text: str) -> str:
 
 def json_rule(name: str, schema: Mapping[str, Any]) -> str:
     """A rule that is JSON of this schema."""
-    return f"{name}: %json {json.dumps({**schema, 'x-guidance': _OPTIONS})}"
+    return f"{name}: %json {json.dumps({**with_known_drafts(schema), 'x-guidance': _OPTIONS})}"
+
+
+_DRAFTS = {
+    f"json-schema.org/{draft}": f"{scheme}://json-schema.org/{draft}{end}"
+    for scheme, end, drafts in (
+        ("http", "#", ("draft-03/schema", "draft-04/schema", "draft-06/schema", "draft-07/schema")),
+        ("https", "", ("draft/2019-09/schema", "draft/2020-12/schema")),
+    )
+    for draft in drafts
+}
+_DATA = frozenset({"const", "enum", "default", "examples"})
+"""What these words say is no schema."""
+
+
+def with_known_drafts(schema: Any) -> Any:
+    """The schema with each `$schema` as its draft spells it; one that is no draft is left out."""
+    if isinstance(schema, list):
+        return [with_known_drafts(part) for part in cast(list[Any], schema)]
+    if not isinstance(schema, Mapping):
+        return schema
+    known: dict[str, Any] = {}
+    for word, said in cast(Mapping[str, Any], schema).items():
+        if word == "$schema" and isinstance(said, str):
+            bare = said.removeprefix("https://").removeprefix("http://").rstrip("#/")
+            if bare in _DRAFTS:
+                known[word] = _DRAFTS[bare]
+        else:
+            known[word] = said if word in _DATA else with_known_drafts(said)
+    return known
 
 
 def any_of(rule: str, count: int) -> str:

@@ -1,7 +1,7 @@
 """Whether JSON text is what a schema asks for: a call's arguments, or an answer."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
@@ -10,9 +10,11 @@ from jsonschema.validators import validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from swarm.chat.keywords import Texts, bounded
 from swarm.chat.tool_calls import strict_json
 from swarm.consensus.validity import Check
 from swarm.errors import InvalidRequest
+from swarm.lark import with_known_drafts
 from swarm.types import ToolSpec
 
 _NOTHING_ELSE: Any = Registry()  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
@@ -42,11 +44,15 @@ def check_of(schema: Mapping[str, Any], path: str) -> Check:
 
     def wrong(text: str) -> str | None:
         try:
-            found = next(iter(validator.iter_errors(strict_json(text))), None)
+            found = next(iter(validator().iter_errors(strict_json(text))), None)
         except (ValueError, RecursionError):
             return "it is not JSON"
         except OverflowError:
             return "a number in it is too large"
+        except TimeoutError:
+            return "it takes too long to look for the patterns of its schema"
+        except InvalidRequest as error:
+            return str(error)
         except Unresolvable as error:
             return f"the schema refers to {error.ref!r}, which is not in it"
         return None if found is None else _in_words(found)
@@ -55,17 +61,17 @@ def check_of(schema: Mapping[str, Any], path: str) -> Check:
 
 
 @lru_cache(maxsize=256)
-def _validator(text: str) -> _Validator:
-    """For a schema's JSON text; an agent sends the same tools with every request."""
-    schema = json.loads(text)
+def _validator(text: str) -> Callable[[], _Validator]:
+    """For a schema's JSON text, one for each check; an agent sends the same tools every time."""
+    schema = with_known_drafts(json.loads(text))
     # jsonschema has types for little of this
-    kind: Any = Draft202012Validator
+    draft: Any = Draft202012Validator
     if isinstance(schema.get("$schema"), str):
-        kind = validator_for(schema, default=Draft202012Validator)  # pyright: ignore[reportUnknownVariableType]
-    kind.check_schema(schema)
-    return cast(
-        _Validator, kind(schema, registry=_NOTHING_ELSE, format_checker=kind.FORMAT_CHECKER)
-    )
+        draft = validator_for(schema, default=Draft202012Validator)  # pyright: ignore[reportUnknownVariableType]
+    formats = draft.FORMAT_CHECKER
+    draft.check_schema(schema, format_checker=Texts(formats))
+    validator = bounded(draft)(schema, registry=_NOTHING_ELSE)
+    return lambda: cast(_Validator, validator.evolve(format_checker=Texts(formats)))
 
 
 def _in_words(error: ValidationError) -> str:

@@ -1,6 +1,7 @@
 """From what an answer is held to, to the grammar of a completion in a model's own format."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -133,7 +134,9 @@ def _unenforced(schema: str) -> _Left:
         reason = said[0].strip().splitlines()[0].partition(_PREAMBLE)[2] or said[0]
         if "regex" not in reason:
             raise ValueError(reason)
-        return _Left(("a pattern with look-around",), blind=True)
+        named = _UNREAD.search(said[0])
+        which = f" {named[1] or named[2]!r}" if named else ""
+        return _Left((f"the pattern{which}",), blind=True)
     unknown = "Unknown format: "
     return _Left(
         tuple(w for w in said if not w.startswith(unknown) or w.removeprefix(unknown) in _FORMATS)
@@ -141,3 +144,4 @@ def _unenforced(schema: str) -> _Left:
 
 
 _PREAMBLE = "failed to compile JSON schema: "
+_UNREAD = re.compile(r"regex parse error:\n {4}(.*)\n|in regex /(.*)/\n")

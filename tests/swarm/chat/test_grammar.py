@@ -106,11 +106,42 @@ def test_a_mark_that_is_a_control_token_is_only_that_token() -> None:
 def test_what_a_grammar_leaves_open_is_told() -> None:
     assert unenforced(READ.parameters) == ()
     assert "uniqueItems" in unenforced({"type": "array", "uniqueItems": True})[0]
-    assert unenforced({"pattern": "(?=a)b"}) == ("a pattern with look-around",)
+    assert unenforced({"pattern": "(?=a)b"}) == ("the pattern '(?=a)b'",)
+    assert unenforced({"pattern": r"a\b"}) == (r"the pattern 'a\\b'",)
     assert unenforced({"format": "int32"}) == ()
     assert unenforced({"format": "regex"}) == ("Unknown format: regex",)
     with pytest.raises(ValueError, match="minLength"):
         unenforced({"type": "string", "minLength": 3, "maxLength": 2})
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["https://json-schema.org/draft-07/schema#", "urn:mine", "http://json-schema.org/schema#"],
+)
+def test_a_draft_that_is_spelled_in_another_way_or_unknown_is_no_hindrance(said: str) -> None:
+    part = {"$schema": said, "type": "string", "pattern": "^a$"}
+    assert unenforced({"$schema": said, "type": "object", "properties": {"a": part}}) == ()
+
+
+def test_what_a_schema_quotes_of_another_is_left_alone() -> None:
+    held: Any = {"schema": json.dumps({"const": {"$schema": "urn:mine"}}), "tools": ()}
+    assert read('{"$schema": "urn:mine"}', **held) == "whole"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits"),
+    [
+        (r"^\p{L}+$", "ä"),
+        (r"(?<y>\d{4})", "2020"),
+        (r"^[\w-\.]+$", "a.b"),
+        (r"^(\p{Extended_Pictographic}|\p{Emoji_Component})+$", "😀"),
+    ],
+)
+def test_a_model_is_held_to_a_pattern_of_javascript(pattern: str, fits: str) -> None:
+    assert unenforced({"pattern": pattern}) == ()
+    held: Any = {"schema": json.dumps({"type": "string", "pattern": pattern}), "tools": ()}
+    assert read(json.dumps(fits, ensure_ascii=False), **held) == "whole"
+    assert read('"!"', **held).startswith("not after")
 
 
 def test_a_tool_whose_schema_cannot_be_compiled_takes_any_object() -> None:
