@@ -186,13 +186,12 @@ def _fraction(written: str) -> Decimal | float:
 
 
 def canonical_json(text: str) -> str | None:
-    """Sorted keys, numbers by value, no spaces; None if the text is not JSON."""
+    """Sorted keys, numbers by value, no spaces; None if the text is not JSON, or far too deep."""
     fenced = only_code(text)
     try:
-        value = json.loads(fenced[1] if fenced else text, parse_float=_fraction)
+        return _dumped(json.loads(fenced[1] if fenced else text, parse_float=_fraction))
     except (ValueError, RecursionError):
         return None
-    return _dumped(value)
 
 
 def _dumped(value: object) -> str:
@@ -212,12 +211,14 @@ def _by_value(value: object) -> object:
 
 
 def _arguments(call: ToolCall, schemas: Mapping[str, Mapping[str, Any]]) -> str:
-    """Canonical arguments with the schema's defaults; the text itself where it is not JSON."""
+    """Canonical arguments with the schema's defaults; the text itself where it is not JSON, or far
+    too deep.
+    """
     try:
         value = json.loads(call.arguments, parse_float=_fraction)
+        return _dumped(_filled(value, schemas.get(call.name, {})))
     except (ValueError, RecursionError):
         return call.arguments
-    return _dumped(_filled(value, schemas.get(call.name, {})))
 
 
 def _filled(value: object, schema: Mapping[str, Any]) -> object:
@@ -261,12 +262,12 @@ def canonical_code(language: str, code: str) -> tuple[str, bool]:
     if language in _PYTHON or (not language and not _DIRECTIVE.search(code)):
         tree = _python(code)
         if tree is not None:
-            return tree, False
+            return _told(tree) or _written(language, code), False
     return _written(language, code), language in _PYTHON
 
 
-def _python(code: str) -> str | None:
-    """The syntax tree; None where there is none, or nothing in it."""
+def _python(code: str) -> ast.Module | None:
+    """The syntax tree without docstrings; None where there is none, or nothing in it."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -278,7 +279,15 @@ def _python(code: str) -> str | None:
             and ast.get_docstring(node, clean=False) is not None
         ):
             node.body = node.body[1:]
-    return ast.dump(tree) if tree.body else None
+    return tree if tree.body else None
+
+
+def _told(tree: ast.Module) -> str | None:
+    """The tree as text; None where it is too deep for that, or a number in it too long."""
+    try:
+        return ast.dump(tree)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _written(language: str, code: str) -> str:

@@ -125,6 +125,36 @@ def test_a_number_beyond_all_figures_is_compared_too(number):
     assert canonical_json('{"a": 1e-99999999999999999999}') == canonical_json('{"a": 0}')
 
 
+DEEP = 600
+DEEP_JSON = '{"a": ' * DEEP + "1" + "}" * DEEP
+DEEP_CODE = "if x == 0:\n    y = 0\n" + "".join(
+    f"elif x == {at}:\n    y = {at}\n" for at in range(1, DEEP)
+)
+
+
+def test_json_too_deep_to_compare_by_value_is_broken_and_equal_only_to_itself():
+    one, same = (form_of(Candidate(v, DEEP_JSON), "json") for v in "ab")
+    other = form_of(Candidate("c", DEEP_JSON.replace("1", "2")), "json")
+    assert one == same != other
+    assert one.weak
+    assert canonical_json(DEEP_JSON) is None
+
+
+def test_arguments_too_deep_to_compare_by_value_are_equal_only_to_themselves():
+    def form(arguments):
+        return form_of(Candidate("v", "", (call("f", arguments),)), defaults={"f": {}})
+
+    assert form(DEEP_JSON) == form(DEEP_JSON) != form(DEEP_JSON.replace("1", "2"))
+
+
+@pytest.mark.parametrize("code", [DEEP_CODE, f"x = {'1 + ' * 2 * DEEP}1", f"x = 0x{'f' * 5000}"])
+def test_code_whose_tree_cannot_be_told_is_compared_by_its_lines(code):
+    block = f"```python\n{code}\n```"
+    one, same = (form_of(Candidate("v", text)) for text in (block, block.replace("x", "x ", 1)))
+    assert not one.weak
+    assert one == form_of(Candidate("w", block.replace("\n```", "  # so\n```"))) != same
+
+
 def test_arguments_are_compared_with_the_schemas_defaults_all_the_way_down():
     inner = {"properties": {"deep": {"default": [1]}}}
     schemas = {"f": {"properties": {"limit": {"default": 10}, "options": inner}}}
