@@ -25,9 +25,16 @@ SHORT_CHARACTERS = 120
 """A single line of at most so many characters is compared as a whole."""
 
 _FENCE = re.compile(r"^```[ \t]*([\w+#.-]*)[^\n]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+_FLAT = r"[^{}]*"
+_BRACES = rf"\{{{_FLAT}(?:\{{{_FLAT}\}}{_FLAT})*\}}"
+_BOXED = rf"\\boxed\{{(?!\}})({_FLAT}(?:{_BRACES}{_FLAT})*)\}}"
+"""A box with at most two levels of braces in it. No text fits it in two ways, so that one that is
+never closed costs no more than its length.
+"""
+
 _MARKED = re.compile(
     r"(?:^|\n)[ \t>*_#]*(?:final answer|answer)[ \t*_]*(?::|=|is)[ \t*_]*(\S[^\n]*)"
-    r"|\\boxed\{([^{}]+)\}|<answer>(.+?)</answer>",
+    rf"|{_BOXED}|<answer>(.+?)</answer>",
     re.IGNORECASE | re.DOTALL,
 )
 _MARKS = " .,;:!?\"'`*_$\u2018\u2019\u201c\u201d()"
