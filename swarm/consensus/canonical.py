@@ -44,13 +44,20 @@ _NUMBER = re.compile(
     r"(?<![\w.])[+-]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
     r"(?!\w|\.\d)"  # 3.10.0 is no number
 )
+_CLAUSE = (
+    r"\b(?:that|which|who|whose|what|because|since|so|if|whether|when|where|while|until|unless"
+    r"|although|though)\b"
+)
 _REFUSAL = re.compile(
     r"\s*(?:i['\u2019]?m sorry|sorry|i apologi[sz]e|unfortunately)?[,.]?\s*(?:but )?"
     r"(?:i (?:can(?:['\u2019]t|not)|am unable to|am not able to|won['\u2019]t|must decline)"
-    r"|i['\u2019]m (?:unable|not able) to)\b(?!\s+help (?:but|\w+ing)\b)(?P<what>[^.\n]{0,80})"
-    r"\b(?:help|assist|do that|comply|provide|answer|continue|fulfil)",
+    r"|i['\u2019]m (?:unable|not able) to)\b(?!\s+help (?:but|\w+ing)\b)"
+    rf"(?P<what>(?:(?!{_CLAUSE})[^.:;\n]){{0,80}})"
+    r"\b(?:help|assist(?:ance)?|do that|comply|provide|answer|continue|fulfill?)\b",
     re.IGNORECASE,
 )
+"""What is refused stands in the same clause: in another one the verb is somebody else's."""
+
 _GOES_ON = re.compile(r"\b(?:but|however)\b|```", re.IGNORECASE)
 """Behind a refusal's opening: an answer follows all the same."""
 
