@@ -287,6 +287,12 @@ class Poll:
             raise GenerationFailed("no worker could go on with the text that was already sent")
         return bool(self.votes)
 
+    def too_late(self) -> GenerationFailed:
+        """What is told where the time is over and nothing can be given."""
+        answered = any(draft.candidate for draft in self.drafts.values())
+        what = "gave a valid answer" if answered else "has answered"
+        return GenerationFailed(f"no worker {what} within {self.rules.deadline_s:.0f} s")
+
     def _end(self, draft: Draft, state: State, why: str | None = None) -> None:
         """The voter is not waited for any more."""
         draft.state, draft.why = state, why
@@ -316,8 +322,6 @@ async def collect(
             now_s = clock() - began
             course = poll.course(now_s)
             if not poll.votes and not course.outstanding:
-                if not poll.readmit():
-                    raise error
                 reason = "none valid"
                 break
             reason = decided(course, poll.rules.decide)
@@ -334,7 +338,9 @@ async def collect(
     poll.close()
     poll.discount()
     if not poll.votes:
-        raise GenerationFailed(f"no worker has answered within {poll.rules.deadline_s:.0f} s")
+        if not poll.readmit():
+            raise poll.too_late() if reason == "deadline" else error
+        reason = "none valid"
     yield reason
 
 

@@ -347,6 +347,41 @@ async def test_at_the_deadline_those_who_have_answered_decide():
     assert text_of(parts) == "yes"
 
 
+async def at_the_deadline(said: Script, **rules: Any) -> list[Part]:
+    """All parts of a vote of two, of whom only one ends before its time is over."""
+    clock = Clock()
+    poll = Poll(
+        [Voter("quick"), Voter("silent")], Rules(seed="s", deadline_s=5, **rules), call_id=str
+    )
+
+    async def silent() -> AsyncGenerator[list[Heard]]:
+        yield [("silent", Began(1, 0))]
+        while poll.drafts["quick"].open and said:  # noqa: ASYNC110 - the poll has no event for it
+            await asyncio.sleep(0)
+        clock.now = 6.0
+        yield [("silent", Said((Text("no"),), 1))]
+        await asyncio.Event().wait()
+
+    quick = speak(["quick"], [said or EngineLost("gone")], [])
+    course = collect(poll, [quick, silent()], [["quick"], ["silent"]], clock=clock)
+    return [part async for step in voted(poll, course, clock=clock) for part in step]
+
+
+async def test_at_the_deadline_the_text_is_given_too_where_no_answer_is_valid():
+    parts = await at_the_deadline(LOOPS[0])
+    assert text_of(parts) == "".join(LOOPS[0])  # type: ignore[arg-type]
+    verdict = verdict_of(parts)
+    assert (verdict.decided_by, verdict.winner) == ("none valid", "quick")
+    assert (verdict.valid, verdict.abstained, verdict.cancelled) == (0, 1, 1)
+
+
+async def test_at_the_deadline_it_is_said_whether_anybody_has_answered():
+    with pytest.raises(GenerationFailed, match="no worker gave a valid answer within 5 s"):
+        await at_the_deadline(["I will."], must_call=True)
+    with pytest.raises(GenerationFailed, match="no worker has answered within 5 s"):
+        await at_the_deadline([])
+
+
 async def lead(*scripts: Script, finish: FinishReason = "stop") -> list[Part]:
     """All parts of an answer by a leader."""
     clock = Clock()
