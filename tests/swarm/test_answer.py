@@ -164,6 +164,37 @@ async def test_where_no_answer_is_valid_the_text_is_given():
     assert [p.reason for p in parts if isinstance(p, End)] == ["stop"]
 
 
+NO_TOOL = '<tool_call>{"name": "rm", "arguments": {}}</tool_call>'
+NO_PATH = '<tool_call>{"name": "read", "arguments": {"x": 1}}</tool_call>'
+PATH_IS_MISSING: dict[str, Any] = {"checks": {"read": lambda _: "path is missing"}}
+
+
+async def test_where_all_call_an_unknown_tool_the_call_is_given():
+    parts, _ = await vote([NO_TOOL], [NO_TOOL], [NO_PATH], **PATH_IS_MISSING)
+    calls = [p.piece for p in parts if isinstance(p, Say) and isinstance(p.piece, ToolCall)]
+    assert calls == [ToolCall("call_1", "rm", "{}")]
+    assert [p.reason for p in parts if isinstance(p, End)] == ["tool_calls"]
+    verdict = verdict_of(parts)
+    assert (verdict.decided_by, verdict.valid, verdict.abstained) == ("none valid", 0, 3)
+    assert [w.why for w in verdict.workers] == [
+        "there is no tool 'rm'", "there is no tool 'rm'", "read: path is missing"
+    ]  # fmt: skip
+
+
+async def test_where_all_calls_have_wrong_arguments_the_call_is_given_as_text():
+    parts, _ = await vote([NO_PATH], [NO_PATH], [NO_TOOL], **PATH_IS_MISSING)
+    assert text_of(parts) == NO_PATH
+    assert not any(isinstance(p, Say) and isinstance(p.piece, ToolCall) for p in parts)
+    assert [p.reason for p in parts if isinstance(p, End)] == ["stop"]
+    assert verdict_of(parts).decided_by == "none valid"
+
+
+@pytest.mark.parametrize("rules", [{"must_call": True}, {"wanted": lambda _: "no JSON"}])
+async def test_where_something_was_asked_for_a_wrong_call_is_no_answer(rules: dict[str, Any]):
+    with pytest.raises(GenerationFailed, match="valid"):
+        await vote([NO_TOOL], [NO_PATH], **PATH_IS_MISSING, **rules)
+
+
 async def test_where_a_call_was_asked_for_a_text_is_no_answer():
     with pytest.raises(GenerationFailed, match="valid"):
         await vote(["I will."], ["I will."], must_call=True)
