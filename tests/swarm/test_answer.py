@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from itertools import takewhile
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.answer import NO_PICK, Course, End, Judge, Part, Say, voted
+from swarm.answer import NO_PICK, Course, End, Judge, Part, Say, agreed_further, voted
 from swarm.chat.completion import CompletionParser, Reasoning, Text
 from swarm.chat.tool_calls import CallParser
-from swarm.collect import Heard, Poll, Rules, collect
+from swarm.collect import Draft, Heard, Poll, Rules, collect
 from swarm.consensus.tally import Voter
 from swarm.engines.base import Delta, Finished
 from swarm.errors import ContextOverflow, EngineLost, GenerationFailed, Overloaded, SwarmError
@@ -125,6 +126,27 @@ async def test_what_all_begin_with_goes_out_before_anybody_has_finished():
     first = next(at for at, part in enumerate(parts) if isinstance(part, Say))
     assert not any(isinstance(part, End) for part in parts[:first])
     assert text_of(parts) == "The sum is 12"
+
+
+WORDS = st.lists(st.sampled_from(["a ", "b", "\n", "\t", "\u00e9", "\U0001f600 "]), max_size=8)
+
+
+@given(WORDS, st.sampled_from([0, 1500, 5000]), st.lists(WORDS, min_size=1, max_size=4), st.data())
+def test_what_is_agreed_is_what_all_begin_with_up_to_white_space(
+    first: list[str], padding: int, rest: list[list[str]], data: st.DataObject
+):
+    shared = "x" * padding + "".join(first)
+    texts = [shared + "".join(words) for words in rest]
+    alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*texts, strict=False))
+    whole = "".join(letters[0] for letters in alike)
+    agreed = whole[: max(whole.rfind(mark) for mark in " \n\t") + 1]
+    said = data.draw(st.integers(0, len(agreed)))
+    drafts = [Draft(Voter("v"), text=text) for text in texts]
+    assert agreed_further(drafts, said) == agreed[said:]
+
+
+def test_of_nobody_nothing_is_agreed():
+    assert agreed_further([], 0) == ""
 
 
 async def test_a_call_goes_out_whole_and_once():
