@@ -34,7 +34,7 @@ never closed costs no more than its length.
 
 _MARKED = re.compile(
     r"(?:^|\n)[ \t>*_#]*(?:final answer|answer)[ \t*_]*(?::|=|is)[ \t*_]*(\S[^\n]*)"
-    rf"|{_BOXED}|<answer>(.+?)</answer>",
+    rf"|{_BOXED}|<answer>((?:(?!<answer>).)+?)</answer>",
     re.IGNORECASE | re.DOTALL,
 )
 _MARKS = " .,;:!?\"'`*_$\u2018\u2019\u201c\u201d()"

@@ -92,6 +92,7 @@ def test_versions_and_addresses_are_equal_only_to_themselves(one, other):
         ("Answer: 5, no.\n**Final answer:** 6", "6"),
         ("so \\boxed{12} it is", "12"),
         ("<answer>\nParis</answer>", "\nParis"),
+        ("<answer>I try again: <answer>4</answer>", "4"),
         (r"so it is $\boxed{\frac{1}{2}}$.", r"\frac{1}{2}"),
         (r"First \boxed{3}, then \boxed{\sqrt{\frac{3}{4}}}", r"\sqrt{\frac{3}{4}}"),
         (r"\boxed{{} it is, or \boxed{{4}{5}}", "{4}{5}"),
@@ -103,8 +104,8 @@ def test_a_marked_final_answer_is_found(text, answer):
     assert final_answer(text) == answer
 
 
-@pytest.mark.parametrize("piece", ["{", "{a", "{{a}", r"\boxed{", r"\boxed{a", "a"])
-def test_a_box_that_is_never_closed_is_no_answer(piece):
+@pytest.mark.parametrize("piece", ["{", "{a", "{{a}", r"\boxed{", r"\boxed{a", "a", "<answer>"])
+def test_a_mark_that_is_never_closed_is_no_answer(piece):
     assert final_answer(r"\boxed{" + piece * 20_000) is None
 
 
