@@ -55,6 +55,9 @@ LINES = 16
 NAMED = 12
 """So many voters at most are named in a line."""
 
+BLOCK_CHARACTERS = 1024
+"""Texts are compared in blocks, for they are compared again with each token."""
+
 JUDGE_S = 60.0
 """So long at most a judge thinks, less where the request's deadline is nearer."""
 
@@ -94,9 +97,9 @@ async def voted(
             if poll.answered >= told + apart or clock() - told_s >= TOLD_S:
                 parts.append(Course(standing_line(poll)))
                 told, told_s = poll.answered, clock()
-            if len(agreed) > len(poll.said):
-                parts.append(Say(0, Text(agreed[len(poll.said) :])))
-                poll.said = agreed
+            if agreed:
+                parts.append(Say(0, Text(agreed)))
+                poll.said += agreed
             if parts:
                 yield parts
     if reason is None:
@@ -142,25 +145,35 @@ def may_win(draft: Draft) -> bool:
 
 
 def agreed_by_all(poll: Poll) -> str:
-    """What every answer begins with that can still win."""
-    return agreed_prefix([draft for draft in poll.drafts.values() if may_win(draft)])
+    """What every answer that can still win goes on with, behind what was said."""
+    able = [draft for draft in poll.drafts.values() if may_win(draft)]
+    return agreed_further(able, len(poll.said))
 
 
-def agreed_prefix(drafts: list[Draft]) -> str:
-    """What all of these texts begin with, cut behind white space; whole code points.
+def agreed_further(drafts: list[Draft], said: int) -> str:
+    """What all of these texts go on with behind the first `said` characters, in which they are
+    equal, cut behind white space; whole code points.
 
     An answer that is complete may end with it; one that still grows may go on in the same word.
     """
     if not drafts:
         return ""
     texts = [draft.text for draft in drafts]
-    low, high = min(texts), max(texts)
-    length = next(
-        (at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low)
-    )
-    shared = low[:length]
-    end = max((shared.rfind(mark) for mark in " \n\t"), default=-1)
-    return shared[: end + 1]
+    end = _equal_until(texts, said)
+    last = max(texts[0].rfind(mark, said, end) for mark in " \n\t")
+    return texts[0][said : last + 1]
+
+
+def _equal_until(texts: list[str], end: int) -> int:
+    """Up to where these texts are equal, as they are up to `end`."""
+    block, shortest = BLOCK_CHARACTERS, min(map(len, texts))
+    while block and end < shortest:
+        more = texts[0][end : min(end + block, shortest)]
+        if all(text.startswith(more, end) for text in texts):
+            end += len(more)
+        else:
+            block //= 2
+    return end
 
 
 def standing_line(poll: Poll) -> str:

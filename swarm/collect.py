@@ -18,6 +18,7 @@ from swarm.consensus.stopping import Course, Decide, decided, wake_s
 from swarm.consensus.tally import Vote, Voter
 from swarm.consensus.validity import Check, flaw
 from swarm.errors import GenerationFailed, Overloaded, RequestError, SwarmError
+from swarm.fallback import as_given
 from swarm.proposer import Began, Ended, News, Said, Told
 from swarm.types import Candidate, DecidedBy, TokenLogprob, ToolCall
 
@@ -267,25 +268,31 @@ class Poll:
             self._arrived_s.append(now_s)
 
     def readmit(self) -> bool:
-        """Where nobody's answer is valid: those that hold a text vote with it, else those that were
-        cut before they said anything. Any of them?
+        """Where nobody's answer is valid: all vote with theirs as it can be given, else those that
+        were cut before they said anything. Any of them?
 
-        No text where a call or a form was asked for: there it would be no answer. None that goes
-        on differently from what has gone out already; raises GenerationFailed if all do.
+        Only the latter where a call or a form was asked for: there the others are no answers. None
+        that goes on differently from what has gone out already; raises GenerationFailed if all do.
         """
-        held = self.rules.must_call or self.rules.wanted is not None
-        lost = [draft for draft in self.drafts.values() if draft.state == "abstained"]
-        texts = [] if held else [draft for draft in lost if draft.text.strip()]
-        able = texts or [draft for draft in lost if draft.cut_unsaid]
-        for draft in able:
-            said = draft.candidate
-            if said is not None and said.text.startswith(self.said):
-                finish = "stop" if said.finish == "tool_calls" else said.finish
-                text = replace(said, tool_calls=(), finish=finish)
-                self.score.add(Vote(text, form_of(text, self.rules.reading), draft.voter))
+        rules = self.rules
+        held = rules.must_call or rules.wanted is not None
+        lost = [(draft, said) for draft in self.drafts.values() if (said := draft.candidate)]
+        offers = [] if held else [(draft, as_given(said, rules.checks)) for draft, said in lost]
+        able = [(draft, given) for draft, given in offers if given is not None]
+        able = able or [(draft, said) for draft, said in lost if draft.cut_unsaid]
+        for draft, given in able:
+            if given.text.startswith(self.said):
+                form = form_of(given, rules.reading, defaults=rules.schemas)
+                self.score.add(Vote(given, form, draft.voter))
         if able and not self.votes:
             raise GenerationFailed("no worker could go on with the text that was already sent")
         return bool(self.votes)
+
+    def too_late(self) -> GenerationFailed:
+        """What is told where the time is over and nothing can be given."""
+        answered = any(draft.candidate for draft in self.drafts.values())
+        what = "gave a valid answer" if answered else "has answered"
+        return GenerationFailed(f"no worker {what} within {self.rules.deadline_s:.0f} s")
 
     def _end(self, draft: Draft, state: State, why: str | None = None) -> None:
         """The voter is not waited for any more."""
@@ -305,8 +312,8 @@ async def collect(
     """Let all proposers answer at once; yields None after each change, then why it is decided.
 
     `voters` are the ids that each proposer answers for; a proposer that fails loses its own. All
-    proposers are closed before the reason is given. Where no answer is valid, the texts among them
-    are all that can be given. If all have failed it raises what `to_tell` says; nothing is
+    proposers are closed before the reason is given. Where no answer is valid, what `readmit` lets
+    in is all that can be given. If all have failed it raises what `to_tell` says; nothing is
     yielded before one proposer has taken it.
     """
     began, taken = clock(), False
@@ -316,8 +323,6 @@ async def collect(
             now_s = clock() - began
             course = poll.course(now_s)
             if not poll.votes and not course.outstanding:
-                if not poll.readmit():
-                    raise error
                 reason = "none valid"
                 break
             reason = decided(course, poll.rules.decide)
@@ -334,7 +339,9 @@ async def collect(
     poll.close()
     poll.discount()
     if not poll.votes:
-        raise GenerationFailed(f"no worker has answered within {poll.rules.deadline_s:.0f} s")
+        if not poll.readmit():
+            raise poll.too_late() if reason == "deadline" else error
+        reason = "none valid"
     yield reason
 
 

@@ -1,10 +1,9 @@
 """Calls that no grammar holds to their schema: they wait until they are whole, and are checked."""
 
-import json
 from collections.abc import Mapping, Sequence
 
 from swarm.chat.formats.format import Part
-from swarm.chat.tool_calls import CLOSE, OPEN, Arguments, Call
+from swarm.chat.tool_calls import Arguments, Call, call_text
 from swarm.consensus.validity import Check
 
 
@@ -39,5 +38,4 @@ class HeldCalls:
             return []
         if self._checks[call.name](call.arguments) is None:
             return [call]
-        name = json.dumps(call.name, ensure_ascii=False)
-        return [f'{OPEN}{{"name": {name}, "arguments": {call.arguments}}}{CLOSE}']
+        return [call_text(call.name, call.arguments)]

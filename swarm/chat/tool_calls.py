@@ -59,6 +59,12 @@ def parse_call(body: str) -> Call | None:
         return None
 
 
+def call_text(name: str, arguments: str) -> str:
+    """A call as text, in the format's words."""
+    quoted = json.dumps(name, ensure_ascii=False)
+    return f'{OPEN}{{"name": {quoted}, "arguments": {arguments}}}{CLOSE}'
+
+
 def strict_json(text: str) -> Any:
     """The value of a JSON text. Raises ValueError, for NaN and its like too, or RecursionError."""
     return json.loads(text, parse_constant=_refuse_constant)

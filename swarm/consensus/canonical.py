@@ -25,9 +25,16 @@ SHORT_CHARACTERS = 120
 """A single line of at most so many characters is compared as a whole."""
 
 _FENCE = re.compile(r"^```[ \t]*([\w+#.-]*)[^\n]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+_FLAT = r"[^{}]*"
+_BRACES = rf"\{{{_FLAT}(?:\{{{_FLAT}\}}{_FLAT})*\}}"
+_BOXED = rf"\\boxed\{{(?!\}})({_FLAT}(?:{_BRACES}{_FLAT})*)\}}"
+"""A box with at most two levels of braces in it. No text fits it in two ways, so that one that is
+never closed costs no more than its length.
+"""
+
 _MARKED = re.compile(
     r"(?:^|\n)[ \t>*_#]*(?:final answer|answer)[ \t*_]*(?::|=|is)[ \t*_]*(\S[^\n]*)"
-    r"|\\boxed\{([^{}]+)\}|<answer>(.+?)</answer>",
+    rf"|{_BOXED}|<answer>((?:(?!<answer>).)+?)</answer>",
     re.IGNORECASE | re.DOTALL,
 )
 _MARKS = " .,;:!?\"'`*_$\u2018\u2019\u201c\u201d()"
@@ -37,13 +44,20 @@ _NUMBER = re.compile(
     r"(?<![\w.])[+-]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
     r"(?!\w|\.\d)"  # 3.10.0 is no number
 )
+_CLAUSE = (
+    r"\b(?:that|which|who|whose|what|because|since|so|if|whether|when|where|while|until|unless"
+    r"|although|though)\b"
+)
 _REFUSAL = re.compile(
     r"\s*(?:i['\u2019]?m sorry|sorry|i apologi[sz]e|unfortunately)?[,.]?\s*(?:but )?"
     r"(?:i (?:can(?:['\u2019]t|not)|am unable to|am not able to|won['\u2019]t|must decline)"
-    r"|i['\u2019]m (?:unable|not able) to)\b(?!\s+help (?:but|\w+ing)\b)(?P<what>[^.\n]{0,80})"
-    r"\b(?:help|assist|do that|comply|provide|answer|continue|fulfil)",
+    r"|i['\u2019]m (?:unable|not able) to)\b(?!\s+help (?:but|\w+ing)\b)"
+    rf"(?P<what>(?:(?!{_CLAUSE})[^.:;\n]){{0,80}})"
+    r"\b(?:help|assist(?:ance)?|do that|comply|provide|answer|continue|fulfill?)\b",
     re.IGNORECASE,
 )
+"""What is refused stands in the same clause: in another one the verb is somebody else's."""
+
 _GOES_ON = re.compile(r"\b(?:but|however)\b|```", re.IGNORECASE)
 """Behind a refusal's opening: an answer follows all the same."""
 
@@ -186,13 +200,12 @@ def _fraction(written: str) -> Decimal | float:
 
 
 def canonical_json(text: str) -> str | None:
-    """Sorted keys, numbers by value, no spaces; None if the text is not JSON."""
+    """Sorted keys, numbers by value, no spaces; None if the text is not JSON, or far too deep."""
     fenced = only_code(text)
     try:
-        value = json.loads(fenced[1] if fenced else text, parse_float=_fraction)
+        return _dumped(json.loads(fenced[1] if fenced else text, parse_float=_fraction))
     except (ValueError, RecursionError):
         return None
-    return _dumped(value)
 
 
 def _dumped(value: object) -> str:
@@ -212,12 +225,14 @@ def _by_value(value: object) -> object:
 
 
 def _arguments(call: ToolCall, schemas: Mapping[str, Mapping[str, Any]]) -> str:
-    """Canonical arguments with the schema's defaults; the text itself where it is not JSON."""
+    """Canonical arguments with the schema's defaults; the text itself where it is not JSON, or far
+    too deep.
+    """
     try:
         value = json.loads(call.arguments, parse_float=_fraction)
+        return _dumped(_filled(value, schemas.get(call.name, {})))
     except (ValueError, RecursionError):
         return call.arguments
-    return _dumped(_filled(value, schemas.get(call.name, {})))
 
 
 def _filled(value: object, schema: Mapping[str, Any]) -> object:
@@ -261,12 +276,12 @@ def canonical_code(language: str, code: str) -> tuple[str, bool]:
     if language in _PYTHON or (not language and not _DIRECTIVE.search(code)):
         tree = _python(code)
         if tree is not None:
-            return tree, False
+            return _told(tree) or _written(language, code), False
     return _written(language, code), language in _PYTHON
 
 
-def _python(code: str) -> str | None:
-    """The syntax tree; None where there is none, or nothing in it."""
+def _python(code: str) -> ast.Module | None:
+    """The syntax tree without docstrings; None where there is none, or nothing in it."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -278,7 +293,15 @@ def _python(code: str) -> str | None:
             and ast.get_docstring(node, clean=False) is not None
         ):
             node.body = node.body[1:]
-    return ast.dump(tree) if tree.body else None
+    return tree if tree.body else None
+
+
+def _told(tree: ast.Module) -> str | None:
+    """The tree as text; None where it is too deep for that, or a number in it too long."""
+    try:
+        return ast.dump(tree)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _written(language: str, code: str) -> str:

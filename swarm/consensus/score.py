@@ -48,6 +48,11 @@ class Sums(Generic[K]):
         """The value that exceeds each other one, even with all outstanding weight on that one."""
         return self.first if self.most > self.next + outstanding else None
 
+    def against(self, value: K) -> tuple[int, int]:
+        """The whole weight of one value, and of the best other."""
+        other = self.next if value == self.first else self.most
+        return int(self.of.get(value, _NOTHING)), int(other)
+
     def tied(self) -> list[K]:
         """All values that none exceeds."""
         return [value for value, weight in self.of.items() if weight == self.most]
@@ -93,6 +98,7 @@ class Score:
         self._seed = seed
         self._whole = Levels()
         self._weak = Levels()
+        self._heads = Levels()
         self._first: dict[Form, Vote] = {}
 
     @classmethod
@@ -111,6 +117,7 @@ class Score:
             self._weak.add(vote.form, vote.weight)
         else:
             self._whole.add(vote.form, vote.weight)
+            self._heads.add(vote.form, Fraction(1))
             self.heaviest = max(self.heaviest, vote.weight)
 
     @property
@@ -135,17 +142,36 @@ class Score:
         all of it against the leader. A weak vote is out for good once a whole one has come; before
         that nothing is settled.
         """
+        leader = self.leader(outstanding)
+        # of texts that are alike another may always be closer to all
+        return leader is not None and not leader.alike
+
+    def leader(self, outstanding: Fraction = _NOTHING) -> Form | None:
+        """The class that is given if the outstanding weight goes to any others that have come.
+
+        None if that cannot be told without comparing texts. A class with more than half of its
+        structure's weight is also the one closest to all: likeness is a metric.
+        """
         levels = self._whole
         kind = levels.kinds.ahead(outstanding)
-        if kind is None:
-            return False
-        structure = levels.structures[kind].ahead(outstanding)
-        if structure is None or levels.alike[kind, structure]:
-            return False  # of texts that are alike another may always be closer to all
-        classes = levels.classes[kind, structure]
-        if kind == "tools":
-            return 2 * classes.most > classes.total + outstanding
-        return classes.ahead(outstanding) is not None
+        structure = None if kind is None else levels.structures[kind].ahead(outstanding)
+        if kind is None or structure is None:
+            return None
+        classes, alike = levels.classes[kind, structure], levels.alike[kind, structure]
+        compared = alike or kind == "tools"
+        if compared and 2 * classes.most <= classes.total + outstanding:
+            return None
+        key = classes.first if compared else classes.ahead(outstanding)
+        return None if key is None else Form(kind, structure, key, alike=alike)
+
+    def heads(self, form: Form) -> list[tuple[int, int]]:
+        """How many whole votes are for this one at each level, and how many for the best other."""
+        levels = self._heads
+        return [
+            levels.kinds.against(form.kind),
+            levels.structures[form.kind].against(form.structure),
+            levels.classes[form.kind, form.structure].against(form.key),
+        ]
 
     def alike(self) -> bool:
         """Whether answers are only alike in the structure that leads; at least one has come."""

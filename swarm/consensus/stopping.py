@@ -75,14 +75,17 @@ def wake_s(course: Course) -> float:
 
 
 def confident(score: Score) -> bool:
-    """Whether the first class leads the second so far that a tie is improbable.
+    """Whether the class that would be given leads so far, on each level, that a tie is improbable.
 
     Closed form of the Beta tail of Adaptive-Consistency (arXiv 2305.11860), counting votes.
     """
-    counts = score.counts
-    if counts.total < LEAST_VOTES:
+    leader = score.leader()
+    if leader is None or score.whole < LEAST_VOTES:
         return False
-    first, second = int(counts.most), int(counts.next)
+    return all(_far_ahead(first, second) for first, second in score.heads(leader))
+
+
+def _far_ahead(first: int, second: int) -> bool:
     trials = first + second + 1
     ways, fewer = 1, 0
     for j in range(first + 1):

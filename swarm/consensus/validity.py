@@ -32,12 +32,11 @@ def flaw(
         return "empty"
     if must_call and not candidate.tool_calls and candidate.finish != "length":
         return "it calls no tool"
-    for at, call in enumerate(candidate.tool_calls, 1):
-        check = (tools or {}).get(call.name)
-        if check is None:
+    offered = tools or {}
+    for at, call in enumerate(candidate.tool_calls):
+        if call.name not in offered:
             return f"there is no tool {call.name!r}"
-        cut = candidate.finish == "length" and at == len(candidate.tool_calls)
-        problem = None if cut else check(call.arguments)
+        problem = wrong_arguments(candidate, at, offered)
         if problem is not None:
             return f"{call.name}: {problem}"
     if wanted and not candidate.tool_calls and candidate.finish != "length":
@@ -45,6 +44,16 @@ def flaw(
         if problem is not None:
             return problem
     return "it repeats itself without end" if loops(candidate.text) else None
+
+
+def wrong_arguments(candidate: Candidate, at: int, tools: Mapping[str, Check]) -> str | None:
+    """What is wrong with the arguments of its call at this place: of what is cut off, or of an
+    unknown tool's, that is not known.
+    """
+    call = candidate.tool_calls[at]
+    check = tools.get(call.name)
+    cut = candidate.finish == "length" and at == len(candidate.tool_calls) - 1
+    return None if check is None or cut else check(call.arguments)
 
 
 def not_json(text: str) -> str | None:

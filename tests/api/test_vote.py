@@ -592,6 +592,26 @@ async def test_a_client_that_leaves_in_the_middle_of_a_vote_frees_all(
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("model", ["swarm", "swarm-fast"])
+async def test_a_call_that_nobody_made_right_comes_as_from_one_worker(
+    start_node: StartNode, model: str
+) -> None:
+    unknown = '<tool_call>{"name": "remove", "arguments": {}}|</tool_call>'
+    wrong = '<tool_call>{"name": "list", "arguments": {"ids": [1, 1]}}</tool_call>'
+    schema = {"type": "object", "properties": {"ids": {"type": "array", "uniqueItems": True}}}
+    tool: Any = {"type": "function", "function": {"name": "list", "parameters": schema}}
+    given: list[Any] = []
+    for script in (unknown, wrong):
+        async with start_node(Voters(*[script] * 3), usual_workers=3) as node:
+            said = await node.sdk.chat.completions.create(
+                model=model, messages=HELLO, temperature=0.8, tools=[tool]
+            )
+        given.append(said.choices[0])
+    (call,) = given[0].message.tool_calls
+    assert (call.function.name, given[0].finish_reason) == ("remove", "tool_calls")
+    assert (given[1].message.content, given[1].finish_reason) == (wrong, "stop")
+
+
 async def test_a_required_call_is_voted_on_and_texts_abstain(start_node: StartNode) -> None:
     call = '<tool_call>{"name": "read", "arguments": {"path": "a"}}|</tool_call>'
     engine = Voters("I would|.", "I would|.", call)

@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from itertools import takewhile
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.answer import NO_PICK, Course, End, Judge, Part, Say, voted
+from swarm.answer import NO_PICK, Course, End, Judge, Part, Say, agreed_further, voted
 from swarm.chat.completion import CompletionParser, Reasoning, Text
 from swarm.chat.tool_calls import CallParser
-from swarm.collect import Heard, Poll, Rules, collect
+from swarm.collect import Draft, Heard, Poll, Rules, collect
 from swarm.consensus.tally import Voter
 from swarm.engines.base import Delta, Finished
 from swarm.errors import ContextOverflow, EngineLost, GenerationFailed, Overloaded, SwarmError
@@ -127,6 +128,27 @@ async def test_what_all_begin_with_goes_out_before_anybody_has_finished():
     assert text_of(parts) == "The sum is 12"
 
 
+WORDS = st.lists(st.sampled_from(["a ", "b", "\n", "\t", "\u00e9", "\U0001f600 "]), max_size=8)
+
+
+@given(WORDS, st.sampled_from([0, 1500, 5000]), st.lists(WORDS, min_size=1, max_size=4), st.data())
+def test_what_is_agreed_is_what_all_begin_with_up_to_white_space(
+    first: list[str], padding: int, rest: list[list[str]], data: st.DataObject
+):
+    shared = "x" * padding + "".join(first)
+    texts = [shared + "".join(words) for words in rest]
+    alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*texts, strict=False))
+    whole = "".join(letters[0] for letters in alike)
+    agreed = whole[: max(whole.rfind(mark) for mark in " \n\t") + 1]
+    said = data.draw(st.integers(0, len(agreed)))
+    drafts = [Draft(Voter("v"), text=text) for text in texts]
+    assert agreed_further(drafts, said) == agreed[said:]
+
+
+def test_of_nobody_nothing_is_agreed():
+    assert agreed_further([], 0) == ""
+
+
 async def test_a_call_goes_out_whole_and_once():
     call = ['<tool_call>{"name": "read", ', '"arguments": {"path": "a"}}</tool_call>']
     parts, _ = await vote(call, call, ["no ", "call"], checks={"read": lambda _: None})
@@ -162,6 +184,37 @@ async def test_where_no_answer_is_valid_the_text_is_given():
     verdict = verdict_of(parts)
     assert (verdict.decided_by, verdict.valid, verdict.abstained) == ("none valid", 0, 3)
     assert [p.reason for p in parts if isinstance(p, End)] == ["stop"]
+
+
+NO_TOOL = '<tool_call>{"name": "rm", "arguments": {}}</tool_call>'
+NO_PATH = '<tool_call>{"name": "read", "arguments": {"x": 1}}</tool_call>'
+PATH_IS_MISSING: dict[str, Any] = {"checks": {"read": lambda _: "path is missing"}}
+
+
+async def test_where_all_call_an_unknown_tool_the_call_is_given():
+    parts, _ = await vote([NO_TOOL], [NO_TOOL], [NO_PATH], **PATH_IS_MISSING)
+    calls = [p.piece for p in parts if isinstance(p, Say) and isinstance(p.piece, ToolCall)]
+    assert calls == [ToolCall("call_1", "rm", "{}")]
+    assert [p.reason for p in parts if isinstance(p, End)] == ["tool_calls"]
+    verdict = verdict_of(parts)
+    assert (verdict.decided_by, verdict.valid, verdict.abstained) == ("none valid", 0, 3)
+    assert [w.why for w in verdict.workers] == [
+        "there is no tool 'rm'", "there is no tool 'rm'", "read: path is missing"
+    ]  # fmt: skip
+
+
+async def test_where_all_calls_have_wrong_arguments_the_call_is_given_as_text():
+    parts, _ = await vote([NO_PATH], [NO_PATH], [NO_TOOL], **PATH_IS_MISSING)
+    assert text_of(parts) == NO_PATH
+    assert not any(isinstance(p, Say) and isinstance(p.piece, ToolCall) for p in parts)
+    assert [p.reason for p in parts if isinstance(p, End)] == ["stop"]
+    assert verdict_of(parts).decided_by == "none valid"
+
+
+@pytest.mark.parametrize("rules", [{"must_call": True}, {"wanted": lambda _: "no JSON"}])
+async def test_where_something_was_asked_for_a_wrong_call_is_no_answer(rules: dict[str, Any]):
+    with pytest.raises(GenerationFailed, match="valid"):
+        await vote([NO_TOOL], [NO_PATH], **PATH_IS_MISSING, **rules)
 
 
 async def test_where_a_call_was_asked_for_a_text_is_no_answer():
@@ -345,6 +398,41 @@ async def test_at_the_deadline_those_who_have_answered_decide():
     parts = [part async for step in voted(poll, course, clock=clock) for part in step]
     assert verdict_of(parts).decided_by == "deadline"
     assert text_of(parts) == "yes"
+
+
+async def at_the_deadline(said: Script, **rules: Any) -> list[Part]:
+    """All parts of a vote of two, of whom only one ends before its time is over."""
+    clock = Clock()
+    poll = Poll(
+        [Voter("quick"), Voter("silent")], Rules(seed="s", deadline_s=5, **rules), call_id=str
+    )
+
+    async def silent() -> AsyncGenerator[list[Heard]]:
+        yield [("silent", Began(1, 0))]
+        while poll.drafts["quick"].open and said:  # noqa: ASYNC110 - the poll has no event for it
+            await asyncio.sleep(0)
+        clock.now = 6.0
+        yield [("silent", Said((Text("no"),), 1))]
+        await asyncio.Event().wait()
+
+    quick = speak(["quick"], [said or EngineLost("gone")], [])
+    course = collect(poll, [quick, silent()], [["quick"], ["silent"]], clock=clock)
+    return [part async for step in voted(poll, course, clock=clock) for part in step]
+
+
+async def test_at_the_deadline_the_text_is_given_too_where_no_answer_is_valid():
+    parts = await at_the_deadline(LOOPS[0])
+    assert text_of(parts) == "".join(LOOPS[0])  # type: ignore[arg-type]
+    verdict = verdict_of(parts)
+    assert (verdict.decided_by, verdict.winner) == ("none valid", "quick")
+    assert (verdict.valid, verdict.abstained, verdict.cancelled) == (0, 1, 1)
+
+
+async def test_at_the_deadline_it_is_said_whether_anybody_has_answered():
+    with pytest.raises(GenerationFailed, match="no worker gave a valid answer within 5 s"):
+        await at_the_deadline(["I will."], must_call=True)
+    with pytest.raises(GenerationFailed, match="no worker has answered within 5 s"):
+        await at_the_deadline([])
 
 
 async def lead(*scripts: Script, finish: FinishReason = "stop") -> list[Part]:

@@ -92,11 +92,21 @@ def test_versions_and_addresses_are_equal_only_to_themselves(one, other):
         ("Answer: 5, no.\n**Final answer:** 6", "6"),
         ("so \\boxed{12} it is", "12"),
         ("<answer>\nParis</answer>", "\nParis"),
+        ("<answer>I try again: <answer>4</answer>", "4"),
+        (r"so it is $\boxed{\frac{1}{2}}$.", r"\frac{1}{2}"),
+        (r"First \boxed{3}, then \boxed{\sqrt{\frac{3}{4}}}", r"\sqrt{\frac{3}{4}}"),
+        (r"\boxed{{} it is, or \boxed{{4}{5}}", "{4}{5}"),
+        (r"\boxed{} is empty", None),
         ("There is no mark here", None),
     ],
 )
 def test_a_marked_final_answer_is_found(text, answer):
     assert final_answer(text) == answer
+
+
+@pytest.mark.parametrize("piece", ["{", "{a", "{{a}", r"\boxed{", r"\boxed{a", "a", "<answer>"])
+def test_a_mark_that_is_never_closed_is_no_answer(piece):
+    assert final_answer(r"\boxed{" + piece * 20_000) is None
 
 
 def test_json_is_compared_by_value():
@@ -123,6 +133,36 @@ def test_a_number_beyond_all_figures_is_compared_too(number):
     assert canonical_json(text) == canonical_json(f'{{"a":{number}}}')
     assert canonical_json(text) != canonical_json('{"a": 1}')
     assert canonical_json('{"a": 1e-99999999999999999999}') == canonical_json('{"a": 0}')
+
+
+DEEP = 600
+DEEP_JSON = '{"a": ' * DEEP + "1" + "}" * DEEP
+DEEP_CODE = "if x == 0:\n    y = 0\n" + "".join(
+    f"elif x == {at}:\n    y = {at}\n" for at in range(1, DEEP)
+)
+
+
+def test_json_too_deep_to_compare_by_value_is_broken_and_equal_only_to_itself():
+    one, same = (form_of(Candidate(v, DEEP_JSON), "json") for v in "ab")
+    other = form_of(Candidate("c", DEEP_JSON.replace("1", "2")), "json")
+    assert one == same != other
+    assert one.weak
+    assert canonical_json(DEEP_JSON) is None
+
+
+def test_arguments_too_deep_to_compare_by_value_are_equal_only_to_themselves():
+    def form(arguments):
+        return form_of(Candidate("v", "", (call("f", arguments),)), defaults={"f": {}})
+
+    assert form(DEEP_JSON) == form(DEEP_JSON) != form(DEEP_JSON.replace("1", "2"))
+
+
+@pytest.mark.parametrize("code", [DEEP_CODE, f"x = {'1 + ' * 2 * DEEP}1", f"x = 0x{'f' * 5000}"])
+def test_code_whose_tree_cannot_be_told_is_compared_by_its_lines(code):
+    block = f"```python\n{code}\n```"
+    one, same = (form_of(Candidate("v", text)) for text in (block, block.replace("x", "x ", 1)))
+    assert not one.weak
+    assert one == form_of(Candidate("w", block.replace("\n```", "  # so\n```"))) != same
 
 
 def test_arguments_are_compared_with_the_schemas_defaults_all_the_way_down():
@@ -214,6 +254,14 @@ def test_an_answer_that_is_mostly_one_block_is_code():
         ("Sorry, I can't help with the first. However, the second is 42.", "text"),
         ("I can't answer in one file:\n```sh\nls\n```", "text"),
         ("I cannot provide advice.\nAnswer: 42", "text"),
+        ("I can't find any function that provides this in utils.py.", "text"),
+        ("I won't rename the class, because that does not help: 42 callers use it.", "text"),
+        ("I can't see what in line 10 would help the compiler; it is line 20.", "text"),
+        ("I can't see anything in line 10 that would help; the bug is in line 20.", "text"),
+        ("I can't reproduce it on 3.11: a helper of the tests hides it.", "text"),
+        ("I won't touch the class; its providers are tested elsewhere.", "text"),
+        ("I cannot, in good conscience, fulfill this request.", "refusal"),
+        ("I'm unable to be of assistance.", "refusal"),
         ("Sorry for the wait: it is 12.", "text"),
     ],
 )

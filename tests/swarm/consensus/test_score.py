@@ -34,6 +34,12 @@ def test_answers_that_are_alike_lead_where_the_count_says_so(votes):
         assert count(votes[:heard], seed="s").standings[0].best.form.alike == expected
 
 
+@given(ballots(most=12))
+def test_the_leader_is_the_class_that_is_given_if_nobody_else_votes(votes):
+    leader = Score.of(votes).leader()
+    assert leader in (None, count(votes, seed="s").standings[0].best.form)
+
+
 @given(ballots())
 def test_how_things_stand_is_told_with_the_weight_of_a_real_class(votes):
     first, share = Score.of(votes).ahead()

@@ -5,12 +5,12 @@ from fractions import Fraction
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from swarm.consensus.score import Outstanding, Score
 from swarm.consensus.stopping import Course, Decide, confident, decided, patient_until, wake_s
-from swarm.consensus.tally import Voter
+from swarm.consensus.tally import Voter, count
 from tests.swarm.consensus.votes import LONG, ballots, call, vote
 
 CUT = {"text": "It is because", "finish": "length"}
@@ -95,6 +95,40 @@ def test_the_statistical_rule_needs_three_votes_and_a_clear_lead():
     assert not confident(course(TWELVE, TWELVE, THIRTEEN).score)
     assert decided(course(*[TWELVE] * 3, outstanding=6), "statistical") == "statistical"
     assert decided(course(*[TWELVE] * 3, outstanding=6)) is None
+
+
+NO = {"text": "No."}
+READS = [{"text": "", "tool_calls": (call("read", f'{{"path": "{at}"}}'),)} for at in range(10)]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [*[NO] * 5, *READS[:6]],  # of the kind that leads, no call leads
+        [*[NO] * 9, *READS[:8]],  # the kind may still be the other one
+        [*[NO] * 6, *[{"text": LONG.format(word)} for word in "abcde"]],  # the structure likewise
+    ],
+)
+def test_a_class_that_leads_by_heads_is_not_sure_where_another_may_be_given(answers):
+    assert not confident(course(*answers).score)
+    assert decided(course(*answers, outstanding=9), "statistical") is None
+
+
+def test_a_class_that_leads_by_heads_is_not_sure_where_weight_gives_another():
+    strong = Voter("strong", weight=Fraction(6))
+    votes = [*course(*[TWELVE] * 5).score.votes, vote(strong, **THIRTEEN)]
+    assert not confident(Score.of(votes))
+
+
+@given(ballots(least=3, most=12))
+def test_what_is_sure_is_what_is_given(votes):
+    assume(confident(Score.of(votes, "s")))
+    won = count(votes, seed="s").standings[0].best.form
+    forms = [each.form for each in votes if not each.form.weak]
+    beside = {f for f in forms if (f.kind, f.structure) == (won.kind, won.structure)} - {won}
+    assert all(forms.count(form) < forms.count(won) for form in beside)
+    kinds = [form.kind for form in forms]
+    assert all(kinds.count(kind) < kinds.count(won.kind) for kind in set(kinds) - {won.kind})
 
 
 def test_likeness_is_decided_by_a_quorum_after_a_grace():

@@ -1,0 +1,42 @@
+"""What is given where no answer is valid."""
+
+from swarm.chat.arguments import checks_of
+from swarm.fallback import as_given
+from swarm.types import Candidate, ToolCall, ToolSpec
+
+LIST = ToolSpec("list", "", {"properties": {"ids": {"type": "array", "uniqueItems": True}}})
+CHECKS = checks_of([LIST])
+RIGHT = ToolCall("1", "list", '{"ids": [1, 2]}')
+WRONG = ToolCall("2", "list", '{"ids": [1, 1]}')
+UNKNOWN = ToolCall("3", "remove", "{}")
+WRITTEN = '<tool_call>{"name": "list", "arguments": {"ids": [1, 1]}}</tool_call>'
+
+
+def test_a_text_is_given_without_its_calls() -> None:
+    made = Candidate("v", "I remove it.", (UNKNOWN,), finish="tool_calls")
+    assert as_given(made, CHECKS) == Candidate("v", "I remove it.")
+
+
+def test_a_call_of_an_unknown_tool_is_given_as_it_is() -> None:
+    made = Candidate("v", "", (UNKNOWN,), finish="tool_calls")
+    assert as_given(made, CHECKS) == made
+
+
+def test_a_call_whose_arguments_are_wrong_is_given_as_text() -> None:
+    made = Candidate("v", "\n", (WRONG,), "it is 1", finish="tool_calls")
+    assert as_given(made, CHECKS) == Candidate("v", WRITTEN, (), "it is 1")
+
+
+def test_beside_a_wrong_call_the_others_stay_calls() -> None:
+    made = Candidate("v", "", (RIGHT, WRONG, UNKNOWN), finish="tool_calls")
+    given = Candidate("v", WRITTEN, (RIGHT, UNKNOWN), finish="tool_calls")
+    assert as_given(made, CHECKS) == given
+
+
+def test_a_call_that_is_cut_off_is_given_as_far_as_it_came() -> None:
+    made = Candidate("v", "", (UNKNOWN, ToolCall("4", "list", '{"ids": [')), finish="length")
+    assert as_given(made, CHECKS) == made
+
+
+def test_what_says_nothing_is_not_given() -> None:
+    assert as_given(Candidate("v", " \n"), CHECKS) is None
