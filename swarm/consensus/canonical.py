@@ -24,7 +24,8 @@ ANSWER = ("answer",)
 SHORT_CHARACTERS = 120
 """A single line of at most so many characters is compared as a whole."""
 
-_FENCE = re.compile(r"^```[ \t]*([\w+#.-]*)[^\n]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```[ \t]*([\w+#.-]*)[^\n]*\n", re.MULTILINE)
+_FENCE_END = re.compile(r"^```[ \t]*$", re.MULTILINE)
 _FLAT = r"[^{}]*"
 _BRACES = rf"\{{{_FLAT}(?:\{{{_FLAT}\}}{_FLAT})*\}}"
 _BOXED = rf"\\boxed\{{(?!\}})({_FLAT}(?:{_BRACES}{_FLAT})*)\}}"
@@ -259,12 +260,16 @@ def _schema(value: object) -> Mapping[str, Any]:
 
 def only_code(text: str) -> tuple[str, str] | None:
     """Language and content of the one fenced block that a text mostly consists of."""
-    blocks = list(_FENCE.finditer(text))
-    if len(blocks) != 1:
+    opening = _FENCE.search(text)
+    closing = opening and _FENCE_END.search(text, opening.end())
+    if not opening or not closing:
         return None
-    language, content = blocks[0].groups()
-    around = text[: blocks[0].start()] + text[blocks[0].end() :]
-    return (language.lower(), content) if len(content.strip()) >= len(around.strip()) else None
+    another = _FENCE.search(text, closing.end())
+    if another and _FENCE_END.search(text, another.end()):
+        return None
+    content = text[opening.end() : closing.start()]
+    around = text[: opening.start()] + text[closing.end() :]
+    return (opening[1].lower(), content) if len(content.strip()) >= len(around.strip()) else None
 
 
 def canonical_code(language: str, code: str) -> tuple[str, bool]:
@@ -328,5 +333,5 @@ def shape(text: str) -> tuple[int, int, int]:
     """A long text's rough structure: code blocks, headings, list items (0, 1, 2 for many)."""
     blocks = text.count("\n```") // 2 + text.startswith("```")
     headings = len(re.findall(r"(?m)^#{1,6} ", text))
-    items = len(re.findall(r"(?m)^\s*(?:[-*+]|\d+[.)]) ", text))
+    items = len(re.findall(r"(?m)^[ \t]*(?:[-*+]|\d+[.)]) ", text))
     return min(blocks, 2), min(headings, 1), min(items, 1)

@@ -238,6 +238,8 @@ def test_an_answer_that_is_mostly_one_block_is_code():
     block = "```python\nprint(1)\nprint(2)\n```"
     assert only_code(f"Here:\n{block}\n") == ("python", "print(1)\nprint(2)\n")
     assert only_code(f"{block}\nand\n{block}") is None
+    assert only_code(f"{block}\n```\n") == ("python", "print(1)\nprint(2)\n")
+    assert only_code("```python\n" * 3) is None
     assert only_code("A long story. " * 20 + f"\n{block}") is None
 
 
