@@ -222,7 +222,10 @@ def test_both_halves_of_a_split_house_answer_and_become_one_again(lan: Network) 
     one.node.wait_until(lambda: ready(one) == set(), READY_S)
     other.node.wait_until(lambda: ready(other) == {"host3"}, READY_S)
     assert voters(ask(one)) == {"here": 3}
-    assert voters(ask(other, decide=None, strategy="first"), "valid", "cancelled") == {"here": 3, "host3": 3}
+    assert voters(ask(other, decide=None, strategy="first"), "valid", "cancelled") == {
+        "here": 3,
+        "host3": 3,
+    }
     lan.heal()
     wait_together(lan.hosts)
     assert third.node.said().count("ERROR") == 0
