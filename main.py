@@ -185,10 +185,7 @@ async def serve(
     plans: "list[Plan | None]",
     read: Callable[[], Settings],
 ) -> None:
-    """Serve the chosen models until a signal, then end in order; `read` reads the settings anew.
-
-    `stamp` is that of the settings file from before it was read.
-    """
+    """Serve until a signal; `stamp` is of the settings' file before, `read` reads it anew."""
     from api.agent import agent_with
     from api.app import make_app
     from api.entrance import Entrance
