@@ -129,7 +129,8 @@ def test_a_peer_that_freezes_mid_request_costs_its_votes_alone(lan: Network) -> 
         with meanwhile(lambda: ask(one)) as asked:
             in_the_middle(third)
             third.node.freeze()
-        assert voters(asked.result()) == BOTH
+        workers = asked.result()["usage"]["swarm"]["workers"]
+        assert voters(asked.result()) == BOTH, f"{workers}\n{one.node.said()[-2000:]}"
         one.node.wait_until(lambda: ready(one) == {"host2"}, READY_S)
         assert voters(ask(one)) == BOTH
     finally:
