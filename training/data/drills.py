@@ -14,7 +14,7 @@ from training.data.chat import NO_TOOL, said
 from training.data.composed import noun
 from training.data.invented import Argument, Invented, Style, articled
 from training.data.source import Conversation, Source
-from training.data.verbs import VERBS
+from training.data.verbs import VERB_WORDS
 from training.render import Message
 
 DONE = "All steps are done."
@@ -117,7 +117,6 @@ def fits(source: Source) -> Conversation:
 
 GLUE = tuple("the a of for to in with on by from and or at this that one all my your as is it me please can you want".split())
 """Words that tell nothing of what a line is about."""
-VERB_WORDS = tuple(word for group in VERBS for word in group)
 
 
 def glued(source: Source, parts: list[str]) -> str:

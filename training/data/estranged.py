@@ -11,18 +11,18 @@ from dataclasses import replace
 
 from training.data.frame import STEM, Frame, stems, without_fields
 from training.data.source import Source
-from training.data.verbs import VERBS
+from training.data.verbs import VERB_WORDS
 
 WORDS = re.compile(r"{.*?}|[A-Za-z]+")
 LONG = re.compile("[a-z]{4,}")
-VERB_WORDS = tuple(word for group in VERBS for word in group if LONG.fullmatch(word))
+LONG_VERBS = tuple(filter(LONG.fullmatch, VERB_WORDS))
 
 
 def strangers(source: Source, frame: Frame) -> dict[str, str]:
     """For the words that the frame's line and its requests share, by their stems, others; none where two would be alike."""
     told = stems(without_fields(" ".join(frame.asks))) & frame.stems
     verb = frame.name.split()[0][:STEM]
-    others = {stem: source.one(VERB_WORDS if stem == verb else tuple(filter(LONG.fullmatch, source.nouns))) for stem in sorted(told)}
+    others = {stem: source.one(LONG_VERBS if stem == verb else tuple(filter(LONG.fullmatch, source.nouns))) for stem in sorted(told)}
     return others if len(set(others.values())) == len(others) else {}
 
 

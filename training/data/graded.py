@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from training.data import made_up
 from training.data.chat import NO_TOOL, said
-from training.data.drills import VERB_WORDS, glued
+from training.data.drills import glued
 from training.data.invented import Argument, Invented, Style
 from training.data.opencode import sentence
 from training.data.source import Conversation, Source
+from training.data.verbs import VERB_WORDS
 from training.render import Message
 
 Line = tuple[list[str], Invented]

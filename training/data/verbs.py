@@ -41,6 +41,7 @@ VERBS = (
     ("call", "phone", "ring"), ("wake", "rouse", "wake up"), ("format", "style", "lay out"),
     ("validate", "prove", "make sure of"), ("ping", "poke", "nudge"), ("escalate", "hand up", "push up"),
 )
+VERB_WORDS = tuple(word for group in VERBS for word in group)
 
 ALIKE = tuple(frozenset(acts.split()) for acts in (
     "get find search list load download report reveal watch track open",
