@@ -287,16 +287,6 @@ class Federation:
             self._say("the code was changed while this machine was away: it needs a PIN again")
             self._background.start(self.leave())
 
-    async def _add_member(self, node_id: str) -> None:
-        known = self._membership.members
-        if node_id not in known:
-            self._membership = replace(
-                self._membership, members=(*known, node_id), founded_alone=False
-            )
-            await self._remember()
-        await self._open_right_door()
-        await self._advertise()
-
     async def _remember(self) -> None:
         if not self.wishes.open:
             await asyncio.to_thread(self._store.save, self._membership)
@@ -329,8 +319,16 @@ class Federation:
                 self._background.start(self._learn(peer.node_id))
 
     async def _learn(self, node_id: str) -> None:
+        self._strangers.expect(node_id, self._clock())
         async with self._changing:
-            await self._add_member(node_id)
+            known = self._membership.members
+            if node_id not in known:
+                self._membership = replace(
+                    self._membership, members=(*known, node_id), founded_alone=False
+                )
+                await self._remember()
+            await self._open_right_door()
+            await self._advertise()
 
     async def _watch(self) -> None:
         """Follow the machine's interfaces; show the PIN when another node is there to read it."""
@@ -380,7 +378,8 @@ class Federation:
 
     def _left_behind(self) -> bool:
         """Whether members of old announce another federation, and none is left in this one."""
-        return not self.table.ready() and self._strangers.includes_one_of(self._membership.members)
+        members, now_s = self._membership.members, self._clock()
+        return not self.table.ready() and self._strangers.includes_one_of(members, now_s)
 
     def _advertisement(self) -> Advertisement:
         return Advertisement(

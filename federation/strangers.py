@@ -8,6 +8,8 @@ from federation.trust import OPEN_SECRET, federation_id
 
 _OPEN_ID = federation_id(OPEN_SECRET)
 KEPT_S = 120.0
+MOVING_S = 8.0
+"""So long a new member's announcement of its federation of before says nothing."""
 _MOST = 64
 
 
@@ -16,6 +18,7 @@ class Strangers:
 
     def __init__(self) -> None:
         self._met: dict[str, tuple[Sighting, float]] = {}
+        self._expected: dict[str, float] = {}
 
     def sighted(self, sighting: Sighting, *, federation: str, own: str, now_s: float) -> None:
         """Somebody announced itself; members of `federation` and `own` are no strangers."""
@@ -43,9 +46,18 @@ class Strangers:
             if (told := met.advertisement) and told.federation in federations and told.port
         ]
 
-    def includes_one_of(self, members: Sequence[str]) -> bool:
+    def expect(self, node_id: str, now_s: float) -> None:
+        """It has just become a member: what it announces may be of before for a while."""
+        self._expected = {node: end_s for node, end_s in self._expected.items() if end_s > now_s}
+        self._expected[node_id[:NODE_PREFIX_HEX]] = now_s + MOVING_S
+
+    def includes_one_of(self, members: Sequence[str], now_s: float) -> bool:
         """Whether one of these node ids now belongs to another federation."""
-        known = {member[:NODE_PREFIX_HEX] for member in members}
+        known = {
+            node
+            for node in (member[:NODE_PREFIX_HEX] for member in members)
+            if self._expected.get(node, now_s) <= now_s
+        }
         return any(met.advertisement and met.advertisement.node in known for met in self._all())
 
     def name_of(self, node_id: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from federation.advertisement import PROTOCOL, Advertisement
 from federation.sightings import Sighting
-from federation.strangers import KEPT_S, Strangers
+from federation.strangers import KEPT_S, MOVING_S, Strangers
 from federation.trust import OPEN_SECRET, federation_id
 
 OWN, OTHER = "a" * 64, "b" * 64
@@ -75,8 +75,15 @@ def test_who_still_lives_in_a_federation_of_the_past_is_found_by_its_open_door()
 
 def test_a_member_of_old_is_known_again() -> None:
     strangers = seen(sighting())
-    assert strangers.includes_one_of([OTHER])
-    assert not strangers.includes_one_of(["d" * 64])
+    assert strangers.includes_one_of([OTHER], 0.0)
+    assert not strangers.includes_one_of(["d" * 64], 0.0)
+
+
+def test_what_a_new_member_announced_before_does_not_take_it_away() -> None:
+    strangers = seen(sighting())
+    strangers.expect(OTHER, 1.0)
+    assert not strangers.includes_one_of([OTHER], 1.0)
+    assert strangers.includes_one_of([OTHER], 1.0 + MOVING_S)
 
 
 def test_a_crowd_of_them_is_bounded() -> None:
