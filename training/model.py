@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.data.hints import LINE, SPAN, VALUE, WORD
+from training.data.hints import LINE, SPAN, VALUE
 
 SHORT_ROW = 1024
-HINTS = {WORD: (4, 2), SPAN: (4, 2), LINE: (6, 3), VALUE: (7, None)}
-"""Targets inside a list of tools: the layer behind which each is asked for, its classes or, where
-None, tokens."""
-HINT_SHARES = {WORD: 0.3, SPAN: 0.3, LINE: 0.6, VALUE: 0.4}
+HINTS = {SPAN: (4, 2), LINE: (6, 3), VALUE: (7, None)}
+"""Targets inside requests and the tools nearest to them: the layer behind which each is asked for,
+its classes or, where None, tokens."""
+HINT_SHARES = {SPAN: 0.3, LINE: 0.6, VALUE: 0.4}
 """What each kind's mean loss counts beside the mean loss of the answers."""
 
 

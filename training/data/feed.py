@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import multiprocessing
 import queue
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -102,29 +101,6 @@ def row_length(tokens: int) -> int:
     return next(length for length in ROW_LENGTHS if length >= tokens)
 
 
-INDEPENDENT = ("choose", "made-up", "no-tool")
-"""Kinds of conversations whose requests do not need what was said before them."""
-
-
-def requests(conversation: Conversation, source: Source) -> list[Conversation]:
-    """Conversations of which each ends with the answer to its last request, since the tools stand behind that.
-
-    Requests that need nothing before them mostly stand alone.
-    """
-    asked = [at for at, message in enumerate(conversation.messages) if message["role"] == "user"]
-    if not conversation.tools or len(asked) < 2:
-        return [conversation]
-    pieces = list(itertools.pairwise([*asked, len(conversation.messages)]))
-    if conversation.slice in INDEPENDENT and source.chance(0.75):
-        head = conversation.messages[: asked[0]]
-        return [replace(conversation, messages=[*head, *conversation.messages[at:end]]) for at, end in pieces]
-    at, end = source.one(pieces)
-    before = sum(message["role"] == "assistant" for message in conversation.messages[:at])
-    silent = max(before, conversation.facts.get("silent_turns", 0))
-    facts = conversation.facts | {"silent_turns": silent}
-    return [replace(conversation, messages=conversation.messages[:end], facts=facts)]
-
-
 def batches(feed: Feed, seed: int) -> Iterator[Batch]:
     """Endless batches of rows of like length, in random order."""
     source = Source(seed, held_out=False)
@@ -133,15 +109,14 @@ def batches(feed: Feed, seed: int) -> Iterator[Batch]:
     shelves: dict[int, list[Row]] = {}
     while True:
         source.brief = source.chance(feed.brief)
-        made = source.rng.choices(makers, weights)[0](source)
-        for row in map(encode, requests(made, source)):
-            if len(row.ids) > feed.longest:
-                continue
-            length = row_length(len(row.ids))
-            shelf = shelves.setdefault(length, [])
-            shelf.append(row)
-            if len(shelf) == max(1, feed.step_tokens // length):
-                yield padded(shelves.pop(length), length)
+        row = encode(source.rng.choices(makers, weights)[0](source))
+        if len(row.ids) > feed.longest:
+            continue
+        length = row_length(len(row.ids))
+        shelf = shelves.setdefault(length, [])
+        shelf.append(row)
+        if len(shelf) == max(1, feed.step_tokens // length):
+            yield padded(shelves.pop(length), length)
 
 
 def padded(rows: list[Row], length: int) -> Batch:

@@ -1,8 +1,8 @@
-"""What a model has to find out about a list of tools on its way to a call, as targets inside the prompt.
+"""What a model has to find out about the nearest tools on its way to a call, as targets inside the prompt.
 
 The call alone is a late and thin signal: one token in a hundred says which line was meant. These targets ask for the
-steps between: which words of a line the request has too, where in the request a value begins, which line is called and
-what each of its parameters gets. Heads that are not exported answer them at the layers where they are needed.
+steps between: where in the request a value begins, which line is called and what each of its parameters gets. Heads
+that are not exported answer them at the layers where they are needed.
 """
 
 from __future__ import annotations
@@ -18,16 +18,12 @@ from training.data.source import Conversation
 from training.render import Message
 from training.tokenizer import CONTROL, END, GLUE, PAD, START, Tokenizer
 
-WORD, SPAN, LINE, VALUE = "word", "span", "line", "value"
-KINDS = (WORD, SPAN, LINE, VALUE)
+SPAN, LINE, VALUE = "span", "line", "value"
+KINDS = (SPAN, LINE, VALUE)
 NOT_CALLED, FIRST, LATER = range(3)
-TOOLS = f"{END}\n{START}system\nTools:\n".encode()
+NEAREST = f"{END}\n{START}system\nNearest:\n".encode()
 USER = f"{START}user\n".encode()
-LETTERS = re.compile(rb"[A-Za-z]+")
-PARTS = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+")
 PARAMETER = re.compile(rb"(?:\(|, )([A-Za-z_][\w-]*)\??(:)")
-SILENT = frozenset("the and for that this with from into any all one are you can your use tool lets used call".split())
-STEM = 5
 
 Marks = list[tuple[int, int]]
 """Positions of tokens, and the target of each."""
@@ -41,18 +37,6 @@ class Call:
     arguments: dict[str, object]
 
 
-def stem(word: bytes) -> str | None:
-    """The beginning of a word that says something."""
-    text = word.decode().lower()
-    return None if len(text) < 3 or text in SILENT else text[:STEM]
-
-
-def stems(text: bytes) -> frozenset[str]:
-    """The beginnings of all words, those inside names in camel case too."""
-    words = (part for run in LETTERS.findall(text) for part in (run, *PARTS.findall(run)))
-    return frozenset(found for word in words if (found := stem(word)))
-
-
 def parts(value: object) -> list[str]:
     """What a request says of a value: the items of a list one by one."""
     if isinstance(value, list):
@@ -60,11 +44,16 @@ def parts(value: object) -> list[str]:
     return [value if isinstance(value, str) else json.dumps(value)]
 
 
-def calls_after_request(messages: list[Message]) -> list[Call]:
-    """All calls behind the last request, in order."""
-    last = max(at for at, message in enumerate(messages) if message["role"] == "user")
-    made = (call["function"] for message in messages[last:] for call in message.get("tool_calls") or ())
-    return [Call(call["name"], call["arguments"]) for call in made]
+def calls_by_request(messages: list[Message]) -> list[list[Call]]:
+    """For each request all calls behind it, in order."""
+    found: list[list[Call]] = []
+    for message in messages:
+        if message["role"] == "user":
+            found.append([])
+        made = (call["function"] for call in message.get("tool_calls") or ())
+        for call in made:
+            found[-1].append(Call(call["name"], call["arguments"]))
+    return found
 
 
 class Hinter:
@@ -76,20 +65,21 @@ class Hinter:
         self.widths = np.array([len(token.encode()) if at < fixed else len(token) for at, token in enumerate(tokenizer.tokens)])
 
     def __call__(self, conversation: Conversation, text: str, ids: list[int]) -> dict[str, Marks]:
-        """Targets for a conversation whose tools stand behind its last request; empty where it has none."""
-        raw = text.encode()
-        block = raw.rfind(TOOLS)
-        if not conversation.tools or block < 0:
-            return {}
-        opening = raw.rfind(USER, 0, block) + len(USER)
-        ends = np.cumsum(self.widths[ids])
-        request, calls = raw[opening:block], calls_after_request(conversation.messages)
+        """Targets for every request behind which the nearest tools stand."""
         found: dict[str, Marks] = {kind: [] for kind in KINDS}
-        found[SPAN] = self._spans(request, opening, calls, ends)
-        met, at = stems(request), block + len(TOOLS)
-        for line in raw[at : raw.index(END.encode(), at)].splitlines(keepends=True):
-            self._line(line, at, met, calls, ends, found)
-            at += len(line)
+        if not conversation.tools:
+            return found
+        raw, ends = text.encode(), np.cumsum(self.widths[ids])
+        opening = 0
+        for calls in calls_by_request(conversation.messages):
+            opening = raw.index(USER, opening) + len(USER)
+            closing = raw.index(END.encode(), opening)
+            found[SPAN] += self._spans(raw[opening:closing], opening, calls, ends)
+            if raw.startswith(NEAREST, closing):
+                at = closing + len(NEAREST)
+                for line in raw[at : raw.index(END.encode(), at)].splitlines(keepends=True):
+                    self._line(line, at, calls, ends, found)
+                    at += len(line)
         return found
 
     def _spans(self, request: bytes, opening: int, calls: list[Call], ends: np.ndarray) -> Marks:
@@ -104,17 +94,13 @@ class Hinter:
         return [(at, int(at in begins)) for at in range(int(first), int(last) + 1)]
 
     def _line(
-        self, line: bytes, start: int, met: frozenset[str], calls: list[Call], ends: np.ndarray, found: dict[str, Marks]
+        self, line: bytes, start: int, calls: list[Call], ends: np.ndarray, found: dict[str, Marks]
     ) -> None:
         def token(offset: int) -> int:
             """The token that holds this byte of the line."""
             return int(np.searchsorted(ends, start + offset, "right"))
 
         head, _, signature = line.partition(b"(")
-        for run in LETTERS.finditer(head):
-            words = {found_stem for word in (run[0], *PARTS.findall(run[0])) if (found_stem := stem(word))}
-            if words:
-                found[WORD].append((token(run.end() - 1), int(bool(words & met))))
         name = head.rpartition(b": ")[2].decode()
         places = [at for at, call in enumerate(calls) if call.name == name]
         called = NOT_CALLED if not places else FIRST if places[0] == 0 else LATER
