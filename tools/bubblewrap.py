@@ -94,11 +94,12 @@ class Bubblewrap:
 
     def _filter(self) -> Path | None:
         """The file with the program for seccomp, made when there is none. Namespaces divide
-        neither AF_VSOCK nor, where the network is shared, the desktop's abstract sockets.
+        neither AF_VSOCK and keyrings nor, where the network is shared, the desktop's abstract
+        sockets.
         """
         shared = self.bounds.network == "all"
         domains = landlock.INTERNET if shared else (landlock.LOCAL, *landlock.INTERNET)
-        program = landlock.socket_filter(platform.machine(), domains)
+        program = landlock.socket_filter(platform.machine(), domains, own_memory=True)
         path = self.bounds.kept / f"sockets-{len(program)}.bpf"
         if program and not path.exists():
             fresh = path.with_suffix(f".{secrets.token_hex(4)}")

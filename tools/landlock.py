@@ -41,6 +41,13 @@ SIGNALS_VERSION = 6
 
 # Numbers of socket(2) and AUDIT_ARCH, where the filter is known to be right.
 _MACHINES: Final = {"x86_64": (41, 0xC000003E), "aarch64": (198, 0xC00000B7)}
+# add_key(2), request_key(2), keyctl(2): a login's keyring is in every process of it.
+_KEYS: Final = {"x86_64": (248, 249, 250), "aarch64": (217, 218, 219)}
+# Shared memory, semaphores and messages of System V, by any number that another program uses.
+_SYSTEM_V: Final = {
+    "x86_64": (29, 30, 31, 64, 65, 66, 68, 69, 70, 71, 220),
+    "aarch64": tuple(range(186, 197)),
+}
 _IO_URING_SETUP = 425
 _X32 = 0x40000000
 INTERNET: Final = (2, 10, 16)
@@ -137,7 +144,8 @@ def restrict(rights: Rights) -> None:
         _allow(ruleset, path, _READ_FILE | _WRITE_FILE)
     _called(_RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
-    program = socket_filter(os.uname().machine, INTERNET if rights.network else ())
+    domains = INTERNET if rights.network else ()
+    program = socket_filter(os.uname().machine, domains, own_memory=False)
     if program:
         _filter_sockets(program)
 
@@ -157,13 +165,16 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
         os.close(descriptor)
 
 
-def socket_filter(machine: str, domains: Sequence[int]) -> bytes:
+def socket_filter(machine: str, domains: Sequence[int], *, own_memory: bool) -> bytes:
     """A program for seccomp: no socket but of these domains, no io_uring (which makes sockets
-    too), no other architecture's system calls. Empty for a machine that is not known.
+    too), no keyring, no other architecture's system calls. Empty for a machine that is not known.
+
+    `own_memory`: a namespace keeps System V's shared memory apart; otherwise there is none.
     """
     if machine not in _MACHINES:
         return b""
     call, architecture = _MACHINES[machine]
+    denied = [_IO_URING_SETUP, *_KEYS[machine], *(() if own_memory else _SYSTEM_V[machine])]
     lines: list[tuple[int, int, int, int]] = [
         (_LOAD, 0, 0, 4),  # the architecture
         (_EQUAL, 1, 0, architecture),
@@ -171,8 +182,11 @@ def socket_filter(machine: str, domains: Sequence[int]) -> bytes:
         (_LOAD, 0, 0, 0),  # the call's number
         (_AT_LEAST, 0, 1, _X32),
         (_RETURN, 0, 0, _ERRNO | _ENOSYS),
-        (_EQUAL, 0, 1, _IO_URING_SETUP),
-        (_RETURN, 0, 0, _ERRNO | _ENOSYS),
+        *(
+            line
+            for number in denied
+            for line in ((_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | _ENOSYS))
+        ),
         (_EQUAL, 1, 0, call),
         (_RETURN, 0, 0, _ALLOW),
         (_LOAD, 0, 0, 16),  # its first argument, the low half

@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import dataclasses
 import os
+import platform
 import shutil
 import socket
 import stat
@@ -107,6 +108,39 @@ async def test_no_command_reads_what_is_outside(
     shell: Run, named: dict[str, object], how: str
 ) -> None:
     ended = await shell(READS[how].format(**named), timeout=20_000)
+    assert SECRET not in ended.text
+
+
+KEYRING = """python3 - <<'E'
+import ctypes
+kernel, said = ctypes.CDLL(None), ctypes.create_string_buffer(100)
+key = kernel.syscall(250, 10, -3, b"user", b"swarm-test", 0)
+kernel.syscall(250, 11, key, said, 100)
+kernel.syscall(250, 11, {key}, said, 100)
+print(said.value)
+kernel.shmat.restype = ctypes.c_long
+shared = kernel.shmat({memory}, None, 0)
+print(shared, ctypes.string_at(shared) if shared != -1 else "")
+E"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="numbers of system calls")
+async def test_no_command_reads_the_keyring_or_the_shared_memory(shell: Run) -> None:
+    kernel = ctypes.CDLL(None)
+    kernel.shmat.restype = ctypes.c_void_p
+    session, user, size = -3, b"swarm-test", len(SECRET)
+    key = kernel.syscall(248, b"user", user, SECRET.encode(), size, session)
+    assert key > 0
+    memory = kernel.shmget(0, 4096, 0o1600)
+    place = kernel.shmat(memory, None, 0)
+    ctypes.memmove(place, SECRET.encode(), size)
+    try:
+        ended = await shell(KEYRING.format(key=key, memory=memory), timeout=20_000)
+    finally:
+        kernel.shmdt(ctypes.c_void_p(place))
+        kernel.shmctl(memory, 0, None)
+        kernel.syscall(250, 9, key, session)
+    assert "-1" in ended.text
     assert SECRET not in ended.text
 
 
@@ -346,11 +380,11 @@ def test_a_sandboxless_command_needs_the_owners_word(bounds: Bounds) -> None:
 
 
 def test_the_filter_of_sockets_is_a_program_of_seccomp() -> None:
-    closed = landlock.socket_filter("x86_64", ())
-    opened = landlock.socket_filter("aarch64", (2, 10, 16))
-    assert len(closed) == 13 * 8
-    assert len(opened) == 16 * 8
-    assert landlock.socket_filter("riscv64", ()) == b""
+    closed = landlock.socket_filter("x86_64", (), own_memory=True)
+    opened = landlock.socket_filter("aarch64", (2, 10, 16), own_memory=False)
+    assert len(closed) == 19 * 8
+    assert len(opened) == (22 + 22) * 8
+    assert landlock.socket_filter("riscv64", (), own_memory=True) == b""
 
 
 def test_the_profile_for_macs_denies_by_default_and_quotes_paths(bounds: Bounds) -> None:
