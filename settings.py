@@ -23,6 +23,7 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -214,16 +215,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     Raises ConfigurationError that names the setting. `--help` prints and exits.
     """
     flags = parse_flags(arguments)
-    try:
-        settings = Settings(**flags)
-    except ValidationError as error:
-        # pydantic types the details as a TypedDict of unknown content
-        details: Any = error.errors(include_url=False)[0]
-        raise ConfigurationError(_wrong(details, flags)) from None
-    except ValueError as error:
-        raise ConfigurationError(f"{TOML_FILE}: {error}") from error
-    except OSError as error:
-        raise ConfigurationError(f"{TOML_FILE} cannot be read: {error.strerror}") from error
+    settings = _from_everywhere(flags)
     for kv in (settings.kv, *(each.kv or settings.kv for each in settings.each_model.values())):
         if kv not in ("f32", "f16", "bf16") and not settings.flash_attn:
             raise ConfigurationError(f"--kv {kv} needs flash attention: no --no-flash-attn")
@@ -239,6 +231,22 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         raise ConfigurationError("--keyless and keys exclude each other")
     _check_tools(settings)
     return settings
+
+
+def _from_everywhere(flags: dict[str, Any]) -> Settings:
+    """Flags, environment and file. Raises ConfigurationError."""
+    try:
+        return Settings(**flags)
+    except ValidationError as error:
+        # pydantic types the details as a TypedDict of unknown content
+        details: Any = error.errors(include_url=False)[0]
+        raise ConfigurationError(_wrong(details, flags)) from None
+    except SettingsError as error:
+        raise ConfigurationError(_no_json(error)) from None
+    except ValueError as error:
+        raise ConfigurationError(f"{TOML_FILE}: {error}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{TOML_FILE} cannot be read: {error.strerror}") from error
 
 
 def toml_stamp() -> Stamp:
@@ -274,12 +282,20 @@ def environment() -> Mapping[str, str]:
     return dict(os.environ)
 
 
-_SECRET = frozenset(
+SECRET = frozenset(
     name
     for name, each in Settings.model_fields.items()
     if name == "keys" or SecretStr in get_args(each.annotation)
 )
 """Settings whose values no message repeats."""
+
+
+def _no_json(error: SettingsError) -> str:
+    """pydantic-settings reads a variable whose setting is a table as JSON."""
+    field = str(error).split('"')[1]
+    return (
+        f"{ENVIRONMENT_PREFIX}{field.upper()}: not JSON; a table is easier to write in {TOML_FILE}"
+    )
 
 
 def _wrong(details: Any, flags: Mapping[str, object]) -> str:
@@ -296,6 +312,6 @@ def _wrong(details: Any, flags: Mapping[str, object]) -> str:
     elif variable in os.environ:
         source = variable
     wish = str(details["msg"]).replace("Input ", "")
-    if name in _SECRET:  # what was typed may be a secret
+    if name in SECRET:  # what was typed may be a secret
         return f"{told} (from {source}): {wish[:1].lower()}{wish[1:]}"
     return f"{told} {details['input']} (from {source}): {wish[:1].lower()}{wish[1:]}"

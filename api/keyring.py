@@ -14,7 +14,7 @@ from pathlib import Path
 from api.limits import Meter
 from federation.files import make_private_folder, write_private
 from guard import Refusal, holder
-from settings import TOML_FILE, KeySettings, Settings
+from settings import SECRET, TOML_FILE, KeySettings, Settings
 from swarm.engines.base import Delta, Event, Finished, Started
 from swarm.errors import ConfigurationError, UnknownModel
 
@@ -135,7 +135,7 @@ def _check_mode(file: Path) -> None:
     """Say so where other users of this machine can read the owner's keys."""
     try:
         shared = os.name == "posix" and bool(stat.S_IMODE(file.stat().st_mode) & 0o077)
-        if shared and "keys" in tomllib.loads(file.read_text("utf-8")):
+        if shared and SECRET.intersection(tomllib.loads(file.read_text("utf-8"))):
             logger.warning("%s holds keys and others can read it: chmod 600 %s", file, file)
     except (OSError, ValueError):
         return  # without a file there is nothing to say; a broken one was refused before

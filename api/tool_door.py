@@ -14,13 +14,11 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from api.listening import Listening, in_url, is_loopback, listening, own_addresses
+from api.listening import Listening, in_url, own_addresses
+from api.tool_address import tool_listening
 from federation.files import make_private_folder, write_private
-from federation.interfaces import lan_addresses, read_interfaces
 from federation.wire import ToolKey
-from flags import LAN
 from guard import LOOPBACK_NAMES, Door
 from hardware.listener import holder_of
 from settings import TOML_FILE, Settings
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TOKEN_FILE = "tool-token"  # noqa: S105  a name
-_LOOPBACK = "127.0.0.1"
 _PROGRAM = Path(__file__).resolve().parent.parent
 _PROJECT_MARKS = (".git", "opencode.json", "pyproject.toml", "package.json", "Cargo.toml", "go.mod")
 
@@ -93,7 +90,7 @@ async def _server(
 ) -> AsyncGenerator[None]:
     from tools.server import ToolServer, make_app
 
-    place = await asyncio.to_thread(tool_listening, settings.tool_host)
+    place = await asyncio.to_thread(tool_listening, settings.tool_host, settings.tool_port)
     token = await asyncio.to_thread(_token, settings, place)
     door = Door(settings.tool_port, names=place.names if place.beyond else LOOPBACK_NAMES)
     for chatty in ("mcp", "sse_starlette", "uvicorn"):
@@ -250,39 +247,6 @@ def project_around(folder: Path) -> Path:
         if any((each / mark).exists() for mark in _PROJECT_MARKS):
             return each
     return folder
-
-
-def tool_listening(wanted: str | None) -> Listening:
-    """Where the tools are served and what they may be called: loopback, and the address that
-    `--tool-host` names. Raises ConfigurationError where it is none of this machine's.
-    """
-    return listening(_named_host(wanted))
-
-
-def _named_host(wanted: str | None) -> str:
-    """The address that is meant. Raises ConfigurationError where it is none of this machine's."""
-    if wanted is None:
-        return _LOOPBACK
-    if wanted == LAN:
-        return own_lan_address()
-    own = [each.address for each in lan_addresses(read_interfaces())]
-    host = urlsplit(wanted if "//" in wanted else f"//{wanted}").hostname or ""
-    if is_loopback(host):
-        return _LOOPBACK if host == "localhost" else host
-    if host not in own:
-        raise ConfigurationError(
-            f"--tool-host {wanted}: not an address of this machine, which has {', '.join(own)}; "
-            "to use another machine's tools, leave out --tool-server"
-        )
-    return host
-
-
-def own_lan_address() -> str:
-    """This machine's address on the LAN. Raises ConfigurationError."""
-    own = [each.address for each in lan_addresses(read_interfaces())]
-    if not own:
-        raise ConfigurationError("--tool-host: this machine has no address on a LAN")
-    return own[0]
 
 
 def _token(settings: Settings, place: Listening) -> str | None:

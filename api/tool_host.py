@@ -1,17 +1,15 @@
 """`--tool-host` without `--tool-server`: the tools of another machine, and the way to its token."""
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from api.listening import in_url, is_loopback
-from api.tool_door import own_lan_address
+from api.tool_address import parse_tool_host
 from flags import LAN
 from settings import Settings
-from swarm.errors import ConfigurationError, PeerError
+from swarm.errors import PeerError
 from tools.errors import ToolFailed
 from tools.remote import Place, RemoteTools
 
@@ -27,7 +25,8 @@ async def remote_tools(
     The token is the owner's where the settings have one, none on loopback, else the one that a
     member of the federation tells for its own server.
     """
-    host, port = await asyncio.to_thread(parse_tool_host, settings.tool_host or LAN, settings)
+    wanted = settings.tool_host or LAN
+    host, port = await asyncio.to_thread(parse_tool_host, wanted, settings.tool_port)
     told = f"http://{in_url(host)}:{port}"
     say(f"  tools      those of {told}")
 
@@ -46,18 +45,6 @@ async def remote_tools(
             raise ToolFailed(f"{error}; is it a member, started with --tool-host?") from error
 
     return RemoteTools(find), told
-
-
-def parse_tool_host(wanted: str, settings: Settings) -> tuple[str, int]:
-    """Host and port of `http://HOST:PORT` or less of it. Raises ConfigurationError."""
-    if wanted == LAN:
-        return own_lan_address(), settings.tool_port
-    with contextlib.suppress(ValueError):
-        url = urlsplit(wanted if "//" in wanted else f"http://{wanted}")
-        plain = not (url.path.strip("/") or url.query or url.fragment or url.username)
-        if url.scheme == "http" and url.hostname and plain:
-            return url.hostname, url.port or settings.tool_port
-    raise ConfigurationError(f"--tool-host {wanted}: it should be http://HOST:{settings.tool_port}")
 
 
 async def _address(host: str, port: int) -> str:

@@ -10,7 +10,7 @@ from guard import Refusal
 _OPEN = frozenset({"health"})
 """Routes that need no key: a supervisor asks whether the node lives."""
 
-_COUNTED = frozenset({"chat_completions", "completions", "embeddings"})
+_COUNTED = frozenset({"chat_completions", "completions", "embeddings", "load", "unload"})
 """Routes on which a key's limits hold."""
 
 

@@ -143,6 +143,16 @@ def test_only_what_is_a_flag_is_called_one(
         read_settings([])
 
 
+@pytest.mark.parametrize("name", ["SWARM_KEYS", "SWARM_TOOLS"])
+def test_a_table_in_the_environment_that_is_no_json_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "sk-secret")
+    with pytest.raises(ConfigurationError, match=f"^{name}: not JSON") as caught:
+        read_settings([])
+    assert "sk-secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["prot = 1", "port = 'many'", "port ="])
 def test_a_mistake_in_the_file_names_the_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "swarm.toml").write_text(text)

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from guard import LOOPBACK_NAMES, Door, refusal
 from tools.bodies import CancelBody, ExecuteBody, events, listed, result
 from tools.calls import Calls, Running
+from tools.connections import Connection
 from tools.errors import ToolError
 from tools.mcp_door import mcp_server
 from tools.registry import Registry
@@ -33,7 +34,8 @@ from tools.replies import error_reply, failure
 logger = logging.getLogger(__name__)
 
 _BODY_BYTES = 16 << 20
-_SESSIONS = 64
+_SESSIONS = 1024
+"""OpenCode leaves one behind at each start, which ends half an hour later."""
 _START_S = 10.0
 _END_S = 3
 _WATCHER = "_shutdown_watcher"
@@ -234,7 +236,7 @@ class ToolServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=Connection,
                 ws="none",
                 lifespan="on",
                 log_config=None,

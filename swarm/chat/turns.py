@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from swarm.chat.tool_calls import CLOSE, OPEN
 from swarm.types import Message, ToolCall
@@ -10,6 +10,7 @@ from swarm.types import Message, ToolCall
 TurnDict: TypeAlias = dict[str, Any]
 ToolDict: TypeAlias = dict[str, Any]
 
+_NOT_AN_OBJECT = "arguments"
 _ROLES = {"developer": "system", "function": "tool"}
 
 
@@ -39,12 +40,18 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "type": "function", "function": function}
 
 
-def _arguments(text: str) -> Any:
-    """Templates print arguments with `tojson`: an object, not its text. Broken text stays."""
+def _arguments(text: str) -> dict[str, Any]:
+    """Templates print arguments with `tojson` or go through them: always an object.
+
+    None is an empty one; text that is none, such as that of a call that was cut, stands in one.
+    """
     try:
-        return json.loads(text)
+        found = json.loads(text) if text else None
     except (ValueError, RecursionError):
-        return text
+        found = text
+    if found is None:
+        return {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {_NOT_AN_OBJECT: found}
 
 
 def plain_turns(turns: Sequence[TurnDict]) -> list[TurnDict]:

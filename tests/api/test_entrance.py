@@ -135,12 +135,13 @@ def test_a_damaged_key_file_is_named(tmp_path: Path) -> None:
         entrance(tmp_path, host="lan")
 
 
+@pytest.mark.parametrize("text", ['[keys]\nphone = "sk-phone-1234"\n', 'tool_token = "sk-phone"\n'])
 def test_a_settings_file_with_keys_that_others_can_read_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, text: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "swarm.toml"
-    file.write_text('[keys]\nphone = "sk-phone-1234"\n')
+    file.write_text(text)
     file.chmod(0o644)
     entrance(tmp_path)
     assert "chmod 600 swarm.toml" in caplog.text

@@ -101,6 +101,16 @@ async def test_a_key_sees_and_uses_its_own_models_only(keyed: Node) -> None:
         await sdk.completions.create(model="fake", prompt="hi")
 
 
+async def test_loading_models_counts_as_a_request(keyed: Node) -> None:
+    statuses: list[int] = []
+    for _ in range(3):
+        path = "/v1/models/swarm-fast/load"
+        async with keyed.http.post(path, json={}, headers=shown(PHONE)) as answer:
+            statuses.append(answer.status)
+    assert 429 not in statuses[:2]
+    assert statuses[2] == 429
+
+
 async def test_a_limit_is_a_429_that_says_when_to_come_back(keyed: Node) -> None:
     sdk = keyed.sdk.with_options(api_key=PHONE)
     for _ in range(2):

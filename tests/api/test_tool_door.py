@@ -10,7 +10,8 @@ import pytest
 from psutil import Process
 
 from api.listening import Listening, in_url
-from api.tool_door import Place, project_around, tool_listening, tools_of, workspace_root
+from api.tool_address import tool_listening
+from api.tool_door import Place, project_around, tools_of, workspace_root
 from federation.interfaces import lan_addresses, read_interfaces
 from guard import LOOPBACK_NAMES
 from settings import TOML_FILE, Settings
@@ -88,12 +89,20 @@ def test_settings_that_a_tool_could_make_are_known(tmp_path: Path) -> None:
     ],
 )
 def test_the_address_is_loopback_unless_said_otherwise(wanted: str | None, host: str) -> None:
-    assert tool_listening(wanted) == Listening((host,), host, LOOPBACK_NAMES, beyond=False)
+    assert tool_listening(wanted, 17616) == Listening((host,), host, LOOPBACK_NAMES, beyond=False)
 
 
 def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="not an address of this machine"):
-        tool_listening("http://192.0.2.7:17616")
+        tool_listening("http://192.0.2.7:17616", 17616)
+
+
+@pytest.mark.parametrize("wanted", ["http://[::1", "http://127.0.0.1:9999", "ftp://127.0.0.1"])
+def test_an_address_that_cannot_be_meant_is_refused_with_what_would_be_right(wanted: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"--tool-host .*(http://HOST:17616|--tool-port 9999)"
+    ):
+        tool_listening(wanted, 17616)
 
 
 def lan_address() -> str:
@@ -106,7 +115,7 @@ def lan_address() -> str:
 def test_beyond_loopback_it_listens_there_too_and_knows_its_own_names() -> None:
     address = lan_address()
     for wanted in ("lan", f"http://{in_url(address)}:17616"):
-        place = tool_listening(wanted)
+        place = tool_listening(wanted, 17616)
         assert place.beyond
         assert place.hosts == ("127.0.0.1", address)
         short = socket.gethostname().lower().partition(".")[0]

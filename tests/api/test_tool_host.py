@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from api.tool_host import parse_tool_host, remote_tools
+from api.tool_address import parse_tool_host
+from api.tool_host import remote_tools
 from settings import Settings
 from swarm.errors import ConfigurationError
 from tools.errors import ToolFailed
@@ -27,7 +28,7 @@ def settings(tmp_path: Path, tool_host: str, **told: object) -> Settings:
 def test_an_address_is_a_url_or_less_of_it(
     tmp_path: Path, wanted: str, place: tuple[str, int]
 ) -> None:
-    assert parse_tool_host(wanted, settings(tmp_path, wanted, tool_port=17700)) == place
+    assert parse_tool_host(wanted, 17700) == place
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_an_address_is_a_url_or_less_of_it(
 )
 def test_what_is_none_is_told(tmp_path: Path, wanted: str) -> None:
     with pytest.raises(ConfigurationError, match="it should be http://HOST:17616"):
-        parse_tool_host(wanted, settings(tmp_path, wanted))
+        parse_tool_host(wanted, 17616)
 
 
 async def test_alone_the_token_is_the_owner_s(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from mcp_types import ElicitResult
 
 from guard import Door
 from tests.e2e.nodes import free_port
+from tools import connections
 from tools.bounds import Bounds
 from tools.bubblewrap import Bubblewrap
 from tools.errors import InvalidArguments, OutsideWorkspace, ToolFailed, UnknownTool
@@ -84,6 +85,39 @@ async def test_the_tools_are_listed_with_their_schemas(served: Served) -> None:
     bash = functions["bash"]["parameters"]
     assert set(bash["properties"]) == {"command", "timeout", "workdir"}
     assert bash["required"] == ["command"]
+
+
+async def test_who_only_begins_a_request_is_cut_and_nobody_takes_all_places(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEADER_S", 0.3)
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 20)
+    opened = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(30)]
+    for _, writer in opened:
+        writer.write(b"GET /v1/tools HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+    async with asyncio.timeout(10):
+        for reader, writer in opened:
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            writer.close()
+    assert (await served.call("list"))[0] == 200
+
+
+async def test_the_second_request_of_a_connection_must_come_whole_too(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEADER_S", 0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    head = f"GET /v1/tools HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n"
+    writer.write(f"{head}Authorization: Bearer {TOKEN}\r\n\r\n".encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    await asyncio.sleep(0.5)  # an idle connection is kept
+    writer.write(head.encode())
+    async with asyncio.timeout(10):
+        with contextlib.suppress(ConnectionResetError):
+            while await reader.read(1 << 16):
+                pass
+    writer.close()
 
 
 async def test_a_tool_is_executed(served: Served, workspace: Workspace) -> None:

@@ -43,6 +43,28 @@ def test_tools_are_given_as_openai_tools_and_arguments_as_objects() -> None:
     assert text.endswith('{"path": "a<b"}')
 
 
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [
+        ("", {}),
+        ("null", {}),
+        ('{"a": 1}', {"a": 1}),
+        ('{"path": "a', {"arguments": '{"path": "a'}),
+        ("[1]", {"arguments": [1]}),
+        ('"x"', {"arguments": "x"}),
+    ],
+)
+def test_arguments_are_an_object_whatever_was_written(written: str, given: object) -> None:
+    """Templates of some families go through them, and a call may have been cut at the limit."""
+    template = ChatTemplate(
+        "{% if tools %}{% endif %}{% for m in messages if m.tool_calls %}"
+        "{% set a = m.tool_calls[0].function.arguments %}{% for k, v in a.items() %}{% endfor %}"
+        "{{ a | tojson }}{% endfor %}"
+    )
+    call = Message("assistant", None, tool_calls=(ToolCall("c1", "read", written),))
+    assert json.loads(template.render([call], [TOOL])) == given
+
+
 def test_a_template_that_knows_no_tools_gets_them_as_text() -> None:
     text = ChatTemplate(None).render([*HELLO, CALL, RESULT], [TOOL])
     assert "Be brief.\n\nYou may call these tools:" in text
