@@ -216,8 +216,6 @@ class PeerClient:
         raw = encode_body(body)
         if len(raw) > most_bytes:
             raise PeerRefused(f"its context is too short for {len(raw)} bytes", status=413)
-        if self._session is not None and self._session.closed:
-            raise PeerUnreachable(_OVER)
         async with (
             self._post(door, "/peer/propose", BytesIO(raw), moved=moved) as response,
             self._broken_off_at_exit(response),
@@ -277,6 +275,8 @@ class PeerClient:
         """A response with status 200 or 206. Raises PeerError for everything else."""
         if self._session is None:
             raise RuntimeError("a client is entered before it is used")
+        if self._session.closed:
+            raise PeerUnreachable(_OVER)
         silence_s = silence_s or self._silence_s
         try:
             async with self._session.request(

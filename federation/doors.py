@@ -51,13 +51,20 @@ class Doors:
             await self.close_pairing()
             await self._open_peer_door(era, hosts)
 
+    def are_right(self, era: Era | None, *, alone: bool) -> bool:
+        """Whether the door that should be open is, everywhere."""
+        return self._pairing is not None if alone else era is not None and era.is_open
+
     async def close_pairing(self) -> None:
         """Be approved by nobody."""
         self._pairing = None
         await self._stack.aclose()
 
     async def _open_peer_door(self, era: Era | None, hosts: Sequence[str]) -> None:
-        if era is None or era.port:
+        if era is None or era.is_open:
+            return
+        if era.port:
+            await era.move_door(hosts)
             return
         try:
             await era.open_door(hosts, self._port)

@@ -59,6 +59,11 @@ class Era:
         """The port of the open peer door, 0 while it is closed."""
         return self._door.port if self._door else 0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether peers can call at every address that was wished for."""
+        return self._door is not None and not self._door.missing
+
     async def __aenter__(self) -> Self:
         plain, named = await asyncio.gather(
             asyncio.to_thread(self._credentials.client_context),

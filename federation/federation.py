@@ -17,7 +17,7 @@ from typing import Self
 
 from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, instance_name
 from federation.approvals import Approvals, Invitation, meant
-from federation.background import Background
+from federation.background import Background, undivided
 from federation.copying import Moved, copy_beside
 from federation.discovery import Discovery
 from federation.doors import Doors
@@ -27,7 +27,7 @@ from federation.lines import line_of, unique
 from federation.metrics import MetricsSummary
 from federation.pairing import Joined
 from federation.peer import Change
-from federation.peer_proposer import Lines, PeerProposer
+from federation.peer_proposer import Lines, PeerProposer, proposers
 from federation.peers import PeerTable
 from federation.pin import Pin
 from federation.server import Answers, Callbacks
@@ -73,7 +73,7 @@ class Federation:
         self._shown = ""
         self._strangers = Strangers()
         self._changing = asyncio.Lock()
-        self._background = Background()
+        self.background = Background()
         self._stack = AsyncExitStack()
         self._era_stack = AsyncExitStack()
         self._era: Era | None = None
@@ -111,8 +111,8 @@ class Federation:
                     on_gone=self._gone,
                 )
             )
-            self._background.start(self._watch())
-            stack.push_async_callback(self._background.end)
+            self.background.start(self._watch())
+            stack.push_async_callback(self.background.end)
             self._stack = stack.pop_all()
         return self
 
@@ -165,13 +165,7 @@ class Federation:
         """The peers that can be asked now."""
         if self._era is None:
             return ()
-        lines = Lines(self.table, self._era.client, self._clock)
-        ready = [(peer, peer.status) for peer in self.table.ready() if peer.status is not None]
-        names = Counter(peer.name for peer, _ in ready)
-        return tuple(
-            PeerProposer(peer, status, unique(peer.name, names, peer.node_id), lines)
-            for peer, status in ready
-        )
+        return proposers(Lines(self.table, self._era.client, self._clock))
 
     def figures(self) -> dict[str, MetricsSummary]:
         """What each peer that ever took part did, by its name."""
@@ -185,6 +179,7 @@ class Federation:
             return False
         return await copy_beside(lambda: self._era, self.table, names, folder, moved=moved)
 
+    @undivided
     async def approve(self, digits: str, machine: str = "") -> str:
         """Make the machine that shows this PIN a member; its name. Raises PeerError.
 
@@ -198,6 +193,7 @@ class Federation:
         door = meant(self._strangers.pairing(), machine)
         return await self._approvals.approve(digits, door, invitation, joined=self._learn)
 
+    @undivided
     async def renew(self, without: str | None = None) -> bytes:
         """A new secret for all members that are ready, but for `without` (a node id).
 
@@ -212,6 +208,7 @@ class Federation:
         await self._become(self._membership.renewed(secret, [peer.node_id for peer in ready]))
         return secret
 
+    @undivided
     async def leave(self) -> None:
         """Be alone again, with a federation of its own."""
         await self._become(Membership(new_secret(), founded_alone=True))
@@ -261,7 +258,7 @@ class Federation:
             self._approvals.end_joining()
             raise
         self._say("joined: this machine and the one that approved it are one federation now")
-        self._background.start(self._enter(membership, joined))
+        self.background.start(self._enter(membership, joined))
 
     async def _enter(self, membership: Membership, joined: Joined) -> None:
         try:
@@ -279,13 +276,13 @@ class Federation:
     async def _renewed(self, secret: bytes) -> None:
         """A member handed out a new secret; this answer still goes over the old one."""
         own = self._membership
-        self._background.start(self._become(own.renewed(secret, own.members)))
+        self.background.start(self._become(own.renewed(secret, own.members)))
 
     async def _over(self, federation: str) -> None:
         """A member lives by a newer code than this node: whom it is with may have been removed."""
         if federation == self.federation_id and not self.wishes.open:
             self._say("the code was changed while this machine was away: it needs a PIN again")
-            self._background.start(self.leave())
+            self.background.start(self.leave())
 
     async def _remember(self) -> None:
         if not self.wishes.open:
@@ -316,7 +313,7 @@ class Federation:
             logger.info(line_of(change))
             peer = change.peer
             if change.kind == "joined" and peer and peer.node_id not in self._membership.members:
-                self._background.start(self._learn(peer.node_id))
+                self.background.start(self._learn(peer.node_id))
 
     async def _learn(self, node_id: str) -> None:
         self._strangers.expect(node_id, self._clock())
@@ -340,7 +337,7 @@ class Federation:
                 addresses = await self._read_addresses()
                 if addresses != self.addresses:
                     await self._move(addresses)
-            if self.addresses and not (self.pairing_port if self.alone else self.port):
+            if self.addresses and not self._doors.are_right(self._era, alone=self.alone):
                 await self._mend_door()
             self._show_pin()
 
@@ -348,7 +345,7 @@ class Federation:
         """The node is alone now, or not any more; or its door could not be opened before."""
         async with self._changing:
             before = self._advertisement()
-            await self._open_right_door()
+            await (self._begin_era() if self._era is None else self._open_right_door())
             if self._advertisement() != before:
                 await self._advertise()
 
@@ -378,8 +375,10 @@ class Federation:
 
     def _left_behind(self) -> bool:
         """Whether members of old announce another federation, and none is left in this one."""
-        members, now_s = self._membership.members, self._clock()
-        return not self.table.ready() and self._strangers.includes_one_of(members, now_s)
+        own, here = self._membership, self.federation_id
+        past = frozenset(map(federation_id, own.past))
+        moved = self._strangers.moved_on(own.members, here, past, self._clock())
+        return moved and not self.table.ready()
 
     def _advertisement(self) -> Advertisement:
         return Advertisement(

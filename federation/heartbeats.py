@@ -70,7 +70,8 @@ class Heartbeats:
         try:
             status = await self._proved(peer, address)
         except PeerError as error:
-            told = self._table.failed(peer.key, failed_step(error), str(error), self._clock())
+            step, now_s = failed_step(error), self._clock()
+            told = self._table.failed(peer.key, step, str(error), now_s, at=address)
             self._changed(told)
             return
         told = self._table.heard(address, status.node, status, self._clock(), name=status.name)

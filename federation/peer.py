@@ -84,6 +84,11 @@ class Peer(Generic[StatusT]):
         return self.addresses[0] if self.addresses else None
 
     @property
+    def answers_at(self) -> Address | None:
+        """Where it answered last: a request goes there, whichever address is probed next."""
+        return self.proved[0] if self.proved else self.address
+
+    @property
     def was_proved(self) -> bool:
         """Whether it ever proved its node id to this node."""
         return self.last_heard_s is not None

@@ -2,11 +2,13 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from federation.client import Door, PeerClient, door_name
+from federation.lines import unique
 from federation.peer import Peer
 from federation.peers import PeerTable
 from federation.refusals import own_words
@@ -22,6 +24,9 @@ PEER_TIMEOUT_S = 60.0
 
 _DECLINED = (413, 429)
 """It has no place now, or its context is too short: an abstention, and no fault."""
+
+_STALE_S = 0.5
+"""A kept connection that was closed fails at once, an address without a machine does not."""
 
 _GRACE_S = 0.5
 """A peer says by itself that its time is over; that may come a little late."""
@@ -59,7 +64,7 @@ class PeerProposer:
     @property
     def address(self) -> str:
         """Where it answers."""
-        address = self._peer.address
+        address = self._peer.answers_at
         return address[0] if address else ""
 
     def models(self) -> tuple[str, ...]:
@@ -103,12 +108,7 @@ class PeerProposer:
         began_s, tokens = clock(), 0
         done, failure = False, None
         try:
-            told = self._lines.client.propose(
-                door,
-                body,
-                most_bytes=question_bytes(self._status),
-                moved=self._peer.metrics.moved,
-            )
+            told = self._told(door, body)
             async with aclosing(in_time(told, body.remaining_s + _GRACE_S)) as steps:
                 async for step in steps:
                     tokens += sum(news.tokens for _, news in step if isinstance(news, Ended))
@@ -122,8 +122,30 @@ class PeerProposer:
         finally:
             self._settle(failure, done=done, seconds=clock() - began_s, tokens=tokens)
 
+    async def _told(self, door: Door, body: ProposeBody) -> AsyncGenerator[list[Told]]:
+        """What it says; asked a second time where a connection of before turns out to be closed."""
+        client, clock = self._lines.client, self._lines.clock
+        most_bytes, moved = question_bytes(self._status), self._peer.metrics.moved
+        began_s, taken = clock(), False
+        try:
+            async with aclosing(
+                client.propose(door, body, most_bytes=most_bytes, moved=moved)
+            ) as steps:
+                async for step in steps:
+                    taken = True
+                    yield step
+            return
+        except PeerUnreachable:
+            if taken or clock() - began_s > _STALE_S:
+                raise
+        async with aclosing(
+            client.propose(door, body, most_bytes=most_bytes, moved=moved)
+        ) as steps:
+            async for step in steps:
+                yield step
+
     def _door(self) -> Door:
-        address = self._peer.address
+        address = self._peer.answers_at
         if address is None:
             raise PeerUnreachable(f"{self.name} has no address")
         return Door(*address, door_name(self._peer.node_id))
@@ -142,6 +164,16 @@ class PeerProposer:
             self._peer.metrics.failed(str(error), at=time.time())
         else:
             table.request_dropped(self.node)
+
+
+def proposers(lines: Lines) -> tuple[PeerProposer, ...]:
+    """The peers that can be asked now, each under a name of its own."""
+    ready = [(peer, peer.status) for peer in lines.table.ready() if peer.status is not None]
+    names = Counter(peer.name for peer, _ in ready)
+    return tuple(
+        PeerProposer(peer, status, unique(peer.name, names, peer.node_id), lines)
+        for peer, status in ready
+    )
 
 
 async def in_time(told: AsyncGenerator[list[Told]], limit_s: float) -> AsyncGenerator[list[Told]]:

@@ -164,15 +164,21 @@ class PeerTable(Generic[StatusT]):
         self._put(called(peer, came_from, now_s, follows=self._node_id > node_id))
         return changes
 
-    def failed(self, key: str, step: Step, reason: str, now_s: float) -> list[Change[StatusT]]:
-        """A probe failed at `step`; its next address is tried next. Three in a row: lost."""
+    def failed(
+        self, key: str, step: Step, reason: str, now_s: float, *, at: Address | None = None
+    ) -> list[Change[StatusT]]:
+        """A probe failed at `step`; its next address is tried next. Three in a row: lost.
+
+        `at`: the address that was probed, if it is not the best any more.
+        """
         peer = self.find(key)
         if peer is None:
             return []
+        last = tuple(known for known in peer.addresses if known == (at or peer.address))
         peer = replace(
             peer,
             failing=Failure(step, reason, now_s),
-            addresses=(*peer.addresses[1:], *peer.addresses[:1]),
+            addresses=(*(known for known in peer.addresses if known not in last), *last),
             missed=peer.missed + 1,
         )
         if peer.state == "ready" and peer.missed < MISSED_FOR_LOST:

@@ -94,6 +94,7 @@ class PeerDoor:
         self._asked_port = port
         self._server: web.Server | None = None
         self._listeners: dict[str, asyncio.Server] = {}
+        self.missing: frozenset[str] = frozenset()
         self._statuses = Statuses()
         self._rooms = Rooms()
         self._stack = AsyncExitStack()
@@ -143,7 +144,7 @@ class PeerDoor:
     async def listen(self, hosts: Sequence[str]) -> None:
         """Listen there from now on. What already runs goes on, wherever it came in.
 
-        Raises OSError; then it listens where it can.
+        Where it cannot yet is in `missing`. Raises OSError where it can nowhere.
         """
         if self._server is None:
             raise RuntimeError("a door is entered before it listens")
@@ -151,8 +152,11 @@ class PeerDoor:
         port = self.port or self._asked_port
         for gone in set(self._listeners).difference(hosts):
             self._listeners.pop(gone).close()
+        refused: dict[str, OSError] = {}
         for host in hosts:
-            if host not in self._listeners:
+            if host in self._listeners:
+                continue
+            try:
                 self._listeners[host] = await loop.create_server(
                     self._server,
                     host,
@@ -160,6 +164,13 @@ class PeerDoor:
                     ssl=self._context,
                     ssl_handshake_timeout=_HANDSHAKE_S,
                 )
+            except OSError as error:
+                refused[host] = error
+        if refused and not self._listeners:
+            raise next(iter(refused.values()))
+        for host in refused.keys() - self.missing:
+            logger.warning("peers cannot call at %s yet: %s", host, refused[host].strerror)
+        self.missing = frozenset(refused)
 
     def _stop_listening(self) -> None:
         while self._listeners:

@@ -11,6 +11,7 @@ KEPT_S = 120.0
 MOVING_S = 8.0
 """So long a new member's announcement of its federation of before says nothing."""
 _MOST = 64
+_MOST_LIVES = 1024
 
 
 class Strangers:
@@ -19,10 +20,16 @@ class Strangers:
     def __init__(self) -> None:
         self._met: dict[str, tuple[Sighting, float]] = {}
         self._expected: dict[str, float] = {}
+        self._lives: dict[str, str] = {}
 
     def sighted(self, sighting: Sighting, *, federation: str, own: str, now_s: float) -> None:
         """Somebody announced itself; members of `federation` and `own` are no strangers."""
         told = sighting.advertisement
+        if told is not None:
+            self._lives.pop(told.node, None)
+            self._lives[told.node] = told.federation  # now the latest of them
+            if len(self._lives) > _MOST_LIVES:
+                del self._lives[next(iter(self._lives))]
         self._met = {name: met for name, met in self._met.items() if now_s - met[1] < KEPT_S}
         self._met.pop(sighting.name, None)
         if told is None or told.federation == federation or own.startswith(told.node):
@@ -51,14 +58,19 @@ class Strangers:
         self._expected = {node: end_s for node, end_s in self._expected.items() if end_s > now_s}
         self._expected[node_id[:NODE_PREFIX_HEX]] = now_s + MOVING_S
 
-    def includes_one_of(self, members: Sequence[str], now_s: float) -> bool:
-        """Whether one of these node ids now belongs to another federation."""
-        known = {
-            node
+    def moved_on(
+        self, members: Sequence[str], federation: str, past: Collection[str], now_s: float
+    ) -> bool:
+        """Whether members (node ids) were last seen in another federation, and none in this one.
+
+        Who still lives by one of its codes of the `past` has not moved on, but is late.
+        """
+        lives = {
+            self._lives[node]
             for node in (member[:NODE_PREFIX_HEX] for member in members)
-            if self._expected.get(node, now_s) <= now_s
+            if node in self._lives and self._expected.get(node, now_s) <= now_s
         }
-        return any(met.advertisement and met.advertisement.node in known for met in self._all())
+        return federation not in lives and not lives.issubset(past)
 
     def name_of(self, node_id: str) -> str | None:
         """The name under which the node with this id was announced."""

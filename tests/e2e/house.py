@@ -71,7 +71,11 @@ def ready(host: Host) -> set[str]:
 def taking_part(host: Host) -> set[str]:
     """Those of them that are asked: they told of a model, and did not fail time and again."""
     known = peers(host)
-    able = {name for name, peer in known.items() if peer["models"] and not peer["left_out_s"]}
+    able = {
+        name
+        for name, peer in known.items()
+        if peer["models"] and not peer["left_out_s"] and not peer["missed_heartbeats"]
+    }
     return able & ready(host)
 
 

@@ -60,6 +60,8 @@ async def test_who_asks_through_a_client_of_an_old_code_is_told_so() -> None:
         pass
     with pytest.raises(PeerUnreachable, match="code changed"):
         await heard(client, Door("127.0.0.1", 1))
+    with pytest.raises(PeerUnreachable, match="code changed"):
+        await client.files(Door("127.0.0.1", 1), ["model.gguf"])
 
 
 async def test_who_waits_for_an_answer_while_the_code_changes_is_told_so(tmp_path: Path) -> None:

@@ -613,3 +613,17 @@ async def test_the_token_comes_from_the_member_that_has_the_server(here: Side, t
         assert await keys.of(KEY.host, KEY.port) == there.keys.members_token()
         with pytest.raises(PeerUnreachable, match="port 1"):
             await keys.of(KEY.host, 1)
+
+
+async def test_an_address_that_is_not_there_yet_leaves_the_others_open(
+    here: Side, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening(here), calling(here) as client:
+        assert here.door is not None
+        for _ in range(2):
+            await here.door.listen(["127.0.0.1", "192.0.2.7"])
+        assert (await client.heartbeat(here.to(), here.status())).node == here.key.node_id
+        assert here.door.missing == {"192.0.2.7"}
+        assert caplog.text.count("peers cannot call at 192.0.2.7 yet") == 1
+        await here.door.listen(["127.0.0.1"])
+        assert not here.door.missing

@@ -5,9 +5,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import pytest
 
-from federation.peer_proposer import in_time
+from federation.client import Door, PeerClient
+from federation.peer_proposer import Lines, PeerProposer, in_time
+from federation.peers import PeerTable
+from federation.wire import Status
 from swarm.errors import PeerTimedOut, PeerUnreachable
-from swarm.proposer import Ended, Told
+from swarm.proposer import Ended, Offer, Told
+from swarm.types import Message, Question, SamplingParams
+from tests.federation.sightings import OURS, node_id
 
 NEWS: list[Told] = [(0, Ended("stop", 1))]
 
@@ -53,3 +58,81 @@ async def test_a_request_that_is_cancelled_is_cancelled() -> None:
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
+
+
+STATUS = Status(
+    version="1",
+    node=node_id(1),
+    name="kitchen",
+    epoch=1,
+    clock_s=0.0,
+    port=17617,
+    models=(Offer("nano", 3, 8, 8, default=True),),
+)
+QUESTION = Question("swarm", (Message("user", "hi"),), SamplingParams())
+GOOD, DEAD = ("10.0.0.1", 17617), ("10.0.0.99", 17617)
+
+
+class Line(PeerClient):
+    """A client whose calls end as told: with news, or with an error after a while."""
+
+    def __init__(self, *ends: PeerUnreachable | None, seconds: float = 0.0) -> None:
+        self.now_s = 0.0
+        self._ends, self._seconds = list(ends), seconds
+        self.asked: list[str] = []
+
+    async def propose(  # type: ignore[override]
+        self, door: Door, body: object, *, most_bytes: int, moved: object
+    ) -> AsyncGenerator[list[Told]]:
+        del body, most_bytes, moved
+        self.asked.append(door.host)
+        self.now_s += self._seconds
+        if (end := self._ends.pop(0)) is not None:
+            raise end
+        yield NEWS
+
+
+def proposer(line: Line) -> PeerProposer:
+    table = PeerTable[Status](node_id(0), OURS)
+    table.add_static(*DEAD, 0.0)
+    table.heard(GOOD, node_id(1), STATUS, 0.0)
+    (peer,) = table.ready()
+    return PeerProposer(peer, STATUS, "kitchen", Lines(table, line, lambda: line.now_s))
+
+
+async def answers(line: Line) -> list[list[Told]]:
+    steps = proposer(line).propose(QUESTION, 1, remaining_s=5.0, live=False)
+    return [step async for step in steps]
+
+
+async def test_a_connection_that_was_closed_meanwhile_costs_no_votes() -> None:
+    line = Line(PeerUnreachable("it closed the connection"), None)
+    assert await answers(line) == [NEWS]
+    assert line.asked == [GOOD[0]] * 2
+
+
+@pytest.mark.parametrize(("ends", "seconds"), [(1, 2.0), (2, 0.0)])
+async def test_who_is_not_there_is_not_asked_for_long(ends: int, seconds: float) -> None:
+    line = Line(*(PeerUnreachable("nobody there") for _ in range(ends)), seconds=seconds)
+    with pytest.raises(PeerUnreachable):
+        await answers(line)
+    assert len(line.asked) == ends
+
+
+async def test_a_ready_peer_is_asked_where_it_answered_whichever_address_is_probed_next() -> None:
+    table = PeerTable[Status](node_id(0), OURS)
+    table.heard(GOOD, node_id(1), STATUS, 0.0)
+    table.heard(node_id(1), node_id(1), STATUS, 0.1, came_from=DEAD)
+    table.failed(node_id(1), "reachable", "no answer within 1 s", 0.2)
+    (peer,) = table.ready()
+    assert peer.address == DEAD
+    assert peer.answers_at == GOOD
+
+
+async def test_a_failed_probe_puts_the_address_last_that_was_probed() -> None:
+    table = PeerTable[Status](node_id(0), OURS)
+    table.heard(GOOD, node_id(1), STATUS, 0.0)
+    table.heard(node_id(1), node_id(1), STATUS, 0.1, came_from=DEAD)
+    table.failed(node_id(1), "reachable", "no answer within 1 s", 0.2, at=DEAD)
+    (peer,) = table.ready()
+    assert peer.address == GOOD

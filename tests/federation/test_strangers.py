@@ -73,17 +73,37 @@ def test_who_still_lives_in_a_federation_of_the_past_is_found_by_its_open_door()
     assert strangers.living_in(["3" * 16]) == []
 
 
-def test_a_member_of_old_is_known_again() -> None:
+def test_a_member_that_lives_elsewhere_has_moved_on() -> None:
     strangers = seen(sighting())
-    assert strangers.includes_one_of([OTHER], 0.0)
-    assert not strangers.includes_one_of(["d" * 64], 0.0)
+    assert strangers.moved_on([OTHER], HOME, (), 0.0)
+    assert not strangers.moved_on(["d" * 64], HOME, (), 0.0)
+
+
+def test_nobody_is_left_behind_where_a_member_still_lives_here() -> None:
+    strangers = seen(sighting(), sighting("c" * 64, HOME))
+    assert not strangers.moved_on([OTHER, "c" * 64], HOME, (), 0.0)
+
+
+def test_who_lives_by_a_code_of_the_past_is_late_and_has_not_moved_on() -> None:
+    assert not seen(sighting()).moved_on([OTHER], HOME, [AWAY], 0.0)
+
+
+def test_who_was_of_another_federation_and_is_of_this_one_now_has_not_moved_on() -> None:
+    strangers = seen(sighting(), sighting(federation=HOME))
+    assert not strangers.moved_on([OTHER], HOME, (), 0.0)
 
 
 def test_what_a_new_member_announced_before_does_not_take_it_away() -> None:
     strangers = seen(sighting())
     strangers.expect(OTHER, 1.0)
-    assert not strangers.includes_one_of([OTHER], 1.0)
-    assert strangers.includes_one_of([OTHER], 1.0 + MOVING_S)
+    assert not strangers.moved_on([OTHER], HOME, (), 1.0)
+    assert strangers.moved_on([OTHER], HOME, (), 1.0 + MOVING_S)
+
+
+def test_what_is_known_of_many_is_bounded_and_the_latest_is_kept() -> None:
+    strangers = seen(*(sighting(f"{at:016x}" * 4) for at in range(2000)))
+    assert strangers.moved_on([f"{1999:016x}" * 4], HOME, (), 0.0)
+    assert not strangers.moved_on([f"{0:016x}" * 4], HOME, (), 0.0)
 
 
 def test_a_crowd_of_them_is_bounded() -> None:

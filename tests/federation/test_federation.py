@@ -1,0 +1,184 @@
+"""Whole members on loopback, told of each other without a network: who ends where."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from federation import federation as federation_module
+from federation import strangers
+from federation.advertisement import Advertisement
+from federation.federation import Federation
+from federation.sharing import Shelf
+from federation.sightings import Sighting
+from federation.trust import new_secret
+from federation.wishes import Wishes
+from swarm.proposer import Offer, Told
+from swarm.types import Question
+from tests.e2e.nodes import free_port
+
+DELAY_S = 0.05
+
+
+class Air:
+    """What carries announcements: each hears all others a moment later."""
+
+    def __init__(self) -> None:
+        self.heard: list[Heard] = []
+
+    def tell(self, teller: "Heard") -> None:
+        said = teller.advertisement
+        hosts = tuple(address.host for address in teller.addresses)
+        sighting = Sighting(teller.name, hosts, said.port or said.pairing, said)
+        for other in self.heard:
+            if other is not teller:
+                asyncio.get_running_loop().call_later(DELAY_S, self._carry, other, sighting)
+
+    def _carry(self, other: "Heard", sighting: Sighting) -> None:
+        if other in self.heard:
+            other.on_sighting(sighting)
+
+
+class Heard:
+    """Stands for mDNS."""
+
+    def __init__(
+        self,
+        air: Air,
+        name: str,
+        advertisement: Advertisement,
+        addresses: Any,
+        *,
+        on_sighting: Callable[[Sighting], None],
+        on_gone: Callable[[str], None],
+    ) -> None:
+        del on_gone
+        self.air, self.name, self.advertisement = air, name, advertisement
+        self.addresses, self.on_sighting = addresses, on_sighting
+
+    async def __aenter__(self) -> Self:
+        self.air.heard.append(self)
+        for each in self.air.heard:
+            self.air.tell(each)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.air.heard.remove(self)
+
+    async def advertise(self, advertisement: Advertisement) -> None:
+        self.advertisement = advertisement
+        self.air.tell(self)
+
+
+class Answers:
+    async def propose(
+        self, question: Question, workers: int, *, remaining_s: float, live: bool
+    ) -> AsyncGenerator[list[Told]]:
+        yield []
+
+
+Start = Callable[..., Awaitable[Federation]]
+
+
+@pytest.fixture
+async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
+    """Members by their names, each with what it wishes."""
+    air, ports = Air(), itertools.count()
+    monkeypatch.setattr(
+        federation_module, "Discovery", lambda *args, **options: Heard(air, *args, **options)
+    )
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def started(name: str, **wishes: Any) -> Federation:
+            folder = tmp_path / f"{next(ports)}-{name}"
+            port = free_port()
+            wished = Wishes(
+                folder=folder, name=name, version="1", port=port, interfaces=("lo",), **wishes
+            )
+            offer = Offer("m", 3, 64, 64, default=True)
+            node = Federation(
+                wished,
+                offers=lambda: (offer,),
+                answers=Answers(),
+                shelf=Shelf(dict),
+                say=lambda _: None,
+            )
+            return await stack.enter_async_context(node)
+
+        yield started
+
+
+async def until(what: Callable[[], bool], limit_s: float = 15.0) -> None:
+    async with asyncio.timeout(limit_s):
+        while not what():  # noqa: ASYNC110 - the nodes have no event for it
+            await asyncio.sleep(0.02)
+
+
+def together(*nodes: Federation) -> bool:
+    return all(len(node.table.ready()) == len(nodes) - 1 for node in nodes)
+
+
+async def test_a_member_that_left_takes_nobody_out_of_the_federation(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strangers, "MOVING_S", 0.0)
+    secret = new_secret()
+    one, other, leaving = [await start(name, join=secret) for name in ("one", "other", "leaving")]
+    await until(lambda: together(one, other, leaving))
+    await leaving.leave()
+    await until(lambda: not any("leaving" in peer.name for peer in one.table.ready()))
+    await asyncio.sleep(3 * DELAY_S)
+    for node in (one, other):  # as after a moment without network
+        for peer in node.table.ready():
+            for _ in range(3):
+                node.table.failed(peer.key, "reachable", "no route", 0.0)
+    assert not one.alone
+    assert not other.alone
+    await until(lambda: together(one, other))
+
+
+async def test_a_renewal_whose_caller_leaves_is_done_whole(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = new_secret()
+    one, other = [await start(name, join=secret) for name in ("one", "other")]
+    await until(lambda: together(one, other))
+    ending = asyncio.Event()
+    as_it_was = Federation._end_era
+
+    async def told(node: Federation) -> None:
+        if node is one:
+            ending.set()
+            await asyncio.sleep(0)
+        await as_it_was(node)
+
+    monkeypatch.setattr(Federation, "_end_era", told)
+    renewing = asyncio.create_task(one.renew())
+    await ending.wait()
+    renewing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await renewing
+    await until(lambda: together(one, other) and one.federation_id == other.federation_id)
+
+
+async def test_who_was_approved_shows_no_pin_again(start: Start) -> None:
+    one, other = await start("one"), await start("other")
+    await until(lambda: bool(one._strangers.pairing() and other._strangers.pairing()))
+    doors: list[int] = []
+    opened = Federation._advertise
+
+    async def noted(node: Federation) -> None:
+        if node is other:
+            doors.append(node.pairing_port)
+        await opened(node)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Federation, "_advertise", noted)
+        await one.approve(other._pin.shown(other._clock()).replace(" ", ""))
+        await until(lambda: together(one, other))
+        await asyncio.sleep(0.6)
+    assert doors == [0]
