@@ -32,6 +32,7 @@ from api.openai.completions import completions
 from api.openai.embeddings import embeddings
 from api.openai.models import get_model, list_models, load_model, unload_model
 from api.paths import TOOL_PATHS, path_hint
+from api.sse import STREAMS, end_streams
 from api.tool_routes import add_tool_routes
 from api.usage import ask_for_key, usage
 from federation.federation import Federation
@@ -76,6 +77,8 @@ def make_app(
     app[VERDICTS] = deque(maxlen=_VERDICTS)
     app[METRICS] = Metrics()
     app[PULSE_S] = pulse_s
+    app[STREAMS] = set()
+    app.on_shutdown.append(end_streams)
     app[KEYRING] = keyring or Keyring()
     app[_DOOR] = door
     app[TOOLS] = tools

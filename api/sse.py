@@ -4,6 +4,7 @@ Knows no OpenAI chunk; an encoder turns events into bytes.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -12,13 +13,14 @@ from typing import Protocol, TypeVar
 from aiohttp import web
 
 from api.errors import error_object
-from swarm.errors import GenerationFailed, SwarmError
+from swarm.errors import EngineNotReady, GenerationFailed, SwarmError
 
 DONE = b"data: [DONE]\n\n"
 
 _KEEP_ALIVE = b": keep-alive\n\n"
 _STALL_SECONDS = 60.0
 _FLUSH_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 0.5
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache",
@@ -98,23 +100,46 @@ async def _opened(request: web.Request, pulse_s: float) -> AsyncGenerator["_Sink
         return
     response = web.StreamResponse(headers=_HEADERS)
     await response.prepare(request)
-    sink = request[_SINK] = _Sink(response)
+    sink = request[_SINK] = _Sink(request, response)
+    request.app[STREAMS].add(sink)
     pulse = asyncio.create_task(_pulse(sink, pulse_s))
     try:
         yield sink
     except SwarmError as error:
         await sink.write(data(json.dumps(error_object(error))))
+    except asyncio.CancelledError:
+        await _last_words(sink)
+        raise
     finally:
+        request.app[STREAMS].discard(sink)
         pulse.cancel()
         await asyncio.gather(pulse, return_exceptions=True)
         if not sink.whole:
             _cut(request)
 
 
+async def end_streams(app: web.Application) -> None:
+    """Tell all that are still open that this node leaves, and cut them."""
+    await asyncio.gather(*map(_last_words, app[STREAMS]))
+
+
+async def _last_words(sink: "_Sink") -> None:
+    """It was not the client that left."""
+    request = sink.request
+    if request.transport is None or request.transport.is_closing():
+        return
+    leaving = EngineNotReady("this node is shutting down", retry_after_s=5)
+    with contextlib.suppress(ConnectionError, TimeoutError):
+        async with asyncio.timeout(_LAST_WORDS_SECONDS):
+            await sink.write(data(json.dumps(error_object(leaving))))
+    _cut(request)
+
+
 class _Sink:
     """Writes to a client and gives up on one that does not read."""
 
-    def __init__(self, response: web.StreamResponse) -> None:
+    def __init__(self, request: web.Request, response: web.StreamResponse) -> None:
+        self.request = request
         self.response = response
         self.whole = False
         self.last_write = asyncio.get_running_loop().time()
@@ -131,6 +156,8 @@ class _Sink:
 
 
 _SINK = web.RequestKey("sink", _Sink)
+STREAMS = web.AppKey("streams", set[_Sink])
+"""Those that are open."""
 
 
 async def _pulse(sink: _Sink, pulse_s: float) -> None:

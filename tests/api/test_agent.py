@@ -1,6 +1,7 @@
 """The node's own agent through the door: an engine by script, tools that are real or hang."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import openai
 import pytest
 
@@ -181,6 +183,30 @@ async def test_a_call_whose_arguments_are_no_json_fails_as_a_call(registry: Regi
         )
         assert result.failed
         assert "JSON" in result.text
+
+
+async def test_a_node_that_ends_tells_so_to_a_stream_that_waits_for_a_tool(
+    start_node: StartNode,
+) -> None:
+    tools = Stuck()
+    said: list[bytes] = []
+
+    async def listen(answer: aiohttp.ClientResponse) -> None:
+        with contextlib.suppress(aiohttp.ClientError):
+            async for piece in answer.content.iter_any():
+                said.append(piece)  # noqa: PERF401 - what came before the end is kept
+
+    async with (
+        aiohttp.ClientSession() as http,
+        asyncio.TaskGroup() as listening,
+        start_node(engine(call("stuck", a="x")), agent=agent(tools)) as node,
+    ):
+        url = f"http://127.0.0.1:{node.port}/v1/chat/completions"
+        body = {"model": "swarm", "stream": True, "messages": ASK}
+        listening.create_task(listen(await http.post(url, json=body)))
+        await tools.began.wait()
+    assert b'"message": "this node is shutting down"' in b"".join(said)
+    assert b"[DONE]" not in b"".join(said)
 
 
 async def test_who_leaves_ends_the_tool_and_the_request(start_node: StartNode) -> None:
