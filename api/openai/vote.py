@@ -27,7 +27,8 @@ from swarm.types import Candidate, Question, Verdict
 
 logger = logging.getLogger(__name__)
 
-_DEADLINE_S = 300.0
+_DEADLINE_S = 3600.0
+"""The longest that a request may ask for: on a slow machine a long file takes many minutes."""
 
 
 def rules_of(wishes: VoteBody, question: Question, *, patience_s: float, n: int = 1) -> Rules:
