@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     field_validator,
@@ -184,6 +185,7 @@ class Settings(BaseSettings):
     prompt_file: Path | None = None
     debug: bool = False
     quiet: bool = False
+    _named_outside: Path | None = PrivateAttr(None)
 
     @field_validator("model", "peer", "peer_interface", mode="before")
     @classmethod
@@ -203,6 +205,17 @@ class Settings(BaseSettings):
         """Flags come first: they are what the class is called with."""
         return init_settings, env_settings, _TomlFile(settings_cls)
 
+    @property
+    def remembered_in(self) -> Path:
+        """Where the node keeps what a settings file must not hide from it: no file names it."""
+        return self._named_outside or self.state
+
+    def remembering_in(self, memory: Path) -> "Settings":
+        """The same, with that folder as `remembered_in`."""
+        same = self.model_copy()
+        same._named_outside = memory  # noqa: SLF001 - of its own class
+        return same
+
     def of_model(self, model_id: str) -> "Settings":
         """The settings as they hold for one model: its own table wins over all that is general."""
         own = self.each_model.get(model_id)
@@ -216,6 +229,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     """
     flags = parse_flags(arguments)
     settings = _from_everywhere(flags)
+    settings = settings.remembering_in(_outside_state(flags))
+    _check_origin(settings.remembered_in)
     for kv in (settings.kv, *(each.kv or settings.kv for each in settings.each_model.values())):
         if kv not in ("f32", "f16", "bf16") and not settings.flash_attn:
             raise ConfigurationError(f"--kv {kv} needs flash attention: no --no-flash-attn")
@@ -247,6 +262,26 @@ def _from_everywhere(flags: dict[str, Any]) -> Settings:
         raise ConfigurationError(f"{TOML_FILE}: {error}") from error
     except OSError as error:
         raise ConfigurationError(f"{TOML_FILE} cannot be read: {error.strerror}") from error
+
+
+def _outside_state(flags: Mapping[str, Any]) -> Path:
+    named = flags.get("state") or os.environ.get(f"{ENVIRONMENT_PREFIX}STATE")
+    return Path(named) if named else user_state_path("local-swarm", appauthor=False)
+
+
+def _check_origin(memory: Path) -> None:
+    """A settings file beneath a folder in which tools worked may be a model's. Raises
+    ConfigurationError.
+    """
+    file, known = Path(TOML_FILE).resolve(), memory / WORKSPACES_FILE
+    if not file.exists() or not known.exists():
+        return
+    for root in known.read_text("utf-8").splitlines():
+        if file.is_relative_to(root):
+            raise ConfigurationError(
+                f"{file} lies where tools of this node could write it ({root}): start from another "
+                f"folder, or, if it is yours, take that line out of {known}"
+            )
 
 
 def toml_stamp() -> Stamp:
@@ -281,6 +316,9 @@ def environment() -> Mapping[str, str]:
     """The environment that this program was started with."""
     return dict(os.environ)
 
+
+WORKSPACES_FILE = "workspaces"
+"""In the state folder: where tools of this node have worked, a line each."""
 
 SECRET = frozenset(
     name

@@ -21,7 +21,7 @@ from federation.files import make_private_folder, write_private
 from federation.wire import ToolKey
 from guard import LOOPBACK_NAMES, Door
 from hardware.listener import holder_of
-from settings import TOML_FILE, Settings
+from settings import TOML_FILE, WORKSPACES_FILE, Settings
 from swarm.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ async def _registry(settings: Settings, say: Callable[[str], None]) -> "AsyncGen
     stack, running = contextlib.ExitStack(), contextlib.AsyncExitStack()
     try:
         workspace = await asyncio.to_thread(lambda: stack.enter_context(Workspace(root)))
+        await asyncio.to_thread(_remember, workspace.root, settings.remembered_in)
         kept = await asyncio.to_thread(lambda: stack.enter_context(KeptOutputs()))
         bounds = Bounds(
             workspace.root,
@@ -161,6 +162,15 @@ async def _registry(settings: Settings, say: Callable[[str], None]) -> "AsyncGen
     finally:
         await running.aclose()
         await asyncio.to_thread(stack.close)
+
+
+def _remember(root: Path, memory: Path) -> None:
+    """That tools worked there, so that no settings file from there is obeyed at a later start."""
+    file = memory / WORKSPACES_FILE
+    known = file.read_text("utf-8").splitlines() if file.exists() else []
+    if str(root) not in known:
+        make_private_folder(memory)
+        write_private(file, "".join(f"{each}\n" for each in [*known, root]).encode())
 
 
 def _is_fetched(address: str) -> bool:

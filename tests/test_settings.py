@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from settings import read_settings
+from settings import WORKSPACES_FILE, read_settings
 from swarm.errors import ConfigurationError
 
 
@@ -141,6 +141,30 @@ def test_only_what_is_a_flag_is_called_one(
     monkeypatch.setenv(f"SWARM_{name}", value)
     with pytest.raises(ConfigurationError, match=said):
         read_settings([])
+
+
+def test_a_file_that_tools_could_have_written_is_not_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, state = tmp_path / "project", tmp_path / "state"
+    (project / "deep").mkdir(parents=True)
+    state.mkdir()
+    (state / WORKSPACES_FILE).write_text(f"{tmp_path / 'other'}\n{project}\n")
+    for folder in (project, project / "deep"):
+        monkeypatch.chdir(folder)
+        assert read_settings(["--state", str(state)]).sandbox
+        text = f'sandbox = false\nworkspace = "{tmp_path}"\nstate = "{tmp_path / "mine"}"\n'
+        (folder / "swarm.toml").write_text(text)
+        with pytest.raises(ConfigurationError, match="tools of this node could write it"):
+            read_settings(["--state", str(state)])
+        monkeypatch.setenv("SWARM_STATE", str(state))
+        with pytest.raises(ConfigurationError, match=f"take that line out of {state}"):
+            read_settings([])
+        monkeypatch.delenv("SWARM_STATE")
+        (folder / "swarm.toml").unlink()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "swarm.toml").write_text("sandbox = false\n")
+    assert not read_settings(["--state", str(state)]).sandbox
 
 
 @pytest.mark.parametrize("name", ["SWARM_KEYS", "SWARM_TOOLS"])

@@ -1,5 +1,6 @@
 """What the owner's settings make of the tool server."""
 
+import asyncio
 import os
 import socket
 import stat
@@ -14,7 +15,7 @@ from api.tool_address import tool_listening
 from api.tool_door import Place, project_around, tools_of, workspace_root
 from federation.interfaces import lan_addresses, read_interfaces
 from guard import LOOPBACK_NAMES
-from settings import TOML_FILE, Settings
+from settings import TOML_FILE, WORKSPACES_FILE, Settings
 from swarm.errors import ConfigurationError
 from tests.e2e.nodes import free_port
 from tools import bubblewrap, proxy, remote, server
@@ -139,6 +140,8 @@ async def test_on_loopback_it_serves_this_machine(tmp_path: Path) -> None:
             assert (await answer.json())["output"] == str(tmp_path / "work")
     assert "sandbox: bubblewrap, network: none" in said[0]
     assert "this machine only" in said[1]
+    known = await asyncio.to_thread((chosen.state / WORKSPACES_FILE).read_text)
+    assert known == f"{tmp_path / 'work'}\n"
 
 
 @pytest.mark.needs("bubblewrap")
