@@ -46,10 +46,6 @@ PLAIN = re.compile(r"[\w@./:*+-]*[\w*]( [\w@./:*+-]*[\w*]){0,3}")
 """What nobody puts in quotes: few words, and no mark at the end that could belong to the sentence."""
 
 
-EVERYWHERE_ASKED, EVERYWHERE_TRAINED = 0.15, 0.35
-"""The share of edits that replace all occurrences: what is decided by one word is trained more often than asked."""
-
-
 def quoted(source: Source, text: str, *, always: bool = False) -> str:
     """A value as users write it: bare or in one of the usual quotes that it does not hold."""
     marks = [mark for mark in ('"', "'", "`", "“") if mark not in text]
@@ -112,7 +108,7 @@ def edit(source: Source, place: Place) -> Act:
     shown, path = named(source, place)
     text, old = contents.with_target(source)
     new = source.one((source.word, source.value, source.identifier))()
-    whole = source.chance(EVERYWHERE_ASKED if source.held_out else EVERYWHERE_TRAINED)
+    whole = source.chance(0.15)
     marks = source.chance(0.7)
     a, b = ((quoted(source, part, always=True) if marks else part) for part in (old, new))
     ask = source.phrase(wordings.EDIT_ALL if whole else wordings.EDIT).format(p=shown, a=a, b=b)

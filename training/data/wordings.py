@@ -44,8 +44,6 @@ READ = (
     "I want to see {p}", "read out {p}", "print {p}", "see what is in {p}", "what is written in {p}",
     "let me see the file {p}", "take a look at {p}", "what is inside {p}", "cat {p}",
     "please show me {p}", "read me {p}", "show what is in the file {p}",
-    "cat {p} for me", "show me a cat of {p}", "cat the whole file {p}",
-    "can you cat {p}", "run cat on the file {p}", "let me see a cat of the file {p}",
 )
 
 READ_FROM = (
@@ -55,8 +53,6 @@ READ_FROM = (
     "print {p} from line {o} on", "look at {p} from line {o}", "starting at line {o}, read {p}",
     "starting with line {o}, show {p}", "beginning at line {o}, open {p}", "from line {o} on, read {p}",
     "starting from line {o}, print {p}", "at line {o}, open {p}", "from line {o}, show me {p}",
-    "from line {o}, read {p}", "from line {o}, open the file {p}", "from line {o}, print {p}",
-    "from line {o} on, show me {p}", "from line {o}, display {p}", "from line {o}, give me {p}",
 )
 
 READ_FIRST = (
@@ -75,8 +71,6 @@ READ_BOTH = (
     "show me {l} lines of {p} from line {o} on", "print {l} lines of {p} from line {o}",
     "from line {o}, read {l} lines of {p}", "read {l} lines of the file {p} starting with line {o}",
     "open {p} from line {o} and show {l} lines", "show {p} from line {o}, {l} lines",
-    "display {p} from line {o}, {l} lines", "print {p} from line {o}, {l} lines", "open {p} from line {o}, {l} lines",
-    "look at {p} from line {o}, {l} lines", "view the file {p} from line {o}, {l} lines", "show me {p} from line {o} on, {l} lines",
 )
 
 EDIT = (
@@ -101,10 +95,6 @@ EDIT_ALL = (
     "replace every occurrence of {a} with {b} in {p}", "in {p}, change all occurrences of {a} to {b}",
     "all occurrences of {a} in {p} should be {b}", "change each {a} to {b} in {p}", "in {p} replace all {a} with {b}",
     "change all occurrences of {a} into {b} in {p}",
-    "in {p}, change every {a} to {b}", "in {p}, change all {a} to {b}, please", "in {p} turn every {a} to {b}",
-    "in {p}: all {a} should be {b}", "in the file {p}, change all {a} to {b}", "in {p}, all {a} become {b}",
-    "in {p}, swap every {a} for {b}", "in {p}, substitute {b} for all {a}", "edit {p}: change all {a} to {b}",
-    "edit {p} and replace all {a} with {b}", "rename all {a} to {b} in {p}", "in {p} rename every {a} to {b}",
 )
 
 BASH = (
@@ -115,10 +105,6 @@ BASH = (
     "what does {c} print", "execute {c} in the shell", "I want to run {c}", "type {c} in the terminal",
     "the command is {c}, run it", "start the command {c}", "run {c} and show the output", "launch {c}",
     "call the command {c}",
-    "run {c} in a shell", "start {c} in the shell", "call {c} in the shell",
-    "launch {c} in the shell", "in the shell, run {c}", "type {c} in the shell",
-    "execute {c} in bash", "execute {c} in a terminal", "use the terminal to execute {c}",
-    "execute {c} on the command line", "run {c} on the command line", "enter {c} in the shell",
 )
 
 GLOB = (
@@ -135,8 +121,6 @@ GLOB_PATTERN = (
     "find the files with the pattern {g}", "look for files matching {g}", "use the pattern {g} to find files",
     "search for files that match {g}", "glob for {g}", "glob files with {g}", "give me the files matching {g}",
     "are there files that match {g}", "list all files like {g}", "find every file that matches {g}",
-    "get {g}", "locate {g}", "find me {g}",
-    "find the files {g}", "get me {g}", "find every {g}",
 )
 
 GREP = (
@@ -150,10 +134,6 @@ GREP = (
     "find lines that contain {x}",
     "search through the files for {x}", "look through all files for {x}", "scan all files for {x}",
     "check the files for {x}", "go through all the files for {x}", "search every file for {x}",
-    "look through every file for {x}", "check every file for {x}", "search each file for {x}",
-    "go through every file and look for {x}", "search in every file for {x}", "scan every file for {x}",
-    "grep every file for {x}", "grep in the files for {x}", "grep the whole code for {x}",
-    "use grep to search the files for {x}", "grep all files for {x}", "grep through the files for {x}",
 )
 
 FETCH = (
