@@ -191,10 +191,12 @@ async def test_a_node_that_ends_tells_so_to_a_stream_that_waits_for_a_tool(
     tools = Stuck()
     said: list[bytes] = []
 
-    async def listen(answer: aiohttp.ClientResponse) -> None:
-        with contextlib.suppress(aiohttp.ClientError):
-            async for piece in answer.content.iter_any():
-                said.append(piece)  # noqa: PERF401 - what came before the end is kept
+    async def listen(http: aiohttp.ClientSession, url: str) -> None:
+        body = {"model": "swarm", "stream": True, "messages": ASK}
+        async with http.post(url, json=body) as answer:
+            with contextlib.suppress(aiohttp.ClientError):
+                async for piece in answer.content.iter_any():
+                    said.append(piece)  # noqa: PERF401 - what came before the end is kept
 
     async with (
         aiohttp.ClientSession() as http,
@@ -202,8 +204,7 @@ async def test_a_node_that_ends_tells_so_to_a_stream_that_waits_for_a_tool(
         start_node(engine(call("stuck", a="x")), agent=agent(tools)) as node,
     ):
         url = f"http://127.0.0.1:{node.port}/v1/chat/completions"
-        body = {"model": "swarm", "stream": True, "messages": ASK}
-        listening.create_task(listen(await http.post(url, json=body)))
+        listening.create_task(listen(http, url))
         await tools.began.wait()
     assert b'"message": "this node is shutting down"' in b"".join(said)
     assert b"[DONE]" not in b"".join(said)
