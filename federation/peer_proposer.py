@@ -126,23 +126,19 @@ class PeerProposer:
         """What it says; asked a second time where a connection of before turns out to be closed."""
         client, clock = self._lines.client, self._lines.clock
         most_bytes, moved = question_bytes(self._status), self._peer.metrics.moved
-        began_s, taken = clock(), False
-        try:
-            async with aclosing(
-                client.propose(door, body, most_bytes=most_bytes, moved=moved)
-            ) as steps:
-                async for step in steps:
-                    taken = True
-                    yield step
-            return
-        except PeerUnreachable:
-            if taken or clock() - began_s > _STALE_S:
-                raise
-        async with aclosing(
-            client.propose(door, body, most_bytes=most_bytes, moved=moved)
-        ) as steps:
-            async for step in steps:
-                yield step
+        began_s = clock()
+        for last in (False, True):
+            taken = False
+            told = client.propose(door, body, most_bytes=most_bytes, moved=moved)
+            try:
+                async with aclosing(told) as steps:
+                    async for step in steps:
+                        taken = True
+                        yield step
+                return
+            except PeerUnreachable:
+                if last or taken or clock() - began_s > _STALE_S:
+                    raise
 
     def _door(self) -> Door:
         address = self._peer.answers_at

@@ -25,9 +25,7 @@ def settings(tmp_path: Path, tool_host: str, **told: object) -> Settings:
         ("http://[fe80::1]:17616", ("fe80::1", 17616)),
     ],
 )
-def test_an_address_is_a_url_or_less_of_it(
-    tmp_path: Path, wanted: str, place: tuple[str, int]
-) -> None:
+def test_an_address_is_a_url_or_less_of_it(wanted: str, place: tuple[str, int]) -> None:
     assert parse_tool_host(wanted, 17700) == place
 
 
@@ -35,7 +33,7 @@ def test_an_address_is_a_url_or_less_of_it(
     "wanted",
     ["https://a:1", "http://", "http://a:x", "http://me:pass@a:1", "http://a:1/mcp", "ftp://a", ""],
 )
-def test_what_is_none_is_told(tmp_path: Path, wanted: str) -> None:
+def test_what_is_none_is_told(wanted: str) -> None:
     with pytest.raises(ConfigurationError, match="it should be http://HOST:17616"):
         parse_tool_host(wanted, 17616)
 

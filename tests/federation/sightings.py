@@ -1,9 +1,11 @@
-"""Sightings and node ids for the tests of this room."""
+"""Sightings, node ids and a status for the tests of this room."""
 
 import hashlib
 
 from federation.advertisement import PROTOCOL, Advertisement, instance_name
 from federation.sightings import Sighting
+from federation.wire import Status
+from swarm.proposer import Offer
 
 OURS = "0123456789abcdef"
 THEIRS = "fedcba9876543210"
@@ -11,6 +13,17 @@ THEIRS = "fedcba9876543210"
 
 def node_id(number: int) -> str:
     return hashlib.sha256(str(number).encode()).hexdigest()
+
+
+STATUS = Status(
+    version="1",
+    node=node_id(1),
+    name="kitchen",
+    epoch=1,
+    clock_s=1.0,
+    port=17617,
+    models=(Offer("nano", 3, 8, 8, default=True),),
+)
 
 
 def advertisement(

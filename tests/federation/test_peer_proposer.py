@@ -10,9 +10,9 @@ from federation.peer_proposer import Lines, PeerProposer, in_time
 from federation.peers import PeerTable
 from federation.wire import Status
 from swarm.errors import PeerTimedOut, PeerUnreachable
-from swarm.proposer import Ended, Offer, Told
+from swarm.proposer import Ended, Told
 from swarm.types import Message, Question, SamplingParams
-from tests.federation.sightings import OURS, node_id
+from tests.federation.sightings import OURS, STATUS, node_id
 
 NEWS: list[Told] = [(0, Ended("stop", 1))]
 
@@ -60,15 +60,6 @@ async def test_a_request_that_is_cancelled_is_cancelled() -> None:
         await asking
 
 
-STATUS = Status(
-    version="1",
-    node=node_id(1),
-    name="kitchen",
-    epoch=1,
-    clock_s=0.0,
-    port=17617,
-    models=(Offer("nano", 3, 8, 8, default=True),),
-)
 QUESTION = Question("swarm", (Message("user", "hi"),), SamplingParams())
 GOOD, DEAD = ("10.0.0.1", 17617), ("10.0.0.99", 17617)
 

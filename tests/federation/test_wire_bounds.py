@@ -11,17 +11,8 @@ from federation.peers import PeerTable
 from federation.wire import MAX_WORKERS, Status, decode_heartbeat, decode_line, encode_body
 from swarm.errors import ProtocolMismatch
 from swarm.proposer import Offer
-from tests.federation.sightings import OURS, node_id
+from tests.federation.sightings import OURS, STATUS, node_id
 
-STATUS = Status(
-    version="1",
-    node=node_id(1),
-    name="kitchen",
-    epoch=1,
-    clock_s=1.0,
-    port=17617,
-    models=(Offer("nano", 3, 8, 8, default=True),),
-)
 HONEST = json.loads(encode_body(STATUS))
 
 
