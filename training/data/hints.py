@@ -65,7 +65,7 @@ class Hinter:
         self.widths = np.array([len(token.encode()) if at < fixed else len(token) for at, token in enumerate(tokenizer.tokens)])
 
     def __call__(self, conversation: Conversation, text: str, ids: list[int]) -> dict[str, Marks]:
-        """Targets for every request behind which the nearest tools stand."""
+        """Targets for every request, and for the nearest tools where they stand behind it."""
         found: dict[str, Marks] = {kind: [] for kind in KINDS}
         if not conversation.tools:
             return found
