@@ -24,7 +24,7 @@ def free(node: Node) -> int:
 
 
 async def all_free(node: Node) -> None:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(5):
         while free(node) < 8 or node.engine.running:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.005)
 
