@@ -95,6 +95,8 @@ EDIT_ALL = (
     "replace every occurrence of {a} with {b} in {p}", "in {p}, change all occurrences of {a} to {b}",
     "all occurrences of {a} in {p} should be {b}", "change each {a} to {b} in {p}", "in {p} replace all {a} with {b}",
     "change all occurrences of {a} into {b} in {p}",
+    "in {p}, every {a} should become {b}", "edit {p}: replace every {a} with {b}", "edit {p} and change each {a} to {b}",
+    "in the file {p}, turn all {a} into {b}", "in {p}: all {a} become {b}", "modify {p} so that every {a} becomes {b}",
 )
 
 BASH = (
@@ -105,6 +107,8 @@ BASH = (
     "what does {c} print", "execute {c} in the shell", "I want to run {c}", "type {c} in the terminal",
     "the command is {c}, run it", "start the command {c}", "run {c} and show the output", "launch {c}",
     "call the command {c}",
+    "run {c} in a shell", "in the shell, run {c}", "open a shell and run {c}", "start {c} in a terminal",
+    "execute {c} on the command line", "execute {c} in bash",
 )
 
 GLOB = (
@@ -134,6 +138,8 @@ GREP = (
     "find lines that contain {x}",
     "search through the files for {x}", "look through all files for {x}", "scan all files for {x}",
     "check the files for {x}", "go through all the files for {x}", "search every file for {x}",
+    "check every file for {x}", "look into each file for {x}", "go through every file and search for {x}",
+    "use grep to look for {x}", "search for the text {x} in the files", "find all files that mention {x}",
 )
 
 FETCH = (
