@@ -10,15 +10,14 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-from federation.client import Door, PeerClient, door_name
+from federation.client import PeerClient
 from federation.heartbeats import Heartbeats
-from federation.peer import Change, Peer
+from federation.peer import Change
 from federation.peers import PeerTable
 from federation.server import Callbacks, PeerDoor
 from federation.stragglers import Stragglers
 from federation.trust import Credentials
-from federation.wire import NewSecret, Status
-from swarm.errors import PeerError
+from federation.wire import Status
 
 logger = logging.getLogger(__name__)
 
@@ -91,20 +90,6 @@ class Era:
         trace: TracebackType | None,
     ) -> None:
         await self._stack.aclose()
-
-    async def hand_out(self, secret: bytes, peers: Sequence[Peer[Status]]) -> None:
-        """Give these the federation's next secret, all at once; who does not get it is told of."""
-
-        async def hand(peer: Peer[Status]) -> None:
-            if peer.address is None:
-                return
-            door = Door(*peer.address, door_name(peer.node_id))
-            try:
-                await self.client.hand_secret(door, NewSecret(secret=secret))
-            except PeerError as error:
-                logger.warning("%s did not get the new code: %s", peer.name, error)
-
-        await asyncio.gather(*map(hand, peers))
 
     async def open_door(self, hosts: Sequence[str], port: int) -> None:
         """Listen for peers there, and no longer where it was before. Raises OSError."""

@@ -25,6 +25,7 @@ from federation.era import Era
 from federation.interfaces import LanAddress, lan_addresses, read_interfaces
 from federation.lines import line_of, unique
 from federation.metrics import MetricsSummary
+from federation.next_code import NextCode
 from federation.pairing import Joined
 from federation.peer import Change
 from federation.peer_proposer import Lines, PeerProposer, proposers
@@ -86,6 +87,7 @@ class Federation:
         self._store = await asyncio.to_thread(Store, wishes.folder)
         self._key: NodeKey = await asyncio.to_thread(self._store.key)
         self._approvals = Approvals(self.node_id)
+        self._next_code = NextCode(self.node_id)
         self._doors = Doors(self.node_id, self._pin, port=wishes.port, on_joined=self._joined)
         if wishes.open:
             logger.warning(OPEN_WARNING)
@@ -197,14 +199,14 @@ class Federation:
     async def renew(self, without: str | None = None) -> bytes:
         """A new secret for all members that are ready, but for `without` (a node id).
 
-        Those that are off join again by their PIN. Returns the new secret.
+        Those that are off join again by their PIN. Raises PeerRefused where another was earlier.
         """
         if self.wishes.open:
             raise ConfigurationError("an open federation has no code of its own")
         secret = new_secret()
         ready = [peer for peer in self.table.ready() if peer.node_id != without]
         if self._era is not None:
-            await self._era.hand_out(secret, ready)
+            await self._next_code.hand_out(secret, ready, self._era.client)
         await self._become(self._membership.renewed(secret, [peer.node_id for peer in ready]))
         return secret
 
@@ -216,10 +218,10 @@ class Federation:
     async def _become(self, membership: Membership) -> None:
         """Begin a new era with another secret."""
         async with self._changing:
-            self._membership = membership
-            self._shown = ""
+            self._membership, self._shown = membership, ""
             await self._remember()
             await self._end_era()
+            self._next_code.begin()
             self.table.belong_to(self.federation_id)
             await self._begin_era()
             await self._advertise()
@@ -275,8 +277,8 @@ class Federation:
 
     async def _renewed(self, secret: bytes) -> None:
         """A member handed out a new secret; this answer still goes over the old one."""
-        own = self._membership
-        self.background.start(self._become(own.renewed(secret, own.members)))
+        if self._next_code.take(secret):
+            self.background.start(self._become(self._membership.renewed(secret)))
 
     async def _over(self, federation: str) -> None:
         """A member lives by a newer code than this node: whom it is with may have been removed."""

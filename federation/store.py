@@ -33,9 +33,10 @@ class Membership:
     founded_alone: bool = False
     past: tuple[bytes, ...] = field(default=(), repr=False)
 
-    def renewed(self, secret: bytes, members: Sequence[str]) -> "Membership":
-        """The same federation with another secret."""
-        return Membership(secret, tuple(members), past=(self.secret, *self.past)[:MOST_PAST])
+    def renewed(self, secret: bytes, members: Sequence[str] | None = None) -> "Membership":
+        """The same federation with another secret; with the same members unless told."""
+        left = self.members if members is None else tuple(members)
+        return Membership(secret, left, past=(self.secret, *self.past)[:MOST_PAST])
 
 
 class _File(BaseModel):

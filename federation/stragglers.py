@@ -14,8 +14,9 @@ from swarm.errors import PeerError
 
 logger = logging.getLogger(__name__)
 
-SETTLED_S = 6.0
-"""A new code is handed out for 5 s at most: until then those that get it may seem left behind."""
+SETTLED_S = 11.0
+"""A new code is handed to one member, then to the others, 5 s at most each: until then those that
+get it may seem left behind."""
 
 _LOOK_S = 1.0
 _AGAIN_S = 10.0

@@ -15,8 +15,9 @@ from federation.advertisement import Advertisement
 from federation.federation import Federation
 from federation.sharing import Shelf
 from federation.sightings import Sighting
-from federation.trust import new_secret
+from federation.trust import federation_id, new_secret
 from federation.wishes import Wishes
+from swarm.errors import PeerRefused
 from swarm.proposer import Offer, Told
 from swarm.types import Question
 from tests.e2e.nodes import free_port
@@ -182,3 +183,15 @@ async def test_who_was_approved_shows_no_pin_again(start: Start) -> None:
         await until(lambda: together(one, other))
         await asyncio.sleep(0.6)
     assert doors == [0]
+
+
+@pytest.mark.parametrize("tries", range(3))
+async def test_of_two_renewals_at_once_one_is_made(start: Start, tries: int) -> None:
+    secret = new_secret()
+    nodes = [await start(name, join=secret) for name in ("one", "other", "third")]
+    await until(lambda: together(*nodes))
+    made = await asyncio.gather(*(node.renew() for node in nodes), return_exceptions=True)
+    new = [end for end in made if isinstance(end, bytes)]
+    assert [end.status for end in made if isinstance(end, PeerRefused)] == [409, 409]
+    await until(lambda: together(*nodes))
+    assert {node.federation_id for node in nodes} == {federation_id(new[0])}
