@@ -75,9 +75,16 @@ def ready_tool(tool: ToolSpec) -> ToolSpec:
     schema: dict[str, Any] = {"type": "object", **tool.parameters}
     if _unenforced(json.dumps(schema)).blind:
         schema = {"type": "object"}
-    elif "properties" in schema and not any(word in schema for word in _COMPOSED):
+    elif _names_all(schema):
         schema.setdefault("additionalProperties", False)
     return replace(tool, parameters=schema)
+
+
+def _names_all(schema: Mapping[str, Any]) -> bool:
+    """Whether its `properties` are all that it speaks of."""
+    if "properties" not in schema or any(word in schema for word in _COMPOSED):
+        return False
+    return set(schema.get("required", ())) <= schema["properties"].keys()
 
 
 _COMPOSED = (
@@ -90,6 +97,8 @@ _COMPOSED = (
     "patternProperties",
     "unevaluatedProperties",
     "dependentSchemas",
+    "dependentRequired",
+    "dependencies",
     "minProperties",
 )
 """Words beside which other properties may be named elsewhere, or needed."""

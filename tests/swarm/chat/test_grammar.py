@@ -149,6 +149,21 @@ def test_a_tool_whose_schema_cannot_be_compiled_takes_any_object() -> None:
     assert ready_tool(tool).parameters == {"type": "object"}
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"required": ["a", "b"]},
+        {"dependentRequired": {"a": ["b"]}},
+        {"dependencies": {"a": {"properties": {"b": {"type": "integer"}}, "required": ["b"]}}},
+    ],
+)
+def test_a_property_that_is_needed_but_named_elsewhere_can_be_written(schema: Any) -> None:
+    tool = ToolSpec("t", "", {"properties": {"a": {"type": "string"}}, **schema})
+    call = '<tool_call>{"name": "t", "arguments": {"a": "x", "b": 1}}</tool_call>'
+    assert read(call, tools=(READ, tool)) == "whole"
+    assert read(CALL, tools=(READ, tool)) == "whole"
+
+
 @pytest.mark.parametrize("name", ['say "x"', "büro", "a\\b", "new\nline", "tab\t", "</tool_call>"])
 def test_a_tool_may_have_any_name(name: str) -> None:
     call = f'<tool_call>{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": {{}}}}'
