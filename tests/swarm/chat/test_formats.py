@@ -273,6 +273,23 @@ def test_a_value_that_is_no_json_ends_at_the_first_mark(form: str, close: str) -
                 assert len(calls) == written.count("<tool_call>")
 
 
+@pytest.mark.parametrize(
+    ("form", "close"), [("qwen3-coder", "</parameter>"), ("glm", "</arg_value>")]
+)
+def test_a_value_whose_pattern_no_grammar_reads_can_be_written_as_json(
+    form: str, close: str
+) -> None:
+    content = {"type": "string", "pattern": "^(?!x)"}
+    tool = ToolSpec("write", "", {"properties": {"path": {"type": "string"}, "content": content}})
+    grammar = grammar_of(FORMATS[form], [tool], Constraint(), one_call=False, thinking="never")
+    assert grammar is not None
+    written = WRITTEN[close].replace("{}", '"12"')
+    assert Lexicon().read(grammar, written) == "whole"
+    said = read(Case(FORMATS[form], [tool], "", written), [written])
+    assert said["calls"] == [["write", {"path": "a", "content": "12"}]]
+    assert Lexicon().read(grammar, WRITTEN[close].replace("{}", "12")).startswith("not after")
+
+
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
 def test_plain_words_are_allowed_where_a_call_is_not_required(form: Format) -> None:
     grammar = grammar_of(form, [READ], Constraint(), one_call=False, thinking="never")
