@@ -176,14 +176,15 @@ async def test_when_nobody_says_anything_valid_that_is_an_error():
         await vote([""], ["  "])
 
 
-async def test_where_no_answer_is_valid_the_text_is_given():
+async def test_where_no_answer_is_valid_the_text_is_given_and_its_call_behind_it():
     call = '<tool_call>{"name": "read", "arguments": {}}</tool_call>'
     parts, _ = await vote(["I read.", call], ["I read.", call], ["Reading.", call])
     assert text_of(parts) == "I read."
-    assert not any(isinstance(p, Say) and isinstance(p.piece, ToolCall) for p in parts)
+    calls = [p.piece for p in parts if isinstance(p, Say) and isinstance(p.piece, ToolCall)]
+    assert calls == [ToolCall("call_1", "read", "{}")]
     verdict = verdict_of(parts)
     assert (verdict.decided_by, verdict.valid, verdict.abstained) == ("none valid", 0, 3)
-    assert [p.reason for p in parts if isinstance(p, End)] == ["stop"]
+    assert [p.reason for p in parts if isinstance(p, End)] == ["tool_calls"]
 
 
 NO_TOOL = '<tool_call>{"name": "rm", "arguments": {}}</tool_call>'
