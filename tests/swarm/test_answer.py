@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from swarm.answer import NO_PICK, Course, End, Judge, Part, Say, agreed_further, voted
 from swarm.chat.completion import CompletionParser, Reasoning, Text
-from swarm.chat.tool_calls import CallParser
+from swarm.chat.tool_calls import Arguments, CallParser
 from swarm.collect import Draft, Heard, Poll, Rules, collect
 from swarm.consensus.tally import Voter
 from swarm.engines.base import Delta, Finished
@@ -164,6 +164,13 @@ async def test_a_worker_that_fails_abstains():
     assert (verdict.valid, verdict.abstained) == (2, 1)
     assert [w.why for w in verdict.workers] == [None, "gone", None]
     assert verdict.decided_by == "unanimous"
+
+
+def test_arguments_of_no_call_cost_no_more_than_their_own_vote():
+    poll = Poll([Voter("liar"), Voter("v1")], Rules("s"), call_id=str)
+    poll.hear("liar", Said((Arguments('{"a": 1}'),), 2), 1.0)
+    poll.hear("liar", Ended("tool_calls", 2), 2.0)
+    assert (poll.drafts["liar"].pieces, poll.drafts["liar"].why) == ([], "empty")
 
 
 async def test_when_all_fail_their_error_is_raised():
