@@ -1,5 +1,6 @@
 """Messages as the dictionaries that chat templates read, and a plain form for simple ones."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
@@ -29,7 +30,7 @@ def _turn(message: Message) -> TurnDict:
     if message.reasoning is not None:
         turn["reasoning_content"] = message.reasoning
     if message.tool_call_id is not None:
-        turn["tool_call_id"] = message.tool_call_id
+        turn["tool_call_id"] = _id(message.tool_call_id)
     if message.tool_calls:
         turn["tool_calls"] = [_call(call) for call in message.tool_calls]
     return turn
@@ -37,7 +38,12 @@ def _turn(message: Message) -> TurnDict:
 
 def _call(call: ToolCall) -> dict[str, Any]:
     function = {"name": call.name, "arguments": _arguments(call.arguments)}
-    return {"id": call.id, "type": "function", "function": function}
+    return {"id": _id(call.id), "type": "function", "function": function}
+
+
+def _id(told: str) -> str:
+    """A call's id as nine letters and digits: templates of Mistral's refuse any other."""
+    return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()[:9]
 
 
 def _arguments(text: str) -> dict[str, Any]:

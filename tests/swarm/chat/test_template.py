@@ -65,6 +65,26 @@ def test_arguments_are_an_object_whatever_was_written(written: str, given: objec
     assert json.loads(template.render([call], [TOOL])) == given
 
 
+def test_ids_are_nine_letters_and_digits_the_same_for_a_call_and_its_result() -> None:
+    """Templates of Mistral's refuse any other, and those that a client sends back are ours."""
+    template = ChatTemplate(
+        "{% if tools %}{% endif %}{% for m in messages %}"
+        "{{ m.tool_calls[0].id if m.tool_calls else m.tool_call_id }} {% endfor %}"
+    )
+    ids = ("call_0123456789abcdef01234567", "abc", "call_0123456789abcdef01234568", "\u00e4")
+    pairs = [
+        (
+            Message("assistant", None, tool_calls=(ToolCall(told, "read", "{}"),)),
+            Message("tool", "text", tool_call_id=told),
+        )
+        for told in ids
+    ]
+    given = template.render([message for pair in pairs for message in pair], [TOOL]).split()
+    assert given[::2] == given[1::2]
+    assert len(set(given)) == len(ids)
+    assert all(len(each) == 9 and each.isalnum() and each.isascii() for each in given)
+
+
 def test_a_template_that_knows_no_tools_gets_them_as_text() -> None:
     text = ChatTemplate(None).render([*HELLO, CALL, RESULT], [TOOL])
     assert "Be brief.\n\nYou may call these tools:" in text
