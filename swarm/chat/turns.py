@@ -60,6 +60,24 @@ def _arguments(text: str) -> dict[str, Any]:
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {_NOT_AN_OBJECT: found}
 
 
+def one_call_each(turns: Sequence[TurnDict]) -> list[TurnDict]:
+    """The same conversation with at most one call in a message, each before its own result."""
+    apart: list[TurnDict] = []
+    waiting: list[TurnDict] = []
+    for turn in turns:
+        answers = turn["role"] == "tool"
+        due = [w for w in waiting if not answers or _calls_for(w, turn)]
+        waiting = [w for w in waiting if w not in due]
+        calls = turn.get("tool_calls", [])
+        waiting += [{"role": turn["role"], "content": "", "tool_calls": [c]} for c in calls[1:]]
+        apart += [*due, {**turn, "tool_calls": calls[:1]} if calls else turn]
+    return apart + waiting
+
+
+def _calls_for(turn: TurnDict, result: TurnDict) -> bool:
+    return bool(turn["tool_calls"][0]["id"] == result.get("tool_call_id"))
+
+
 def plain_turns(turns: Sequence[TurnDict]) -> list[TurnDict]:
     """The same conversation without tool turns: calls and results become text."""
     return [_plain(turn) for turn in turns]

@@ -85,6 +85,34 @@ def test_ids_are_nine_letters_and_digits_the_same_for_a_call_and_its_result() ->
     assert all(len(each) == 9 and each.isalnum() and each.isascii() for each in given)
 
 
+ONE_CALL = ChatTemplate(
+    "{% if tools %}{% endif %}{% for m in messages %}{% if 'tool_calls' in m %}"
+    "{% if m.tool_calls|length != 1 %}{{ raise_exception('one call') }}{% endif %}"
+    "{{ m.content }}:{{ m.tool_calls[0].function.name }} "
+    "{% else %}{{ m.role }}={{ m.content }} {% endif %}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("results", "read"),
+    [
+        ("a b c", "Both:a tool=a :b tool=b :c tool=c"),
+        ("c a b", "Both:a :c tool=c tool=a :b tool=b"),
+        ("b", "Both:a :b tool=b :c"),
+        ("", "Both:a :b :c"),
+        ("x a", "Both:a tool=x tool=a :b :c"),
+    ],
+)
+def test_where_a_template_takes_one_call_each_stands_before_its_result(
+    results: str, read: str
+) -> None:
+    calls = tuple(ToolCall(name, name, "{}") for name in "abc")
+    told = [Message("tool", each, tool_call_id=each) for each in results.split()]
+    messages = [Message("assistant", "Both", tool_calls=calls), *told, Message("user", "go on")]
+    assert ONE_CALL.render(messages, [TOOL]).strip() == f"{read} user=go on"
+    assert ONE_CALL.render(messages[:-1], [TOOL]).strip() == read
+
+
 def test_a_template_that_knows_no_tools_gets_them_as_text() -> None:
     text = ChatTemplate(None).render([*HELLO, CALL, RESULT], [TOOL])
     assert "Be brief.\n\nYou may call these tools:" in text
