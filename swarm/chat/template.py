@@ -19,14 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from swarm.chat.formats.format import Format
 from swarm.chat.formats.table import format_of
 from swarm.chat.reasoning import OPEN as REASONING_MARK
-from swarm.chat.turns import (
-    ToolDict,
-    TurnDict,
-    as_turns,
-    describe_tools,
-    one_call_each,
-    plain_turns,
-)
+from swarm.chat.turns import ToolDict, TurnDict, as_turns, describe_tools, plain_turns, readings
 from swarm.errors import InvalidRequest
 from swarm.types import Message, ToolSpec
 
@@ -144,26 +137,18 @@ class ChatTemplate:
             "tools": offered or None,
             "add_generation_prompt": True,
         }
-        try:
-            return self._text(variables, turns)
-        except _REFUSALS as error:
-            # Those of Llama 3 take no more than one call in a message.
-            apart = one_call_each(turns)
-            if apart == turns:
-                raise _refused(error) from error
-        try:
-            return self._text(variables, apart)
-        except _REFUSALS as error:
-            raise _refused(error) from error
+        refusals: list[Exception] = []
+        for reading in readings(turns):
+            try:
+                return self._text(variables, reading)
+            except _REFUSALS as error:
+                refusals.append(error)
+        message = f"the model's chat template refuses these messages: {refusals[0]}"
+        raise InvalidRequest(message, param="messages") from refusals[0]
 
     def _text(self, variables: Mapping[str, Any], turns: Sequence[TurnDict]) -> str:
         told = {**variables, "messages": turns, "range": _bounded_range()}
         return "".join(_bounded(self._template.generate(told)))
-
-
-def _refused(error: Exception) -> InvalidRequest:
-    message = f"the model's chat template refuses these messages: {error}"
-    return InvalidRequest(message, param="messages")
 
 
 _REFUSALS = (

@@ -60,6 +60,26 @@ def _arguments(text: str) -> dict[str, Any]:
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {_NOT_AN_OBJECT: found}
 
 
+def readings(turns: Sequence[TurnDict]) -> list[list[TurnDict]]:
+    """The same conversation in the forms that templates take, the usual one first.
+
+    Those of Llama 3 take no more than one call in a message, some of DeepSeek arguments as text.
+    """
+    usual = list(turns)
+    others = [one_call_each(usual), [_with_text(turn) for turn in usual]]
+    return [usual, *(other for other in others if other != usual)]
+
+
+def _with_text(turn: TurnDict) -> TurnDict:
+    if "tool_calls" not in turn:
+        return turn
+    calls: list[dict[str, Any]] = []
+    for call in turn["tool_calls"]:
+        text = json.dumps(call["function"]["arguments"], ensure_ascii=False)
+        calls.append({**call, "function": {**call["function"], "arguments": text}})
+    return {**turn, "tool_calls": calls}
+
+
 def one_call_each(turns: Sequence[TurnDict]) -> list[TurnDict]:
     """The same conversation with at most one call in a message, each before its own result."""
     apart: list[TurnDict] = []

@@ -113,6 +113,17 @@ def test_where_a_template_takes_one_call_each_stands_before_its_result(
     assert ONE_CALL.render(messages[:-1], [TOOL]).strip() == read
 
 
+def test_a_template_that_joins_arguments_gets_them_as_text() -> None:
+    """As some of DeepSeek do."""
+    template = ChatTemplate(
+        "{% if tools %}{% endif %}{% for m in messages %}{% for tool in m.tool_calls %}"
+        "{{ tool['function']['name'] + tool['function']['arguments'] }}{% endfor %}{% endfor %}"
+    )
+    written = '{"path": "a<b", "said": "\u00e4"}'
+    call = Message("assistant", None, tool_calls=(ToolCall("c1", "read", written),))
+    assert template.render([call], [TOOL]) == f"read{written}"
+
+
 def test_a_template_that_knows_no_tools_gets_them_as_text() -> None:
     text = ChatTemplate(None).render([*HELLO, CALL, RESULT], [TOOL])
     assert "Be brief.\n\nYou may call these tools:" in text
