@@ -11,17 +11,14 @@ from swarm.types import Candidate
 def as_given(answer: Candidate, checks: Mapping[str, Check]) -> Candidate | None:
     """An invalid answer as it can be given where nothing was asked for, None if it says nothing.
 
-    A text stands without its calls. Where there is none, a call of an unknown tool stays one, for
-    its asker can tell the model what was wrong; a call whose arguments are wrong is text.
+    A call of an unknown tool stays one, for its asker can tell the model what was wrong; a call
+    whose arguments are wrong is text, behind what else was said.
     """
-    calls, text = answer.tool_calls, answer.text
-    if text.strip():
-        calls = ()
-    else:
-        wrong = [at for at in range(len(calls)) if wrong_arguments(answer, at, checks) is not None]
-        text = "".join(call_text(calls[at].name, calls[at].arguments) for at in wrong)
-        calls = tuple(call for at, call in enumerate(calls) if at not in wrong)
-    if not calls and not text:
+    made = answer.tool_calls
+    wrong = [at for at in range(len(made)) if wrong_arguments(answer, at, checks) is not None]
+    text = answer.text + "".join(call_text(made[at].name, made[at].arguments) for at in wrong)
+    calls = tuple(call for at, call in enumerate(made) if at not in wrong)
+    if not calls and not text.strip():
         return None
     finish = "stop" if answer.finish == "tool_calls" and not calls else answer.finish
     return replace(answer, text=text, tool_calls=calls, finish=finish)

@@ -168,8 +168,9 @@ class Pool:
         fitted = await self.forms.fit(question, model.id, model.engine, template)
         info = model.engine.info
         if info.holds_grammars or question.constraint == Constraint():
-            return await written(template, fitted, with_grammar=info.holds_grammars)
-        return await written(ChatTemplate(info.constraint_template), fitted, with_grammar=False)
+            return await written(template, question, fitted, with_grammar=info.holds_grammars)
+        template = ChatTemplate(info.constraint_template)
+        return await written(template, question, fitted, with_grammar=False)
 
     def holds(self, model: ServedModel, constraint: Constraint) -> bool:
         """Whether every answer of this model satisfies it by construction."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from llguidance import LLMatcher
 
@@ -73,11 +73,47 @@ def ready_tool(tool: ToolSpec) -> ToolSpec:
     one has mistaken a name. What is closed here is valid by the schema as it was.
     """
     schema: dict[str, Any] = {"type": "object", **tool.parameters}
-    if _unenforced(json.dumps(schema)).blind:
-        schema = {"type": "object"}
-    elif "properties" in schema and not any(word in schema for word in _COMPOSED):
+    if _is_blind(schema):
+        schema = _without_unread(schema)
+        schema = {"type": "object"} if _is_blind(schema) else schema
+    if _names_all(schema):
         schema.setdefault("additionalProperties", False)
     return replace(tool, parameters=schema)
+
+
+def _without_unread(part: Any) -> Any:
+    """A part of a schema, with the empty pattern, which every text has, for one that is not read.
+
+    Where names have such a one, none of the other properties is held to anything.
+    """
+    if isinstance(part, list):
+        return [_without_unread(each) for each in cast("list[Any]", part)]
+    if not isinstance(part, dict):
+        return part
+    said = cast("dict[str, Any]", part)
+    kept = {
+        word: "" if word == "pattern" and _is_unread(value) else _without_unread(value)
+        for word, value in said.items()
+    }
+    if any(map(_is_unread, said.get("patternProperties", ()))):
+        del kept["patternProperties"]
+        kept["additionalProperties"] = True
+    return kept
+
+
+def _is_unread(pattern: object) -> bool:
+    return isinstance(pattern, str) and _is_blind({"pattern": pattern})
+
+
+def _is_blind(schema: Mapping[str, Any]) -> bool:
+    return _unenforced(json.dumps(schema)).blind
+
+
+def _names_all(schema: Mapping[str, Any]) -> bool:
+    """Whether its `properties` are all that it speaks of."""
+    if "properties" not in schema or any(word in schema for word in _COMPOSED):
+        return False
+    return set(schema.get("required", ())) <= schema["properties"].keys()
 
 
 _COMPOSED = (
@@ -90,6 +126,8 @@ _COMPOSED = (
     "patternProperties",
     "unevaluatedProperties",
     "dependentSchemas",
+    "dependentRequired",
+    "dependencies",
     "minProperties",
 )
 """Words beside which other properties may be named elsewhere, or needed."""

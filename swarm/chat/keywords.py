@@ -1,6 +1,10 @@
-"""The words of JSON Schema that look for patterns: jsonschema's own may take for ever."""
+"""Words of JSON Schema that jsonschema reads otherwise: its own search of patterns may take for
+ever, and its multiples of a fraction are those of floats.
+"""
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeAlias, cast
 
@@ -25,15 +29,16 @@ class Texts(FormatChecker):
 
 @lru_cache(maxsize=16)
 def bounded(kind: Any) -> Any:
-    """A draft's validator whose patterns are looked for by the `Texts` that it is given."""
-    words: dict[str, Any] = {
+    """A draft's validator with our words; the `Texts` that it is given look for patterns."""
+    ours: dict[str, Any] = {
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional(kind.VALIDATORS["additionalProperties"]),
+        "unevaluatedProperties": _unevaluated,
+        "multipleOf": _multiple_of,
     }
-    if "unevaluatedProperties" in kind.VALIDATORS:
-        words["unevaluatedProperties"] = _unevaluated
-    made = cast(Any, validators).extend(kind, words)
+    known = {word: check for word, check in ours.items() if word in kind.VALIDATORS}
+    made = cast(Any, validators).extend(kind, known)
     made.evolve = _evolve(made.evolve)
     return made
 
@@ -53,6 +58,16 @@ def _pattern(validator: Any, pattern: str, instance: Any, _: object) -> Errors:
     search = validator.format_checker.search
     if validator.is_type(instance, "string") and not search(pattern, instance):
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _multiple_of(validator: Any, step: float, instance: Any, _: object) -> Errors:
+    if validator.is_type(instance, "number") and _exact(instance) % _exact(step):
+        yield ValidationError(f"{instance!r} is not a multiple of {step!r}")
+
+
+def _exact(number: float) -> Fraction:
+    """The number as it is written: 0.07 is seven times 0.01. Raises OverflowError for infinity."""
+    return Fraction(Decimal(str(number)))
 
 
 def _pattern_properties(

@@ -19,7 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from swarm.chat.formats.format import Format
 from swarm.chat.formats.table import format_of
 from swarm.chat.reasoning import OPEN as REASONING_MARK
-from swarm.chat.turns import ToolDict, TurnDict, as_turns, describe_tools, plain_turns
+from swarm.chat.turns import ToolDict, TurnDict, as_turns, describe_tools, plain_turns, readings
 from swarm.errors import InvalidRequest
 from swarm.types import Message, ToolSpec
 
@@ -134,16 +134,21 @@ class ChatTemplate:
         variables: dict[str, Any] = {
             **(extra or {}),
             **self._tokens,
-            "messages": turns,
             "tools": offered or None,
             "add_generation_prompt": True,
-            "range": _bounded_range(),
         }
-        try:
-            return "".join(_bounded(self._template.generate(variables)))
-        except _REFUSALS as error:
-            message = f"the model's chat template refuses these messages: {error}"
-            raise InvalidRequest(message, param="messages") from error
+        refusals: list[Exception] = []
+        for reading in readings(turns):
+            try:
+                return self._text(variables, reading)
+            except _REFUSALS as error:
+                refusals.append(error)
+        message = f"the model's chat template refuses these messages: {refusals[0]}"
+        raise InvalidRequest(message, param="messages") from refusals[0]
+
+    def _text(self, variables: Mapping[str, Any], turns: Sequence[TurnDict]) -> str:
+        told = {**variables, "messages": turns, "range": _bounded_range()}
+        return "".join(_bounded(self._template.generate(told)))
 
 
 _REFUSALS = (

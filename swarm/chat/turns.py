@@ -1,5 +1,6 @@
 """Messages as the dictionaries that chat templates read, and a plain form for simple ones."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
@@ -29,7 +30,7 @@ def _turn(message: Message) -> TurnDict:
     if message.reasoning is not None:
         turn["reasoning_content"] = message.reasoning
     if message.tool_call_id is not None:
-        turn["tool_call_id"] = message.tool_call_id
+        turn["tool_call_id"] = _id(message.tool_call_id)
     if message.tool_calls:
         turn["tool_calls"] = [_call(call) for call in message.tool_calls]
     return turn
@@ -37,7 +38,12 @@ def _turn(message: Message) -> TurnDict:
 
 def _call(call: ToolCall) -> dict[str, Any]:
     function = {"name": call.name, "arguments": _arguments(call.arguments)}
-    return {"id": call.id, "type": "function", "function": function}
+    return {"id": _id(call.id), "type": "function", "function": function}
+
+
+def _id(told: str) -> str:
+    """A call's id as nine letters and digits: templates of Mistral's refuse any other."""
+    return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()[:9]
 
 
 def _arguments(text: str) -> dict[str, Any]:
@@ -52,6 +58,44 @@ def _arguments(text: str) -> dict[str, Any]:
     if found is None:
         return {}
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {_NOT_AN_OBJECT: found}
+
+
+def readings(turns: Sequence[TurnDict]) -> list[list[TurnDict]]:
+    """The same conversation in the forms that templates take, the usual one first.
+
+    Those of Llama 3 take no more than one call in a message, some of DeepSeek arguments as text.
+    """
+    usual = list(turns)
+    others = [one_call_each(usual), [_with_text(turn) for turn in usual]]
+    return [usual, *(other for other in others if other != usual)]
+
+
+def _with_text(turn: TurnDict) -> TurnDict:
+    if "tool_calls" not in turn:
+        return turn
+    calls: list[dict[str, Any]] = []
+    for call in turn["tool_calls"]:
+        text = json.dumps(call["function"]["arguments"], ensure_ascii=False)
+        calls.append({**call, "function": {**call["function"], "arguments": text}})
+    return {**turn, "tool_calls": calls}
+
+
+def one_call_each(turns: Sequence[TurnDict]) -> list[TurnDict]:
+    """The same conversation with at most one call in a message, each before its own result."""
+    apart: list[TurnDict] = []
+    waiting: list[TurnDict] = []
+    for turn in turns:
+        answers = turn["role"] == "tool"
+        due = [w for w in waiting if not answers or _calls_for(w, turn)]
+        waiting = [w for w in waiting if w not in due]
+        calls = turn.get("tool_calls", [])
+        waiting += [{"role": turn["role"], "content": "", "tool_calls": [c]} for c in calls[1:]]
+        apart += [*due, {**turn, "tool_calls": calls[:1]} if calls else turn]
+    return apart + waiting
+
+
+def _calls_for(turn: TurnDict, result: TurnDict) -> bool:
+    return bool(turn["tool_calls"][0]["id"] == result.get("tool_call_id"))
 
 
 def plain_turns(turns: Sequence[TurnDict]) -> list[TurnDict]:

@@ -47,27 +47,32 @@ class Written:
         return self.form.holds(tool) and not unenforced(tool.parameters)
 
 
-async def written(template: ChatTemplate, question: Question, *, with_grammar: bool) -> Written:
-    """The question as a model with this template reads it.
+async def written(
+    template: ChatTemplate, question: Question, fitted: Question, *, with_grammar: bool
+) -> Written:
+    """The question as a model with this template reads it: as `fitted`, which may be compact.
 
+    Answers are held to the question's own tools: a compact schema may lack its draft.
     Without a grammar a constraint is said in the template's variables, under OpenAI's names, and
     the answer must be checked. Raises InvalidRequest where the template refuses the messages.
     """
-    return await asyncio.to_thread(_written, template, question, with_grammar=with_grammar)
+    return await asyncio.to_thread(_written, template, question, fitted, with_grammar=with_grammar)
 
 
-def _written(template: ChatTemplate, question: Question, *, with_grammar: bool) -> Written:
-    tools, options = question.tools, question.template_options
+def _written(
+    template: ChatTemplate, question: Question, fitted: Question, *, with_grammar: bool
+) -> Written:
+    tools, options = fitted.tools, question.template_options
     if not with_grammar:
         tools, options = _only(tools, question.constraint), {**options, **said(question.constraint)}
-    text = template.render(question.messages, tools, options)
+    text = template.render(fitted.messages, tools, options)
     opened = text.rstrip().endswith(REASONING_MARK)
     form = template.form
     if not with_grammar:
         return Written(text, None, form, opened, question)
     thinking: Thinking = "opened" if opened else "perhaps" if template.thinks else "never"
     grammar = grammar_of(
-        form, tools, question.constraint, one_call=question.one_call, thinking=thinking
+        form, question.tools, question.constraint, one_call=question.one_call, thinking=thinking
     )
     return Written(text, grammar, form, opened, question)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from swarm.answer import NO_PICK, Course, End, Judge, Part, Say, agreed_further, voted
 from swarm.chat.completion import CompletionParser, Reasoning, Text
-from swarm.chat.tool_calls import CallParser
+from swarm.chat.tool_calls import Arguments, CallParser
 from swarm.collect import Draft, Heard, Poll, Rules, collect
 from swarm.consensus.tally import Voter
 from swarm.engines.base import Delta, Finished
@@ -166,6 +166,13 @@ async def test_a_worker_that_fails_abstains():
     assert verdict.decided_by == "unanimous"
 
 
+def test_arguments_of_no_call_cost_no_more_than_their_own_vote():
+    poll = Poll([Voter("liar"), Voter("v1")], Rules("s"), call_id=str)
+    poll.hear("liar", Said((Arguments('{"a": 1}'),), 2), 1.0)
+    poll.hear("liar", Ended("tool_calls", 2), 2.0)
+    assert (poll.drafts["liar"].pieces, poll.drafts["liar"].why) == ([], "empty")
+
+
 async def test_when_all_fail_their_error_is_raised():
     with pytest.raises(EngineLost, match="gone"):
         await vote(EngineLost("gone"), EngineLost("gone"))
@@ -176,14 +183,15 @@ async def test_when_nobody_says_anything_valid_that_is_an_error():
         await vote([""], ["  "])
 
 
-async def test_where_no_answer_is_valid_the_text_is_given():
+async def test_where_no_answer_is_valid_the_text_is_given_and_its_call_behind_it():
     call = '<tool_call>{"name": "read", "arguments": {}}</tool_call>'
     parts, _ = await vote(["I read.", call], ["I read.", call], ["Reading.", call])
     assert text_of(parts) == "I read."
-    assert not any(isinstance(p, Say) and isinstance(p.piece, ToolCall) for p in parts)
+    calls = [p.piece for p in parts if isinstance(p, Say) and isinstance(p.piece, ToolCall)]
+    assert calls == [ToolCall("call_1", "read", "{}")]
     verdict = verdict_of(parts)
     assert (verdict.decided_by, verdict.valid, verdict.abstained) == ("none valid", 0, 3)
-    assert [p.reason for p in parts if isinstance(p, End)] == ["stop"]
+    assert [p.reason for p in parts if isinstance(p, End)] == ["tool_calls"]
 
 
 NO_TOOL = '<tool_call>{"name": "rm", "arguments": {}}</tool_call>'

@@ -1,5 +1,7 @@
 """What is given where no answer is valid."""
 
+import pytest
+
 from swarm.chat.arguments import checks_of
 from swarm.fallback import as_given
 from swarm.types import Candidate, ToolCall, ToolSpec
@@ -12,19 +14,16 @@ UNKNOWN = ToolCall("3", "remove", "{}")
 WRITTEN = '<tool_call>{"name": "list", "arguments": {"ids": [1, 1]}}</tool_call>'
 
 
-def test_a_text_is_given_without_its_calls() -> None:
-    made = Candidate("v", "I remove it.", (UNKNOWN,), finish="tool_calls")
-    assert as_given(made, CHECKS) == Candidate("v", "I remove it.")
-
-
-def test_a_call_of_an_unknown_tool_is_given_as_it_is() -> None:
-    made = Candidate("v", "", (UNKNOWN,), finish="tool_calls")
+@pytest.mark.parametrize("text", ["", "I remove it."])
+def test_a_call_of_an_unknown_tool_is_given_as_it_is(text: str) -> None:
+    made = Candidate("v", text, (UNKNOWN,), finish="tool_calls")
     assert as_given(made, CHECKS) == made
 
 
-def test_a_call_whose_arguments_are_wrong_is_given_as_text() -> None:
-    made = Candidate("v", "\n", (WRONG,), "it is 1", finish="tool_calls")
-    assert as_given(made, CHECKS) == Candidate("v", WRITTEN, (), "it is 1")
+@pytest.mark.parametrize("text", ["", "\n", "I list them."])
+def test_a_call_whose_arguments_are_wrong_is_given_as_text(text: str) -> None:
+    made = Candidate("v", text, (WRONG,), "it is 1", finish="tool_calls")
+    assert as_given(made, CHECKS) == Candidate("v", text + WRITTEN, (), "it is 1")
 
 
 def test_beside_a_wrong_call_the_others_stay_calls() -> None:

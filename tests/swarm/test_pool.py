@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swarm.chat.tool_calls import Call
 from swarm.engines.base import Finished
 from swarm.errors import (
     EngineNotReady,
@@ -17,8 +18,9 @@ from swarm.errors import (
     Overloaded,
     UnknownModel,
 )
+from swarm.forms import Forms
 from swarm.pool import Pool, ServedModel
-from swarm.types import Prompt, SamplingParams
+from swarm.types import Message, Prompt, Question, SamplingParams, ToolSpec
 from tests.fakes import INFO, FakeEngine
 
 PROMPT = Prompt("hello", SamplingParams())
@@ -224,3 +226,23 @@ async def test_a_cards_format_of_calls_holds_where_the_template_spells_none() ->
     ):
         model = ServedModel("a", FakeEngine(model_info=template), 0, "mistral")
         assert Pool([model]).template(model).form.name == name
+
+
+@pytest.mark.parametrize("holds_grammars", [True, False])
+async def test_a_compact_prompt_is_answered_by_the_tools_as_they_were_sent(
+    holds_grammars: bool,
+) -> None:
+    pair: Any = {"type": "array", "items": [{"type": "number"}, {"type": "string"}]}
+    draft = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Place"}
+    schema = {**draft, "properties": {"at": {**pair, "uniqueItems": True}}}
+    template = None if holds_grammars else "{{ messages[0].content }}"
+    engine = FakeEngine(model_info=replace(INFO, constraint_template=template))
+    pool = pool_of(engine, forms=Forms("compact"))
+    question = Question(
+        "first", (Message("user", "hi"),), SamplingParams(), (ToolSpec("put", "", schema),)
+    )
+    asked = await pool.written(pool.models[0], question)
+    assert "draft-07" not in asked.text
+    parser = asked.parser(held=True)
+    pieces = parser.feed('<tool_call>{"name": "put", "arguments": {"at": [1, "a"]}}</tool_call>')
+    assert pieces + parser.finish() == [Call("put", '{"at": [1, "a"]}')]

@@ -18,8 +18,7 @@ from swarm.types import ToolSpec
 _PLAIN_WORDS = frozenset(
     ("type", "minLength", "maxLength", "title", "description", "default", "examples", "$comment")
 )
-_ROOT = ("$schema", "$defs", "definitions")
-"""What of a whole schema the schema of one property needs."""
+_REFERENCE = re.compile(r'"\$ref": "#(?=[/"])')
 
 _TOP_WORDS = frozenset(
     ("type", "properties", "required", "additionalProperties", "$defs", "definitions", "$schema")
@@ -50,7 +49,8 @@ class Marks:
 
 
 def spelling(marks: Marks, tools: Sequence[ToolSpec], one_call: bool) -> Spelling:
-    """The grammar: parameters in the order of the schema, the optional ones left out at will."""
+    """The grammar: parameters in the order of the schema, the optional ones left out at will, and
+    behind them those of other names where the schema lets them be."""
     rules = [f"body: SPACE? ({any_of('call', len(tools))}) {literal(marks.close)}"] if tools else []
     for at, tool in enumerate(tools):
         rules += _call_rules(marks, tool, at)
@@ -72,6 +72,10 @@ def _call_rules(marks: Marks, tool: ToolSpec, at: int) -> list[str]:
         head = marks.key.replace("{}", key)
         parameters.append(name if key in required else f"{name}?")
         rules += _value_rules(marks, name, literal(head), schema, tool)
+    others = tool.parameters.get("additionalProperties", True)
+    if others is not False:
+        parameters.append(f"other_{at}*")
+        rules += _other_rules(marks, f"other_{at}", others, properties, tool)
     head = literal(marks.name.replace("{}", tool.name))
     return [f"call_{at}: {head} {' '.join(parameters)}", *rules]
 
@@ -94,11 +98,34 @@ def _value_rules(marks: Marks, name: str, head: str, schema: Any, tool: ToolSpec
             f"{terminal}: /(?s:.){{{bounds}}}{end}/ & ~/(?s:.*){close}(?s:.*){close}(?s:.*)/",
             f"{name}_text[lazy]: {terminal}",
         ]
-    root = tool.parameters
-    whole: dict[str, Any] = {word: root[word] for word in _ROOT if word in root}
-    whole |= cast(Mapping[str, Any], schema) if isinstance(schema, Mapping) else {}
+    return _json_rules(marks, name, head, schema, tool)
+
+
+def _json_rules(marks: Marks, name: str, head: str, schema: Any, tool: ToolSpec) -> list[str]:
     tail = literal(marks.value_end)
+    whole = _by_itself(schema, tool.parameters)
     return [f"{name}: {head} {name}_json {tail}", json_rule(f"{name}_json", whole)]
+
+
+def _by_itself(schema: Any, root: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of one value, with the whole one in it where it refers to that."""
+    own = cast("dict[str, Any]", schema) if isinstance(schema, dict) else {}
+    draft = {word: root[word] for word in ("$schema",) if word in root}
+    if not _REFERENCE.search(json.dumps(own)):
+        return {**draft, **own}
+    both = json.dumps({**own, "$defs": {"root": root}})
+    return {**draft, **json.loads(_REFERENCE.sub('"$ref": "#/$defs/root', both))}
+
+
+def _other_rules(
+    marks: Marks, name: str, schema: Any, named: Mapping[str, Any], tool: ToolSpec
+) -> list[str]:
+    """A parameter that is not named in the schema: its value is JSON, as the parser reads it."""
+    before, after = map(pattern, marks.key.split("{}"))
+    own = "|".join(map(pattern, named))
+    head = rf"/{before}[^<>\s]+{after}/" + (f" & ~/{before}({own}){after}/" if own else "")
+    terminal = name.upper()
+    return [f"{terminal}: {head}", *_json_rules(marks, name, terminal, schema, tool)]
 
 
 def is_plain(schema: object) -> bool:
@@ -112,12 +139,10 @@ def is_plain(schema: object) -> bool:
 def holds(tool: ToolSpec) -> bool:
     """Whether parameters one by one say as much as the whole schema does."""
     schema = tool.parameters
-    refers = re.findall(r'"\$ref": "([^"]*)', json.dumps(schema.get("properties", {})))
-    inside = all(each.startswith(("#/$defs/", "#/definitions/")) for each in refers)
     _, required = _parts(tool)
     named = cast(Mapping[str, Any], schema.get("properties", {}))
     spelled = all(re.fullmatch(r"[^<>\s]+", key) for key in named)
-    return _TOP_WORDS.issuperset(schema) and inside and spelled and named.keys() >= set(required)
+    return _TOP_WORDS.issuperset(schema) and spelled and named.keys() >= set(required)
 
 
 class TaggedParser:

@@ -50,12 +50,22 @@ class Course:
 
 
 @dataclass(slots=True)
+class _Call:
+    """A call as it grows; `place` is its index among those of one choice."""
+
+    place: int
+    id: str
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(slots=True)
 class _Sequence:
-    """One choice of a stream. `calls` are name and arguments as they grow, by their place."""
+    """One choice of a stream."""
 
     index: int
     tokens: int = 0
-    calls: dict[int, list[str]] = field(default_factory=dict[int, "list[str]"])
+    calls: list[_Call] = field(default_factory=list[_Call])
     reason: FinishReason | None = None
     finished: bool = False
 
@@ -197,12 +207,20 @@ def _chunk(body: bytes) -> Chunk:
     return found  # pyright: ignore[reportUnknownVariableType]
 
 
-def _note_call(sequence: _Sequence, call: Mapping[str, Any]) -> None:
-    """Hold a piece of a call until the end."""
-    held = sequence.calls.setdefault(int(call.get("index") or 0), ["", ""])
-    function: Mapping[str, Any] = call.get("function") or {}
-    held[0] += str(function.get("name") or "")
-    held[1] += str(function.get("arguments") or "")
+def _note_call(sequence: _Sequence, piece: Mapping[str, Any]) -> None:
+    """Hold a piece of a call until the end.
+
+    Some servers give all calls the index 0, or none: a name under another id begins a new one.
+    """
+    function: Mapping[str, Any] = piece.get("function") or {}
+    place, called = int(piece.get("index") or 0), str(piece.get("id") or "")
+    name, arguments = str(function.get("name") or ""), str(function.get("arguments") or "")
+    known = [call for call in sequence.calls if call.place == place]
+    if not known or (name and called and known[-1].id not in ("", called)):
+        known = [_Call(place, called)]
+        sequence.calls += known
+    known[-1].name += name
+    known[-1].arguments += arguments
 
 
 def _calls(sequence: _Sequence) -> str:
@@ -211,8 +229,8 @@ def _calls(sequence: _Sequence) -> str:
     Arguments go in as they came: what is no JSON is then no call, and counts for nothing.
     """
     text = ""
-    for _, (name, arguments) in sorted(sequence.calls.items()):
-        body = f'{{"name": {json.dumps(name)}, "arguments": {arguments or "{}"}}}'
+    for call in sorted(sequence.calls, key=lambda call: call.place):
+        body = f'{{"name": {json.dumps(call.name)}, "arguments": {call.arguments or "{}"}}}'
         text += f"{CALL_OPEN}{body}{CALL_CLOSE}"
     return text
 

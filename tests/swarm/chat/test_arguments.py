@@ -73,6 +73,15 @@ def test_a_number_beyond_all_bounds_is_wrong() -> None:
     assert wrong('{"price": 0.5}', schema) is None
 
 
+def test_a_multiple_is_one_by_what_is_written() -> None:
+    schema = {"properties": {"price": {"multipleOf": 0.01}}}
+    for price in ("19.99", "0.07", "-0.29", "1e2", "3"):
+        assert wrong(f'{{"price": {price}}}', schema) is None
+    assert wrong('{"price": 0.005}', schema) == "price: 0.005 is not a multiple of 0.01"
+    assert wrong('{"price": 7}', {"properties": {"price": {"multipleOf": 2}}}) is not None
+    assert wrong('{"price": "7"}', schema) is None
+
+
 @pytest.mark.parametrize(
     "pattern",
     [

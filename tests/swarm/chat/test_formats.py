@@ -273,6 +273,51 @@ def test_a_value_that_is_no_json_ends_at_the_first_mark(form: str, close: str) -
                 assert len(calls) == written.count("<tool_call>")
 
 
+@pytest.mark.parametrize(
+    ("form", "close"), [("qwen3-coder", "</parameter>"), ("glm", "</arg_value>")]
+)
+def test_a_value_whose_pattern_no_grammar_reads_can_be_written_as_json(
+    form: str, close: str
+) -> None:
+    content = {"type": "string", "pattern": "^(?!x)"}
+    tool = ToolSpec("write", "", {"properties": {"path": {"type": "string"}, "content": content}})
+    grammar = grammar_of(FORMATS[form], [tool], Constraint(), one_call=False, thinking="never")
+    assert grammar is not None
+    written = WRITTEN[close].replace("{}", '"12"')
+    assert Lexicon().read(grammar, written) == "whole"
+    said = read(Case(FORMATS[form], [tool], "", written), [written])
+    assert said["calls"] == [["write", {"path": "a", "content": "12"}]]
+    assert Lexicon().read(grammar, WRITTEN[close].replace("{}", "12")).startswith("not after")
+
+
+OPEN_SCHEMAS: list[dict[str, Any]] = [
+    {"type": "object"},
+    {"additionalProperties": {"type": ["string", "array"]}},
+    {"anyOf": [{"required": ["content"]}, {"required": ["url"]}]},
+    {"$ref": "#/$defs/file", "$defs": {"file": EDIT.parameters}},
+    {"properties": {"path": {"type": "string"}}, "required": ["path", "content"]},
+    {"properties": {"pat": {"type": "string"}}, "additionalProperties": True},
+]
+
+
+@pytest.mark.parametrize("schema", OPEN_SCHEMAS)
+@pytest.mark.parametrize(
+    ("form", "close"), [("qwen3-coder", "</parameter>"), ("glm", "</arg_value>")]
+)
+def test_what_a_schema_leaves_open_can_be_written_as_json(
+    form: str, close: str, schema: dict[str, Any]
+) -> None:
+    tool = ToolSpec("write", "", schema)
+    grammar = grammar_of(FORMATS[form], [tool], Constraint(), one_call=False, thinking="never")
+    assert grammar is not None
+    path = "a" if "path" in schema.get("properties", ()) else '"a"'
+    written = WRITTEN[close].replace("\na\n", f"\n{path}\n").replace(">a<", f">{path}<")
+    written = written.replace("{}", '["b"]')
+    assert Lexicon().read(grammar, written) == "whole"
+    said = read(Case(FORMATS[form], [tool], "", written), list(written))
+    assert said["calls"] == [["write", {"path": "a", "content": ["b"]}]]
+
+
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
 def test_plain_words_are_allowed_where_a_call_is_not_required(form: Format) -> None:
     grammar = grammar_of(form, [READ], Constraint(), one_call=False, thinking="never")

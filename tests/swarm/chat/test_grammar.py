@@ -144,9 +144,44 @@ def test_a_model_is_held_to_a_pattern_of_javascript(pattern: str, fits: str) -> 
     assert read('"!"', **held).startswith("not after")
 
 
+def test_beside_a_pattern_that_no_grammar_reads_the_rest_of_a_tool_is_held() -> None:
+    to = {"type": "string", "pattern": "(?!a)", "maxLength": 3}
+    schema = {"properties": {"to": to, "at": {"type": "integer"}}, "required": ["to"]}
+    held: Any = {"tools": (ToolSpec("t", "", {**schema, "additionalProperties": False}),)}
+    head = '<tool_call>{"name": "t", "arguments": {'
+    assert read(head + '"to": "abc", "at": 1}}</tool_call>', **held) == "whole"
+    for wrong in ('"to": 1', '"to": "abcd', '"at"', '"to": "a", "at": "'):
+        assert read(head + wrong, **held).startswith("not after")
+    assert unenforced(schema) == ("the pattern '(?!a)'",)
+
+
+def test_where_no_grammar_reads_a_pattern_of_names_other_properties_are_free() -> None:
+    named = {"a": {"type": "integer"}}
+    closed = {"patternProperties": {"(?!a)": {}}, "additionalProperties": False}
+    tool = ToolSpec("t", "", {"properties": named, **closed})
+    free = {"type": "object", "properties": named, "additionalProperties": True}
+    assert ready_tool(tool).parameters == free
+
+
 def test_a_tool_whose_schema_cannot_be_compiled_takes_any_object() -> None:
-    tool = ToolSpec("t", "", {"properties": {"a": {"pattern": "(?!a)"}}})
+    both = [{"pattern": "^(a|b)*a(a|b){200}$"}, {"pattern": "^(a|b)*b(a|b){201}$"}]
+    tool = ToolSpec("t", "", {"properties": {"a": {"allOf": both}}})
     assert ready_tool(tool).parameters == {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"required": ["a", "b"]},
+        {"dependentRequired": {"a": ["b"]}},
+        {"dependencies": {"a": {"properties": {"b": {"type": "integer"}}, "required": ["b"]}}},
+    ],
+)
+def test_a_property_that_is_needed_but_named_elsewhere_can_be_written(schema: Any) -> None:
+    tool = ToolSpec("t", "", {"properties": {"a": {"type": "string"}}, **schema})
+    call = '<tool_call>{"name": "t", "arguments": {"a": "x", "b": 1}}</tool_call>'
+    assert read(call, tools=(READ, tool)) == "whole"
+    assert read(CALL, tools=(READ, tool)) == "whole"
 
 
 @pytest.mark.parametrize("name", ['say "x"', "büro", "a\\b", "new\nline", "tab\t", "</tool_call>"])

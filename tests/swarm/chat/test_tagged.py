@@ -7,8 +7,10 @@ import pytest
 from swarm.chat.formats.format import Part
 from swarm.chat.formats.glm import GLM
 from swarm.chat.formats.tagged import holds, is_plain
+from swarm.chat.grammar import grammar_of
 from swarm.chat.tool_calls import HEAD_CHARACTERS, Arguments, Call
-from swarm.types import ToolSpec
+from swarm.types import Constraint, ToolSpec
+from tests.lexicon import Lexicon
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def test_only_simple_strings_stand_as_they_are(schema: Any, plain: bool) -> None
         ({}, True),
         ({"type": "object", "properties": {"a": {}}, "required": ["a"]}, True),
         ({"properties": {"a": {"$ref": "#/$defs/b"}}, "$defs": {"b": {}}}, True),
-        ({"properties": {"a": {"$ref": "#/properties/b"}, "b": {}}}, False),
+        ({"properties": {"a": {"$ref": "#/properties/b"}, "b": {}}}, True),
         ({"properties": {"a": {}}, "minProperties": 1}, False),
         ({"properties": {"a": {}}, "required": ["b"]}, False),
         ({"properties": {"a>b": {}}}, False),
@@ -44,6 +46,35 @@ def test_what_parameters_one_by_one_cannot_say_is_checked_after(
     parameters: Any, held: bool
 ) -> None:
     assert holds(ToolSpec("t", "", parameters)) is held
+
+
+@pytest.mark.parametrize("draft", [{}, {"$schema": "http://json-schema.org/draft-07/schema#"}])
+@pytest.mark.parametrize("place", ["#/properties/all/items", "#/$defs/list", "#"])
+def test_a_value_may_refer_to_any_part_of_the_whole_schema(
+    place: str, draft: dict[str, str]
+) -> None:
+    lists: dict[str, Any] = {"type": "object", "properties": {"all": {"type": "array"}}}
+    named = {"all": {"type": "array", "items": lists}, "other": {"$ref": place}}
+    schema = {**draft, "properties": named, "$defs": {"list": lists}}
+    tool = ToolSpec("find", "", schema)
+    grammar = grammar_of(GLM, [tool], Constraint(), one_call=False, thinking="never")
+    assert grammar is not None
+    head = "<tool_call>find\n<arg_key>other</arg_key>\n<arg_value>"
+    end = "</arg_value>\n</tool_call>"
+    assert Lexicon().read(grammar, head + '{"all": [{}]}' + end) == "whole"
+    assert Lexicon().read(grammar, head + '{"all": 1').startswith("not after")
+
+
+def test_a_property_that_is_named_has_its_own_value_only() -> None:
+    schema = {"properties": {"path": {"type": "integer"}}, "additionalProperties": True}
+    tool = ToolSpec("write", "", schema)
+    grammar = grammar_of(GLM, [tool], Constraint(), one_call=False, thinking="never")
+    assert grammar is not None
+    head = "<tool_call>write\n<arg_key>path</arg_key>\n<arg_value>"
+    assert Lexicon().read(grammar, head + "1") == "part"
+    assert Lexicon().read(grammar, head + '"a"').startswith("not after")
+    again = head + "1</arg_value>\n<arg_key>path</arg_key>"
+    assert Lexicon().read(grammar, again + "\n").startswith("not after")
 
 
 def read(output: str, size: int) -> tuple[str, list[Part]]:

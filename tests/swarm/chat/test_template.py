@@ -65,6 +65,65 @@ def test_arguments_are_an_object_whatever_was_written(written: str, given: objec
     assert json.loads(template.render([call], [TOOL])) == given
 
 
+def test_ids_are_nine_letters_and_digits_the_same_for_a_call_and_its_result() -> None:
+    """Templates of Mistral's refuse any other, and those that a client sends back are ours."""
+    template = ChatTemplate(
+        "{% if tools %}{% endif %}{% for m in messages %}"
+        "{{ m.tool_calls[0].id if m.tool_calls else m.tool_call_id }} {% endfor %}"
+    )
+    ids = ("call_0123456789abcdef01234567", "abc", "call_0123456789abcdef01234568", "\u00e4")
+    pairs = [
+        (
+            Message("assistant", None, tool_calls=(ToolCall(told, "read", "{}"),)),
+            Message("tool", "text", tool_call_id=told),
+        )
+        for told in ids
+    ]
+    given = template.render([message for pair in pairs for message in pair], [TOOL]).split()
+    assert given[::2] == given[1::2]
+    assert len(set(given)) == len(ids)
+    assert all(len(each) == 9 and each.isalnum() and each.isascii() for each in given)
+
+
+ONE_CALL = ChatTemplate(
+    "{% if tools %}{% endif %}{% for m in messages %}{% if 'tool_calls' in m %}"
+    "{% if m.tool_calls|length != 1 %}{{ raise_exception('one call') }}{% endif %}"
+    "{{ m.content }}:{{ m.tool_calls[0].function.name }} "
+    "{% else %}{{ m.role }}={{ m.content }} {% endif %}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("results", "read"),
+    [
+        ("a b c", "Both:a tool=a :b tool=b :c tool=c"),
+        ("c a b", "Both:a :c tool=c tool=a :b tool=b"),
+        ("b", "Both:a :b tool=b :c"),
+        ("", "Both:a :b :c"),
+        ("x a", "Both:a tool=x tool=a :b :c"),
+    ],
+)
+def test_where_a_template_takes_one_call_each_stands_before_its_result(
+    results: str, read: str
+) -> None:
+    calls = tuple(ToolCall(name, name, "{}") for name in "abc")
+    told = [Message("tool", each, tool_call_id=each) for each in results.split()]
+    messages = [Message("assistant", "Both", tool_calls=calls), *told, Message("user", "go on")]
+    assert ONE_CALL.render(messages, [TOOL]).strip() == f"{read} user=go on"
+    assert ONE_CALL.render(messages[:-1], [TOOL]).strip() == read
+
+
+def test_a_template_that_joins_arguments_gets_them_as_text() -> None:
+    """As some of DeepSeek do."""
+    template = ChatTemplate(
+        "{% if tools %}{% endif %}{% for m in messages %}{% for tool in m.tool_calls %}"
+        "{{ tool['function']['name'] + tool['function']['arguments'] }}{% endfor %}{% endfor %}"
+    )
+    written = '{"path": "a<b", "said": "\u00e4"}'
+    call = Message("assistant", None, tool_calls=(ToolCall("c1", "read", written),))
+    assert template.render([call], [TOOL]) == f"read{written}"
+
+
 def test_a_template_that_knows_no_tools_gets_them_as_text() -> None:
     text = ChatTemplate(None).render([*HELLO, CALL, RESULT], [TOOL])
     assert "Be brief.\n\nYou may call these tools:" in text

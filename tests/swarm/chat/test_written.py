@@ -23,7 +23,7 @@ async def asked(constraint: Constraint = FREE, *, with_grammar: bool = False) ->
     question = Question(
         "m", (Message("user", "hi"),), SamplingParams(), (ADD, READ), constraint=constraint
     )
-    return await written(ChatTemplate(WRITES_ALL), question, with_grammar=with_grammar)
+    return await written(ChatTemplate(WRITES_ALL), question, question, with_grammar=with_grammar)
 
 
 async def test_a_wish_is_said_in_openais_words() -> None:
