@@ -72,8 +72,9 @@ class Weights:
 class Plan:
     """How one model runs. `gpu_layers` are those on each device, the output counted as one more.
 
-    `host` is memory of the machine itself, `device_bytes` that of all devices. `tokens_per_s` is
-    what one stream may expect, from and to. `warnings` are said before it starts.
+    `host` is memory of the machine itself, what a device shares with it included; `device_bytes`
+    that of all devices which have their own. `tokens_per_s` is what one stream may expect, from
+    and to. `warnings` are said before it starts.
     """
 
     weights: Weights
@@ -132,10 +133,11 @@ def plan_for(
     cells, context = _cache(weights, shape, place, wishes, on_devices)
     share = sum(on_devices) / (shape.layers + 1)
     whole = footprint(shape, weights.size_bytes, cells, kv_type=wishes.kv_type, flash=wishes.flash)
+    part = _host_part(place, share)
     host = replace(
         whole,
-        weights_bytes=int(whole.weights_bytes * (1 - share)),
-        cache_bytes=int(whole.cache_bytes * (1 - share)),
+        weights_bytes=int(whole.weights_bytes * part),
+        cache_bytes=int(whole.cache_bytes * part),
     )
     plan = Plan(
         weights=weights,
@@ -147,7 +149,7 @@ def plan_for(
         layers=shape.layers,
         gpu_layers=on_devices,
         host=host,
-        device_bytes=_device_bytes(weights, shape, cells, wishes, on_devices),
+        device_bytes=0 if part == 1 else _device_bytes(weights, shape, cells, wishes, on_devices),
         cache_bytes=max(whole.cache_bytes, CACHE_BYTES[0] if not weights.shape else 0),
         place=place,
         tokens_per_s=_speed(weights, place, share, snapshot),
@@ -272,12 +274,17 @@ def _affordable_cells(
     share = sum(on_devices) / (shape.layers + 1)
     cell = shape.cell_bytes(wishes.kv_type) if weights.shape else 1
     fixed = footprint(shape, 0, 0, kv_type=wishes.kv_type, flash=wishes.flash)
-    host_part = 1.0 if place.unified else 1 - share
+    host_part = _host_part(place, share)
     left = [_cells(place.host_bytes - fixed.total_bytes, weights, cell, host_part)]
     if share and not place.unified:
         compute = footprint(shape, 0, 0, rows=BATCH_TOKENS).compute_bytes
         left.append(_cells(sum(place.devices) - compute * len(place.devices), weights, cell, share))
     return min(left)
+
+
+def _host_part(place: Place, share: float) -> float:
+    """Of the layers what lies in the machine's own memory; `share` of them is on devices."""
+    return 1.0 if place.unified else 1 - share
 
 
 def _cells(free_bytes: int, weights: Weights, cell_bytes: int, share: float) -> int:

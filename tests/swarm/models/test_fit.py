@@ -71,7 +71,10 @@ def test_a_card_that_the_engine_cannot_use_is_said_loudly() -> None:
 def test_memory_that_is_shared_is_counted_once() -> None:
     plan = plan_for(SEVEN, MAC, "metal")
     assert plan.offloaded
-    assert plan.device_bytes == 0 or plan.place.unified
+    assert (plan.device_bytes, plan.taken.device_bytes) == (0, ())
+    assert plan.host.weights_bytes == SEVEN.size_bytes
+    second = plan_for(SMALL, MAC, "metal", taken=plan.taken)
+    assert second.place.host_bytes < plan.place.host_bytes - SEVEN.size_bytes
     with pytest.raises(ConfigurationError, match="too large"):
         plan_for(HUGE, MAC, "metal")
 
