@@ -150,7 +150,7 @@ def plan_for(
         gpu_layers=on_devices,
         host=host,
         device_bytes=0 if part == 1 else _device_bytes(weights, shape, cells, wishes, on_devices),
-        cache_bytes=max(whole.cache_bytes, CACHE_BYTES[0] if not weights.shape else 0),
+        cache_bytes=whole.cache_bytes if weights.shape else _left_for_cache(place, host),
         place=place,
         tokens_per_s=_speed(weights, place, share, snapshot),
         warnings=(),
@@ -280,6 +280,11 @@ def _affordable_cells(
         compute = footprint(shape, 0, 0, rows=BATCH_TOKENS).compute_bytes
         left.append(_cells(sum(place.devices) - compute * len(place.devices), weights, cell, share))
     return min(left)
+
+
+def _left_for_cache(place: Place, host: Footprint) -> int:
+    """What a cache gets of which only its engine knows how much a token takes."""
+    return min(max(place.host_bytes - host.total_bytes, CACHE_BYTES[0]), CACHE_BYTES[1])
 
 
 def _host_part(place: Place, share: float) -> float:

@@ -79,6 +79,16 @@ def test_memory_that_is_shared_is_counted_once() -> None:
         plan_for(HUGE, MAC, "metal")
 
 
+@pytest.mark.parametrize(("weights_gib", "cache_gib"), [(5, 8), (14, 2.7), (16.6, 0.25)])
+def test_a_cache_of_unknown_size_gets_what_the_weights_leave(
+    weights_gib: float, cache_gib: float
+) -> None:
+    folder = Weights("folder", int(weights_gib * GIB), None, None)
+    plan = plan_for(folder, MAC, "mlx")
+    assert plan.cache_bytes == pytest.approx(cache_gib * GIB, rel=0.02)
+    assert plan.taken.host_bytes == plan.host.total_bytes + plan.cache_bytes
+
+
 def test_what_is_too_large_is_refused_with_the_figures() -> None:
     with pytest.raises(ConfigurationError, match=r"40.0 GiB of weights, .* but 16.8 GiB of memory"):
         plan_for(HUGE, PC, "cpu")
