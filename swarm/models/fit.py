@@ -274,11 +274,12 @@ def _affordable_cells(
     share = sum(on_devices) / (shape.layers + 1)
     cell = shape.cell_bytes(wishes.kv_type) if weights.shape else 1
     fixed = footprint(shape, 0, 0, kv_type=wishes.kv_type, flash=wishes.flash)
-    host_part = _host_part(place, share)
-    left = [_cells(place.host_bytes - fixed.total_bytes, weights, cell, host_part)]
+    states = fixed.cache_bytes  # without a cell that is all of it
+    layers, free = weights.size_bytes + states, place.host_bytes - (fixed.total_bytes - states)
+    left = [_cells(free, layers, cell, _host_part(place, share))]
     if share and not place.unified:
         compute = footprint(shape, 0, 0, rows=BATCH_TOKENS).compute_bytes
-        left.append(_cells(sum(place.devices) - compute * len(place.devices), weights, cell, share))
+        left.append(_cells(sum(place.devices) - compute * len(place.devices), layers, cell, share))
     return min(left)
 
 
@@ -292,13 +293,13 @@ def _host_part(place: Place, share: float) -> float:
     return 1.0 if place.unified else 1 - share
 
 
-def _cells(free_bytes: int, weights: Weights, cell_bytes: int, share: float) -> int:
-    """Cells whose share fits into what a share of the weights leaves free."""
+def _cells(free_bytes: int, layers_bytes: int, cell_bytes: int, share: float) -> int:
+    """Cells whose share fits into what a share of the layers leaves free, weights and states."""
     if share <= 0:
         return 1 << 40 if free_bytes >= 0 else -1
     # The mask of a batch grows with the cells too, by two bytes a token of the batch.
     each = cell_bytes * share + 2 * BATCH_TOKENS
-    return int((free_bytes - weights.size_bytes * share) // each)
+    return int((free_bytes - layers_bytes * share) // each)
 
 
 def _device_bytes(

@@ -47,6 +47,15 @@ def test_a_card_that_holds_it_all_gets_it_all() -> None:
     assert 4.4 * GIB < plan.device_bytes < 22 * GIB
 
 
+def test_running_states_lie_where_their_layers_do() -> None:
+    states = replace(SEVEN, shape=replace(SHAPE, state_values=6 * GIB // 4 // 68))
+    small = replace(with_cards(CARD), memory_available_bytes=4 * GIB)
+    assert plan_for(states, small, "cuda").offloaded
+    tight = replace(CARD, memory_free_bytes=int(12.2 * GIB))
+    plan = plan_for(states, with_cards(tight), "cuda")
+    assert 6 * GIB < plan.device_bytes <= sum(plan.place.devices)
+
+
 def test_layers_are_spread_over_cards_by_their_free_memory() -> None:
     plan = plan_for(SEVEN, with_cards(CARD, LITTLE), "cuda")
     assert sum(plan.gpu_layers) == 29
