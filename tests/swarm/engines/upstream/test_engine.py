@@ -405,6 +405,10 @@ async def test_a_server_that_is_loading_is_waited_for():
     assert (await answer_of(fake)).texts == {0: "Hello"}
 
 
+async def test_a_server_may_refuse_the_method_where_it_has_only_pages():
+    assert (await answer_of(FakeServer(HELLO, lacking=405))).texts == {0: "Hello"}
+
+
 async def test_the_key_goes_with_every_request():
     fake = FakeServer(HELLO)
     async with engine_at(fake, key="k"):
