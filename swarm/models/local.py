@@ -81,6 +81,13 @@ def described(path: Path) -> LocalModel:
 
 def mlx_model(folder: Path) -> LocalModel:
     """The MLX model in a folder. Raises ConfigurationError where there is none."""
+    try:
+        return _mlx_model(folder)
+    except OSError as error:  # such as a link to what is gone
+        raise ConfigurationError(f"{folder} cannot be read: {error.strerror}") from error
+
+
+def _mlx_model(folder: Path) -> LocalModel:
     weights = [path.stat().st_size for path in folder.glob(f"*{WEIGHTS}")]
     if not weights or not (folder / "config.json").is_file():
         raise ConfigurationError(
@@ -137,7 +144,7 @@ def _is_model(path: Path) -> bool:
     if _LATER_PART.search(path.stem) or path.stem.startswith("mmproj"):
         return False
     try:
-        return _has_magic(path)
+        return _has_magic(path) and all(part.is_file() for part in parts_of(path))
     except OSError:
         return False
 
