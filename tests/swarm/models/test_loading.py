@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from hardware.snapshot import Snapshot
-from swarm.engines.base import Event, Finished
+from swarm.engines.base import Event, Finished, ModelInfo
 from swarm.engines.resident import Make, Planned, Resident
 from swarm.errors import ConfigurationError, EngineNotReady, ModelLoadFailed, Overloaded
 from swarm.models.fit import Weights, plan_for
@@ -16,7 +16,7 @@ from swarm.models.loading import Loading
 from swarm.models.memory import Shape
 from swarm.models.place import Taken
 from swarm.types import Prompt, SamplingParams
-from tests.fakes import FakeEngine
+from tests.fakes import INFO, FakeEngine
 
 GIB = 1 << 30
 MACHINE = Snapshot("linux", "A Processor", 4, 4, frozenset(), 16 * GIB, 10 * GIB)
@@ -53,6 +53,7 @@ class House:
 
     sizes: dict[str, float]
     idle_unload_s: float | None = None
+    info: ModelInfo = INFO
     log: list[str] = field(default_factory=list[str])
     now_s: float = 0.0
     engines: dict[str, Slow] = field(default_factory=dict[str, Slow])
@@ -77,6 +78,7 @@ class House:
             weights = Weights(name, int(size_gib * GIB), SHAPE, 4096)
             plan = plan_for(weights, MACHINE, "cpu", taken=taken)
             engine = Slow(
+                model_info=self.info,
                 log=self.log,
                 name=name,
                 gate=self.gates.get(name),
@@ -115,6 +117,15 @@ async def test_only_the_first_is_loaded_at_the_start_and_others_on_request() -> 
     await house.use("b")
     assert house.log == ["load a", "load b"]
     await house.loading.aclose()
+
+
+async def test_one_that_makes_embeddings_only_is_not_let_speak_to_measure_it() -> None:
+    for generates in (True, False):
+        house = House({"a": 1}, info=replace(INFO, generates=generates))
+        await house.loading.begin(["a"])
+        await until(lambda house=house: not house.loading._tasks)
+        assert bool(house.engines["a"].prompts) is generates
+        await house.loading.aclose()
 
 
 async def test_before_the_first_is_loaded_nobody_waits() -> None:
