@@ -22,7 +22,14 @@ from swarm.models.fit import (
     plan_for,
     weights_of,
 )
-from swarm.models.local import BUNDLED_ID, LocalModel, bundled_model, described, mlx_model
+from swarm.models.local import (
+    BUNDLED_ID,
+    LocalModel,
+    bundled_model,
+    described,
+    mlx_model,
+    part_names,
+)
 from swarm.models.wanted import Wanted
 
 HUB_PREFIX = "hf:"
@@ -100,7 +107,7 @@ def on_hub(name: str) -> Wanted:
         raise ConfigurationError(
             f"--model {name}: write hf:owner/repository/file.gguf, or hf:owner/repository for MLX"
         )
-    return Wanted(name, f"{owner}/{repository}", (file,) if file else ())
+    return Wanted(name, f"{owner}/{repository}", part_names(file) if file else ())
 
 
 def in_catalogue(name: str, known: Known, machine: Machine) -> Wanted:

@@ -163,6 +163,15 @@ def parts_of(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f"{name}-*{part[1]}.gguf"))
 
 
+def part_names(name: str) -> tuple[str, ...]:
+    """The name itself, or those of all parts where it is that of a split model's first."""
+    split = re.fullmatch(r"(.*)-00001-of-(\d{5})\.gguf", name)
+    if split is None:
+        return (name,)
+    count = max(1, int(split[2]))
+    return tuple(f"{split[1]}-{part:05}-of-{split[2]}.gguf" for part in range(1, count + 1))
+
+
 def _has_magic(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC

@@ -105,6 +105,14 @@ def test_a_place_on_the_hub_is_taken_as_written() -> None:
     assert found("hf:me/mine-mlx") == Wanted("hf:me/mine-mlx", "me/mine-mlx", ())
 
 
+def test_of_a_split_model_on_the_hub_all_parts_are_brought() -> None:
+    assert found("hf:me/mine/q4/a-00001-of-00003.gguf").files == (
+        "q4/a-00001-of-00003.gguf",
+        "q4/a-00002-of-00003.gguf",
+        "q4/a-00003-of-00003.gguf",
+    )
+
+
 def test_files_folders_and_the_models_folder_come_before_the_catalogue(tmp_path: Path) -> None:
     file = random_model(TINY, folder=tmp_path)
     here = LocalModel("qwen3:8b", file, 1)
