@@ -133,6 +133,18 @@ def test_the_next_turn_goes_on_from_the_last_and_says_the_same(case: Case) -> No
     assert outcome.texts[0] == case.alone(second)
 
 
+def test_a_turn_that_is_asked_for_again_goes_on_from_the_one_before(case: Case) -> None:
+    first = case.clear(120, start=1)
+    said, _ = plainly(case.path, first)
+    run(case.engine, Prompt(first, GREEDY))
+    second = case.clear(20, start=5, before=(*first, *said))
+    run(case.engine, Prompt(second, GREEDY))
+    (again,) = run(case.engine, Prompt(second, GREEDY))
+    assert again.started
+    assert again.started.cached_tokens >= 120
+    assert again.texts[0] == case.alone(second)
+
+
 def test_the_next_turn_may_go_on_with_an_answer_that_was_given_elsewhere(case: Case) -> None:
     first = case.clear(120, start=1)
     for _ in range(2):
