@@ -152,6 +152,7 @@ class _Shape(_Strict):
     head_width: int = Field(gt=0)
     value_width: int | None = Field(None, ge=0)
     attention_layers: int | None = Field(None, gt=0)
+    state_values: int = Field(0, ge=0)
     vocabulary: int = Field(LARGEST_VOCABULARY, gt=0)
 
     def shape(self) -> Shape:
@@ -163,6 +164,7 @@ class _Shape(_Strict):
             heads=self.heads,
             cached_values=(self.attention_layers or self.layers) * self.kv_heads * widths,
             vocabulary=self.vocabulary,
+            state_values=self.state_values,
         )
 
 
