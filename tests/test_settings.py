@@ -77,7 +77,7 @@ def test_a_number_is_finite(tmp_path: Path, text: str, number: str) -> None:
 
 def test_models_can_be_repeated_and_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings(["--model", "a.gguf", "--model", "b.gguf"]).model == ("a.gguf", "b.gguf")
-    monkeypatch.setenv("SWARM_MODEL", "c.gguf,d.gguf")
+    monkeypatch.setenv("SWARM_MODEL", "c.gguf, d.gguf")
     assert read_settings([]).model == ("c.gguf", "d.gguf")
 
 
