@@ -28,11 +28,12 @@ PROMPT = Prompt("hello", SamplingParams())
 
 @dataclass
 class Slow(FakeEngine):
-    """A FakeEngine that is loaded when it is let, or fails to load."""
+    """A FakeEngine that is loaded when it is let, or fails to load, and ends when it is let."""
 
     log: list[str] = field(default_factory=list[str])
     name: str = ""
     gate: asyncio.Event | None = None
+    leaving: asyncio.Event | None = None
     failure: Exception | None = None
 
     async def start(self) -> None:
@@ -44,6 +45,8 @@ class Slow(FakeEngine):
 
     async def aclose(self) -> None:
         self.log.append(f"unload {self.name}")
+        if self.leaving:
+            await self.leaving.wait()
         await super().aclose()
 
 
@@ -217,6 +220,19 @@ async def test_the_idle_are_unloaded_and_the_used_are_not() -> None:
     await until(lambda: house.loaded() == set())
     await house.use("a")
     assert house.log.count("load a") == 2
+    await house.loading.aclose()
+
+
+async def test_one_that_is_used_again_while_another_idle_one_is_unloaded_stays() -> None:
+    house = House({"a": 1, "b": 1}, idle_unload_s=0.01)
+    await house.loading.begin(["a"])
+    async with house.loading.held("a"), house.loading.held("b"):
+        house.engines["a"].leaving = asyncio.Event()
+    await until(lambda: house.log[-1] == "unload a")
+    async with house.loading.held("b"):
+        house.engines["a"].leaving.set()
+        await until(lambda: not house.loading._one_at_a_time.locked())
+        assert house.loaded() == {"b"}
     await house.loading.aclose()
 
 
