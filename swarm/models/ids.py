@@ -79,24 +79,27 @@ def find(name: str, known: Known, machine: Machine) -> Named:
         return bundled_model()
     if name.startswith(HUB_PREFIX):
         return on_hub(name)
-    path = Path(name).expanduser()
-    if (there := _at(path)) is not None:
+    if (there := _at(name)) is not None:
         return there
     for model in known.found:
         if model.id == name:
             return model
-    if name.endswith(".gguf") or name.startswith((".", "~")) or path.is_absolute():
+    if name.endswith(".gguf") or name.startswith((".", "~")) or Path(name).is_absolute():
         raise ConfigurationError(f"--model {name}: there is no such file")
     return in_catalogue(name, known, machine)
 
 
-def _at(path: Path) -> LocalModel | None:
+def _at(name: str) -> LocalModel | None:
+    """The model at a path, None where there is nothing. Raises ConfigurationError."""
     try:
+        path = Path(name).expanduser()
         if path.is_file():
             return described(path)
         return mlx_model(path) if path.is_dir() else None
+    except RuntimeError:  # no home of such a user
+        return None
     except OSError as error:  # such as a folder that nobody may look into
-        raise ConfigurationError(f"--model {path} cannot be read: {error.strerror}") from error
+        raise ConfigurationError(f"--model {name} cannot be read: {error.strerror}") from error
 
 
 def on_hub(name: str) -> Wanted:

@@ -84,6 +84,7 @@ def test_an_mlx_engine_gets_mlx_repositories() -> None:
         ("llama3.3:70b:4bit", "39.6 GiB of weights"),
         ("/nowhere/a.gguf", "no such file"),
         ("a.gguf", "no such file"),
+        ("~nobody-at-all/a.gguf", "no such file"),
         ("a" * 300, "cannot be read: File name too long"),
         ("hf:owner", "hf:owner/repository/file.gguf"),
     ],
