@@ -74,7 +74,8 @@ class Plan:
 
     `host` is memory of the machine itself, what a device shares with it included; `device_bytes`
     that of all devices which have their own. `tokens_per_s` is what one stream may expect, from
-    and to. `warnings` are said before it starts.
+    and to. `warnings` are said before it starts; of these `compromises` tell what the model does
+    not get on this machine with this engine.
     """
 
     weights: Weights
@@ -89,7 +90,8 @@ class Plan:
     cache_bytes: int
     place: Place
     tokens_per_s: tuple[float, float]
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    compromises: tuple[str, ...] = ()
 
     @property
     def offloaded(self) -> bool:
@@ -153,9 +155,10 @@ def plan_for(
         cache_bytes=whole.cache_bytes if weights.shape else _left_for_cache(place, host),
         place=place,
         tokens_per_s=_speed(weights, place, share, snapshot),
-        warnings=(),
     )
-    return replace(plan, warnings=_warnings(plan, snapshot, engine_kind, wishes))
+    compromises = _compromises(plan, wishes)
+    idle = _idle_device(snapshot, engine_kind)
+    return replace(plan, warnings=(*idle, *compromises), compromises=compromises)
 
 
 def best_release(
@@ -336,17 +339,22 @@ def _speed(weights: Weights, place: Place, share: float, snapshot: Snapshot) -> 
 
 
 def _needs_no_compromise(plan: Plan) -> bool:
-    return not plan.warnings and plan.tokens_per_s[0] >= COMFORT_TOKENS_PER_S
+    return not plan.compromises and plan.tokens_per_s[0] >= COMFORT_TOKENS_PER_S
 
 
-def _warnings(plan: Plan, snapshot: Snapshot, engine_kind: str, wishes: Wishes) -> tuple[str, ...]:
+def _idle_device(snapshot: Snapshot, engine_kind: str) -> tuple[str, ...]:
+    if engine_kind != "cpu" or not snapshot.accelerators:
+        return ()
+    device = snapshot.accelerators[0]
+    said = (
+        f"runs on the processor although there is {device.name}: the engine was built without it; "
+        f"`make setup ENGINE={device.kind}` builds one that uses it"
+    )
+    return (said,)
+
+
+def _compromises(plan: Plan, wishes: Wishes) -> tuple[str, ...]:
     said: list[str] = []
-    if engine_kind == "cpu" and snapshot.accelerators:
-        kind = snapshot.accelerators[0].kind
-        said.append(
-            f"runs on the processor although there is {snapshot.accelerators[0].name}: the engine "
-            f"was built without it; `make setup ENGINE={kind}` builds one that uses it"
-        )
     if plan.place.kinds and not plan.offloaded and wishes.gpu_layers is None:
         left = plan.layers + 1 - sum(plan.gpu_layers)
         said.append(

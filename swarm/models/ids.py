@@ -157,7 +157,7 @@ def what_fits(cards: Iterable[Card], machine: Machine) -> list[tuple[Card, Relea
 def _merit(each: tuple[Card, Release, Plan]) -> tuple[bool, bool, bool, int]:
     card, release, plan = each
     quick = plan.tokens_per_s[1] >= COMFORT_TOKENS_PER_S
-    return release.bits >= USUAL_BITS, not plan.warnings, quick, card.parameters
+    return release.bits >= USUAL_BITS, not plan.compromises, quick, card.parameters
 
 
 def _sized(name: str, size: str, cards: Sequence[Card]) -> Card:

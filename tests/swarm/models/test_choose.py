@@ -170,6 +170,18 @@ def test_the_best_coding_model_that_runs_well_is_to_be_brought() -> None:
     assert best_to_bring(known(), Machine(poor, "cpu")) is None
 
 
+def test_a_device_that_the_engine_leaves_idle_keeps_no_model_away() -> None:
+    inside = Accelerator("vulkan", "Graphics", 32 * GIB, unified=True)
+    better, same = (
+        best_to_bring(known(), Machine(machine, "cpu"))
+        for machine in (PC, replace(PC, accelerators=(inside,)))
+    )
+    assert better
+    assert same
+    assert same.wanted == better.wanted
+    assert "although there is Graphics" in same.plan.warnings[0]
+
+
 def test_the_bundled_model_answers_until_the_better_one_is_here() -> None:
     small = recommended(known(), Machine(PC, "cpu"), folder="models")
     better = best_to_bring(known(), Machine(PC, "cpu"))
