@@ -170,6 +170,14 @@ def test_the_best_coding_model_that_runs_well_is_to_be_brought() -> None:
     assert best_to_bring(known(), Machine(poor, "cpu")) is None
 
 
+@pytest.mark.parametrize("memory_gib", [4, 6, 8, 12, 16, 24, 32])
+def test_what_is_brought_was_trained_to_answer(memory_gib: int) -> None:
+    machine = Machine(replace(PC, memory_available_bytes=memory_gib * GIB), "cpu")
+    better = best_to_bring(known(), machine)
+    assert better
+    assert better.wanted.id.rpartition(":")[0] not in ("starcoder2:3b", "starcoder2:7b")
+
+
 def test_a_device_that_the_engine_leaves_idle_keeps_no_model_away() -> None:
     inside = Accelerator("vulkan", "Graphics", 32 * GIB, unified=True)
     better, same = (
