@@ -4,6 +4,7 @@ Whatever happened before, a greedy answer is the one that a lone context gives.
 """
 
 import itertools
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -185,7 +186,9 @@ def test_more_conversations_than_slots_push_each_other_out(case: Case) -> None:
         assert [set(outcome.texts.values()) for outcome in outcomes] == [{e} for e in expected]
 
 
-def test_sequences_that_outgrow_the_cache_take_turns(path: Path) -> None:
+def test_sequences_that_outgrow_the_cache_take_turns(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     options = LlamaOptions(
         path, threads=1, sequences=4, context_tokens=256, cells=256, kv_type="f32"
     )
@@ -194,4 +197,5 @@ def test_sequences_that_outgrow_the_cache_take_turns(path: Path) -> None:
     prompts = [case.clear(100, start=start) for start in range(4)]
     outcomes = run(engine, *(Prompt(prompt, GREEDY) for prompt in prompts))
     assert [o.texts[0] for o in outcomes] == [case.alone(prompt) for prompt in prompts]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
     engine.close()
