@@ -11,6 +11,7 @@ from swarm.models.memory import (
     Footprint,
     Shape,
     footprint,
+    scratch_bytes,
     usual_cache,
 )
 from swarm.models.place import Place, Taken, place_for
@@ -229,7 +230,7 @@ def _layer_and_room(
     weights: Weights, shape: Shape, cells: int, place: Place, wishes: Wishes
 ) -> tuple[float, tuple[int, ...]]:
     """Bytes of one layer with its cache, and what each device has for layers."""
-    taken = footprint(shape, weights.size_bytes, cells, kv_type=wishes.kv_type, rows=BATCH_TOKENS)
+    taken = _footprint_on_device(weights, shape, cells, wishes)
     each = (taken.weights_bytes + taken.cache_bytes) / (shape.layers + 1)
     return max(each, 1.0), tuple(max(0, free - taken.compute_bytes) for free in place.devices)
 
@@ -279,10 +280,13 @@ def _affordable_cells(
     fixed = footprint(shape, 0, 0, kv_type=wishes.kv_type, flash=wishes.flash)
     states = fixed.cache_bytes  # without a cell that is all of it
     layers, free = weights.size_bytes + states, place.host_bytes - (fixed.total_bytes - states)
-    left = [_cells(free, layers, cell, _host_part(place, share))]
+    scratch = scratch_bytes(shape, flash=wishes.flash)
+    part = _host_part(place, share)
+    left = [_cells(free, layers * part, cell * part + scratch)]
     if share and not place.unified:
         compute = footprint(shape, 0, 0, rows=BATCH_TOKENS).compute_bytes
-        left.append(_cells(sum(place.devices) - compute * len(place.devices), layers, cell, share))
+        free = sum(place.devices) - compute * len(place.devices)
+        left.append(_cells(free, layers * share, cell * share + scratch))
     return min(left)
 
 
@@ -296,13 +300,17 @@ def _host_part(place: Place, share: float) -> float:
     return 1.0 if place.unified else 1 - share
 
 
-def _cells(free_bytes: int, layers_bytes: int, cell_bytes: int, share: float) -> int:
-    """Cells whose share fits into what a share of the layers leaves free, weights and states."""
-    if share <= 0:
+def _cells(free_bytes: int, layers_bytes: float, each_bytes: float) -> int:
+    """Cells that fit into what the layers that lie there leave free, weights and states."""
+    if not layers_bytes:
         return 1 << 40 if free_bytes >= 0 else -1
-    # The mask of a batch grows with the cells too, by two bytes a token of the batch.
-    each = cell_bytes * share + 2 * BATCH_TOKENS
-    return int((free_bytes - layers_bytes * share) // each)
+    return int((free_bytes - layers_bytes) // each_bytes)
+
+
+def _footprint_on_device(weights: Weights, shape: Shape, cells: int, wishes: Wishes) -> Footprint:
+    kv_type, flash = wishes.kv_type, wishes.flash
+    size = weights.size_bytes
+    return footprint(shape, size, cells, kv_type=kv_type, flash=flash, rows=BATCH_TOKENS)
 
 
 def _device_bytes(
@@ -311,14 +319,7 @@ def _device_bytes(
     share = sum(on_devices) / (shape.layers + 1)
     if not share:
         return 0
-    taken = footprint(
-        shape,
-        weights.size_bytes,
-        cells,
-        kv_type=wishes.kv_type,
-        flash=wishes.flash,
-        rows=BATCH_TOKENS,
-    )
+    taken = _footprint_on_device(weights, shape, cells, wishes)
     used = sum(1 for layers in on_devices if layers)
     return int((taken.weights_bytes + taken.cache_bytes) * share) + taken.compute_bytes * used
 

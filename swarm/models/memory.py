@@ -116,14 +116,20 @@ def footprint(
     )
 
 
+def scratch_bytes(shape: Shape, *, flash: bool) -> int:
+    """What the scratch buffer of a batch needs for each cell: the mask, and without flash attention
+    the scores of all heads.
+    """
+    return BATCH_TOKENS * (2 if flash else _FLOAT * (1 + shape.heads))
+
+
 def _compute_bytes(shape: Shape, cells: int, *, flash: bool, rows: int) -> int:
     """The scratch buffer and the logits: the larger of the output's and of a layer's stage.
 
-    A layer holds its inputs, three feed-forward rows and the mask; without flash attention the
-    scores of all heads too.
+    A layer holds its inputs, three feed-forward rows and what goes with the cells.
     """
     logits = rows * _FLOAT * shape.vocabulary
     inputs = 2 * BATCH_TOKENS * _FLOAT * shape.width
-    scores = 2 if flash else _FLOAT * (1 + shape.heads)
-    layer = 3 * BATCH_TOKENS * _FLOAT * shape.feed_forward + BATCH_TOKENS * cells * scores
+    by_cells = cells * scratch_bytes(shape, flash=flash)
+    layer = 3 * BATCH_TOKENS * _FLOAT * shape.feed_forward + by_cells
     return max(logits, layer) + inputs + logits

@@ -157,6 +157,15 @@ def test_the_owner_s_limit_bounds_every_memory() -> None:
         plan_for(HUGE, PC, "cpu", limit)
 
 
+@pytest.mark.parametrize("flash", [True, False])
+def test_the_scores_of_all_heads_need_room_without_flash_attention(flash: bool) -> None:
+    wishes = Wishes(flash=flash)
+    on_card = plan_for(SEVEN, with_cards(replace(CARD, memory_free_bytes=8 * GIB)), "cuda", wishes)
+    assert on_card.device_bytes <= sum(on_card.place.devices)
+    beside = plan_for(SEVEN, replace(PC, memory_available_bytes=10 * GIB), "cpu", wishes)
+    assert beside.host.total_bytes <= beside.place.host_bytes
+
+
 def test_a_mixture_is_expected_to_be_faster_than_its_size() -> None:
     dense = plan_for(SEVEN, PC, "cpu").tokens_per_s
     mixture = plan_for(replace(SEVEN, active_share=0.1), PC, "cpu").tokens_per_s
