@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from platformdirs import user_state_path
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -40,6 +41,16 @@ COMMANDS = ("approve", "remove")
 Form: TypeAlias = Literal["auto", "full", "compact"]
 KvType: TypeAlias = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
 
+
+def _at_home(path: Path) -> Path:
+    """The path that a shell makes of one with a ~ at its beginning."""
+    try:
+        return path.expanduser()
+    except RuntimeError:  # there is no such user
+        return path
+
+
+HomePath: TypeAlias = Annotated[Path, AfterValidator(_at_home)]
 Stamp: TypeAlias = tuple[int, int, int] | None
 Weight: TypeAlias = Annotated[float, Field(gt=0, le=100)]
 
@@ -105,7 +116,7 @@ class ToolSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    readable: tuple[Path, ...] = ()
+    readable: tuple[HomePath, ...] = ()
     package_hosts: tuple[str, ...] = ()
     usual_s: float = Field(default=30.0, gt=0)
     packages_s: float = Field(default=300.0, gt=0)
@@ -140,7 +151,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(17615, ge=1, le=65535)
     model: Annotated[tuple[str, ...], NoDecode] = ()
-    models: Path = Path("models")
+    models: HomePath = Path("models")
     engine: str | None = None
     engine_key: SecretStr | None = None
     ctx: int | None = Field(None, ge=256)
@@ -156,7 +167,7 @@ class Settings(BaseSettings):
     peer: Annotated[tuple[str, ...], NoDecode] = ()
     peer_port: int = Field(17617, ge=1, le=65535)
     peer_interface: Annotated[tuple[str, ...], NoDecode] = ()
-    state: Path = Field(default_factory=lambda: user_state_path("local-swarm", appauthor=False))
+    state: HomePath = Field(default_factory=lambda: user_state_path("local-swarm", appauthor=False))
     leave: bool = False
     new_code: bool = False
     show_code: bool = False
@@ -167,7 +178,7 @@ class Settings(BaseSettings):
     tool_host: str | None = None
     tool_port: int = Field(17616, ge=1, le=65535)
     tool_token: SecretStr | None = Field(None, min_length=1)
-    workspace: Path | None = None
+    workspace: HomePath | None = None
     allow_network: Literal["none", "packages", "all"] = "none"
     sandbox: bool = True
     tools: ToolSettings = ToolSettings()
@@ -182,7 +193,7 @@ class Settings(BaseSettings):
     key: SecretStr | None = None
     opencode: str | None = None
     prompt: Form = "auto"
-    prompt_file: Path | None = None
+    prompt_file: HomePath | None = None
     debug: bool = False
     quiet: bool = False
     _named_outside: Path | None = PrivateAttr(None)
@@ -191,7 +202,9 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         """An environment variable holds several values with commas between them."""
-        return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(each.strip() for each in value.split(",") if each.strip())
 
     @classmethod
     def settings_customise_sources(
@@ -266,7 +279,7 @@ def _from_everywhere(flags: dict[str, Any]) -> Settings:
 
 def _outside_state(flags: Mapping[str, Any]) -> Path:
     named = flags.get("state") or os.environ.get(f"{ENVIRONMENT_PREFIX}STATE")
-    return Path(named) if named else user_state_path("local-swarm", appauthor=False)
+    return _at_home(Path(named)) if named else user_state_path("local-swarm", appauthor=False)
 
 
 def _check_origin(memory: Path) -> None:

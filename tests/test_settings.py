@@ -33,6 +33,22 @@ def test_flags_win_over_environment_and_that_over_the_file(
     assert (settings.port, settings.ctx, settings.threads) == (3001, 2002, 3)
 
 
+def test_a_path_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("USERPROFILE", "/home/me")
+    monkeypatch.setenv("SWARM_STATE", "~/state")
+    text = (
+        'models = "~/models"\nprompt_file = "~nobody-at-all/words"\n[tools]\nreadable = ["~/bin"]'
+    )
+    (tmp_path / "swarm.toml").write_text(text)
+    settings = read_settings(["--workspace", "~"])
+    home = Path("/home/me")
+    assert (settings.models, settings.workspace) == (home / "models", home)
+    assert settings.state == settings.remembered_in == home / "state"
+    assert settings.tools.readable == (home / "bin",)
+    assert settings.prompt_file == Path("~nobody-at-all/words")
+
+
 def test_the_vote_has_a_table_of_its_own(tmp_path: Path) -> None:
     text = '[vote]\npatience_s = 5\n[vote.weights]\n"big-7b" = 3\nsmall = 0.5\n'
     (tmp_path / "swarm.toml").write_text(text)
@@ -77,7 +93,7 @@ def test_a_number_is_finite(tmp_path: Path, text: str, number: str) -> None:
 
 def test_models_can_be_repeated_and_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings(["--model", "a.gguf", "--model", "b.gguf"]).model == ("a.gguf", "b.gguf")
-    monkeypatch.setenv("SWARM_MODEL", "c.gguf,d.gguf")
+    monkeypatch.setenv("SWARM_MODEL", "c.gguf, d.gguf")
     assert read_settings([]).model == ("c.gguf", "d.gguf")
 
 

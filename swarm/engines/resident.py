@@ -146,7 +146,7 @@ class Resident:
     async def warm_up(self) -> None:
         """Let the model speak for a moment to measure it; not where somebody waits for it."""
         engine = self._engine
-        if self.users or engine is None:
+        if self.users or engine is None or not engine.info.generates:
             return
         try:
             async with asyncio.timeout(WARM_UP_S), aclosing(engine.generate(WARM_UP)) as events:

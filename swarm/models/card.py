@@ -16,6 +16,7 @@ from swarm.models.memory import Shape
 
 MemoryKind: TypeAlias = Literal["full", "sliding", "recurrent", "hybrid"]
 Format: TypeAlias = Literal["gguf", "mlx"]
+Purpose: TypeAlias = Literal["code", "chat", "completion"]
 
 LARGEST_VOCABULARY = 262_144
 """What is assumed of a card that names no vocabulary: the largest in use (Gemma's)."""
@@ -55,7 +56,8 @@ class Card:
     """One model of one size. `sources` are the public pages that the entry was checked against.
 
     `active_parameters` is smaller than `parameters` for mixtures of experts. What is None stands in
-    no source; of the shape and the context the file's own header tells, once it is here.
+    no source; of the shape and the context the file's own header tells, once it is here. What is
+    for completion goes on with texts, and was not trained to answer.
     """
 
     family: str
@@ -68,7 +70,7 @@ class Card:
     releases: tuple[Release, ...]
     sources: tuple[str, ...]
     licence: str | None
-    purpose: str
+    purpose: Purpose
     tool_calls: str | None
     sampling: Mapping[str, float]
 
@@ -119,7 +121,7 @@ def _card(family: "_Family", model: "_Model") -> Card:
         releases=tuple(_release(release) for release in model.releases),
         sources=tuple(model.sources + family.sources),
         licence=model.licence or family.licence,
-        purpose=family.purpose,
+        purpose=model.purpose or family.purpose,
         tool_calls=family.tool_calls,
         sampling=model.sampling or family.sampling,
     )
@@ -152,6 +154,7 @@ class _Shape(_Strict):
     head_width: int = Field(gt=0)
     value_width: int | None = Field(None, ge=0)
     attention_layers: int | None = Field(None, gt=0)
+    state_values: int = Field(0, ge=0)
     vocabulary: int = Field(LARGEST_VOCABULARY, gt=0)
 
     def shape(self) -> Shape:
@@ -163,6 +166,7 @@ class _Shape(_Strict):
             heads=self.heads,
             cached_values=(self.attention_layers or self.layers) * self.kv_heads * widths,
             vocabulary=self.vocabulary,
+            state_values=self.state_values,
         )
 
 
@@ -186,13 +190,14 @@ class _Model(_Strict):
     releases: list[_Release] = Field(min_length=1)
     sources: list[str] = Field(min_length=1)
     licence: str | None = None
+    purpose: Purpose | None = None
     sampling: dict[str, float] | None = None
 
 
 class _Family(_Strict):
     family: _Word
     licence: str | None = None
-    purpose: Literal["code", "chat"] = "chat"
+    purpose: Purpose = "chat"
     tool_calls: str | None = None
     sampling: dict[str, float] = Field(default_factory=dict[str, float])
     sources: list[str] = Field(default_factory=list[str])

@@ -97,7 +97,7 @@ def best_to_bring(known: Known, machine: Machine) -> Better | None:
     """The catalogue's best coding model that runs well here, if one does."""
     coding = [card for card in known.cards if card.purpose == "code"]
     for card, release, plan in what_fits(coding, machine):
-        if not plan.warnings and plan.tokens_per_s[1] >= COMFORT_TOKENS_PER_S:
+        if not plan.compromises and plan.tokens_per_s[1] >= COMFORT_TOKENS_PER_S:
             return Better(wanted(card, release), plan)
     return None
 

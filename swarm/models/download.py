@@ -174,7 +174,11 @@ def _from_peer(wanted: Wanted, hub: Hub, fetch: Fetch | None) -> Path | None:
         return None
     folder = copied_folder(wanted, hub.cache)
     paths = [folder / name for name in wanted.files]
-    if not all(path.is_file() for path in paths) and not (fetch and fetch(wanted, folder)):
+    try:
+        if not all(path.is_file() for path in paths) and not (fetch and fetch(wanted, folder)):
+            return None
+    except OSError as error:  # such as a full disk, of which the hub's way says more
+        log.warning("%s: no copy from a peer: %s", wanted.id, error)
         return None
     copied = sum(path.stat().st_size for path in paths)
     if wanted.size_bytes is not None and copied != wanted.size_bytes:

@@ -13,7 +13,7 @@ def explain(plan: Plan) -> list[str]:
         f"{plan.workers} workers share one copy of the weights and one reading of the prompt",
         f"memory {_parts(plan.host)}",
     ]
-    if plan.device_bytes and not plan.place.unified:
+    if plan.device_bytes:
         lines.append(f"device memory {gib(plan.device_bytes)} of {gib(sum(plan.place.devices))}")
     lines.append(
         f"of {gib(plan.place.available_bytes)} free memory "

@@ -11,6 +11,7 @@ from swarm.models.memory import (
     Footprint,
     Shape,
     footprint,
+    scratch_bytes,
     usual_cache,
 )
 from swarm.models.place import Place, Taken, place_for
@@ -72,8 +73,10 @@ class Weights:
 class Plan:
     """How one model runs. `gpu_layers` are those on each device, the output counted as one more.
 
-    `host` is memory of the machine itself, `device_bytes` that of all devices. `tokens_per_s` is
-    what one stream may expect, from and to. `warnings` are said before it starts.
+    `host` is memory of the machine itself, what a device shares with it included; `device_bytes`
+    that of all devices which have their own. `tokens_per_s` is what one stream may expect, from
+    and to. `warnings` are said before it starts; of these `compromises` tell what the model does
+    not get on this machine with this engine.
     """
 
     weights: Weights
@@ -88,7 +91,8 @@ class Plan:
     cache_bytes: int
     place: Place
     tokens_per_s: tuple[float, float]
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    compromises: tuple[str, ...] = ()
 
     @property
     def offloaded(self) -> bool:
@@ -132,10 +136,11 @@ def plan_for(
     cells, context = _cache(weights, shape, place, wishes, on_devices)
     share = sum(on_devices) / (shape.layers + 1)
     whole = footprint(shape, weights.size_bytes, cells, kv_type=wishes.kv_type, flash=wishes.flash)
+    part = _host_part(place, share)
     host = replace(
         whole,
-        weights_bytes=int(whole.weights_bytes * (1 - share)),
-        cache_bytes=int(whole.cache_bytes * (1 - share)),
+        weights_bytes=int(whole.weights_bytes * part),
+        cache_bytes=int(whole.cache_bytes * part),
     )
     plan = Plan(
         weights=weights,
@@ -147,13 +152,14 @@ def plan_for(
         layers=shape.layers,
         gpu_layers=on_devices,
         host=host,
-        device_bytes=_device_bytes(weights, shape, cells, wishes, on_devices),
-        cache_bytes=max(whole.cache_bytes, CACHE_BYTES[0] if not weights.shape else 0),
+        device_bytes=0 if part == 1 else _device_bytes(weights, shape, cells, wishes, on_devices),
+        cache_bytes=whole.cache_bytes if weights.shape else _left_for_cache(place, host),
         place=place,
         tokens_per_s=_speed(weights, place, share, snapshot),
-        warnings=(),
     )
-    return replace(plan, warnings=_warnings(plan, snapshot, engine_kind, wishes))
+    compromises = _compromises(plan, wishes)
+    idle = _idle_device(snapshot, engine_kind)
+    return replace(plan, warnings=(*idle, *compromises), compromises=compromises)
 
 
 def best_release(
@@ -224,7 +230,7 @@ def _layer_and_room(
     weights: Weights, shape: Shape, cells: int, place: Place, wishes: Wishes
 ) -> tuple[float, tuple[int, ...]]:
     """Bytes of one layer with its cache, and what each device has for layers."""
-    taken = footprint(shape, weights.size_bytes, cells, kv_type=wishes.kv_type, rows=BATCH_TOKENS)
+    taken = _footprint_on_device(weights, shape, cells, wishes)
     each = (taken.weights_bytes + taken.cache_bytes) / (shape.layers + 1)
     return max(each, 1.0), tuple(max(0, free - taken.compute_bytes) for free in place.devices)
 
@@ -272,21 +278,39 @@ def _affordable_cells(
     share = sum(on_devices) / (shape.layers + 1)
     cell = shape.cell_bytes(wishes.kv_type) if weights.shape else 1
     fixed = footprint(shape, 0, 0, kv_type=wishes.kv_type, flash=wishes.flash)
-    host_part = 1.0 if place.unified else 1 - share
-    left = [_cells(place.host_bytes - fixed.total_bytes, weights, cell, host_part)]
+    states = fixed.cache_bytes  # without a cell that is all of it
+    layers, free = weights.size_bytes + states, place.host_bytes - (fixed.total_bytes - states)
+    scratch = scratch_bytes(shape, flash=wishes.flash)
+    part = _host_part(place, share)
+    left = [_cells(free, layers * part, cell * part + scratch)]
     if share and not place.unified:
         compute = footprint(shape, 0, 0, rows=BATCH_TOKENS).compute_bytes
-        left.append(_cells(sum(place.devices) - compute * len(place.devices), weights, cell, share))
+        free = sum(place.devices) - compute * len(place.devices)
+        left.append(_cells(free, layers * share, cell * share + scratch))
     return min(left)
 
 
-def _cells(free_bytes: int, weights: Weights, cell_bytes: int, share: float) -> int:
-    """Cells whose share fits into what a share of the weights leaves free."""
-    if share <= 0:
+def _left_for_cache(place: Place, host: Footprint) -> int:
+    """What a cache gets of which only its engine knows how much a token takes."""
+    return min(max(place.host_bytes - host.total_bytes, CACHE_BYTES[0]), CACHE_BYTES[1])
+
+
+def _host_part(place: Place, share: float) -> float:
+    """Of the layers what lies in the machine's own memory; `share` of them is on devices."""
+    return 1.0 if place.unified else 1 - share
+
+
+def _cells(free_bytes: int, layers_bytes: float, each_bytes: float) -> int:
+    """Cells that fit into what the layers that lie there leave free, weights and states."""
+    if not layers_bytes:
         return 1 << 40 if free_bytes >= 0 else -1
-    # The mask of a batch grows with the cells too, by two bytes a token of the batch.
-    each = cell_bytes * share + 2 * BATCH_TOKENS
-    return int((free_bytes - weights.size_bytes * share) // each)
+    return int((free_bytes - layers_bytes) // each_bytes)
+
+
+def _footprint_on_device(weights: Weights, shape: Shape, cells: int, wishes: Wishes) -> Footprint:
+    kv_type, flash = wishes.kv_type, wishes.flash
+    size = weights.size_bytes
+    return footprint(shape, size, cells, kv_type=kv_type, flash=flash, rows=BATCH_TOKENS)
 
 
 def _device_bytes(
@@ -295,14 +319,7 @@ def _device_bytes(
     share = sum(on_devices) / (shape.layers + 1)
     if not share:
         return 0
-    taken = footprint(
-        shape,
-        weights.size_bytes,
-        cells,
-        kv_type=wishes.kv_type,
-        flash=wishes.flash,
-        rows=BATCH_TOKENS,
-    )
+    taken = _footprint_on_device(weights, shape, cells, wishes)
     used = sum(1 for layers in on_devices if layers)
     return int((taken.weights_bytes + taken.cache_bytes) * share) + taken.compute_bytes * used
 
@@ -323,17 +340,22 @@ def _speed(weights: Weights, place: Place, share: float, snapshot: Snapshot) -> 
 
 
 def _needs_no_compromise(plan: Plan) -> bool:
-    return not plan.warnings and plan.tokens_per_s[0] >= COMFORT_TOKENS_PER_S
+    return not plan.compromises and plan.tokens_per_s[0] >= COMFORT_TOKENS_PER_S
 
 
-def _warnings(plan: Plan, snapshot: Snapshot, engine_kind: str, wishes: Wishes) -> tuple[str, ...]:
+def _idle_device(snapshot: Snapshot, engine_kind: str) -> tuple[str, ...]:
+    if engine_kind != "cpu" or not snapshot.accelerators:
+        return ()
+    device = snapshot.accelerators[0]
+    said = (
+        f"runs on the processor although there is {device.name}: the engine was built without it; "
+        f"`make setup ENGINE={device.kind}` builds one that uses it"
+    )
+    return (said,)
+
+
+def _compromises(plan: Plan, wishes: Wishes) -> tuple[str, ...]:
     said: list[str] = []
-    if engine_kind == "cpu" and snapshot.accelerators:
-        kind = snapshot.accelerators[0].kind
-        said.append(
-            f"runs on the processor although there is {snapshot.accelerators[0].name}: the engine "
-            f"was built without it; `make setup ENGINE={kind}` builds one that uses it"
-        )
     if plan.place.kinds and not plan.offloaded and wishes.gpu_layers is None:
         left = plan.layers + 1 - sum(plan.gpu_layers)
         said.append(

@@ -23,6 +23,10 @@ _LONGEST_KEPT = 1024
 _MOST_KEYS = 100_000
 _LONGEST_STRING = 64 << 20
 
+_INTERVAL = "full_attention_interval"
+_INTERVALS = {"qwen3next": 4, "qwen35": 4, "qwen35moe": 4}
+"""One layer of so many has attention where a file, an older one, does not say it (llama.cpp)."""
+
 _Metadata = dict[str, Any]
 
 
@@ -97,6 +101,8 @@ def _header(path: Path, metadata: Mapping[str, Any]) -> Header:
         for key, value in metadata.items()
         if key.startswith(f"{architecture}.")
     }
+    if architecture in _INTERVALS:
+        own.setdefault(_INTERVAL, _INTERVALS[architecture])
     shape = _shape(own, _length(metadata.get(_TOKENS, 0)))
     return Header(
         name=str(metadata.get("general.name", path.stem)),
@@ -138,7 +144,7 @@ def _kv_heads(own: Mapping[str, Any], layers: int, heads: int) -> list[int]:
     told = own.get("attention.head_count_kv", heads)
     if isinstance(told, list):
         return [int(each) for each in cast("list[Any]", told)]
-    every = own.get("full_attention_interval")
+    every = own.get(_INTERVAL)
     if every:
         return [int(told) if (layer + 1) % int(every) == 0 else 0 for layer in range(layers)]
     return [int(told)] * layers
@@ -172,8 +178,19 @@ def _state_values(own: Mapping[str, Any]) -> int:
 
 
 def _recurrent_layers(own: Mapping[str, Any], layers: int) -> int:
-    with_attention = sum(1 for heads in _kv_heads(own, layers, 0) if heads)
-    return layers - with_attention if "ssm.inner_size" in own else 0
+    """Layers with a state: those without attention, or all where it is beside attention.
+
+    A list of feed-forward parts that not every layer has tells layers that are nothing else.
+    """
+    if "ssm.inner_size" not in own:
+        return 0
+    heads = _kv_heads(own, layers, 0)
+    if all(heads):
+        return layers
+    told = own.get("feed_forward_length")
+    parts = cast("list[Any]", told) if isinstance(told, list) else []
+    alone = parts if not all(parts) else [0] * layers
+    return sum(1 for kv, part in zip(heads, alone, strict=False) if not kv and not part)
 
 
 def _largest(told: Any) -> int:

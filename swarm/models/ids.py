@@ -22,7 +22,14 @@ from swarm.models.fit import (
     plan_for,
     weights_of,
 )
-from swarm.models.local import BUNDLED_ID, LocalModel, bundled_model, described, mlx_model
+from swarm.models.local import (
+    BUNDLED_ID,
+    LocalModel,
+    bundled_model,
+    described,
+    mlx_model,
+    part_names,
+)
 from swarm.models.wanted import Wanted
 
 HUB_PREFIX = "hf:"
@@ -72,17 +79,27 @@ def find(name: str, known: Known, machine: Machine) -> Named:
         return bundled_model()
     if name.startswith(HUB_PREFIX):
         return on_hub(name)
-    path = Path(name).expanduser()
-    if path.is_file():
-        return described(path)
-    if path.is_dir():
-        return mlx_model(path)
+    if (there := _at(name)) is not None:
+        return there
     for model in known.found:
         if model.id == name:
             return model
-    if name.endswith(".gguf") or name.startswith((".", "~")) or path.is_absolute():
+    if name.endswith(".gguf") or name.startswith((".", "~")) or Path(name).is_absolute():
         raise ConfigurationError(f"--model {name}: there is no such file")
     return in_catalogue(name, known, machine)
+
+
+def _at(name: str) -> LocalModel | None:
+    """The model at a path, None where there is nothing. Raises ConfigurationError."""
+    try:
+        path = Path(name).expanduser()
+        if path.is_file():
+            return described(path)
+        return mlx_model(path) if path.is_dir() else None
+    except RuntimeError:  # no home of such a user
+        return None
+    except OSError as error:  # such as a folder that nobody may look into
+        raise ConfigurationError(f"--model {name} cannot be read: {error.strerror}") from error
 
 
 def on_hub(name: str) -> Wanted:
@@ -93,7 +110,7 @@ def on_hub(name: str) -> Wanted:
         raise ConfigurationError(
             f"--model {name}: write hf:owner/repository/file.gguf, or hf:owner/repository for MLX"
         )
-    return Wanted(name, f"{owner}/{repository}", (file,) if file else ())
+    return Wanted(name, f"{owner}/{repository}", part_names(file) if file else ())
 
 
 def in_catalogue(name: str, known: Known, machine: Machine) -> Wanted:
@@ -140,7 +157,7 @@ def what_fits(cards: Iterable[Card], machine: Machine) -> list[tuple[Card, Relea
 def _merit(each: tuple[Card, Release, Plan]) -> tuple[bool, bool, bool, int]:
     card, release, plan = each
     quick = plan.tokens_per_s[1] >= COMFORT_TOKENS_PER_S
-    return release.bits >= USUAL_BITS, not plan.warnings, quick, card.parameters
+    return release.bits >= USUAL_BITS, not plan.compromises, quick, card.parameters
 
 
 def _sized(name: str, size: str, cards: Sequence[Card]) -> Card:

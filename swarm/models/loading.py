@@ -182,7 +182,7 @@ class Loading:
         while True:
             await asyncio.sleep(self._next_look_s(idle_s))
             async with self._one_at_a_time:
-                for model in self._idle_for(idle_s):
+                while model := self._idle_for(idle_s):  # meanwhile others may be used again
                     await self._unload(model, f"nobody has used it for {idle_s:.0f} s")
 
     def _next_look_s(self, idle_s: float) -> float:
@@ -192,13 +192,11 @@ class Loading:
         left = [model.used_s + idle_s - now for model in idle]
         return max(0.01, min(left, default=idle_s))
 
-    def _idle_for(self, idle_s: float) -> list[Resident]:
+    def _idle_for(self, idle_s: float) -> Resident | None:
+        """One of those that nobody has used for so long."""
         past = self._clock() - idle_s
-        return [
-            model
-            for model in self._models.values()
-            if model.plan is not None and not model.users and model.used_s <= past
-        ]
+        idle = (m for m in self._models.values() if m.plan is not None and not m.users)
+        return next((model for model in idle if model.used_s <= past), None)
 
     def _go_on(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

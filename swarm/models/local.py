@@ -81,6 +81,13 @@ def described(path: Path) -> LocalModel:
 
 def mlx_model(folder: Path) -> LocalModel:
     """The MLX model in a folder. Raises ConfigurationError where there is none."""
+    try:
+        return _mlx_model(folder)
+    except OSError as error:  # such as a link to what is gone
+        raise ConfigurationError(f"{folder} cannot be read: {error.strerror}") from error
+
+
+def _mlx_model(folder: Path) -> LocalModel:
     weights = [path.stat().st_size for path in folder.glob(f"*{WEIGHTS}")]
     if not weights or not (folder / "config.json").is_file():
         raise ConfigurationError(
@@ -137,7 +144,7 @@ def _is_model(path: Path) -> bool:
     if _LATER_PART.search(path.stem) or path.stem.startswith("mmproj"):
         return False
     try:
-        return _has_magic(path)
+        return _has_magic(path) and all(part.is_file() for part in parts_of(path))
     except OSError:
         return False
 
@@ -154,6 +161,15 @@ def parts_of(path: Path) -> list[Path]:
         return [path]
     name = glob.escape(path.stem[: part.start()])
     return sorted(path.parent.glob(f"{name}-*{part[1]}.gguf"))
+
+
+def part_names(name: str) -> tuple[str, ...]:
+    """The name itself, or those of all parts where it is that of a split model's first."""
+    split = re.fullmatch(r"(.*)-00001-of-(\d{5})\.gguf", name)
+    if split is None:
+        return (name,)
+    count = max(1, int(split[2]))
+    return tuple(f"{split[1]}-{part:05}-of-{split[2]}.gguf" for part in range(1, count + 1))
 
 
 def _has_magic(path: Path) -> bool:

@@ -27,11 +27,12 @@ streams find room. The owner's context is the whole cache, for it is what memory
 BATCH_TOKENS = 512
 """Tokens of the largest batch that the engine computes."""
 
-SLOTS = 128
-"""Sequences that the engine keeps places for, each with a recurrent state where there is one."""
-
 STREAMS = 64
 """Sequences that generate at once at most: so many rows of logits are ever written."""
+
+IDLE_STATES = 4
+"""Recurrent states of ended conversations that are kept beside the running sequences' own: for
+each the engine reserves a whole one."""
 
 PROCESS_BYTES = 56 << 20
 """The engine's process before it loads anything: Python, numpy, the libraries."""
@@ -106,7 +107,7 @@ def footprint(
     `rows` are the rows of logits that memory is really there for: on the machine itself those that
     are written, on an accelerator, which has no memory that is only promised, BATCH_TOKENS.
     """
-    state = shape.state_values * SLOTS * _FLOAT
+    state = shape.state_values * (STREAMS + IDLE_STATES) * _FLOAT
     return Footprint(
         weights_bytes=weights_bytes,
         cache_bytes=cells * shape.cell_bytes(kv_type) + state,
@@ -115,14 +116,20 @@ def footprint(
     )
 
 
+def scratch_bytes(shape: Shape, *, flash: bool) -> int:
+    """What the scratch buffer of a batch needs for each cell: the mask, and without flash attention
+    the scores of all heads.
+    """
+    return BATCH_TOKENS * (2 if flash else _FLOAT * (1 + shape.heads))
+
+
 def _compute_bytes(shape: Shape, cells: int, *, flash: bool, rows: int) -> int:
     """The scratch buffer and the logits: the larger of the output's and of a layer's stage.
 
-    A layer holds its inputs, three feed-forward rows and the mask; without flash attention the
-    scores of all heads too.
+    A layer holds its inputs, three feed-forward rows and what goes with the cells.
     """
     logits = rows * _FLOAT * shape.vocabulary
     inputs = 2 * BATCH_TOKENS * _FLOAT * shape.width
-    scores = 2 if flash else _FLOAT * (1 + shape.heads)
-    layer = 3 * BATCH_TOKENS * _FLOAT * shape.feed_forward + BATCH_TOKENS * cells * scores
+    by_cells = cells * scratch_bytes(shape, flash=flash)
+    layer = 3 * BATCH_TOKENS * _FLOAT * shape.feed_forward + by_cells
     return max(logits, layer) + inputs + logits

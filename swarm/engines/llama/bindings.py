@@ -18,8 +18,9 @@ _LEVELS = {4: logging.ERROR}
 """ggml's error level; its warnings and news tell a developer's story and are our DEBUG."""
 
 
-_CUT_SHORT = (b"failed with error 1", b"compute status: 1", b"ret = 2")
-"""How llama.cpp reports a computation that we have ended ourselves: to us that is no error."""
+_USUAL = (b"failed with error 1", b"compute status: 1", b"ret = 2", b"failed to prepare attention")
+"""How llama.cpp reports a computation that we have ended ourselves, and that a hybrid memory has no
+room: to us these are no errors."""
 
 
 _complaints: deque[str] = deque(maxlen=16)
@@ -29,9 +30,7 @@ _complaints: deque[str] = deque(maxlen=16)
 @llama_cpp.llama_log_callback
 def _forward_log(level: int, text: bytes, _data: Any) -> None:
     severity = (
-        logging.DEBUG
-        if any(end in text for end in _CUT_SHORT)
-        else _LEVELS.get(level, logging.DEBUG)
+        logging.DEBUG if any(part in text for part in _USUAL) else _LEVELS.get(level, logging.DEBUG)
     )
     line = text.decode(errors="replace").rstrip()
     if severity == logging.ERROR and line:

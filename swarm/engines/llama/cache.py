@@ -77,10 +77,7 @@ class Cache:
             return
         length = sequence.slot.computed
         tokens = sequence.slot.tokens[:length]
-        known = self._table.match(tokens, cuttable=False)
-        if known is not None and known.length == length:
-            return
-        if (slot := self.reserve()) is None:
+        if self._table.keeps(tokens) or (slot := self.reserve()) is None:
             return
         self._context.copy(sequence.slot.id, slot.id, length)
         slot.tokens, slot.computed = tokens, length

@@ -34,15 +34,14 @@ from swarm.engines.telling import Speech, Telling, collect
 from swarm.engines.text import TextStream
 from swarm.engines.tokens import token_array
 from swarm.errors import GenerationFailed, InvalidRequest, ModelLoadFailed
+from swarm.models.memory import IDLE_STATES
 from swarm.types import FinishReason, Prompt
 
 log = logging.getLogger(__name__)
 
 IDLE_SLOTS = 64
-"""Slots beyond the running sequences' that may keep ended conversations."""
-
-IDLE_STATES = 4
-"""The same for recurrent memories, which reserve a whole state for each slot."""
+"""Slots beyond the running sequences' that may keep ended conversations; of recurrent memories,
+which reserve a whole state for each, there are IDLE_STATES."""
 
 
 def load(options: LlamaOptions) -> "LlamaEngine":

@@ -50,16 +50,21 @@ class SlotTable:
     def match(self, tokens: "array[int]", *, cuttable: bool) -> Match | None:
         """The slot with the longest computed beginning of `tokens`.
 
-        Where the memory cannot be cut only a slot whose whole content is a beginning counts.
+        Where the memory cannot be cut only a slot whose whole content is a beginning counts, and
+        only if a token is left whose computation gives logits.
         """
         best: Match | None = None
         for slot in self._held:
             length = min(common_prefix(slot.tokens, tokens), slot.computed)
-            if not cuttable and (length < slot.computed or slot.busy):
+            if not cuttable and (slot.busy or not length == slot.computed < len(tokens)):
                 continue
             if length > (best.length if best else 0):
                 best = Match(slot, length)
         return best
+
+    def keeps(self, tokens: "array[int]") -> bool:
+        """Whether an idle slot holds just these tokens."""
+        return any(slot.tokens == tokens for slot in self._held if not slot.busy)
 
     def promised(self, tokens: "array[int]") -> int:
         """The longest beginning of `tokens` that some busy slot holds or is about to compute."""

@@ -95,10 +95,12 @@ class UpstreamEngine:
         )
         try:
             server = await self._described()
+            self._server, self._info = server, server.info()
         except SwarmError as error:
-            await self.aclose()
             raise ConfigurationError(f"--engine {self._url}: {error}") from error
-        self._server, self._info = server, server.info()
+        finally:
+            if self._info is None:
+                await self.aclose()
         log.info(
             "upstream %s: %s, context %d, prompts by %s, %s",
             self._url,

@@ -24,7 +24,7 @@ Chunk: TypeAlias = Mapping[str, Any]
 MOST_LINE_BYTES = 8 << 20
 """A line of a stream that is longer is no answer to anything we ask."""
 
-_REFUSED = frozenset({400, 404, 413, 422})
+_REFUSED = frozenset({400, 404, 405, 413, 422})
 
 
 @dataclass(slots=True)

@@ -63,6 +63,20 @@ def test_every_entry_names_what_it_was_checked_against(card: Card) -> None:
         assert any(source.startswith(own) for source in card.sources)
 
 
+@pytest.mark.parametrize(
+    ("model", "recurrent"), [("qwen3-coder:next", 36), ("qwen3.6:35b-a3b", 30)]
+)
+def test_the_states_of_a_hybrid_are_those_that_its_header_will_tell(
+    model: str, recurrent: int
+) -> None:
+    """Layers with 16 heads of keys and 32 of values, 128 wide, and a convolution over 4 tokens."""
+    keys, values, width = 16, 32, 128
+    state = 3 * (values * width + 2 * keys * width) + values * width * width
+    shape = BY_ID[model].shape
+    assert shape
+    assert shape.state_values == recurrent * state
+
+
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
 def test_sizes_are_those_of_the_bits(card: Card) -> None:
     """A slip of a digit would show: a weight takes its bits and, in small models, a few more."""

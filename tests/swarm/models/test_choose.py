@@ -84,6 +84,8 @@ def test_an_mlx_engine_gets_mlx_repositories() -> None:
         ("llama3.3:70b:4bit", "39.6 GiB of weights"),
         ("/nowhere/a.gguf", "no such file"),
         ("a.gguf", "no such file"),
+        ("~nobody-at-all/a.gguf", "no such file"),
+        ("a" * 300, "cannot be read: File name too long"),
         ("hf:owner", "hf:owner/repository/file.gguf"),
     ],
 )
@@ -102,6 +104,14 @@ def test_what_would_fit_loses_little_and_runs_well() -> None:
 def test_a_place_on_the_hub_is_taken_as_written() -> None:
     assert found("hf:me/mine/sub/mine-q4.gguf").files == ("sub/mine-q4.gguf",)
     assert found("hf:me/mine-mlx") == Wanted("hf:me/mine-mlx", "me/mine-mlx", ())
+
+
+def test_of_a_split_model_on_the_hub_all_parts_are_brought() -> None:
+    assert found("hf:me/mine/q4/a-00001-of-00003.gguf").files == (
+        "q4/a-00001-of-00003.gguf",
+        "q4/a-00002-of-00003.gguf",
+        "q4/a-00003-of-00003.gguf",
+    )
 
 
 def test_files_folders_and_the_models_folder_come_before_the_catalogue(tmp_path: Path) -> None:
@@ -158,6 +168,26 @@ def test_the_best_coding_model_that_runs_well_is_to_be_brought() -> None:
     assert not better.plan.warnings
     poor = replace(PC, memory_available_bytes=GIB // 4)
     assert best_to_bring(known(), Machine(poor, "cpu")) is None
+
+
+@pytest.mark.parametrize("memory_gib", [4, 6, 8, 12, 16, 24, 32])
+def test_what_is_brought_was_trained_to_answer(memory_gib: int) -> None:
+    machine = Machine(replace(PC, memory_available_bytes=memory_gib * GIB), "cpu")
+    better = best_to_bring(known(), machine)
+    assert better
+    assert better.wanted.id.rpartition(":")[0] not in ("starcoder2:3b", "starcoder2:7b")
+
+
+def test_a_device_that_the_engine_leaves_idle_keeps_no_model_away() -> None:
+    inside = Accelerator("vulkan", "Graphics", 32 * GIB, unified=True)
+    better, same = (
+        best_to_bring(known(), Machine(machine, "cpu"))
+        for machine in (PC, replace(PC, accelerators=(inside,)))
+    )
+    assert better
+    assert same
+    assert same.wanted == better.wanted
+    assert "although there is Graphics" in same.plan.warnings[0]
 
 
 def test_the_bundled_model_answers_until_the_better_one_is_here() -> None:

@@ -1,6 +1,7 @@
 """Downloads, from a server that speaks the hub's protocol."""
 
 import asyncio
+import errno
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -183,6 +184,17 @@ async def test_a_peer_s_copy_of_another_size_is_thrown_away(tmp_path: Path) -> N
     with pytest.raises(Unreachable):
         await brought(Hub(tmp_path, offline=True), from_peer=copy)
     assert not big_files(tmp_path, at_least=1)
+
+
+async def test_a_copy_that_fails_on_this_side_is_told_and_the_hub_is_asked(
+    fake: tuple[FakeHub, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(_: Wanted, __: Path) -> bool:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = await brought(Hub(tmp_path, fake[1]), from_peer=full)
+    assert path.read_bytes() == DATA
+    assert "no copy from a peer: [Errno 28] No space left on device" in caplog.text
 
 
 async def test_a_hub_that_hangs_is_not_waited_for(tmp_path: Path) -> None:

@@ -47,6 +47,15 @@ def test_a_card_that_holds_it_all_gets_it_all() -> None:
     assert 4.4 * GIB < plan.device_bytes < 22 * GIB
 
 
+def test_running_states_lie_where_their_layers_do() -> None:
+    states = replace(SEVEN, shape=replace(SHAPE, state_values=6 * GIB // 4 // 68))
+    small = replace(with_cards(CARD), memory_available_bytes=4 * GIB)
+    assert plan_for(states, small, "cuda").offloaded
+    tight = replace(CARD, memory_free_bytes=int(12.2 * GIB))
+    plan = plan_for(states, with_cards(tight), "cuda")
+    assert 6 * GIB < plan.device_bytes <= sum(plan.place.devices)
+
+
 def test_layers_are_spread_over_cards_by_their_free_memory() -> None:
     plan = plan_for(SEVEN, with_cards(CARD, LITTLE), "cuda")
     assert sum(plan.gpu_layers) == 29
@@ -71,9 +80,22 @@ def test_a_card_that_the_engine_cannot_use_is_said_loudly() -> None:
 def test_memory_that_is_shared_is_counted_once() -> None:
     plan = plan_for(SEVEN, MAC, "metal")
     assert plan.offloaded
-    assert plan.device_bytes == 0 or plan.place.unified
+    assert (plan.device_bytes, plan.taken.device_bytes) == (0, ())
+    assert plan.host.weights_bytes == SEVEN.size_bytes
+    second = plan_for(SMALL, MAC, "metal", taken=plan.taken)
+    assert second.place.host_bytes < plan.place.host_bytes - SEVEN.size_bytes
     with pytest.raises(ConfigurationError, match="too large"):
         plan_for(HUGE, MAC, "metal")
+
+
+@pytest.mark.parametrize(("weights_gib", "cache_gib"), [(5, 8), (14, 2.7), (16.6, 0.25)])
+def test_a_cache_of_unknown_size_gets_what_the_weights_leave(
+    weights_gib: float, cache_gib: float
+) -> None:
+    folder = Weights("folder", int(weights_gib * GIB), None, None)
+    plan = plan_for(folder, MAC, "mlx")
+    assert plan.cache_bytes == pytest.approx(cache_gib * GIB, rel=0.02)
+    assert plan.taken.host_bytes == plan.host.total_bytes + plan.cache_bytes
 
 
 def test_what_is_too_large_is_refused_with_the_figures() -> None:
@@ -133,6 +155,15 @@ def test_the_owner_s_limit_bounds_every_memory() -> None:
     assert plan_for(SEVEN, PC, "cpu", limit).place.host_bytes == 6 * GIB
     with pytest.raises(ConfigurationError, match=r"6\.0 GiB of memory may be taken"):
         plan_for(HUGE, PC, "cpu", limit)
+
+
+@pytest.mark.parametrize("flash", [True, False])
+def test_the_scores_of_all_heads_need_room_without_flash_attention(flash: bool) -> None:
+    wishes = Wishes(flash=flash)
+    on_card = plan_for(SEVEN, with_cards(replace(CARD, memory_free_bytes=8 * GIB)), "cuda", wishes)
+    assert on_card.device_bytes <= sum(on_card.place.devices)
+    beside = plan_for(SEVEN, replace(PC, memory_available_bytes=10 * GIB), "cpu", wishes)
+    assert beside.host.total_bytes <= beside.place.host_bytes
 
 
 def test_a_mixture_is_expected_to_be_faster_than_its_size() -> None:

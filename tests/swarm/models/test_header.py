@@ -69,6 +69,33 @@ def test_a_hybrid_has_states_and_a_cache_in_every_fourth_layer(tmp_path: Path) -
     assert shape.state_values == 3 * (3 * (32 + 16) + 8 * 32)
 
 
+STATES = {"ssm__inner_size": 32, "ssm__state_size": 8, "ssm__conv_kernel": 4, "ssm__group_count": 1}
+STATE = 3 * (32 + 16) + 8 * 32
+
+
+def test_older_files_of_a_hybrid_do_not_say_which_layers_have_attention(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.gguf", "qwen3next", attention__head_count_kv=2, **STATES)
+    shape = read_header(path).shape
+    assert (shape.cached_values, shape.state_values) == (2 * 2 * 16, 3 * STATE)
+
+
+def test_a_layer_of_a_feed_forward_part_alone_has_no_state(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "a.gguf",
+        "nemotron_h",
+        attention__head_count_kv=[0, 0, 2, 0],
+        feed_forward_length=[0, 96, 0, 96],
+        **STATES,
+    )
+    assert read_header(path).shape.state_values == STATE
+
+
+def test_a_state_may_be_beside_attention_in_every_layer(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.gguf", "falcon-h1", attention__head_count_kv=2, **STATES)
+    shape = read_header(path).shape
+    assert (shape.cached_values, shape.state_values) == (4 * 2 * 2 * 16, 4 * STATE)
+
+
 def test_latent_attention_keeps_its_latent_once(tmp_path: Path) -> None:
     path = written(
         tmp_path / "a.gguf",

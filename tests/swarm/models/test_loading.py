@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from hardware.snapshot import Snapshot
-from swarm.engines.base import Event, Finished
+from swarm.engines.base import Event, Finished, ModelInfo
 from swarm.engines.resident import Make, Planned, Resident
 from swarm.errors import ConfigurationError, EngineNotReady, ModelLoadFailed, Overloaded
 from swarm.models.fit import Weights, plan_for
@@ -16,7 +16,7 @@ from swarm.models.loading import Loading
 from swarm.models.memory import Shape
 from swarm.models.place import Taken
 from swarm.types import Prompt, SamplingParams
-from tests.fakes import FakeEngine
+from tests.fakes import INFO, FakeEngine
 
 GIB = 1 << 30
 MACHINE = Snapshot("linux", "A Processor", 4, 4, frozenset(), 16 * GIB, 10 * GIB)
@@ -28,11 +28,12 @@ PROMPT = Prompt("hello", SamplingParams())
 
 @dataclass
 class Slow(FakeEngine):
-    """A FakeEngine that is loaded when it is let, or fails to load."""
+    """A FakeEngine that is loaded when it is let, or fails to load, and ends when it is let."""
 
     log: list[str] = field(default_factory=list[str])
     name: str = ""
     gate: asyncio.Event | None = None
+    leaving: asyncio.Event | None = None
     failure: Exception | None = None
 
     async def start(self) -> None:
@@ -44,6 +45,8 @@ class Slow(FakeEngine):
 
     async def aclose(self) -> None:
         self.log.append(f"unload {self.name}")
+        if self.leaving:
+            await self.leaving.wait()
         await super().aclose()
 
 
@@ -53,6 +56,7 @@ class House:
 
     sizes: dict[str, float]
     idle_unload_s: float | None = None
+    info: ModelInfo = INFO
     log: list[str] = field(default_factory=list[str])
     now_s: float = 0.0
     engines: dict[str, Slow] = field(default_factory=dict[str, Slow])
@@ -77,6 +81,7 @@ class House:
             weights = Weights(name, int(size_gib * GIB), SHAPE, 4096)
             plan = plan_for(weights, MACHINE, "cpu", taken=taken)
             engine = Slow(
+                model_info=self.info,
                 log=self.log,
                 name=name,
                 gate=self.gates.get(name),
@@ -115,6 +120,15 @@ async def test_only_the_first_is_loaded_at_the_start_and_others_on_request() -> 
     await house.use("b")
     assert house.log == ["load a", "load b"]
     await house.loading.aclose()
+
+
+async def test_one_that_makes_embeddings_only_is_not_let_speak_to_measure_it() -> None:
+    for generates in (True, False):
+        house = House({"a": 1}, info=replace(INFO, generates=generates))
+        await house.loading.begin(["a"])
+        await until(lambda house=house: not house.loading._tasks)
+        assert bool(house.engines["a"].prompts) is generates
+        await house.loading.aclose()
 
 
 async def test_before_the_first_is_loaded_nobody_waits() -> None:
@@ -206,6 +220,19 @@ async def test_the_idle_are_unloaded_and_the_used_are_not() -> None:
     await until(lambda: house.loaded() == set())
     await house.use("a")
     assert house.log.count("load a") == 2
+    await house.loading.aclose()
+
+
+async def test_one_that_is_used_again_while_another_idle_one_is_unloaded_stays() -> None:
+    house = House({"a": 1, "b": 1}, idle_unload_s=0.01)
+    await house.loading.begin(["a"])
+    async with house.loading.held("a"), house.loading.held("b"):
+        house.engines["a"].leaving = asyncio.Event()
+    await until(lambda: house.log[-1] == "unload a")
+    async with house.loading.held("b"):
+        house.engines["a"].leaving.set()
+        await until(lambda: not house.loading._one_at_a_time.locked())
+        assert house.loaded() == {"b"}
     await house.loading.aclose()
 
 

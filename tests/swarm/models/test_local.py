@@ -60,3 +60,15 @@ def test_mlx_folders_are_found_in_the_folder_if_they_are_whole(tmp_path: Path) -
     write(tmp_path / "no-weights" / "config.json")
     write(tmp_path / "a.gguf", 200)
     assert [model.id for model in scan_models(tmp_path)] == ["other", "whole", "a"]
+
+
+def test_links_to_weights_that_are_gone_make_no_model(tmp_path: Path) -> None:
+    """As a cache leaves them whose large files were deleted for room."""
+    write(tmp_path / "mlx" / "config.json")
+    (tmp_path / "mlx" / "model.safetensors").symlink_to(tmp_path / "gone")
+    write(tmp_path / "split-00001-of-00002.gguf", 500)
+    (tmp_path / "split-00002-of-00002.gguf").symlink_to(tmp_path / "gone")
+    write(tmp_path / "a.gguf")
+    assert [model.id for model in scan_models(tmp_path)] == ["a"]
+    with pytest.raises(ConfigurationError, match="mlx cannot be read: No such file"):
+        mlx_model(tmp_path / "mlx")

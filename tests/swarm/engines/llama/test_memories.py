@@ -4,6 +4,7 @@ Whatever happened before, a greedy answer is the one that a lone context gives.
 """
 
 import itertools
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -133,6 +134,18 @@ def test_the_next_turn_goes_on_from_the_last_and_says_the_same(case: Case) -> No
     assert outcome.texts[0] == case.alone(second)
 
 
+def test_a_turn_that_is_asked_for_again_goes_on_from_the_one_before(case: Case) -> None:
+    first = case.clear(120, start=1)
+    said, _ = plainly(case.path, first)
+    run(case.engine, Prompt(first, GREEDY))
+    second = case.clear(20, start=5, before=(*first, *said))
+    run(case.engine, Prompt(second, GREEDY))
+    (again,) = run(case.engine, Prompt(second, GREEDY))
+    assert again.started
+    assert again.started.cached_tokens >= 120
+    assert again.texts[0] == case.alone(second)
+
+
 def test_the_next_turn_may_go_on_with_an_answer_that_was_given_elsewhere(case: Case) -> None:
     first = case.clear(120, start=1)
     for _ in range(2):
@@ -173,7 +186,9 @@ def test_more_conversations_than_slots_push_each_other_out(case: Case) -> None:
         assert [set(outcome.texts.values()) for outcome in outcomes] == [{e} for e in expected]
 
 
-def test_sequences_that_outgrow_the_cache_take_turns(path: Path) -> None:
+def test_sequences_that_outgrow_the_cache_take_turns(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     options = LlamaOptions(
         path, threads=1, sequences=4, context_tokens=256, cells=256, kv_type="f32"
     )
@@ -182,4 +197,5 @@ def test_sequences_that_outgrow_the_cache_take_turns(path: Path) -> None:
     prompts = [case.clear(100, start=start) for start in range(4)]
     outcomes = run(engine, *(Prompt(prompt, GREEDY) for prompt in prompts))
     assert [o.texts[0] for o in outcomes] == [case.alone(prompt) for prompt in prompts]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
     engine.close()

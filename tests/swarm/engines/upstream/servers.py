@@ -20,7 +20,8 @@ PROPS = {"chat_template": "{{ messages }}", "total_slots": 4}
 class FakeServer:
     """`answer` serves both kinds of completions; `asked` are the bodies that came.
 
-    `many`: it honours `n`. `gone` is set when a client left in the middle of an answer.
+    `many`: it honours `n`. `lacking` is the status of what it does not have. `gone` is set when a
+    client left in the middle of an answer.
     """
 
     answer: Answer
@@ -28,6 +29,7 @@ class FakeServer:
     card: dict[str, Any] = field(default_factory=lambda: dict(CARD))
     tokenizes: bool = False
     many: bool = False
+    lacking: int = 404
     loading: int = 0
     asked: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -42,11 +44,11 @@ class FakeServer:
         return web.json_response({"data": [self.card]})
 
     async def tell_props(self, _request: web.Request) -> web.Response:
-        return web.json_response(self.props or {}, status=200 if self.props else 404)
+        return web.json_response(self.props or {}, status=200 if self.props else self.lacking)
 
     async def tokenize(self, request: web.Request) -> web.Response:
         if not self.tokenizes:
-            return web.json_response({"detail": "Not Found"}, status=404)
+            return web.json_response({"detail": "not here"}, status=self.lacking)
         return web.json_response({"tokens": [ord(c) for c in (await request.json())["content"]]})
 
     async def complete(self, request: web.Request) -> web.StreamResponse:

@@ -405,6 +405,19 @@ async def test_a_server_that_is_loading_is_waited_for():
     assert (await answer_of(fake)).texts == {0: "Hello"}
 
 
+async def test_a_server_may_refuse_the_method_where_it_has_only_pages():
+    assert (await answer_of(FakeServer(HELLO, lacking=405))).texts == {0: "Hello"}
+
+
+async def test_a_start_that_is_ended_while_the_server_loads_leaves_no_session():
+    async with serving(FakeServer(HELLO, loading=1000)) as url:
+        engine = UpstreamEngine(url)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await engine.start()
+        assert engine._session is None
+
+
 async def test_the_key_goes_with_every_request():
     fake = FakeServer(HELLO)
     async with engine_at(fake, key="k"):
