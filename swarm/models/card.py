@@ -57,7 +57,7 @@ class Card:
 
     `active_parameters` is smaller than `parameters` for mixtures of experts. What is None stands in
     no source; of the shape and the context the file's own header tells, once it is here. What is
-    for completion goes on with texts, and was not trained to answer.
+    for completion goes on with texts, and was not trained to answer. `year` is when it came out.
     """
 
     family: str
@@ -73,6 +73,7 @@ class Card:
     purpose: Purpose
     tool_calls: str | None
     sampling: Mapping[str, float]
+    year: int | None = None
 
     @property
     def id(self) -> str:
@@ -124,6 +125,7 @@ def _card(family: "_Family", model: "_Model") -> Card:
         purpose=model.purpose or family.purpose,
         tool_calls=family.tool_calls,
         sampling=model.sampling or family.sampling,
+        year=model.year or family.year,
     )
 
 
@@ -192,11 +194,13 @@ class _Model(_Strict):
     licence: str | None = None
     purpose: Purpose | None = None
     sampling: dict[str, float] | None = None
+    year: int | None = Field(None, ge=2017)
 
 
 class _Family(_Strict):
     family: _Word
     licence: str | None = None
+    year: int | None = Field(None, ge=2017)
     purpose: Purpose = "chat"
     tool_calls: str | None = None
     sampling: dict[str, float] = Field(default_factory=dict[str, float])

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from swarm.errors import ConfigurationError
-from swarm.models.fit import COMFORT_TOKENS_PER_S, Plan, Weights, gib, plan_for
+from swarm.models.card import Card, Release
+from swarm.models.fit import COMFORT_TOKENS_PER_S, USUAL_BITS, Plan, Weights, gib, plan_for
 from swarm.models.header import read_header
 from swarm.models.ids import Known, Machine, find, wanted, what_fits
 from swarm.models.local import (
@@ -94,12 +95,29 @@ def recommended(known: Known, machine: Machine, *, folder: str) -> Choice:
 
 
 def best_to_bring(known: Known, machine: Machine) -> Better | None:
-    """The catalogue's best coding model that runs well here, if one does."""
+    """The catalogue's best coding model that runs well here, if one does.
+
+    One whose card says how it calls tools, before the others: the newest of those that are at
+    least half as large as the largest, for a large model of years ago is behind a new one.
+    """
     coding = [card for card in known.cards if card.purpose == "code"]
-    for card, release, plan in what_fits(coding, machine):
-        if not plan.compromises and plan.tokens_per_s[1] >= COMFORT_TOKENS_PER_S:
-            return Better(wanted(card, release), plan)
-    return None
+    able = [each for each in what_fits(coding, machine) if _runs_well(each[2])]
+    able = [each for each in able if each[0].tool_calls] or able
+    if not able:
+        return None
+    least = max(card.parameters for card, _, _ in able) / 2
+    large = (each for each in able if each[0].parameters >= least)
+    card, release, plan = max(large, key=_newest)
+    return Better(wanted(card, release), plan)
+
+
+def _runs_well(plan: Plan) -> bool:
+    return not plan.compromises and plan.tokens_per_s[1] >= COMFORT_TOKENS_PER_S
+
+
+def _newest(each: tuple[Card, Release, Plan]) -> tuple[bool, int, int]:
+    card, release, _ = each
+    return release.bits >= USUAL_BITS, card.year or 0, card.parameters
 
 
 def until_here(choice: Choice, better: Better | None, *, why_not: str | None) -> Choice:

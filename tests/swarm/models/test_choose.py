@@ -170,6 +170,23 @@ def test_the_best_coding_model_that_runs_well_is_to_be_brought() -> None:
     assert best_to_bring(known(), Machine(poor, "cpu")) is None
 
 
+@pytest.mark.parametrize("memory_gib", [6, 8, 12, 16, 20, 24, 32, 48])
+def test_what_is_brought_calls_tools_and_is_not_of_years_ago(memory_gib: int) -> None:
+    card = Accelerator("cuda", "Card", memory_gib * GIB, memory_gib * GIB)
+    house = replace(PC, memory_available_bytes=64 * GIB, accelerators=(card,))
+    for machine in (Machine(house, "cuda"), Machine(replace(house, accelerators=()), "cpu")):
+        better = best_to_bring(known(), machine)
+        assert better
+        one = next(each for each in CARDS if better.wanted.id.startswith(f"{each.id}:"))
+        assert one.tool_calls
+        if better.plan.weights.size_bytes > 15 * GIB:
+            assert (one.year or 0) >= 2025
+
+
+def test_every_coding_model_says_of_which_year_it_is() -> None:
+    assert all(card.year for card in CARDS if card.purpose == "code")
+
+
 @pytest.mark.parametrize("memory_gib", [4, 6, 8, 12, 16, 24, 32])
 def test_what_is_brought_was_trained_to_answer(memory_gib: int) -> None:
     machine = Machine(replace(PC, memory_available_bytes=memory_gib * GIB), "cpu")
