@@ -103,6 +103,7 @@ def best_to_bring(known: Known, machine: Machine) -> Better | None:
     coding = [card for card in known.cards if card.purpose == "code"]
     able = [each for each in what_fits(coding, machine) if _runs_well(each[2])]
     able = [each for each in able if each[0].tool_calls] or able
+    able = [each for each in able if each[1].bits >= USUAL_BITS] or able
     if not able:
         return None
     least = max(card.parameters for card, _, _ in able) / 2
@@ -115,9 +116,9 @@ def _runs_well(plan: Plan) -> bool:
     return not plan.compromises and plan.tokens_per_s[1] >= COMFORT_TOKENS_PER_S
 
 
-def _newest(each: tuple[Card, Release, Plan]) -> tuple[bool, int, int]:
-    card, release, _ = each
-    return release.bits >= USUAL_BITS, card.year or 0, card.parameters
+def _newest(each: tuple[Card, Release, Plan]) -> tuple[int, int]:
+    card = each[0]
+    return card.year or 0, card.parameters
 
 
 def until_here(choice: Choice, better: Better | None, *, why_not: str | None) -> Choice:

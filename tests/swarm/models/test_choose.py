@@ -179,6 +179,7 @@ def test_what_is_brought_calls_tools_and_is_not_of_years_ago(memory_gib: int) ->
         assert better
         one = next(each for each in CARDS if better.wanted.id.startswith(f"{each.id}:"))
         assert one.tool_calls
+        assert not better.wanted.id.endswith((":2bit", ":3bit"))
         if better.plan.weights.size_bytes > 15 * GIB:
             assert (one.year or 0) >= 2025
 
