@@ -1,7 +1,8 @@
 """What the owner's settings make of this machine's models: plans, engines, and a pool of them."""
 
+import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from swarm.models.place import Taken
 from swarm.models.wanted import Moved, Wanted
 from swarm.pool import Pool, ServedModel
 from swarm.successor import Copy, Successor
+
+log = logging.getLogger(__name__)
 
 
 def wishes(settings: Settings) -> Wishes:
@@ -53,6 +56,8 @@ def pool_of(
     """The models of this node; the pool begins, loads and ends them."""
     now = int(time.time())
     models = (*choice.models, *choice.others)
+    coming = [choice.better.wanted.id] if choice.better else []
+    _tell_of_unused(settings, [*(model.id for model in models), *coming])
     residents = [resident_of(model, machine, settings, environment) for model in models]
     return Pool(
         [
@@ -65,6 +70,14 @@ def pool_of(
         forms=forms_of(settings),
         loading=Loading(residents, idle_unload_s=settings.idle_unload_s),
     )
+
+
+def _tell_of_unused(settings: Settings, ids: Sequence[str]) -> None:
+    """A table of settings for a model that is not here holds for nothing."""
+    for named in settings.each_model:
+        if named not in ids:
+            there = ", ".join(ids)
+            log.warning('[models."%s"] holds for no model of this node; there is %s', named, there)
 
 
 def resident_of(

@@ -85,6 +85,9 @@ class Successor:
 
             if self._copy is not None and self.wanted.files:
                 self.stage = "copying"
-                await self._copy(self.wanted, moved)
+                try:
+                    await self._copy(self.wanted, moved)
+                except OSError as error:  # such as a full disk, of which the hub's way says more
+                    log.warning("%s: no copy from a peer: %s", self.wanted.id, error)
             self.stage = "downloading"
             return await self._download(self.wanted, moved)

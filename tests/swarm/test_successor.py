@@ -54,7 +54,7 @@ async def begun() -> Pool:
 def successor(
     folder: Path,
     *,
-    copies: bool | None = None,
+    copies: bool | OSError | None = None,
     refusal: SwarmError | None = None,
     failure: SwarmError | None = None,
     asked: list[str] | None = None,
@@ -66,6 +66,8 @@ def successor(
 
     async def copy(wanted: Wanted, moved: Moved) -> bool:
         noted.append("peer")
+        if isinstance(copies, OSError):
+            raise copies
         return bool(copies)
 
     async def download(wanted: Wanted, moved: Moved) -> Path:
@@ -118,9 +120,12 @@ async def test_an_answer_that_runs_ends_on_the_model_that_it_began_with(tmp_path
     await pool.aclose()
 
 
-@pytest.mark.parametrize(("copies", "asked"), [(None, ["hub"]), (True, ["peer", "hub"])])
+@pytest.mark.parametrize(
+    ("copies", "asked"),
+    [(None, ["hub"]), (True, ["peer", "hub"]), (OSError("disk full"), ["peer", "hub"])],
+)
 async def test_a_peer_is_asked_before_the_hub(
-    tmp_path: Path, copies: bool | None, asked: list[str]
+    tmp_path: Path, copies: bool | OSError | None, asked: list[str]
 ) -> None:
     pool = await begun()
     noted: list[str] = []
