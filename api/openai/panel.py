@@ -131,6 +131,10 @@ def _team(pool: Pool, ask: ChatAsk, seats: Seats) -> Team:
     return whole_team
 
 
+_JUDGE_TOKENS = 1024
+"""A number is one or two; the rest is for a model that thinks whatever it is asked."""
+
+
 def _ask_judge(judge: Party, question: Question, about: str) -> AsyncGenerator[list[Told]]:
     """One worker's opinion on the candidates, held to nothing that their form was."""
     asked = replace(
@@ -139,6 +143,7 @@ def _ask_judge(judge: Party, question: Question, about: str) -> AsyncGenerator[l
         messages=(*question.messages, Message("user", about)),
         tools=(),
         constraint=Constraint(),
-        sampling=SamplingParams(temperature=0, max_tokens=16),
+        template_options={**question.template_options, "enable_thinking": False},
+        sampling=SamplingParams(temperature=0, max_tokens=_JUDGE_TOKENS),
     )
     return judge.proposer.propose(asked, 1, remaining_s=JUDGE_S, live=False)

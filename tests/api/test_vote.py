@@ -296,6 +296,23 @@ async def test_a_judge_is_not_held_to_the_form_of_the_answers(
     assert [prompt.grammar is None for prompt in engine.prompts] == [False, True]
 
 
+async def test_a_judge_that_thinks_has_room_for_it(start_node: StartNode) -> None:
+    class Thinks(Voters):
+        async def generate(self, prompt: Prompt) -> AsyncGenerator[list[Event]]:
+            if prompt.n == 1:
+                words = ("<think>", *["well "] * 40, "</think>", "2")
+                self.scripts = ("|".join(words[: prompt.sampling.max_tokens]),)
+            async for step in super().generate(prompt):
+                yield step
+
+    async with start_node(Thinks("Answer: 1", "Answer: 2"), usual_workers=2) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8,
+            extra_body={"swarm": {"strategy": "judge"}},
+        )  # fmt: skip
+    assert said.usage.swarm["decided_by"] == "judge"
+
+
 @pytest.mark.parametrize("strategy", ["auto", "leader"])
 async def test_a_vote_whose_workers_are_all_cut_while_they_think_is_an_answer(
     start_node: StartNode, strategy: str
