@@ -88,6 +88,7 @@ def test_without_a_network_the_bundled_model_is_served_and_says_so(tmp_path: Pat
 CARD = """
 family = "best"
 purpose = "code"
+tool_calls = "hermes"
 [[models]]
 size = "1000b"
 parameters = 1_000_000_000_000
