@@ -247,7 +247,8 @@ async def test_npm_installs_through_the_proxy(
         f"echo '{{}}' > package.json && {NPM.format(url=by_tls.url)} && "
         "node -p 'require(\"tiny-thing\")'"
     )
-    assert (await output(proxied, bounds, script)).splitlines()[-1] == "42"
+    said = await output(proxied, bounds, script)
+    assert said.splitlines()[-1] == "42", said
 
 
 @pytest.mark.needs("bubblewrap", "npm")
