@@ -18,6 +18,7 @@ import threading
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,9 @@ def wheel() -> bytes:
     return content.getvalue()
 
 
+@cache
 def tarball() -> bytes:
-    """The smallest package that npm installs."""
+    """The smallest package that npm installs; made once, for gzip writes the second into it."""
     files = {
         "package/package.json": json.dumps({"name": "tiny-thing", "version": "1.0.0"}),
         "package/index.js": "module.exports = 42\n",
