@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -106,6 +107,10 @@ SLOTS = (
     *(Slot("flag", flag, of(kinds.FLAG), _FLAG_FORMS, _NO_FLAG_FORMS) for flag in _FLAGS.split()),
 )
 GROUPS = {group: tuple(slot for slot in SLOTS if slot.group == group) for group in dict.fromkeys(slot.group for slot in SLOTS)}
+HURRIED = 0.2
+"""The share of requests in training that only list what a call needs."""
+EVIDENT = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d|\S+@\S+|https?://\S+")
+"""Values that tell by their form which parameter they are for: no two slots of a tool have one of these."""
 NAMED = (
     "with {k} {v}", "with {k} set to {v}", "{k}: {v}", "with the {k} {v}", "({k} {v})", "{k} = {v}", "using {k} {v}", "where {k} is {v}",
     "and {k} should be {v}", "the {k} is {v}", "and {k} {v}", "the {k} should be {v}",
@@ -216,10 +221,20 @@ def _ask(source: Source, spoken: str, about: str, given: list[tuple[Slot, Argume
         given = [pair for pair in given if pair not in choices]
         about = f"{choices[0][1].value} {about}"
     text = articled(lead.format(v=spoken, n=about))
+    order = sorted(source.shuffled(given), key=lambda pair: pair[0].group != "which")
+    if not source.held_out and source.chance(HURRIED):
+        return _hurried(source, f"{spoken} {about}", order)
     heads: set[str] = set()
-    for slot, item in sorted(source.shuffled(given), key=lambda pair: pair[0].group != "which"):
+    for slot, item in order:
         text += " " + _said(source, slot, item, heads)
     return text + source.one(TAILS) if source.chance(0.1) else text
+
+
+def _hurried(source: Source, lead: str, given: list[tuple[Slot, Argument]]) -> str:
+    """As one types who has no time: a list of values, bare where their form tells what they are."""
+    heads: set[str] = set()
+    rest = [item.shown if EVIDENT.fullmatch(item.shown) and source.chance(0.7) else _said(source, slot, item, heads) for slot, item in given]
+    return source.one((lead + ": ", lead + ", ", lead + " ")) + ", ".join(rest) if rest else lead
 
 
 def _said(source: Source, slot: Slot, item: Argument, heads: set[str]) -> str:

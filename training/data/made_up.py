@@ -126,7 +126,8 @@ def framed(source: Source, style: Style, frame: Frame | None = None, others: dic
 
     A part of them has other names for themselves and their fields, so that the call can only be
     copied from the signature. Evaluation asks for tools that training never showed, so in words
-    of which the tool's line has one: this model knows no others.
+    of which the tool's line has one: this model knows no others. Training uses every ask of the
+    tools that are its own: nobody else asks for those.
     """
     known = source.phrase(FRAMES) if frame is None else frame
     if others is None:
@@ -145,7 +146,7 @@ def framed(source: Source, style: Style, frame: Frame | None = None, others: dic
     tool = Invented(style.named(verb, " ".join(rest)), told, with_spare(source, arguments), len(fields) - len(optional), frame=known, others=others)
 
     def request(source: Source) -> tuple[str, dict[str, Any]]:
-        ask = source.phrase(frame.kindred_asks if source.held_out else frame.asks)
+        ask = source.phrase(frame.kindred_asks) if source.held_out else source.one(frame.asks)
         given = {name: fields[name][1](source) for name in order if "{" + name + "}" in ask}
         shown = {name: frame.shown(name, value) for name, value in given.items()}
         return ask.format(**shown), {named[name]: value for name, value in given.items()}
