@@ -9,7 +9,7 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Self, cast
 
@@ -127,6 +127,20 @@ class Pool:
             if model_id in (model.id, model.id + ONE_WORKER):
                 return model
         raise UnknownModel(model_id, self.ids())
+
+    @asynccontextmanager
+    async def held(self, model_id: str) -> AsyncGenerator[ServedModel]:
+        """The model behind an id, loaded and staying so: for `swarm` the default when it is.
+
+        Raises UnknownModel; EngineNotReady and ModelLoadFailed as `Loading.held` does.
+        """
+        while True:
+            model = self.resolve(model_id)
+            await self.loading.turn(model.id)
+            if self.resolve(model_id) is model:
+                async with self.loading.held(model.id):
+                    yield model
+                return
 
     def add(self, resident: Resident, *, tool_calls: str | None = None) -> None:
         """One more model, to be loaded when somebody asks for it by its id."""

@@ -22,8 +22,7 @@ async def embeddings(request: web.Request) -> web.StreamResponse:
     body = await body_of(request, EmbeddingBody, context_tokens=pool.context_tokens)
     caller = request[CALLER]
     caller.must_be_allowed(body.model)
-    model = pool.resolve(body.model)
-    async with pool.loading.held(model.id):
+    async with pool.held(body.model) as model:
         width = model.engine.info.embedding_width
         if width and body.dimensions not in (None, width):
             message = f"dimensions: the vectors of {model.id} have {width}, not {body.dimensions}"

@@ -31,7 +31,7 @@ async def load_model(request: web.Request) -> web.StreamResponse:
     pool = request.app[POOL]
     name = request.match_info["id"]
     request[CALLER].must_be_allowed(name)
-    async with pool.loading.held(pool.resolve(name).id):
+    async with pool.held(name):
         return json_response(_model_object(pool, name))
 
 

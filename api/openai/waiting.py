@@ -39,7 +39,7 @@ async def when_loaded(
         return await answer()
 
     async def held() -> web.StreamResponse:
-        async with pool.loading.held(model.id):
+        async with pool.held(model_id):
             return await answer()
 
     early = stream and pool.status(model) != "loaded"

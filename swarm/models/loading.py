@@ -73,11 +73,22 @@ class Loading:
             return
         if not self.begun:
             raise EngineNotReady("the first model is still being loaded")
-        while model.status == "loaded" and not self._room_found.is_set():
-            await self._room_found.wait()  # who came earlier and needs its room goes first
+        await self.turn(model_id)
         with model.in_use():
             await self._loaded(model)
             yield
+
+    async def turn(self, model_id: str) -> None:
+        """Wait until nobody who came earlier needs the model's room, or is loaded before it."""
+        model = self.resident(model_id)
+        while model is not None:
+            earlier = [load for name, load in self._loads.items() if name != model_id]
+            if model.status == "loaded" and not self._room_found.is_set():
+                await self._room_found.wait()
+            elif model.status == "unloaded" and earlier:
+                await asyncio.wait(earlier)
+            else:
+                return
 
     async def context_tokens(self, model_id: str) -> int | None:
         """The context with which a model is loaded, or would be; None where that is not known."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,24 @@ class Loadable(FakeEngine):
     async def start(self) -> None:
         if self.failure:
             raise self.failure
+
+
+@dataclass
+class Noted(FakeEngine):
+    """Notes that it is loaded and unloaded; the load waits for a gate."""
+
+    name: str = ""
+    done: list[str] = field(default_factory=list[str])
+    gate: asyncio.Event | None = None
+
+    async def start(self) -> None:
+        self.done.append(f"load {self.name}")
+        if self.gate:
+            await self.gate.wait()
+
+    async def aclose(self) -> None:
+        self.done.append(f"unload {self.name}")
+        await super().aclose()
 
 
 def resident(name: str, engine: Loadable) -> Resident:
@@ -104,6 +123,47 @@ async def test_it_becomes_the_default_and_the_first_stays_by_its_id(
     assert "better:7b:4bit is the default model now" in caplog.text
     assert "run `main.py --opencode` there again" in caplog.text
     assert [offer.model for offer in pool.offers() if offer.default] == [WANTED.id]
+    await pool.aclose()
+
+
+async def test_who_asks_for_the_swarm_while_it_is_loaded_waits_for_it_and_not_for_the_first(
+    tmp_path: Path,
+) -> None:
+    done: list[str] = []
+    gate = asyncio.Event()
+
+    def large(name: str, gate: asyncio.Event | None) -> Resident:
+        """One of two that do not fit beside each other."""
+
+        def make(taken: Taken) -> Planned:
+            shape = Shape(8, 8, cached_values=4096, vocabulary=1_000)
+            weights = Weights(name, 4 * GIB, shape, 4096)
+            engine = Noted(name=name, done=done, gate=gate)
+            return Planned(engine, plan_for(weights, MACHINE, "cpu", taken=taken))
+
+        return Resident(name, make)
+
+    first = large("first", None)
+    pool = Pool([ServedModel("first", first, 0)], loading=Loading([first]))
+    await pool.loading.begin(["first"])
+    coming = successor(tmp_path)
+    coming._make = lambda model: large(model.id, gate)
+    taking_over = asyncio.create_task(coming.take_over(pool))
+
+    async def ask() -> str:
+        async with pool.held("swarm") as model:
+            assert pool.status(model) == "loaded"
+            return model.id
+
+    async with asyncio.timeout(5):
+        while not done or done[-1] != f"load {WANTED.id}":
+            await asyncio.sleep(0.001)
+        asking = asyncio.create_task(ask())
+        await asyncio.sleep(0.01)
+        gate.set()
+        assert await asking == WANTED.id
+        await taking_over
+    assert done == ["load first", "unload first", f"load {WANTED.id}"]
     await pool.aclose()
 
 
