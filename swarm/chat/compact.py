@@ -166,22 +166,27 @@ def shortened(
 
     `sizes` are the messages' tokens. The conversation is followed from its first message: each time
     that it would no longer fit, all results but the last two are cut at once. So the answer for a
-    longer conversation begins like that for a shorter one, but at these rare points.
+    longer conversation begins like that for a shorter one, but at these rare points. Results that
+    came together are cut only where all older ones were not enough.
     """
     kept, tokens = list(messages), list(sizes)
     whole: list[int] = []
-    used = 0
+    used = together = 0
     for at, message in enumerate(messages):
         used += tokens[at]
         if message.role in ("tool", "function"):
             whole.append(at)
-        if used <= room_tokens:
-            continue
-        for old in whole[:-_WHOLE_RESULTS]:
-            kept[old], after = _cut_result(kept[old], tokens[old], words)
-            used -= tokens[old] - after
-            tokens[old] = after
-        whole = whole[-_WHOLE_RESULTS:]
+            together += 1
+        elif message.role == "assistant":
+            together = 0
+        for stay in (max(together, _WHOLE_RESULTS), _WHOLE_RESULTS):
+            if used <= room_tokens:
+                break
+            for old in whole[:-stay]:
+                kept[old], after = _cut_result(kept[old], tokens[old], words)
+                used -= tokens[old] - after
+                tokens[old] = after
+            whole = whole[-stay:]
     return tuple(kept)
 
 

@@ -203,6 +203,22 @@ def test_old_results_are_cut_once_the_room_is_full_and_the_last_two_stay() -> No
     assert shortened(messages, sizes, room_tokens=9000, words=WORDS) == tuple(messages)
 
 
+def test_results_that_came_together_are_cut_only_where_nothing_older_makes_room() -> None:
+    earlier, _ = spoken([2000])
+    together = [Message("tool", "0" * 1000, tool_call_id=str(at)) for at in range(4)]
+    messages = [*earlier, Message("assistant", ""), *together]
+    sizes = [len(message.content or "") for message in messages]
+
+    def lengths(room_tokens: int) -> list[int]:
+        short = shortened(messages, sizes, room_tokens=room_tokens, words=WORDS)
+        return [len(m.content or "") for m in short if m.role == "tool"]
+
+    cut = len("0" * 300 + WORDS.cut.format(characters=1700))
+    assert lengths(sum(sizes)) == [2000, *[1000] * 4]
+    assert lengths(sum(sizes) - 1) == [cut, *[1000] * 4]
+    assert lengths(sum(sizes) - 1700) == [cut, cut - 1, cut - 1, 1000, 1000]
+
+
 @given(st.lists(st.integers(0, 3000), max_size=14), st.integers(500, 9000))
 def test_a_longer_conversation_begins_alike_but_at_rare_points(
     results: list[int], room: int
