@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NoReturn, cast
 
 from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
@@ -16,10 +17,20 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from swarm.chat.formats.canonical import CANONICAL
 from swarm.chat.formats.format import Format
 from swarm.chat.formats.table import format_of
+from swarm.chat.probing import PROBED_TOOL, in_forms, needed_forms
 from swarm.chat.reasoning import OPEN as REASONING_MARK
-from swarm.chat.turns import ToolDict, TurnDict, as_turns, describe_tools, plain_turns, readings
+from swarm.chat.turns import (
+    Form,
+    ToolDict,
+    TurnDict,
+    as_turns,
+    describe_tools,
+    one_system,
+    plain_turns,
+)
 from swarm.errors import InvalidRequest
 from swarm.types import Message, ToolSpec
 
@@ -84,7 +95,6 @@ class ChatTemplate:
         if source is None:
             logger.warning("the model's file has no chat template; using ChatML")
         self._source = source or CHATML
-        self._declared = tool_calls
         sandbox = _Sandbox(
             trim_blocks=True,
             lstrip_blocks=True,
@@ -97,19 +107,16 @@ class ChatTemplate:
         known.update(raise_exception=_raise_exception, strftime_now=_strftime_now)
         self._tokens: dict[str, Any] = {"bos_token": bos_token, "eos_token": eos_token}
         try:
-            self._knows_tools = "tools" in meta.find_undeclared_variables(
-                sandbox.parse(self._source)
-            )
+            named = meta.find_undeclared_variables(sandbox.parse(self._source))
             self._template = sandbox.from_string(self._source)
         except (TemplateSyntaxError, RecursionError) as error:
             raise InvalidRequest(
                 f"the model's chat template is broken: {error}", param="model"
             ) from error
-
-    @property
-    def form(self) -> Format:
-        """How this model writes calls: as its template has it, if it knows tools at all."""
-        return format_of(self._source if self._knows_tools else None, declared=self._declared)
+        spelled = format_of(self._source, declared=tool_calls) if "tools" in named else None
+        self._knows_tools = spelled is not None
+        self.form: Format = spelled or CANONICAL
+        """How this model writes calls: as its template has it, or as our words ask for it."""
 
     @property
     def thinks(self) -> bool:
@@ -128,28 +135,52 @@ class ChatTemplate:
         """
         turns = as_turns(messages)
         offered = [_tool_dict(tool) for tool in tools]
-        if not self._knows_tools:
-            turns = plain_turns(turns)
-            turns = _with_system_text(turns, describe_tools(offered)) if offered else turns
+        told = offered if self._knows_tools else []
+        if offered and not told:
+            turns = _with_system_text(turns, describe_tools(offered))
+        try:
+            return self._text(in_forms(turns, self._forms), told or self._no_tools, extra or {})
+        except _REFUSALS as error:
+            message = f"the model's chat template refuses these messages: {error}"
+            raise InvalidRequest(message, param="messages") from error
+
+    @cached_property
+    def _forms(self) -> tuple[Form, ...]:
+        """The forms that this template needs conversations in."""
+        if self._knows_tools:
+            return needed_forms(lambda turns: self._shown(turns, [PROBED_TOOL]), [one_system])
+        no_tools = self._no_tools
+        return needed_forms(lambda turns: self._shown(turns, no_tools), [one_system, plain_turns])
+
+    @cached_property
+    def _no_tools(self) -> list[ToolDict] | None:
+        """What the template is told where there are no tools: some go through them untested."""
+        return [] if self._shown([_PROBED_TURN], None) is None else None
+
+    def _shown(self, turns: Sequence[TurnDict], tools: Sequence[ToolDict] | None) -> str | None:
+        try:
+            return self._text(turns, tools, {})
+        except _REFUSALS:
+            return None
+
+    def _text(
+        self,
+        turns: Sequence[TurnDict],
+        tools: Sequence[ToolDict] | None,
+        extra: Mapping[str, Any],
+    ) -> str:
         variables: dict[str, Any] = {
-            **(extra or {}),
+            **extra,
             **self._tokens,
-            "tools": offered or None,
+            "messages": turns,
+            "tools": tools,
             "add_generation_prompt": True,
+            "range": _bounded_range(),
         }
-        refusals: list[Exception] = []
-        for reading in readings(turns):
-            try:
-                return self._text(variables, reading)
-            except _REFUSALS as error:
-                refusals.append(error)
-        message = f"the model's chat template refuses these messages: {refusals[0]}"
-        raise InvalidRequest(message, param="messages") from refusals[0]
+        return "".join(_bounded(self._template.generate(variables)))
 
-    def _text(self, variables: Mapping[str, Any], turns: Sequence[TurnDict]) -> str:
-        told = {**variables, "messages": turns, "range": _bounded_range()}
-        return "".join(_bounded(self._template.generate(told)))
 
+_PROBED_TURN: TurnDict = {"role": "user", "content": "asked"}
 
 _REFUSALS = (
     TemplateError,

@@ -1,8 +1,9 @@
 """Messages as the dictionaries that chat templates read, and a plain form for simple ones."""
 
 import hashlib
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, cast
 
 from swarm.chat.tool_calls import CLOSE, OPEN
@@ -10,6 +11,8 @@ from swarm.types import Message, ToolCall
 
 TurnDict: TypeAlias = dict[str, Any]
 ToolDict: TypeAlias = dict[str, Any]
+Form: TypeAlias = Callable[[Sequence[TurnDict]], list[TurnDict]]
+"""Another way of putting the same conversation."""
 
 _NOT_AN_OBJECT = "arguments"
 _ROLES = {"developer": "system", "function": "tool"}
@@ -60,14 +63,74 @@ def _arguments(text: str) -> dict[str, Any]:
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {_NOT_AN_OBJECT: found}
 
 
-def readings(turns: Sequence[TurnDict]) -> list[list[TurnDict]]:
-    """The same conversation in the forms that templates take, the usual one first.
+def one_system(turns: Sequence[TurnDict]) -> list[TurnDict]:
+    """The system messages with which a conversation begins as one: few templates have more."""
+    leading = list(itertools.takewhile(lambda turn: turn["role"] == "system", turns))
+    return [*joined(leading), *turns[len(leading) :]]
 
-    Those of Llama 3 take no more than one call in a message, some of DeepSeek arguments as text.
-    """
-    usual = list(turns)
-    others = [one_call_each(usual), [_with_text(turn) for turn in usual]]
-    return [usual, *(other for other in others if other != usual)]
+
+def as_user(turns: Sequence[TurnDict]) -> list[TurnDict]:
+    """System messages amid the conversation as the user's, where they stand."""
+    return [*turns[:1], *first_as_user(turns[1:])]
+
+
+def first_as_user(turns: Sequence[TurnDict]) -> list[TurnDict]:
+    """Every system message as the user's: some models know no other role."""
+    return [{**turn, "role": "user"} if turn["role"] == "system" else turn for turn in turns]
+
+
+def joined(turns: Sequence[TurnDict]) -> list[TurnDict]:
+    """Neighbours of one role as one turn, results and calls apart."""
+    found: list[TurnDict] = []
+    for turn in turns:
+        last = found[-1] if found else None
+        if last and last["role"] == turn["role"] != "tool" and "tool_calls" not in last:
+            content = "\n\n".join(filter(None, (last["content"], turn["content"])))
+            found[-1] = {**last, **turn, "content": content}
+        else:
+            found.append(turn)
+    return found
+
+
+def apart_from_results(turns: Sequence[TurnDict]) -> list[TurnDict]:
+    """A word of the assistant between the result of a tool and the user's next turn."""
+    found: list[TurnDict] = []
+    for turn in turns:
+        if found and found[-1]["role"] == "tool" and turn["role"] == "user":
+            found.append({"role": "assistant", "content": "OK."})
+        found.append(turn)
+    return found
+
+
+def with_text_before_calls(turns: Sequence[TurnDict]) -> list[TurnDict]:
+    """What was said before a call as a turn of its own, as templates drop what stands beside it."""
+    found: list[TurnDict] = []
+    for turn in turns:
+        if "tool_calls" in turn and turn["content"]:
+            said = {"role": turn["role"], "content": turn["content"]}
+            found += [said, {**turn, "content": ""}]
+        else:
+            found.append(turn)
+    return found
+
+
+def with_thinking(turns: Sequence[TurnDict]) -> list[TurnDict]:
+    """The reasoning before calls under the key of gpt-oss, which takes no text beside it."""
+    return [
+        {
+            **{key: value for key, value in turn.items() if key != "reasoning_content"},
+            "content": "",
+            "thinking": "\n".join(filter(None, (turn["reasoning_content"], turn["content"]))),
+        }
+        if "tool_calls" in turn and "reasoning_content" in turn
+        else turn
+        for turn in turns
+    ]
+
+
+def with_text_arguments(turns: Sequence[TurnDict]) -> list[TurnDict]:
+    """The arguments of calls as JSON, as some templates of DeepSeek want them."""
+    return [_with_text(turn) for turn in turns]
 
 
 def _with_text(turn: TurnDict) -> TurnDict:
@@ -109,7 +172,8 @@ def _plain(turn: TurnDict) -> TurnDict:
     if calls := turn.get("tool_calls"):
         texts = [OPEN + json.dumps(call["function"], ensure_ascii=False) + CLOSE for call in calls]
         content = "\n".join(filter(None, [turn["content"], *texts]))
-        return {"role": turn["role"], "content": content}
+        told = {key: value for key, value in turn.items() if key != "tool_calls"}
+        return {**told, "content": content}
     return turn
 
 

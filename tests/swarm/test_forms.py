@@ -13,7 +13,7 @@ from swarm.forms import Forms
 from swarm.types import Message, Question, SamplingParams, ToolSpec
 from tests.fakes import INFO, FakeEngine
 
-TEMPLATE = ChatTemplate("{{ messages | tojson }}{{ tools | tojson }}")
+TEMPLATE = ChatTemplate("{{ messages | tojson }}{{ tools | tojson }}", tool_calls="canonical")
 TOOL = ToolSpec("read", "Reads a file. " + "And more. " * 50, {"type": "object"})
 SYSTEM = "You are opencode. " + "Rules. " * 50 + "<env>here</env>"
 

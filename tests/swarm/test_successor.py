@@ -156,7 +156,7 @@ async def test_who_asks_for_the_swarm_while_it_is_loaded_waits_for_it_and_not_fo
             return model.id
 
     async with asyncio.timeout(5):
-        while not done or done[-1] != f"load {WANTED.id}":
+        while not done or done[-1] != f"load {WANTED.id}":  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         asking = asyncio.create_task(ask())
         await asyncio.sleep(0.01)

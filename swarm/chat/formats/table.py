@@ -28,15 +28,11 @@ _DECLARED = FORMATS | {"hermes": CANONICAL}
 """By the names that model cards use."""
 
 
-def format_of(template: str | None, *, declared: str | None = None) -> Format:
-    """The format of a chat template; where it spells out none of ours, the one that is `declared`.
-
-    The canonical one where that is none of ours either. A template that knows no tools (None) is
-    told of them in our words, which ask for the canonical one.
+def format_of(template: str, *, declared: str | None = None) -> Format | None:
+    """The format that a chat template spells out, else the one that is `declared`; None: neither
+    is one of ours.
     """
-    if template is None:
-        return CANONICAL
     for signs, form in _SIGNS:
         if all(sign in template for sign in signs):
             return form
-    return _DECLARED.get(declared or "", CANONICAL)
+    return _DECLARED.get(declared or "")

@@ -15,6 +15,7 @@ CHAT_TEMPLATE = CHAT_MARK + (
     "{{ {'messages': messages, 'tools': tools, 'reasoning_effort': reasoning_effort|default(none), "
     "'enable_thinking': enable_thinking|default(none), 'tool_choice': tool_choice|default(none), "
     "'response_format': response_format|default(none)}|tojson }}"
+    "{# Calls are heard as fields, and told on as <tool_call>. #}"
 )
 
 MOST_SEQUENCES = 64

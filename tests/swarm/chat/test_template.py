@@ -36,7 +36,8 @@ def test_tools_are_given_as_openai_tools_and_arguments_as_objects() -> None:
     template = ChatTemplate(
         "{{ tools[0].function.name }} {{ tools | tojson }}"
         "{% for m in messages if m.tool_calls %}"
-        "{{ m.tool_calls[0].function.arguments | tojson }}{% endfor %}"
+        "{{ m.tool_calls[0].function.arguments | tojson }}{% endfor %}",
+        tool_calls="hermes",
     )
     text = template.render([CALL, RESULT], [TOOL])
     assert text.startswith('read [{"type": "function", "function"')
@@ -59,7 +60,8 @@ def test_arguments_are_an_object_whatever_was_written(written: str, given: objec
     template = ChatTemplate(
         "{% if tools %}{% endif %}{% for m in messages if m.tool_calls %}"
         "{% set a = m.tool_calls[0].function.arguments %}{% for k, v in a.items() %}{% endfor %}"
-        "{{ a | tojson }}{% endfor %}"
+        "{{ a | tojson }}{% endfor %}",
+        tool_calls="hermes",
     )
     call = Message("assistant", None, tool_calls=(ToolCall("c1", "read", written),))
     assert json.loads(template.render([call], [TOOL])) == given
@@ -69,7 +71,8 @@ def test_ids_are_nine_letters_and_digits_the_same_for_a_call_and_its_result() ->
     """Templates of Mistral's refuse any other, and those that a client sends back are ours."""
     template = ChatTemplate(
         "{% if tools %}{% endif %}{% for m in messages %}"
-        "{{ m.tool_calls[0].id if m.tool_calls else m.tool_call_id }} {% endfor %}"
+        "{{ m.tool_calls[0].id if m.tool_calls else m.tool_call_id }} {% endfor %}",
+        tool_calls="hermes",
     )
     ids = ("call_0123456789abcdef01234567", "abc", "call_0123456789abcdef01234568", "\u00e4")
     pairs = [
@@ -89,7 +92,8 @@ ONE_CALL = ChatTemplate(
     "{% if tools %}{% endif %}{% for m in messages %}{% if 'tool_calls' in m %}"
     "{% if m.tool_calls|length != 1 %}{{ raise_exception('one call') }}{% endif %}"
     "{{ m.content }}:{{ m.tool_calls[0].function.name }} "
-    "{% else %}{{ m.role }}={{ m.content }} {% endif %}{% endfor %}"
+    "{% else %}{{ m.role }}={{ m.content }} {% endif %}{% endfor %}",
+    tool_calls="hermes",
 )
 
 
@@ -117,7 +121,8 @@ def test_a_template_that_joins_arguments_gets_them_as_text() -> None:
     """As some of DeepSeek do."""
     template = ChatTemplate(
         "{% if tools %}{% endif %}{% for m in messages %}{% for tool in m.tool_calls %}"
-        "{{ tool['function']['name'] + tool['function']['arguments'] }}{% endfor %}{% endfor %}"
+        "{{ tool['function']['name'] + tool['function']['arguments'] }}{% endfor %}{% endfor %}",
+        tool_calls="hermes",
     )
     written = '{"path": "a<b", "said": "\u00e4"}'
     call = Message("assistant", None, tool_calls=(ToolCall("c1", "read", written),))

@@ -23,7 +23,8 @@ async def asked(constraint: Constraint = FREE, *, with_grammar: bool = False) ->
     question = Question(
         "m", (Message("user", "hi"),), SamplingParams(), (ADD, READ), constraint=constraint
     )
-    return await written(ChatTemplate(WRITES_ALL), question, question, with_grammar=with_grammar)
+    template = ChatTemplate(WRITES_ALL, tool_calls="canonical")
+    return await written(template, question, question, with_grammar=with_grammar)
 
 
 async def test_a_wish_is_said_in_openais_words() -> None:

@@ -1,0 +1,172 @@
+"""What a chat template takes, found out by showing it small conversations.
+
+Templates refuse what their model was not trained on, or leave it out without a word: a second
+system message, two turns of the user, the second of two calls. What a client says must be in the
+prompt, so each conversation that a template does not take as it is has other forms to be put in.
+llama.cpp finds out what templates can do in the same way (`common_chat_template`'s capabilities).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from swarm.chat.turns import (
+    Form,
+    ToolDict,
+    TurnDict,
+    apart_from_results,
+    as_user,
+    first_as_user,
+    joined,
+    one_call_each,
+    with_text_arguments,
+    with_text_before_calls,
+    with_thinking,
+)
+
+Show = Callable[[Sequence[TurnDict]], str | None]
+"""The text that a template makes of the turns; None where it refuses them."""
+
+PROBING_S = 2.0
+"""A template that is slower than this with a few words is probed no further."""
+
+_ORDER: tuple[Form, ...] = (
+    with_text_arguments,
+    with_thinking,
+    with_text_before_calls,
+    one_call_each,
+    as_user,
+    first_as_user,
+    apart_from_results,
+    joined,
+)
+"""In which the forms are applied: whatever makes neighbours of one role comes before `joined`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """A conversation, the words that must not be lost, and the forms that may be needed."""
+
+    turns: tuple[TurnDict, ...]
+    words: tuple[str, ...]
+    remedies: tuple[tuple[Form, ...], ...]
+
+
+def _says(role: str, content: str) -> TurnDict:
+    return {"role": role, "content": content}
+
+
+def _calls(*names: str, **more: str) -> TurnDict:
+    calls = [
+        {
+            "id": f"{name}12345"[:9],
+            "type": "function",
+            "function": {"name": name, "arguments": {"path": f"{name}-path"}},
+        }
+        for name in names
+    ]
+    return {**_says("assistant", ""), "tool_calls": calls, **more}
+
+
+def _result(name: str) -> TurnDict:
+    return {**_says("tool", f"{name}-result"), "tool_call_id": f"{name}12345"[:9], "name": name}
+
+
+PROBED_TOOL: ToolDict = {
+    "type": "function",
+    "function": {
+        "name": "read",
+        "description": "Read a file.",
+        "parameters": {
+            "type": "object",
+            "properties": {"path": {"type": "string", "description": "Where it is."}},
+            "required": ["path"],
+        },
+    },
+}
+"""Is there in every conversation that is shown: templates go through the tools for the calls."""
+
+_ASKED = _says("user", "asked")
+_PROBES = (
+    _Probe(
+        (_says("system", "ruled"), _ASKED),
+        ("ruled", "asked"),
+        ((first_as_user,), (first_as_user, joined)),
+    ),
+    _Probe(
+        (
+            _says("system", "ruled"),
+            _ASKED,
+            _says("assistant", "said"),
+            _says("system", "amended"),
+            _says("user", "urged"),
+        ),
+        ("ruled", "asked", "said", "amended", "urged"),
+        ((as_user,), (as_user, joined)),
+    ),
+    _Probe(
+        (_says("system", "ruled"), _ASKED, _calls("read"), _result("read")),
+        ("ruled", "asked", "read-path", "read-result"),
+        (
+            (with_text_arguments,),
+            (joined,),
+            (with_text_arguments, joined),
+            (first_as_user, joined),
+        ),
+    ),
+    _Probe(
+        (_ASKED, _calls("read", "list"), _result("read"), _result("list")),
+        ("asked", "read-path", "read-result", "list-path", "list-result"),
+        ((one_call_each,), (joined,)),
+    ),
+    _Probe(
+        (_ASKED, _calls("read", reasoning_content="thought"), _result("read")),
+        ("asked", "thought", "read-path", "read-result"),
+        ((with_thinking,),),
+    ),
+    _Probe(
+        (_ASKED, {**_calls("read"), "content": "said"}, _result("read")),
+        ("asked", "said", "read-path", "read-result"),
+        ((with_text_before_calls,),),
+    ),
+    _Probe(
+        (_ASKED, _calls("read"), _result("read"), _says("user", "urged")),
+        ("asked", "read-path", "read-result", "urged"),
+        ((joined,), (apart_from_results,)),
+    ),
+    _Probe((_ASKED, _says("user", "urged")), ("asked", "urged"), ((joined,),)),
+    _Probe(
+        (_ASKED, _says("assistant", "said"), _says("assistant", "added"), _says("user", "urged")),
+        ("asked", "said", "added", "urged"),
+        ((joined,),),
+    ),
+)
+
+
+def needed_forms(show: Show, always: Sequence[Form] = ()) -> tuple[Form, ...]:
+    """The forms in which this template takes every conversation whole, in their order.
+
+    `always` comes before all. Where none helps, the template has it as it is.
+    """
+    chosen: set[Form] = set()
+    ends_s = time.monotonic() + PROBING_S
+    for probe in _PROBES:
+        best, taken = chosen, -1
+        for remedy in ((), *probe.remedies):
+            if time.monotonic() > ends_s:
+                return (*always, *(form for form in _ORDER if form in chosen))
+            forms = [form for form in _ORDER if form in chosen | set(remedy)]
+            text = show(in_forms(probe.turns, (*always, *forms)))
+            kept = -1 if text is None else sum(word in text for word in probe.words)
+            if kept > taken:
+                best, taken = chosen | set(remedy), kept
+        chosen = best
+    return (*always, *(form for form in _ORDER if form in chosen))
+
+
+def in_forms(turns: Sequence[TurnDict], forms: Sequence[Form]) -> list[TurnDict]:
+    """The same conversation, put in each of the forms."""
+    found = list(turns)
+    for form in forms:
+        found = form(found)
+    return found
