@@ -145,8 +145,13 @@ def may_win(draft: Draft) -> bool:
 
 
 def agreed_by_all(poll: Poll) -> str:
-    """What every answer that can still win goes on with, behind what was said."""
+    """What every answer that can still win goes on with, behind what was said.
+
+    Nothing where one of them was thought about: the winner's reasoning goes out before its text.
+    """
     able = [draft for draft in poll.drafts.values() if may_win(draft)]
+    if any(draft.reasoning for draft in able):
+        return ""
     return agreed_further(able, len(poll.said))
 
 

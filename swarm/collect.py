@@ -268,18 +268,18 @@ class Poll:
             self._arrived_s.append(now_s)
 
     def readmit(self) -> bool:
-        """Where nobody's answer is valid: all vote with theirs as it can be given, else those that
-        were cut before they said anything. Any of them?
+        """Where nobody's answer is valid: all vote with theirs as it can be given, else with none.
 
-        Only the latter where a call or a form was asked for: there the others are no answers. None
-        that goes on differently from what has gone out already; raises GenerationFailed if all do.
+        Where a call or a form was asked for only those vote that were cut before they said
+        anything. None that goes on differently from what has gone out; raises GenerationFailed
+        if all do. Whether anybody votes.
         """
         rules = self.rules
         held = rules.must_call or rules.wanted is not None
         lost = [(draft, said) for draft in self.drafts.values() if (said := draft.candidate)]
         offers = [] if held else [(draft, as_given(said, rules.checks)) for draft, said in lost]
         able = [(draft, given) for draft, given in offers if given is not None]
-        able = able or [(draft, said) for draft, said in lost if draft.cut_unsaid]
+        able = able or [(draft, said) for draft, said in lost if draft.cut_unsaid or not held]
         for draft, given in able:
             if given.text.startswith(self.said):
                 form = form_of(given, rules.reading, defaults=rules.schemas)

@@ -233,7 +233,7 @@ def _message(body: MessageBody, at: int) -> Message:
 def _content(body: MessageBody, path: str) -> str | None:
     if isinstance(body.content, list):
         parts = [_part(part, f"{path}.content[{at}]") for at, part in enumerate(body.content)]
-        return "".join(parts)
+        return "\n".join(parts)  # as llama.cpp does: the last word of one is not the next one's
     return body.refusal if body.content is None else body.content
 
 

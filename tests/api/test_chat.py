@@ -59,7 +59,7 @@ async def test_the_prompt_is_the_template_of_the_messages(node: Node) -> None:
     await node.sdk.chat.completions.create(
         model="swarm", messages=[{"role": "user", "content": parts}]
     )
-    assert "<|im_start|>user\nab<|im_end|>" in str(node.engine.prompts[0].text)
+    assert "<|im_start|>user\na\nb<|im_end|>" in str(node.engine.prompts[0].text)
 
 
 async def test_sampling_fields_reach_the_engine(node: Node) -> None:

@@ -588,9 +588,24 @@ async def test_when_all_workers_fail_the_error_says_so(start_node: StartNode) ->
     async with start_node(FakeEngine(fail_after=1), usual_workers=3) as node:
         with pytest.raises(openai.InternalServerError, match="ended in the middle"):
             await node.sdk.chat.completions.create(model="swarm", messages=HELLO, temperature=0.8)
-    async with start_node(FakeEngine(words=[" "]), usual_workers=3) as node:
+    async with start_node(FakeEngine(words=["no JSON"]), usual_workers=3) as node:
         with pytest.raises(openai.InternalServerError, match="no worker gave a valid answer"):
-            await node.sdk.chat.completions.create(model="swarm", messages=HELLO, temperature=0.8)
+            await node.sdk.chat.completions.create(
+                model="swarm",
+                messages=HELLO,
+                temperature=0.8,
+                response_format={"type": "json_object"},
+            )
+
+
+async def test_when_all_workers_end_without_a_word_so_does_the_answer(
+    start_node: StartNode,
+) -> None:
+    async with start_node(FakeEngine(words=[""]), usual_workers=3) as node:
+        for name in ("swarm", "swarm-fast"):
+            answer = await node.sdk.chat.completions.create(model=name, messages=HELLO)
+            assert (answer.choices[0].message.content or "") == ""
+            assert answer.choices[0].finish_reason == "stop"
 
 
 async def test_a_client_that_leaves_in_the_middle_of_a_vote_frees_all(

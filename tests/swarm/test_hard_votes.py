@@ -141,9 +141,12 @@ async def test_abstentions_change_nothing_but_their_own_number():
     assert (verdict.abstained, told.abstained) == (0, 2)
 
 
-async def test_empty_answers_alone_are_an_error():
+async def test_empty_answers_alone_are_given_where_nothing_was_asked_for():
+    won, verdict = await replayed(said("", " ", ""))
+    assert (won.text.strip(), won.finish) == ("", "stop")
+    assert (verdict.decided_by, verdict.valid) == ("none valid", 0)
     with pytest.raises(GenerationFailed, match="valid"):
-        await replayed(said("", " ", ""))
+        await replayed(said("", " ", ""), must_call=True)
 
 
 async def test_truncated_answers_count_only_where_there_is_nothing_else():
