@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Release
 from swarm.models.fit import COMFORT_TOKENS_PER_S, USUAL_BITS, Plan, Weights, gib, plan_for
-from swarm.models.header import read_header
+from swarm.models.header import Header, read_header
 from swarm.models.ids import Known, Machine, find, wanted, what_fits
 from swarm.models.local import (
     BUNDLED_ID,
@@ -78,19 +78,21 @@ def named_models(names: Sequence[str], known: Known, machine: Machine, bring: Br
 def recommended(known: Known, machine: Machine, *, folder: str) -> Choice:
     """The largest model of the folder that fits, those of the usual engine first; else the best
     that was brought here earlier; otherwise the bundled one.
+
+    Only of models that generate: one for embeddings as the default would refuse every chat.
     """
     usual_first = sorted(known.found, key=lambda model: model.format != machine.format)
     for model in usual_first:
-        if _fits(model, machine):
+        if _may_lead(model, machine):
             reason = f"the largest in {folder} that fits into this machine's memory"
             return Choice((model,), reason)
     for model in _best_first(known):
-        if _fits(model, machine):
+        if _may_lead(model, machine):
             reason = "of those that were brought here earlier, the best that fits"
             return Choice((model,), reason)
     reason = "the small bundled model"
     if known.found:
-        reason += f", as no model in {folder} fits into this machine's memory"
+        reason += f", as no model in {folder} generates text and fits into this machine's memory"
     return Choice((bundled_model(),), reason)
 
 
@@ -143,14 +145,22 @@ def plan_of(
 
     Reads the file's header.
     """
+    return _planned(model, _header(model), machine, taken)
+
+
+def _header(model: LocalModel) -> Header | None:
+    """What the file says of itself; an MLX folder's engine alone reads its own."""
+    return None if model.format == "mlx" else read_header(model.path)
+
+
+def _planned(model: LocalModel, header: Header | None, machine: Machine, taken: Taken) -> Plan:
     kind = "mlx" if model.format == "mlx" else machine.engine_kind
-    return plan_for(_weights(model), machine.snapshot, kind, machine.wishes, taken)
+    return plan_for(_weights(model, header), machine.snapshot, kind, machine.wishes, taken)
 
 
-def _weights(model: LocalModel) -> Weights:
-    if model.format == "mlx":
+def _weights(model: LocalModel, header: Header | None) -> Weights:
+    if header is None:
         return Weights(model.id, model.size_bytes, None, None)
-    header = read_header(model.path)
     return Weights(
         model.id, model.size_bytes, header.shape, header.context_tokens, header.active_share
     )
@@ -173,11 +183,13 @@ def _best_first(known: Known) -> list[LocalModel]:
     return sorted(known.cached, key=merit, reverse=True)
 
 
-def _fits(model: LocalModel, machine: Machine) -> bool:
+def _may_lead(model: LocalModel, machine: Machine) -> bool:
+    """Whether the model generates and fits. The header is read once: it holds the vocabulary."""
     if model.format not in machine.formats:
         return False
     try:
-        plan_of(model, machine)
+        header = _header(model)
+        _planned(model, header, machine, Taken())
     except ConfigurationError:
         return False
-    return True
+    return header is None or header.generates

@@ -27,18 +27,32 @@ _INTERVAL = "full_attention_interval"
 _INTERVALS = {"qwen3next": 4, "qwen35": 4, "qwen35moe": 4}
 """One layer of so many has attention where a file, an older one, does not say it (llama.cpp)."""
 
+_READERS = frozenset(
+    {
+        *("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "eurobert"),
+        *("jina-bert-v2", "jina-bert-v3", "gemma-embedding", "llama-embed", "t5encoder"),
+    }
+)
+"""Architectures that only read; older files of them do not say so (llama.cpp)."""
+
+_NO_POOLING = 0
+
 _Metadata = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A file's own word on its model; a token reads `active_share` of the weights."""
+    """A file's own word on its model; a token reads `active_share` of the weights.
+
+    What does not generate is made for embeddings, or to rank texts.
+    """
 
     name: str
     architecture: str
     context_tokens: int
     shape: Shape
     active_share: float
+    generates: bool
 
 
 def read_header(path: Path) -> Header:
@@ -110,7 +124,14 @@ def _header(path: Path, metadata: Mapping[str, Any]) -> Header:
         context_tokens=int(own.get("context_length", 0)) or 4096,
         shape=shape,
         active_share=_active_share(own, shape),
+        generates=_generates(architecture, own),
     )
+
+
+def _generates(architecture: str, own: Mapping[str, Any]) -> bool:
+    """Whether the model goes on with a text; one that pools was trained to sum texts up."""
+    causal = architecture not in _READERS and bool(own.get("attention.causal", True))
+    return causal and int(own.get("pooling_type", _NO_POOLING)) == _NO_POOLING
 
 
 def _shape(own: Mapping[str, Any], tokens: int) -> Shape:

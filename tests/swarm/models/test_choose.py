@@ -21,6 +21,7 @@ from swarm.models.choose import (
 from swarm.models.ids import Known, Machine, find
 from swarm.models.local import BUNDLED_ID, LocalModel, bundled_model, scan_models
 from swarm.models.wanted import Unreachable, Wanted
+from tests.swarm.engines.llama.memories import encoder
 
 GIB = 1 << 30
 PC = Snapshot("linux", "A Processor", 8, 8, frozenset(), 32 * GIB, 24 * GIB)
@@ -134,7 +135,21 @@ def test_the_largest_model_of_the_folder_that_fits_is_taken(tmp_path: Path) -> N
         plan_of(models[0], tight)
     choice = recommended(known(*models), tight, folder="models")
     assert choice.models == (bundled_model(),)
-    assert "no model in models fits" in choice.reason
+    assert "no model in models generates text and fits" in choice.reason
+
+
+def test_an_embedding_model_is_served_by_its_id_alone(tmp_path: Path) -> None:
+    encoder(tmp_path / "embed.gguf")
+    machine = Machine(PC, "cpu")
+    (embed,) = scan_models(tmp_path)
+    for here in (known(embed), replace(known(), cached=(embed,))):
+        choice = recommended(here, machine, folder="models").with_others([embed], machine)
+        assert (choice.models, choice.others) == ((bundled_model(),), (embed,))
+    chat = LocalModel("chat", random_model(TINY, folder=tmp_path), 1)
+    choice = recommended(known(embed, chat), machine, folder="models")
+    assert choice.models == (chat,)
+    named = named_models([str(embed.path)], known(embed), machine, never)
+    assert named.models == (embed,)
 
 
 def test_an_mlx_model_is_planned_beside_an_engine_for_gguf_files(tmp_path: Path) -> None:

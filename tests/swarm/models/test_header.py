@@ -11,7 +11,7 @@ from swarm.models.header import read_header
 from swarm.models.local import BUNDLED_PATH
 
 
-def written(path: Path, architecture: str, **more: int | list[int]) -> Path:
+def written(path: Path, architecture: str, **more: bool | int | list[int]) -> Path:
     """A header and no tensors."""
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_context_length(4096)
@@ -23,6 +23,8 @@ def written(path: Path, architecture: str, **more: int | list[int]) -> Path:
         name = f"{architecture}.{key.replace('__', '.')}"
         if isinstance(value, list):
             writer.add_array(name, value)
+        elif isinstance(value, bool):
+            writer.add_bool(name, value)
         else:
             writer.add_uint32(name, value)
     writer.write_header_to_file()
@@ -67,6 +69,23 @@ def test_a_hybrid_has_states_and_a_cache_in_every_fourth_layer(tmp_path: Path) -
     shape = read_header(path).shape
     assert shape.cached_values == 2 * 2 * 16
     assert shape.state_values == 3 * (3 * (32 + 16) + 8 * 32)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "told", "generates"),
+    [
+        ("llama", {}, True),
+        ("llama", {"attention__causal": True, "pooling_type": 0}, True),
+        ("llama", {"attention__causal": False}, False),
+        ("qwen3", {"pooling_type": 3}, False),
+        ("nomic-bert", {}, False),
+    ],
+)
+def test_a_file_tells_whether_its_model_generates(
+    tmp_path: Path, architecture: str, told: dict[str, bool | int], generates: bool
+) -> None:
+    header = read_header(written(tmp_path / "a.gguf", architecture, **told))
+    assert header.generates is generates
 
 
 STATES = {"ssm__inner_size": 32, "ssm__state_size": 8, "ssm__conv_kernel": 4, "ssm__group_count": 1}
