@@ -64,15 +64,25 @@ class Choice:
 
 
 def named_models(names: Sequence[str], known: Known, machine: Machine, bring: Bring) -> Choice:
-    """The models of `--model`. Raises ConfigurationError; without a network, the bundled one."""
-    try:
-        models = tuple(_here(name, known, machine, bring) for name in names)
-    except Unreachable as error:
-        return Choice((bundled_model(),), f"the small bundled model, because {error}")
+    """Those of `--model` that are here or can be brought; without any, the bundled one.
+
+    Raises ConfigurationError.
+    """
+    models: list[LocalModel] = []
+    missing: list[str] = []
+    for name in names:
+        try:
+            models.append(_here(name, known, machine, bring))
+        except Unreachable as error:
+            missing.append(str(error))
+    why = "; ".join(missing)
+    if not models:
+        return Choice((bundled_model(),), f"the small bundled model, because {why}")
     ids = [model.id for model in models]
     if len(set(ids)) < len(ids):
         raise ConfigurationError(f"--model: two files have the same name: {', '.join(ids)}")
-    return Choice(models, "named with --model")
+    reason = "named with --model"
+    return Choice(tuple(models), f"{reason}, without what is missing: {why}" if why else reason)
 
 
 def recommended(known: Known, machine: Machine, *, folder: str) -> Choice:

@@ -269,10 +269,20 @@ def test_named_models_are_brought_here_in_their_order(tmp_path: Path) -> None:
     assert choice.models[0].tool_calls == "hermes"
 
 
-def test_without_a_network_the_bundled_model_is_served_and_says_why() -> None:
-    def unreachable(wanted: Wanted) -> Path:
-        raise Unreachable(f"{wanted.id} is not here, and the hub cannot be reached")
+def unreachable(wanted: Wanted) -> Path:
+    raise Unreachable(f"{wanted.id} is not here, and the hub cannot be reached")
 
+
+def test_of_named_models_what_cannot_be_brought_is_left_out_and_told(tmp_path: Path) -> None:
+    file = random_model(TINY, folder=tmp_path)
+    names = ["gpt-oss:20b", str(file), "qwen2.5-coder:0.5b:4bit"]
+    choice = named_models(names, known(), Machine(PC, "cpu"), unreachable)
+    assert [model.id for model in choice.models] == [file.stem]
+    for missing in ("gpt-oss:20b:4bit", "qwen2.5-coder:0.5b:4bit"):
+        assert f"{missing} is not here, and the hub cannot be reached" in choice.reason
+
+
+def test_without_a_network_the_bundled_model_is_served_and_says_why() -> None:
     choice = named_models(["gpt-oss:20b"], known(), Machine(PC, "cpu"), unreachable)
     assert choice.models == (bundled_model(),)
     assert "gpt-oss:20b:4bit is not here, and the hub cannot be reached" in choice.reason
