@@ -64,9 +64,9 @@ def main(arguments: Sequence[str]) -> int:
         from swarm.engines.starting import formats
 
         kind = _engine_kind(settings, snapshot)
-        machine = Machine(snapshot, kind, wishes(settings), formats())
+        machine = Machine(snapshot, kind, partial(wishes, settings), formats())
         choice = choose(settings, machine)
-        plans = plans_of(choice, machine, settings)
+        plans = plans_of(choice, machine)
         if settings.explain:
             lines = [line for plan in plans if plan for line in explain(plan)]
             with _while_it_is_read():
@@ -128,7 +128,7 @@ def choose(settings: Settings, machine: Machine) -> Choice:
         choice = until_here(choice, best_to_bring(known, machine), why_not=why_not)
     if not settings.auto and sys.stdin.isatty() and sys.stdout.isatty():
         running = [model for model in here if model.format in machine.formats]
-        *_, plan = plans_of(choice, machine, settings)
+        *_, plan = plans_of(choice, machine)
         choice = ask_person(choice, running, machine.snapshot, plan)
     return choice.with_others(here, machine)
 

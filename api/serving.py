@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from api.reload import forms_of, weights_of
@@ -26,25 +25,24 @@ from swarm.successor import Copy, Successor
 log = logging.getLogger(__name__)
 
 
-def wishes(settings: Settings) -> Wishes:
-    """The owner's words over the fit's."""
-    limit = settings.memory_limit_gib
+def wishes(settings: Settings, model_id: str) -> Wishes:
+    """The owner's words for a model over the fit's; those of its own table over the general."""
+    own = settings.of_model(model_id)
+    limit = own.memory_limit_gib
     return Wishes(
-        settings.ctx,
-        settings.gpu_layers,
-        settings.workers,
-        settings.kv,
-        settings.flash_attn,
+        own.ctx,
+        own.gpu_layers,
+        own.workers,
+        own.kv,
+        own.flash_attn,
         None if limit is None else int(limit * (1 << 30)),
     )
 
 
-def plans_of(choice: Choice, machine: Machine, settings: Settings) -> "list[Plan | None]":
+def plans_of(choice: Choice, machine: Machine) -> "list[Plan | None]":
     """How each of the named models would run alone, and then the better one. None: elsewhere."""
     plans = [
-        plan_of(model, _machine_for(model, machine, settings))
-        if isinstance(model, LocalModel)
-        else None
+        plan_of(model, machine) if isinstance(model, LocalModel) else None
         for model in choice.models
     ]
     return [*plans, choice.better.plan] if choice.better else plans
@@ -140,12 +138,8 @@ def _maker(
     def make(taken: Taken) -> Planned:
         plan = None
         if isinstance(model, LocalModel):
-            plan = plan_of(model, _machine_for(model, machine, settings), taken)
+            plan = plan_of(model, machine, taken)
         engine = make_engine(model, plan, own, fast_cores=fast, environment=environment)
         return Planned(engine, plan)
 
     return make
-
-
-def _machine_for(model: LocalModel, machine: Machine, settings: Settings) -> Machine:
-    return replace(machine, wishes=wishes(settings.of_model(model.id)))

@@ -165,7 +165,8 @@ def _header(model: LocalModel) -> Header | None:
 
 def _planned(model: LocalModel, header: Header | None, machine: Machine, taken: Taken) -> Plan:
     kind = "mlx" if model.format == "mlx" else machine.engine_kind
-    return plan_for(_weights(model, header), machine.snapshot, kind, machine.wishes, taken)
+    wishes = machine.wishes_of(model.id)
+    return plan_for(_weights(model, header), machine.snapshot, kind, wishes, taken)
 
 
 def _weights(model: LocalModel, header: Header | None) -> Weights:

@@ -1,5 +1,6 @@
 """What fits: how a model runs on a machine, where its layers lie, how long its context is. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hardware.snapshot import Snapshot
@@ -167,7 +168,7 @@ def best_release(
     kind: Format,
     snapshot: Snapshot,
     engine_kind: str,
-    wishes: Wishes | None = None,
+    wishes_of: Callable[[str], Wishes] = lambda _: Wishes(),
 ) -> tuple[Release, Plan]:
     """The quantisation of a card that suits a machine best, and how it runs there.
 
@@ -178,6 +179,7 @@ def best_release(
     refusals: list[str] = []
     for release in card.of(kind):
         try:
+            wishes = wishes_of(card.named(release))
             plan = plan_for(weights_of(card, release), snapshot, engine_kind, wishes)
         except ConfigurationError as error:
             refusals.append(f"{release.quantisation}: {error}")

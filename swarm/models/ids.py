@@ -4,8 +4,8 @@ Never a silent substitute: what cannot be found is refused with what is known an
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -40,14 +40,14 @@ _SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a choice depends on: the hardware, the usual engine, the owner's words.
+    """What a choice depends on: the hardware, the usual engine, the owner's words for each model.
 
-    `formats` are those of models for which there is an engine here.
+    `wishes_of` gives these for an id, `formats` are those of models for which there is an engine.
     """
 
     snapshot: Snapshot
     engine_kind: str
-    wishes: Wishes = field(default_factory=Wishes)
+    wishes_of: Callable[[str], Wishes] = lambda _: Wishes()
     formats: frozenset[Format] = frozenset({"gguf"})
 
     @property
@@ -146,7 +146,7 @@ def what_fits(cards: Iterable[Card], machine: Machine) -> list[tuple[Card, Relea
     for card in cards:
         try:
             release, plan = best_release(
-                card, machine.format, machine.snapshot, machine.engine_kind, machine.wishes
+                card, machine.format, machine.snapshot, machine.engine_kind, machine.wishes_of
             )
         except ConfigurationError:
             continue
@@ -176,9 +176,9 @@ def _exactly(name: str, quantisation: str, cards: Sequence[Card], machine: Machi
     there = card.of(machine.format)
     for release in there:
         if quantisation in (release.quantisation, release.name.lower()):
-            plan_for(
-                weights_of(card, release), machine.snapshot, machine.engine_kind, machine.wishes
-            )
+            weights = weights_of(card, release)
+            wishes = machine.wishes_of(weights.id)
+            plan_for(weights, machine.snapshot, machine.engine_kind, wishes)
             return wanted(card, release)
     have = ", ".join(release.quantisation for release in there) or f"no {machine.format} files"
     raise ConfigurationError(f"--model {name}: {card.id} has no {quantisation!r}; it has {have}")
@@ -193,7 +193,7 @@ def _largest(name: str, cards: Sequence[Card], known: Known, machine: Machine) -
     smallest = min(cards, key=lambda card: card.parameters)
     try:
         best_release(
-            smallest, machine.format, machine.snapshot, machine.engine_kind, machine.wishes
+            smallest, machine.format, machine.snapshot, machine.engine_kind, machine.wishes_of
         )
     except ConfigurationError as error:
         raise ConfigurationError(f"--model {name}: {error}; {_instead(known, machine)}") from error

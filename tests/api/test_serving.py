@@ -2,14 +2,22 @@
 
 import pytest
 
-from api.serving import pool_of
+from api.serving import pool_of, wishes
 from hardware.snapshot import Snapshot
 from settings import ModelSettings, Settings
 from swarm.models.choose import Choice
+from swarm.models.fit import Wishes
 from swarm.models.ids import Machine
 from swarm.models.local import BUNDLED_ID, bundled_model
 
 GIB = 1 << 30
+
+
+def test_a_table_of_a_model_wins_over_what_is_general() -> None:
+    own = {"a": ModelSettings(ctx=16_384)}
+    settings = Settings().model_copy(update={"ctx": 131_072, "kv": "q8_0", "each_model": own})
+    assert wishes(settings, "a") == Wishes(16_384, kv_type="q8_0")
+    assert wishes(settings, "b") == Wishes(131_072, kv_type="q8_0")
 
 
 def test_settings_of_a_model_that_is_not_here_are_told_of(

@@ -18,6 +18,7 @@ from swarm.models.choose import (
     recommended,
     until_here,
 )
+from swarm.models.fit import Wishes
 from swarm.models.ids import Known, Machine, find
 from swarm.models.local import BUNDLED_ID, LocalModel, bundled_model, scan_models
 from swarm.models.wanted import Unreachable, Wanted
@@ -54,6 +55,25 @@ def never(wanted: Wanted) -> Path:
 )
 def test_what_an_id_leaves_out_is_chosen_by_fit(name: str, means: str) -> None:
     assert found(name).id == means
+
+
+def test_a_models_own_wishes_hold_when_it_is_chosen(tmp_path: Path) -> None:
+    def wishes_of(model_id: str) -> Wishes:
+        own = {"qwen2.5-coder:14b:4bit", "chat"}
+        return Wishes(context_tokens=16_384 if model_id in own else 131_072)
+
+    machine = Machine(replace(PC, memory_available_bytes=20 * GIB), "cpu", wishes_of)
+    with pytest.raises(ConfigurationError, match="--ctx 131072"):
+        find("qwen2.5-coder:14b:8bit", known(), machine)
+    for name in ("qwen2.5-coder:14b:4bit", "qwen2.5-coder:14b"):
+        wanted = find(name, known(), machine)
+        assert wanted.id == "qwen2.5-coder:14b:4bit"
+    better = best_to_bring(known(), machine)
+    assert better
+    assert better.plan.context_tokens == wishes_of(better.wanted.id).context_tokens
+    chat = LocalModel("chat", random_model(TINY, folder=tmp_path), 5 * GIB)
+    assert recommended(known(chat), machine, folder="models").models == (chat,)
+    assert plan_of(chat, machine).context_tokens == 16_384
 
 
 def test_a_better_machine_gets_a_larger_size_and_a_finer_quantisation() -> None:
