@@ -78,7 +78,8 @@ def place(where: str, environ: Mapping[str, str]) -> Path:
 def served_models(url: str, key: str | None) -> dict[str, int]:
     """The ids that OpenCode shall offer with their contexts, as the node at `url` tells them.
 
-    The vote and one worker of the default model, and every other model that is loaded.
+    The vote and one worker of the default model, and every other model that was loaded: of one
+    that never was, nobody knows the context.
     """
     told = _models(url, key)
     known = {model["id"]: model for model in told if model.get("context_length")}

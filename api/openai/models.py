@@ -8,7 +8,7 @@ from api.context import CALLER, POOL
 from api.errors import json_response
 from swarm.engines.base import ModelInfo
 from swarm.errors import EngineError, InvalidRequest
-from swarm.pool import Pool
+from swarm.pool import Pool, ServedModel
 
 
 async def list_models(request: web.Request) -> web.StreamResponse:
@@ -58,10 +58,19 @@ def _model_object(pool: Pool, name: str) -> dict[str, Any]:
         "root": model.id,
         "status": pool.status(model),
     }
+    info = _last_info(pool, model)
+    return body | _facts(info) | speed_of(pool, model.id) if info else body
+
+
+def _last_info(pool: Pool, model: ServedModel) -> ModelInfo | None:
+    """What the model tells, or told before it was unloaded: clients plan by its context, and a
+    request loads it again.
+    """
     try:
-        return body | _facts(model.engine.info) | speed_of(pool, model.id)
+        return model.engine.info
     except EngineError:
-        return body
+        resident = pool.loading.resident(model.id)
+        return resident.last_info if resident else None
 
 
 def speed_of(pool: Pool, model_id: str) -> dict[str, Any]:
@@ -76,7 +85,7 @@ def speed_of(pool: Pool, model_id: str) -> dict[str, Any]:
 
 
 def _facts(info: ModelInfo) -> dict[str, Any]:
-    """What is known of a loaded model, under the names that other servers use."""
+    """What is known of a model that was loaded, under the names that other servers use."""
     return {
         "context_length": info.context_tokens,
         "max_model_len": info.context_tokens,

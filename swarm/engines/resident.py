@@ -55,7 +55,10 @@ Raises ConfigurationError with the figures where it does not fit.
 
 
 class Resident:
-    """An Engine that is there from `start` to `aclose`, as often as need be."""
+    """An Engine that is there from `start` to `aclose`, as often as need be.
+
+    `last_info` outlives it: what it told when it was there last, None before it ever was.
+    """
 
     def __init__(
         self, model_id: str, make: Make, *, clock: Callable[[], float] = time.monotonic
@@ -66,6 +69,7 @@ class Resident:
         self._engine: Startable | None = None
         self._loading = False
         self.plan: Plan | None = None
+        self.last_info: ModelInfo | None = None
         self._generating = 0
         self._begun = 0
         self.users = 0
@@ -95,6 +99,7 @@ class Resident:
         try:
             await planned.engine.start()
             self._engine, self.plan = planned.engine, planned.plan
+            self.last_info = planned.engine.info
         finally:
             self._loading = False
             self.used_s = self._clock()

@@ -11,6 +11,7 @@ import openai
 import pytest
 
 from api.app import make_app
+from api.clients.setup import served_models
 from api.context import PEERS
 from api.server import ClientServer
 from guard import Door
@@ -226,6 +227,17 @@ async def test_models_are_loaded_and_unloaded_by_command(house: House) -> None:
     assert await house.ask("swarm") == "Hello there."
     async with house.http.post("/v1/models/nobody/load", json={}) as answer:
         assert answer.status == 404
+
+
+async def test_a_model_that_is_unloaded_still_tells_what_it_told(house: House) -> None:
+    before = (await house.sdk.models.retrieve("swarm")).to_dict()
+    await house.loading.unload("first")
+    after = (await house.sdk.models.retrieve("swarm")).to_dict()
+    del before["tokens_per_s"]
+    assert after == {**before, "status": "unloaded"}
+    url = str(house.sdk.base_url).rstrip("/")
+    contexts = await asyncio.to_thread(served_models, url, None)
+    assert contexts == {"swarm": 4096, "swarm-fast": 4096}
 
 
 async def test_a_model_that_answers_is_not_unloaded(house: House) -> None:
