@@ -16,6 +16,7 @@ import aiohttp
 
 from federation.certificates import NODE_ID_HEX, certified_name
 from federation.peers import TABLE_SIZE
+from federation.refusals import broken_off
 from federation.statuses import NOT_KNOWN, Statuses, digest, told_to
 from federation.wire import (
     ANSWER_BYTES,
@@ -228,7 +229,7 @@ class PeerClient:
                         case DoneLine():
                             return
                         case FailedLine(why=why, status=status):
-                            raise PeerRefused(why, status=status)
+                            raise broken_off(why, status)
                         case _:
                             if not 0 <= line.at < body.workers:
                                 raise ProtocolMismatch(f"it has no worker {line.at}")

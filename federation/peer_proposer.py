@@ -13,14 +13,10 @@ from federation.peer import Peer
 from federation.peers import PeerTable
 from federation.refusals import own_words
 from federation.wire import LABEL_CHARACTERS, MAX_WORKERS, ProposeBody, Status, question_bytes
-from swarm.errors import PeerError, PeerRefused, PeerTimedOut, PeerUnreachable
+from swarm.errors import PeerError, PeerLate, PeerRefused, PeerUnreachable
 from swarm.pool import ONE_WORKER, SWARM_IDS
 from swarm.proposer import Ended, Offer, Told
 from swarm.types import Question
-
-PEER_TIMEOUT_S = 60.0
-"""A peer has at most so long for one answer, whatever the request's deadline is."""
-
 
 _DECLINED = (413, 429)
 """It has no place now, or its context is too short: an abstention, and no fault."""
@@ -39,7 +35,6 @@ class Lines:
     table: PeerTable[Status]
     client: PeerClient
     clock: Callable[[], float] = time.monotonic
-    timeout_s: float = PEER_TIMEOUT_S
 
 
 class PeerProposer:
@@ -102,14 +97,14 @@ class PeerProposer:
             label=question.model[:LABEL_CHARACTERS],
             question=question,
             workers=workers,
-            remaining_s=min(remaining_s, self._lines.timeout_s),
+            remaining_s=remaining_s,
             live=live,
         )
         began_s, tokens = clock(), 0
         done, failure = False, None
         try:
             told = self._told(door, body)
-            async with aclosing(in_time(told, body.remaining_s + _GRACE_S)) as steps:
+            async with aclosing(in_time(told, remaining_s + _GRACE_S)) as steps:
                 async for step in steps:
                     tokens += sum(news.tokens for _, news in step if isinstance(news, Ended))
                     yield step
@@ -155,11 +150,11 @@ class PeerProposer:
         elif isinstance(error, PeerRefused) and error.status in _DECLINED:
             table.request_dropped(self.node)
             self._peer.metrics.was_busy()
-        elif error is not None:
+        elif error is None or isinstance(error, PeerLate):
+            table.request_dropped(self.node)
+        else:
             table.request_failed(self.node, now_s)
             self._peer.metrics.failed(str(error), at=time.time())
-        else:
-            table.request_dropped(self.node)
 
 
 def proposers(lines: Lines) -> tuple[PeerProposer, ...]:
@@ -173,7 +168,7 @@ def proposers(lines: Lines) -> tuple[PeerProposer, ...]:
 
 
 async def in_time(told: AsyncGenerator[list[Told]], limit_s: float) -> AsyncGenerator[list[Told]]:
-    """The same news for so many seconds. Raises PeerTimedOut, and PeerUnreachable where the call
+    """The same news for so many seconds. Raises PeerLate, and PeerUnreachable where the call
     was given up by the client, as it is when the federation's code changes.
     """
     deadline_s = asyncio.get_running_loop().time() + limit_s
@@ -185,7 +180,7 @@ async def in_time(told: AsyncGenerator[list[Told]], limit_s: float) -> AsyncGene
             except StopAsyncIteration:
                 return
             except TimeoutError:
-                raise PeerTimedOut(f"it was not done within {limit_s:.0f} s") from None
+                raise PeerLate(f"it was not done within {limit_s:.0f} s") from None
             except asyncio.CancelledError:
                 # A session that is closed cancels its look-ups: nobody has cancelled this request.
                 asking = asyncio.current_task()

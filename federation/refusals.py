@@ -6,10 +6,14 @@ from swarm.errors import (
     ContextOverflow,
     Overloaded,
     PeerError,
+    PeerLate,
     PeerRefused,
     RequestError,
     SwarmError,
 )
+
+OVERDUE = 504
+"""The status of an answer that is not whole because the time of its question was over."""
 
 _TOO_LONG, _BUSY = 413, 429
 _TOO_SHORT = re.compile(r"its context of (\d{1,10}) tokens is too short for (\d{1,10})", re.ASCII)
@@ -30,6 +34,11 @@ def as_refusal(error: SwarmError) -> tuple[int, str]:
             return 400, str(error)
         case _:
             return 503, str(error)
+
+
+def broken_off(why: str, status: int) -> PeerError:
+    """The error of an answer that a peer itself has ended amid its lines."""
+    return PeerLate(why) if status == OVERDUE else PeerRefused(why, status=status)
 
 
 def own_words(error: SwarmError) -> ContextOverflow | Overloaded | None:

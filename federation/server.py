@@ -18,7 +18,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from federation.interfaces import scoped
-from federation.refusals import as_refusal
+from federation.refusals import OVERDUE, as_refusal
 from federation.rooms import Rooms
 from federation.sharing import Shelf
 from federation.statuses import Statuses, told_to
@@ -251,7 +251,7 @@ class PeerDoor:
                     await response.write(encode_lines(told))
             await response.write(encode_line(DoneLine()))
         except TimeoutError:
-            await response.write(encode_line(FailedLine(why="its time was over")))
+            await response.write(encode_line(FailedLine(why="its time was over", status=OVERDUE)))
         except SwarmError as error:
             status, why = as_refusal(error)
             await response.write(encode_line(FailedLine(why=why[:1024], status=status)))
@@ -306,7 +306,7 @@ def _address(request: web.Request) -> str:
 def _notice_when_gone(request: web.Request) -> None:
     """Where a caller's machine has no power or cable any more, nothing is acknowledged.
 
-    Elsewhere than on Linux that is noticed when the time of its question is over.
+    Elsewhere than on Linux the system notices in its own time, which may be minutes.
     """
     transport = request.transport
     connection = transport.get_extra_info("socket") if transport else None

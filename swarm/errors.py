@@ -14,6 +14,7 @@ SwarmError
 ├── PeerError               another node is at fault, or the way to it
 │   ├── PeerUnreachable     no connection
 │   ├── PeerTimedOut        connected, but silent for too long
+│   │   └── PeerLate        not silent, but not done when the question's time was over
 │   ├── PeerRefused         it answered with an error
 │   ├── ProtocolMismatch    it speaks another version, or nonsense
 │   └── UntrustedPeer       it could not prove that it belongs to this federation
@@ -117,6 +118,10 @@ class PeerUnreachable(PeerError):
 
 class PeerTimedOut(PeerError):
     """The peer did not answer in time."""
+
+
+class PeerLate(PeerTimedOut):
+    """The peer lived all the while; the time that the question had was too short for it."""
 
 
 class PeerRefused(PeerError):

@@ -35,6 +35,7 @@ from swarm.errors import (
     ContextOverflow,
     GenerationFailed,
     Overloaded,
+    PeerLate,
     PeerRefused,
     PeerTimedOut,
     PeerUnreachable,
@@ -58,6 +59,7 @@ class FakeWorkers:
     words: tuple[str, ...] = ("good ", "morning")
     error: SwarmError | None = None
     fail_at_end: SwarmError | None = None
+    turn: asyncio.Event | None = None
     hold: asyncio.Event | None = None
     running: int = 0
     cancelled: int = 0
@@ -70,6 +72,8 @@ class FakeWorkers:
         self.running += 1
         done = False
         try:
+            if self.turn is not None:
+                await self.turn.wait()
             yield [(at, Began(7, 3)) for at in range(workers)]
             for word in self.words:
                 yield [(at, Said((Text(word),), 1)) for at in range(workers)]
@@ -362,9 +366,20 @@ async def test_time_that_is_over_ends_an_answer(here: Side, there: Side) -> None
     there.workers.hold = asyncio.Event()
     async with listening(there), calling(here) as client:
         short = BODY.model_copy(update={"remaining_s": 0.2})
-        with pytest.raises(PeerRefused, match="time"):
+        with pytest.raises(PeerLate, match="time"):
             await told(client, there.to(), short)
     assert there.workers.cancelled == 1
+
+
+async def test_a_peer_that_waits_for_its_turn_is_not_silent(here: Side, there: Side) -> None:
+    there.workers.turn = asyncio.Event()
+    async with listening(there), calling(here, silence_s=1.5) as client:
+        body = BODY.model_copy(update={"remaining_s": 3600})
+        asked = asyncio.create_task(told(client, there.to(), body))
+        done, _ = await asyncio.wait({asked}, timeout=2.7)
+        assert not done
+        there.workers.turn.set()
+        assert await asked
 
 
 async def test_a_door_that_moves_ends_no_answer(here: Side, there: Side) -> None:

@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import pytest
 
 from federation.client import Door, PeerClient
-from federation.peer_proposer import Lines, PeerProposer, in_time
+from federation.peer_proposer import Lines, PeerProposer, in_time, proposers
 from federation.peers import PeerTable
-from federation.wire import Status
-from swarm.errors import PeerTimedOut, PeerUnreachable
+from federation.wire import ProposeBody, Status
+from swarm.errors import PeerError, PeerLate, PeerTimedOut, PeerUnreachable
 from swarm.proposer import Ended, Told
 from swarm.types import Message, Question, SamplingParams
 from tests.federation.sightings import OURS, STATUS, node_id
@@ -43,7 +43,7 @@ async def test_news_in_time_are_handed_on() -> None:
 
 
 async def test_a_peer_that_goes_on_for_ever_is_left() -> None:
-    with pytest.raises(PeerTimedOut, match="within"):
+    with pytest.raises(PeerLate, match="within"):
         await heard(told(asyncio.Event().wait), 0.01)
 
 
@@ -67,16 +67,18 @@ GOOD, DEAD = ("10.0.0.1", 17617), ("10.0.0.99", 17617)
 class Line(PeerClient):
     """A client whose calls end as told: with news, or with an error after a while."""
 
-    def __init__(self, *ends: PeerUnreachable | None, seconds: float = 0.0) -> None:
+    def __init__(self, *ends: PeerError | None, seconds: float = 0.0) -> None:
         self.now_s = 0.0
         self._ends, self._seconds = list(ends), seconds
         self.asked: list[str] = []
+        self.remaining_s: list[float] = []
 
     async def propose(  # type: ignore[override]
-        self, door: Door, body: object, *, most_bytes: int, moved: object
+        self, door: Door, body: ProposeBody, *, most_bytes: int, moved: object
     ) -> AsyncGenerator[list[Told]]:
-        del body, most_bytes, moved
+        del most_bytes, moved
         self.asked.append(door.host)
+        self.remaining_s.append(body.remaining_s)
         self.now_s += self._seconds
         if (end := self._ends.pop(0)) is not None:
             raise end
@@ -91,9 +93,29 @@ def proposer(line: Line) -> PeerProposer:
     return PeerProposer(peer, STATUS, "kitchen", Lines(table, line, lambda: line.now_s))
 
 
-async def answers(line: Line) -> list[list[Told]]:
-    steps = proposer(line).propose(QUESTION, 1, remaining_s=5.0, live=False)
+async def answers(line: Line, remaining_s: float = 5.0) -> list[list[Told]]:
+    steps = proposer(line).propose(QUESTION, 1, remaining_s=remaining_s, live=False)
     return [step async for step in steps]
+
+
+async def test_a_peer_has_all_the_time_that_the_request_has() -> None:
+    line = Line(None)
+    await answers(line, 3600.0)
+    assert line.remaining_s == [3600.0]
+
+
+@pytest.mark.parametrize(
+    ("end", "blamed"), [(PeerLate("its time was over"), 0), (PeerTimedOut("it said nothing"), 1)]
+)
+async def test_only_silence_is_a_peers_fault(end: PeerError, blamed: int) -> None:
+    table = PeerTable[Status](node_id(0), OURS)
+    table.heard(GOOD, node_id(1), STATUS, 0.0)
+    (asked,) = proposers(Lines(table, Line(end), lambda: 0.0))
+    with pytest.raises(PeerTimedOut):
+        [step async for step in asked.propose(QUESTION, 1, remaining_s=5.0, live=False)]
+    (peer,) = table.ready()
+    assert (peer.breaker.failures, peer.metrics.summary().failures) == (blamed, blamed)
+    assert bool(peer.missed) is bool(blamed)
 
 
 async def test_a_connection_that_was_closed_meanwhile_costs_no_votes() -> None:
