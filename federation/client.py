@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from types import TracebackType
 from typing import Any, Protocol, Self
+from urllib.parse import quote
 
 import aiohttp
 
@@ -187,7 +188,7 @@ class PeerClient:
                 await _bounded(response, STATUS_BYTES)
 
     async def files(self, door: Door, names: Sequence[str]) -> tuple[FileOffer, ...]:
-        """Those of these model files that a peer has. Raises PeerError."""
+        """Those of these model files, at most MAX_FILES, that a peer has. Raises PeerError."""
         body = encode_body(FilesBody(names=tuple(names)))
         with _timed("the question for files", CHECKSUM_S):
             async with (
@@ -201,7 +202,9 @@ class PeerClient:
         """The bytes of a file from `offset` on. Raises PeerError."""
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         async with (
-            self._request("GET", door, f"/peer/files/{name}", headers=headers) as response,
+            self._request(
+                "GET", door, f"/peer/files/{quote(name, safe='')}", headers=headers
+            ) as response,
             self._broken_off_at_exit(response),
         ):
             async for piece in response.content.iter_chunked(1 << 20):

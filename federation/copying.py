@@ -25,7 +25,7 @@ from federation.sharing import sha256_of
 from federation.sightings import Sighting
 from federation.store import Membership, Store
 from federation.trust import Credentials, federation_id
-from federation.wire import FileOffer, Status
+from federation.wire import MAX_FILES, FileOffer, Status, can_be_asked_for
 from federation.wishes import Wishes
 from swarm.errors import PeerError, ProtocolMismatch
 
@@ -123,11 +123,14 @@ async def copy_files(
 ) -> bool:
     """Copy the files from the first of the doors that has them all, and does not fail.
 
-    Raises OSError.
+    No door is asked for a name that none can have. Raises OSError.
     """
+    if not can_be_asked_for(names):
+        logger.info("peers are not asked for files of such names: %s", ", ".join(names))
+        return False
     async for door in doors:
         try:
-            offers = await client.files(door, names)
+            offers = await _offers(client, door, names)
             if {offer.name for offer in offers} != set(names):
                 continue
             logger.info("copying %s from %s", ", ".join(names), door.host)
@@ -138,6 +141,18 @@ async def copy_files(
             continue
         return True
     return False
+
+
+async def _offers(client: PeerClient, door: Door, names: Sequence[str]) -> list[FileOffer]:
+    """What the door has of these files, as far as it has them all."""
+    offers: list[FileOffer] = []
+    for at in range(0, len(names), MAX_FILES):
+        asked = names[at : at + MAX_FILES]
+        found = await client.files(door, asked)
+        offers += found
+        if len(found) < len(asked):
+            break
+    return offers
 
 
 def _status(wishes: Wishes, node: str) -> Status:

@@ -108,7 +108,7 @@ class PeerDoor:
         app.router.add_get("/peer/tool-key", self._tool_key)
         app.router.add_post("/peer/over", self._over)
         app.router.add_post("/peer/files", self._files)
-        app.router.add_get("/peer/files/{name}", self._file)
+        app.router.add_get("/peer/files/{name:.+}", self._file)
         runner = web.AppRunner(
             app,
             access_log=None,

@@ -19,8 +19,16 @@ class Shelf:
         self._summing = asyncio.Lock()
 
     def path(self, name: str) -> Path | None:
-        """Where a file of that name is, None if it is not shared."""
-        return self._files().get(name)
+        """Where a file of that name is, None if it is not shared.
+
+        A name with folders means a shared file that lies in such folders: those of one repository
+        may have files of the same name.
+        """
+        *folders, last = name.split("/")
+        path = self._files().get(last)
+        if path is None or list(path.parts[-1 - len(folders) : -1]) != folders:
+            return None
+        return path
 
     async def offers(self, names: Sequence[str]) -> tuple[FileOffer, ...]:
         """Those of these files that are here. A large one takes a while the first time."""

@@ -76,8 +76,10 @@ Offered: TypeAlias = Annotated[
     _counted("usual", "free", "most", "waiting_tokens", "context_tokens"),
     AfterValidator(_offered),
 ]
-FileName: TypeAlias = Annotated[str, Field(max_length=256, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""No folder is in a name, so that a peer writes nowhere else."""
+_PART = r"[A-Za-z0-9][A-Za-z0-9 ()+,=@._~-]*"
+FileName: TypeAlias = Annotated[str, Field(max_length=256, pattern=f"^{_PART}(/{_PART})*$")]
+"""A path below a folder: no part leads up or to another drive, so that a peer writes nowhere else.
+"""
 
 NodeId: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -241,6 +243,7 @@ _PIECES: dict[PieceKind, Callable[[str], Piece]] = {
     "call": Call,
     "arguments": Arguments,
 }
+_FILE_NAMES: TypeAdapter[tuple[FileName, ...]] = TypeAdapter(tuple[FileName, ...])
 _SAME = b'{"protocol":1,"same":'
 _LINES: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
@@ -295,6 +298,15 @@ def _pairs(piece: Piece) -> list[tuple[PieceKind, str]]:
 def encode_line(line: Line) -> bytes:
     """One line, its end included."""
     return line.model_dump_json().encode() + b"\n"
+
+
+def can_be_asked_for(names: Sequence[str]) -> bool:
+    """Whether these are names that the wire has for files."""
+    try:
+        _FILE_NAMES.validate_python(tuple(names))
+    except ValidationError:
+        return False
+    return True
 
 
 def encode_body(message: BaseModel) -> bytes:
