@@ -15,6 +15,7 @@ from api.openai.body import body_of
 from api.openai.models import speed_of
 from federation.diagnostics import discovery_object, peer_object
 from federation.federation import Federation
+from federation.members import member_meant
 from federation.pin import parse_pin
 from swarm.errors import ConfigurationError, InvalidRequest
 from swarm.successor import Successor
@@ -123,18 +124,9 @@ async def _approve(request: web.Request, federation: Federation) -> dict[str, st
 
 async def _remove(request: web.Request, federation: Federation) -> dict[str, str]:
     body = await body_of(request, PeerBody)
-    known = [
-        peer
-        for peer in federation.table.peers()
-        if peer.was_proved and (peer.name == body.peer or peer.node_id.startswith(body.peer))
-    ]
-    if len(known) != 1:
-        names = ", ".join(f"{p.name} ({p.node_id[:8]})" for p in federation.table.peers())
-        many = "fits several" if known else "fits none"
-        message = f"{body.peer!r} {many} of the peers; there is {names or 'none'}"
-        raise InvalidRequest(message, param="peer")
-    await federation.renew(without=known[0].node_id)
-    return {"removed": known[0].name}
+    node_id, name = member_meant(body.peer, federation.table.peers(), federation.members)
+    await federation.renew(without=node_id)
+    return {"removed": name}
 
 
 async def _new_code(_: web.Request, federation: Federation) -> dict[str, str]:

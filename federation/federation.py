@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, instance_name
@@ -118,12 +117,7 @@ class Federation:
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
     @property
@@ -135,6 +129,11 @@ class Federation:
     def federation_id(self) -> str:
         """16 hex digits that say nothing of the secret."""
         return federation_id(self._membership.secret)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The node ids of the members that are remembered, whether they run or not."""
+        return self._membership.members
 
     @property
     def alone(self) -> bool:

@@ -4,15 +4,24 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from api import commands
+from api.app import make_app
 from api.own_node import Node as OwnNode
+from api.server import ClientServer
+from federation.peers import PeerTable
 from federation.store import Membership, Store
 from federation.trust import decode_code, new_secret
+from federation.wire import Status
+from guard import Door
 from settings import Settings, read_settings
 from swarm.errors import ConfigurationError, SwarmError
-from tests.api.conftest import Node
+from swarm.pool import Pool, ServedModel
+from tests.api.conftest import Node, free_port
+from tests.fakes import FakeEngine
+from tests.federation.sightings import OURS, STATUS, node_id
 
 
 async def test_a_node_without_a_federation_says_so(node: Node) -> None:
@@ -39,6 +48,38 @@ async def test_commands_need_a_federation(node: Node) -> None:
     for path in ("approve", "remove", "new-code", "leave"):
         async with node.http.post(f"/v1/federation/{path}", json={}) as answer:
             assert answer.status == 400
+
+
+class Members:
+    """A federation of which one member is off."""
+
+    def __init__(self) -> None:
+        self.table = PeerTable[Status](node_id(0), OURS)
+        self.table.heard(("10.0.0.1", 17617), node_id(1), STATUS, 0.0, name="kitchen")
+        self.members = (node_id(1), node_id(4))
+        self.removed: list[str | None] = []
+
+    def peers(self) -> tuple[()]:
+        return ()
+
+    async def renew(self, without: str | None = None) -> None:
+        self.removed.append(without)
+
+
+@pytest.mark.parametrize(("word", "number"), [("kitchen", 1), (node_id(4)[:8], 4)])
+async def test_any_member_can_be_removed(word: str, number: int) -> None:
+    port, members = free_port(), Members()
+    stands_in: Any = members
+    app = make_app(Pool([ServedModel("fake", FakeEngine(), 0)]), Door(port), federation=stands_in)
+    async with (
+        ClientServer(app, hosts=("127.0.0.1",), port=port),
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
+    ):
+        async with http.post("/v1/federation/remove", json={"peer": word}) as answer:
+            assert answer.status == 200
+        async with http.post("/v1/federation/remove", json={"peer": "attic"}) as answer:
+            assert (answer.status, "--new-code" in await answer.text()) == (400, True)
+    assert members.removed == [node_id(number)]
 
 
 def running_on(port: int) -> OwnNode:

@@ -15,6 +15,7 @@ from federation.advertisement import Advertisement
 from federation.federation import Federation
 from federation.sharing import Shelf
 from federation.sightings import Sighting
+from federation.store import Membership, Store
 from federation.trust import federation_id, new_secret
 from federation.wishes import Wishes
 from swarm.errors import PeerRefused
@@ -183,6 +184,20 @@ async def test_who_was_approved_shows_no_pin_again(start: Start) -> None:
         await until(lambda: together(one, other))
         await asyncio.sleep(0.6)
     assert doors == [0]
+
+
+async def test_a_member_that_is_off_is_remembered_until_it_is_put_out(
+    start: Start, tmp_path: Path
+) -> None:
+    off = "a" * 64
+    store = await asyncio.to_thread(Store, tmp_path / "0-one")
+    await asyncio.to_thread(store.save, Membership(new_secret(), (off,)))
+    one = await start("one")
+    before = one.federation_id
+    assert one.members == (off,)
+    await one.renew(without=off)
+    assert one.members == ()
+    assert one.federation_id != before
 
 
 @pytest.mark.parametrize("tries", range(3))
