@@ -5,8 +5,9 @@ Keeps web pages away (DNS rebinding, cross-site requests). Knows no framework an
 
 import hashlib
 import hmac
+import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 """Names of this machine to itself, as they stand in a Host header; IPv6 in brackets."""
@@ -17,11 +18,23 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A listening port and the names under which clients may call it; IPv6 in brackets."""
+    """A listening port and the names under which clients may call it; IPv6 in brackets.
+
+    `everywhere`: it listens on every address of the machine, also on those that come later.
+    """
 
     port: int
     names: tuple[str, ...] = LOOPBACK_NAMES
     scheme: str = "http"
+    everywhere: bool = False
+
+    def at(self, address: str) -> "Door":
+        """The door for a connection that came in at this address of the machine.
+
+        Where it listens everywhere that is a name too: no DNS can turn a literal address elsewhere.
+        """
+        name = _literal(address) if self.everywhere else None
+        return self if name is None else replace(self, names=(*self.names, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,17 @@ def holder(authorizations: Sequence[str], keys: Mapping[str, str]) -> str | Refu
     digest = _digest(shown.strip())
     found = [name for name, key in keys.items() if hmac.compare_digest(_digest(key), digest)]
     return found[0] if found else Refusal(401, "invalid_api_key", "this key is not known here")
+
+
+def _literal(address: str) -> str | None:
+    """An address as a Host header has it: without its zone, IPv4 in IPv6 as what it is."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped) if found.ipv4_mapped else f"[{found}]"
 
 
 def _digest(key: str) -> bytes:

@@ -83,7 +83,9 @@ def make_app(
     app[_DOOR] = door
     app[TOOLS] = tools
     if tools is not None:
-        add_tool_routes(app, tools, beyond=not set(door.names) <= set(LOOPBACK_NAMES))
+        add_tool_routes(
+            app, tools, beyond=door.everywhere or not set(door.names) <= set(LOOPBACK_NAMES)
+        )
     app.on_response_prepare.append(_name_request)
     # Slashes may be doubled or trail: clients join base URLs and paths in every way.
     app.router.add_post(
@@ -202,8 +204,10 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
 @web.middleware
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn away who may not speak to this door."""
+    own = request.transport.get_extra_info("sockname") if request.transport else None
+    door = request.app[_DOOR]
     refused = refusal(
-        request.app[_DOOR],
+        door.at(str(own[0])) if own else door,
         method=request.method,
         hosts=request.headers.getall("Host", []),
         origins=request.headers.getall("Origin", []),

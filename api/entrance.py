@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from api.keyring import Found, Keyring, keys_of
-from api.listening import Listening, listening
+from api.listening import Listening, is_unspecified, listening
 from guard import Door
 from settings import Settings
 
@@ -28,7 +28,8 @@ class Entrance:
         found = keys_of(settings, beyond=where.beyond)
         keyring = Keyring()
         keyring.hold(found.keys)
-        return cls(where, found, keyring, Door(settings.port, names=where.names))
+        door = Door(settings.port, names=where.names, everywhere=is_unspecified(settings.host))
+        return cls(where, found, keyring, door)
 
     @property
     def base_url(self) -> str:

@@ -148,6 +148,50 @@ def test_the_default_port_needs_no_number() -> None:
     assert ask(hosts=("localhost",), door=Door(80)) is None
 
 
+EVERYWHERE = Door(17615, everywhere=True)
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("192.168.7.9", "192.168.7.9:17615"),
+        ("::ffff:192.168.7.9", "192.168.7.9:17615"),
+        ("2001:db8::9", "[2001:db8::9]:17615"),
+        ("2001:0DB8:0::9", "[2001:DB8::9]:17615"),
+        ("fe80::9%eth0", "[fe80::9]:17615"),
+    ],
+)
+def test_a_door_on_every_address_is_called_by_the_one_that_was_reached(
+    address: str, host: str
+) -> None:
+    door = EVERYWHERE.at(address)
+    assert ask(hosts=(host,), origins=(f"http://{host}",), door=door) is None
+    assert ask(door=door) is None
+    assert ask(hosts=(host,), door=DOOR.at(address)) == 403
+    assert ask(hosts=(host,), door=EVERYWHERE) == 403
+
+
+@pytest.mark.parametrize("address", ["192.168.7.9", "::ffff:192.168.7.9", "2001:db8::9", "", "x"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example:17615",
+        "192.168.7.9.nip.io:17615",
+        "192.168.7.8:17615",
+        "192.168.7.9:17616",
+        "192.168.7.9",
+        "0.0.0.0:17615",
+        "[::]:17615",
+        "2001:db8::9:17615",
+        "[2001:db8::8]:17615",
+        ":17615",
+        "x:17615",
+    ],
+)
+def test_such_a_door_has_no_other_name(address: str, host: str) -> None:
+    assert ask(hosts=(host,), door=EVERYWHERE.at(address)) == 403
+
+
 def test_a_refusal_names_what_would_be_right() -> None:
     refused = refusal(DOOR, method="GET", hosts=("evil",), origins=(), content_type="")
     assert refused is not None

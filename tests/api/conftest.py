@@ -71,6 +71,7 @@ async def started(
     tools: Executor | None = None,
     names: tuple[str, ...] = LOOPBACK_NAMES,
     hosts: tuple[str, ...] = ("127.0.0.1",),
+    everywhere: bool = False,
 ) -> AsyncIterator[Node]:
     port = free_port()
     pool = Pool(
@@ -82,7 +83,7 @@ async def started(
     )
     keyring = Keyring()
     keyring.hold(keys or {})
-    door = Door(port, names=names)
+    door = Door(port, names=names, everywhere=everywhere)
     app = make_app(pool, door, keyring=keyring, agent=agent, tools=tools, pulse_s=pulse_s)
     base = f"http://127.0.0.1:{port}"
     async with (

@@ -2,6 +2,7 @@
 
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from api.welcome import KEYLESS_WARNING, connect_lines, endpoint_lines, start_wa
 from federation.interfaces import Interface
 from settings import Settings
 from swarm.errors import ConfigurationError
+from tests.api.conftest import Node, StartNode
+from tests.fakes import FakeEngine
 
 HOME = {
     "lo": Interface(1, ("127.0.0.1", "::1"), loopback=True),
@@ -58,6 +61,14 @@ def test_every_address_is_a_name_of_a_door_that_listens_on_all(
     assert {"192.168.7.5", "10.8.0.2", "[fe80::5]", "localhost"} <= set(where.names)
     assert where.address == "192.168.7.5"
     assert where.beyond
+
+
+@pytest.mark.parametrize(
+    ("host", "everywhere"),
+    [("0.0.0.0", True), ("::", True), ("lan", False), ("127.0.0.1", False), ("10.8.0.2", False)],
+)
+def test_only_such_a_door_is_everywhere(host: str, everywhere: bool, tmp_path: Path) -> None:
+    assert entrance(tmp_path, host=host).door.everywhere is everywhere
 
 
 def test_without_a_network_lan_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,3 +166,23 @@ def test_a_settings_file_with_keys_that_others_can_read_is_named(
 def test_the_line_for_opencode_names_an_unusual_port(tmp_path: Path) -> None:
     assert "--opencode --port 9999" in connect_lines(entrance(tmp_path, port=9999))
     assert "--opencode   (" in connect_lines(entrance(tmp_path))
+
+
+@pytest.mark.parametrize("hosts", [("0.0.0.0",), ("::1",)])
+async def test_an_address_that_came_after_the_start_is_a_name_of_a_door_on_all(
+    hosts: tuple[str], start_node: StartNode
+) -> None:
+    here = "[::1]" if hosts == ("::1",) else "127.0.0.1"
+    at_start: Any = {"hosts": hosts, "names": ("localhost",)}
+
+    async def status(node: Node, name: str) -> int:
+        headers = {"Host": f"{name}:{node.port}"}
+        async with node.http.get(f"http://{here}:{node.port}/health", headers=headers) as answer:
+            return answer.status
+
+    async with start_node(FakeEngine(), **at_start, everywhere=True) as node:
+        assert await status(node, here) == 200
+        assert await status(node, "evil.example") == 403
+        assert await status(node, "192.168.7.9") == 403
+    async with start_node(FakeEngine(), **at_start) as node:
+        assert await status(node, here) == 403
