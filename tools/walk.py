@@ -26,28 +26,28 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """The patterns of one folder, which hold for the paths beneath it."""
+    """Patterns that hold for the paths beneath a folder, to which `way` leads from their own."""
 
     folder: str
     spec: GitIgnoreSpec
+    way: str = ""
 
     def ignore(self, path: str, *, is_folder: bool) -> bool | None:
         """Yes, no (taken in again by `!`), or nothing said."""
         inner = path.removeprefix(f"{self.folder}/") if self.folder != "." else path
-        return self.spec.check_file(f"{inner}/" if is_folder else inner).include
+        return self.spec.check_file(f"{self.way}{inner}{'/' if is_folder else ''}").include
 
 
 def walk(workspace: Workspace, start: str, *, deadline: float) -> Iterator[Found]:
     """Files by folder, then name. Raises ToolFailed past the deadline (time.monotonic)."""
     base = workspace.relative(start).rstrip("/")
-    stack: list[tuple[str, tuple[_Rules, ...]]] = [(base, ())]
+    stack: list[tuple[str, tuple[_Rules, ...]]] = [(base, _above(workspace, base))]
     while stack:
         folder, rules = stack.pop()
         if time.monotonic() > deadline:
             raise ToolFailed("there are too many files for one search; name a smaller folder")
         entries = _entries(workspace, folder, is_start=folder == base)
-        if any(entry.name == _RULES and entry.kind == "file" for entry in entries):
-            rules = (*rules, *_rules(workspace, folder))
+        rules = (*rules, *_rules(workspace, folder, entries))
         below: list[tuple[str, tuple[_Rules, ...]]] = []
         for entry in entries:
             path = entry.name if folder == "." else f"{folder}/{entry.name}"
@@ -70,7 +70,24 @@ def _entries(workspace: Workspace, folder: str, *, is_start: bool) -> list[Entry
         return []
 
 
-def _rules(workspace: Workspace, folder: str) -> list[_Rules]:
+def _above(workspace: Workspace, base: str) -> tuple[_Rules, ...]:
+    """What the folders from the root down to `base` say of the paths beneath it. Rules that ignore
+    `base` itself are left out: who names an ignored folder wants what is in it.
+    """
+    place = workspace.led_to(base)
+    parts = [] if place == "." else place.split("/")
+    found: list[_Rules] = []
+    for depth in range(len(parts)):
+        folder, way = "/".join(parts[:depth]) or ".", "/".join(parts[depth:])
+        rules = _rules(workspace, folder, _entries(workspace, folder, is_start=False))
+        holding = (each for each in rules if not each.ignore(place, is_folder=True))
+        found += (_Rules(base, each.spec, f"{way}/") for each in holding)
+    return tuple(found)
+
+
+def _rules(workspace: Workspace, folder: str, entries: list[Entry]) -> list[_Rules]:
+    if not any(entry.name == _RULES and entry.kind == "file" for entry in entries):
+        return []
     path = _RULES if folder == "." else f"{folder}/{_RULES}"
     try:
         text = workspace.read(path, most_bytes=_RULES_BYTES).decode(errors="replace")

@@ -87,6 +87,12 @@ class Workspace:
         relative = self.relative(path)
         return str(self.root) if relative == "." else f"{self.root}/{relative}"
 
+    def led_to(self, path: str) -> str:
+        """Where a path leads from the root, links followed. A word only: a link may be swapped
+        before it is opened. Raises OutsideWorkspace where it leads out.
+        """
+        return self.relative(os.path.realpath(self.root / self.relative(path)))
+
     def holds(self, path: str) -> bool:
         """Whether an absolute path is beneath the root, by its words."""
         return path == str(self.root) or path.startswith(f"{self.root}/")

@@ -167,6 +167,47 @@ async def test_rules_of_folders_below_hold_there(run: Run, workspace: Workspace)
     assert sorted(found) == [f"{workspace.root}/c.tmp", f"{workspace.root}/keep/a.log"]
 
 
+async def test_rules_of_the_folders_above_hold_in_a_folder_below(
+    run: Run, workspace: Workspace
+) -> None:
+    make(workspace.root, *(f"packages/web/{name}" for name in IN_A_PACKAGE), text="word\n")
+    (workspace.root / ".gitignore").write_text("node_modules/\n/packages/web/out/\n")
+    (workspace.root / "packages/.gitignore").write_text("*.log\n")
+    (workspace.root / "link").symlink_to("packages/web")
+    for path in PACKAGES:
+        start = path.replace("{root}", str(workspace.root))
+        found = (await run(GLOB, pattern="*", path=start)).text.splitlines()
+        assert [Path(each).name for each in found] == ["b.py", "a.py"], path
+        assert (await run(GREP, pattern="word", path=start)).metadata["matches"] == 2
+        assert (await run(LIST, path=start)).metadata["files"] == 2
+
+
+IN_A_PACKAGE = ("a.py", "src/b.py", "c.log", "out/d.py", "node_modules/react/e.py")
+PACKAGES = (
+    *("packages/web", "./packages/web/", "packages/./web", "packages/../packages/web"),
+    *("{root}/packages/web", "link", "link/src/.."),
+)
+
+
+@pytest.mark.parametrize("path", ["node_modules/react", "node_modules"])
+async def test_an_ignored_folder_that_is_named_is_searched(
+    run: Run, workspace: Workspace, path: str
+) -> None:
+    make(workspace.root, "node_modules/react/a.js", "node_modules/react/lib/b.js", "n/c.js")
+    make(workspace.root, "node_modules/react/d.tmp")
+    (workspace.root / ".gitignore").write_text("node_modules/\n")
+    (workspace.root / "node_modules/react/.gitignore").write_text("*.tmp\n")
+    found = (await run(GLOB, pattern="*.{js,tmp}", path=path)).text.splitlines()
+    assert [Path(each).name for each in found] == ["b.js", "a.js"]
+
+
+async def test_a_folder_that_is_taken_in_again_is_searched(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "all/kept/a.py", "all/kept/b.log", "all/lost/c.py")
+    (workspace.root / ".gitignore").write_text("*.log\n/all/*\n!/all/kept/\n")
+    found = (await run(GLOB, pattern="*", path="all/kept")).text
+    assert found == f"{workspace.root}/all/kept/a.py"
+
+
 async def test_a_search_names_files_and_lines(run: Run, workspace: Workspace) -> None:
     make(workspace.root, "a.py", text="import os\nx = os.sep\n")
     make(workspace.root, "b.md", text="os\n")
