@@ -2,6 +2,7 @@
 
 import asyncio
 import difflib
+import re
 
 from pydantic import Field
 
@@ -37,10 +38,9 @@ def _edit(arguments: EditArguments, call: Call) -> Output:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise ToolFailed(f"{path} is no UTF-8 text") from error
-    if "\r\n" in text and "\r\n" not in old:
-        old = old.replace("\n", "\r\n")
-        new = new.replace("\r\n", "\n").replace("\n", "\r\n")
-    count = text.count(old)
+    # the tool read does not show how a line ends, so `old` cannot know it
+    plain = text if "\r" in old else text.replace("\r\n", "\n")
+    count = plain.count(old)
     if count == 0:
         raise ToolFailed(f"oldString does not stand in {path}{_nearest(text, arguments.oldString)}")
     if count > 1 and not arguments.replaceAll:
@@ -48,10 +48,32 @@ def _edit(arguments: EditArguments, call: Call) -> Output:
             f"oldString stands {count} times in {path}; give more of the lines around it, "
             "or set replaceAll"
         )
-    edited = text.replace(old, new)
+    edited = text.replace(old, new) if plain == text else _with_ends(text, plain, old, new)
     call.workspace.write(path, edited.encode(errors="replace"))
     said = f"Edited {call.workspace.absolute(path)}: {count} replaced."
     return Output(said, {"replaced": count, "diff": _diff(path, text, edited)})
+
+
+def _with_ends(text: str, plain: str, old: str, new: str) -> str:
+    """The text with `new` for each `old` in `plain`, which has bare line feeds: what stays keeps
+    its line ends, and what is new has those of the line where it begins.
+    """
+    ends = re.findall(r"\r?\n", text)
+    first, *rest = plain.split(old)
+    at = first.count("\n")
+    pieces = [_ended(first, ends[:at])]
+    for part in rest:
+        bare = ends[min(at, len(ends) - 1)] == "\n"
+        pieces.append(new if bare else new.replace("\r\n", "\n").replace("\n", "\r\n"))
+        begun = at + old.count("\n")
+        at = begun + part.count("\n")
+        pieces.append(_ended(part, ends[begun:at]))
+    return "".join(pieces)
+
+
+def _ended(part: str, ends: list[str]) -> str:
+    lines = part.split("\n")
+    return "".join(line + end for line, end in zip(lines, [*ends, ""], strict=True))
 
 
 def _nearest(text: str, old: str) -> str:

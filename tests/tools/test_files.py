@@ -98,6 +98,36 @@ async def test_lines_of_windows_stay_lines_of_windows(run: Run, workspace: Works
     assert (workspace.root / "a.txt").read_bytes() == b"1\r\n2\r\nthree\r\n"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "after"),
+    [
+        ("three\nfour", "3\n4", b"one\r\ntwo\r\n3\n4\nfive"),
+        ("one\ntwo", "1\n2", b"1\r\n2\r\nthree\nfour\nfive"),
+        ("two\nthree\nfour", "2\n3", b"one\r\n2\r\n3\nfive"),
+        ("two", "2\n2.5", b"one\r\n2\r\n2.5\r\nthree\nfour\nfive"),
+        ("three", "3\n3.5", b"one\r\ntwo\r\n3\n3.5\nfour\nfive"),
+        ("five", "5\n6", b"one\r\ntwo\r\nthree\nfour\n5\n6"),
+        ("two\r\nthree", "2\n3", b"one\r\n2\n3\nfour\nfive"),
+    ],
+)
+async def test_each_line_keeps_its_end_where_both_ends_stand(
+    run: Run, workspace: Workspace, old: str, new: str, after: bytes
+) -> None:
+    (workspace.root / "a.txt").write_bytes(b"one\r\ntwo\r\nthree\nfour\nfive")
+    await run(EDIT, filePath="a.txt", oldString=old, newString=new)
+    assert (workspace.root / "a.txt").read_bytes() == after
+
+
+async def test_lines_that_differ_in_their_ends_alone_are_the_same_words(
+    run: Run, workspace: Workspace
+) -> None:
+    (workspace.root / "a.txt").write_bytes(b"a\r\nb\r\na\nb\n")
+    with pytest.raises(ToolFailed, match="stands 2 times"):
+        await run(EDIT, filePath="a.txt", oldString="a\nb", newString="c\nd")
+    await run(EDIT, filePath="a.txt", oldString="a\nb", newString="c\nd", replaceAll=True)
+    assert (workspace.root / "a.txt").read_bytes() == b"c\r\nd\r\nc\nd\n"
+
+
 @pytest.mark.parametrize(("old", "new", "said"), [("x", "x", "same"), ("", "x", "empty")])
 async def test_an_edit_that_is_none_is_refused(run: Run, old: str, new: str, said: str) -> None:
     with pytest.raises(InvalidArguments, match=said):
