@@ -18,6 +18,8 @@ MOST_BYTES = 8 << 20
 
 _CHUNK = 1 << 16
 _GRACE_S = 1.0
+_LAST_WORDS_S = 0.2
+"""For what a process said just before it ended: others that it started may hold the pipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ async def run_to_end(
     emit: Callable[[str], None],
     most_bytes: int = MOST_BYTES,
 ) -> Ended:
-    """Standard output and error as they come, together. Cancelling it kills the process."""
+    """Standard output and error as they come, together, until the process ends, whatever it left
+    in the background. Cancelling it kills the process.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     said: list[str] = []
     count = 0
@@ -81,11 +85,21 @@ async def _started(
             raise
     finally:
         os.close(theirs)
+    closing = asyncio.create_task(_close_after(process, pipe))
     try:
         yield process, reader
     finally:
+        closing.cancel()
         pipe.close()
         await asyncio.shield(_end(process))
+        await asyncio.wait({closing})
+
+
+async def _close_after(process: asyncio.subprocess.Process, pipe: asyncio.ReadTransport) -> None:
+    """Reading comes to its end, also where a process in the background holds the pipe."""
+    await process.wait()
+    await asyncio.sleep(_LAST_WORDS_S)
+    pipe.close()
 
 
 async def _start(launch: Launch, output: int) -> asyncio.subprocess.Process:

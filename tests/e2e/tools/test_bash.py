@@ -10,7 +10,9 @@ import pytest
 
 from tests.tools.conftest import Run
 from tools.bash import BASH, BashArguments, is_package_manager, seconds
+from tools.bounds import Bounds
 from tools.errors import NotPermitted, ToolError, ToolFailed
+from tools.sandbox import Unconfined, find_bash
 from tools.tool import Call, Output, Times
 from tools.workspace import Workspace
 
@@ -97,6 +99,23 @@ def sleeping(mark: str) -> list[psutil.Process]:
 def wait_for(mark: str, running: asyncio.Task[Output]) -> None:
     while not running.done() and not sleeping(mark):
         time.sleep(0.01)
+
+
+@pytest.fixture
+def unconfined(call: Call, bounds: Bounds) -> Call:
+    return dataclasses.replace(call, sandbox=Unconfined(find_bash(), bounds))
+
+
+async def test_without_a_sandbox_too_a_command_ends_with_its_shell(unconfined: Call) -> None:
+    mark = f"{1000 + time.monotonic_ns() % 10**9 / 10**9:.9f}"
+    command = f"sleep {mark} & seq 1 20000; exit 3"
+    ended = await BASH.run(BashArguments(command=command, timeout=15000), unconfined)
+    assert (ended.metadata["ending"], ended.metadata["exit"]) == ("exited", 3)
+    assert ended.text.endswith("\n20000\n[exit status 3]")
+    assert ended.metadata["characters"] == len("".join(f"{n}\n" for n in range(1, 20001)))
+    deadline = time.monotonic() + 3
+    while left := await asyncio.to_thread(sleeping, mark):
+        assert time.monotonic() < deadline, left
 
 
 HIDING = {
