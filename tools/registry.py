@@ -1,5 +1,6 @@
 """The tools of this machine by name: checks arguments, bounds calls, remembers conversations."""
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -24,7 +25,7 @@ from tools.kept import KeptOutputs
 from tools.list import LIST
 from tools.question import QUESTION
 from tools.read import READ
-from tools.skill import SKILL
+from tools.skill import SKILL, told_of
 from tools.todo import TODOREAD, TODOWRITE
 from tools.tool import Call, Output, Session, Times, Tool
 from tools.webfetch import WEBFETCH
@@ -75,8 +76,12 @@ class Registry:
         return self._workspace.root
 
     async def descriptions(self) -> Sequence[ToolDescription]:
-        tools = self._tools.values()
-        return [ToolDescription(each.name, each.description, each.schema()) for each in tools]
+        """The tools; that of skills with the names of those that the workspace has just now."""
+        more = {SKILL.name: _sayable(await asyncio.to_thread(told_of, self._workspace))}
+        return [
+            ToolDescription(each.name, each.description + more.get(each.name, ""), each.schema())
+            for each in self._tools.values()
+        ]
 
     async def execute(
         self,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -14,6 +15,9 @@ FOLDERS = (".opencode/skills", ".opencode/skill", ".claude/skills", ".agents/ski
 _FILE = "SKILL.md"
 _BYTES = 256 << 10
 _MOST = 100
+_TOLD = 30
+_TOLD_CHARS = 240
+_BLOCK = re.compile(r"[|>][-+1-9]{0,2}(?: +#.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,26 @@ async def _run(arguments: SkillArguments, call: Call) -> Output:
                 f"## Skill: {skill.name}\n\nIts files are in {folder}\n\n{skill.text}",
                 {"name": skill.name, "folder": folder},
             )
-    known = "".join(f"\n- {skill.name}: {skill.description}" for skill in skills)
+    known = "".join(f"\n{_line(skill)}" for skill in skills)
     raise ToolFailed(f"there is no skill {arguments.name!r}; there is{known or ' none'}")
+
+
+def told_of(workspace: Workspace) -> str:
+    """What a model is told of the workspace's skills besides the tool itself: nothing where there
+    are none. The compact form of prompts knows the first words, and keeps the names.
+    """
+    skills = skills_of(workspace)
+    if not skills:
+        return ""
+    lines = ["Available skills:", *map(_line, skills[:_TOLD])]
+    if len(skills) > _TOLD:
+        lines.append(f"({len(skills) - _TOLD} more: any other name lists them all)")
+    return "\n\n" + "\n".join(lines)
+
+
+def _line(skill: Skill) -> str:
+    told = " ".join(f"- {skill.name}: {skill.description}".split())
+    return told if len(told) <= _TOLD_CHARS else f"{told[: _TOLD_CHARS - 3]}..."
 
 
 def skills_of(workspace: Workspace) -> list[Skill]:
@@ -67,14 +89,26 @@ def _skill(workspace: Workspace, folder: str, name: str) -> Skill | None:
 
 
 def head_of(text: str) -> tuple[dict[str, str], str]:
-    """The `key: value` lines between two lines of `---`, and the text after them."""
+    """The `key: value` lines between two lines of `---`, and the text after them. The lines of a
+    block (`>`, `|`) become one.
+    """
     lines = text.splitlines()
     if not lines or lines[0].strip() != "---" or "---" not in lines[1:]:
         return {}, text
     end = lines.index("---", 1)
-    pairs = (line.partition(":") for line in lines[1:end] if not line.startswith((" ", "#", "\t")))
-    told = {key.strip(): value.strip().strip("\"'") for key, colon, value in pairs if colon}
-    return told, "\n".join(lines[end + 1 :])
+    told: dict[str, list[str]] = {}
+    block: list[str] | None = None
+    for line in lines[1:end]:
+        if line.startswith((" ", "\t")):
+            if block is not None:
+                block.append(line)
+            continue
+        name, colon, value = (part.strip() for part in line.partition(":"))
+        if colon and not line.startswith("#"):
+            block = [] if _BLOCK.fullmatch(value) else None
+            told[name] = [value.strip("\"'")] if block is None else block
+    found = {name: " ".join(" ".join(parts).split()) for name, parts in told.items()}
+    return found, "\n".join(lines[end + 1 :])
 
 
 SKILL = Tool(

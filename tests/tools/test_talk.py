@@ -1,13 +1,19 @@
 """The tools that touch no machine: tasks, questions, skills."""
 
+import asyncio
 import dataclasses
+import os
 
 import pytest
 from pydantic import ValidationError
 
+from swarm.chat.compact import compact_tool, our_words
+from swarm.types import ToolSpec
 from tests.tools.conftest import Run
 from tools.errors import ToolFailed
+from tools.kept import KeptOutputs
 from tools.question import QUESTION, QuestionArguments
+from tools.registry import Registry
 from tools.skill import SKILL, head_of, skills_of
 from tools.todo import TODOREAD, TODOWRITE
 from tools.tool import Call
@@ -63,6 +69,61 @@ def test_skills_are_found_in_their_folders(workspace: Workspace) -> None:
 async def test_a_missing_skill_names_those_there_are(run: Run) -> None:
     with pytest.raises(ToolFailed, match="there is none"):
         await run(SKILL, name="x")
+
+
+@pytest.fixture
+def registry(workspace: Workspace, kept: KeptOutputs) -> Registry:
+    return Registry(workspace, kept)
+
+
+async def said_of_skills(registry: Registry) -> str:
+    told = {each.name: each.description for each in await registry.descriptions()}
+    return told["skill"]
+
+
+def made(workspace: Workspace) -> None:
+    make(workspace, ".claude/skills/deploy", "---\ndescription: >-\n  Puts it\n\n  out.\n---\nDo.")
+    make(workspace, ".claude/skills/bare", "Do.")
+    make(workspace, ".claude/skills/wordy", f"---\ndescription: {'word ' * 100}\n---\nDo.")
+    (workspace.root / os.fsdecode(b".claude/skills/\xff")).mkdir()
+    make(workspace, os.fsdecode(b".claude/skills/\xff"), "Do.")
+
+
+async def test_a_model_is_told_which_skills_there_are(
+    registry: Registry, workspace: Workspace
+) -> None:
+    assert await said_of_skills(registry) == SKILL.description
+    await asyncio.to_thread(made, workspace)
+    first, *lines = (await said_of_skills(registry)).splitlines()
+    assert first == SKILL.description
+    assert lines[:4] == ["", "Available skills:", "- bare:", "- deploy: Puts it out."]
+    assert lines[4].startswith("- wordy: word word")
+    assert len(lines[4]) <= 240
+    assert lines[5:] == ["- ?:"]
+
+
+async def test_of_many_skills_a_model_is_told_the_first(
+    registry: Registry, workspace: Workspace
+) -> None:
+    for number in range(33):
+        await asyncio.to_thread(make, workspace, f".claude/skills/s{number:02}", "Do.")
+    told = (await said_of_skills(registry)).splitlines()
+    assert told[-2:] == ["- s29:", "(3 more: any other name lists them all)"]
+
+
+async def test_the_compact_form_keeps_the_names_of_skills(
+    registry: Registry, workspace: Workspace
+) -> None:
+    await asyncio.to_thread(make, workspace, ".claude/skills/deploy", "Do.")
+    tool = ToolSpec("skill", await said_of_skills(registry), {})
+    short = compact_tool(tool, our_words()).description
+    assert short == f"{SKILL.description} Available skills: deploy."
+
+
+@pytest.mark.parametrize("mark", [">", ">-", "|", "|-", "|2+", "> # why"])
+def test_a_value_of_many_lines_becomes_one(mark: str) -> None:
+    head = f"---\na: {mark}\n  one: 1\n\n  # two\nb: c\nd:\n  e: f\n---\n"
+    assert head_of(head)[0] == {"a": "one: 1 # two", "b": "c", "d": ""}
 
 
 def test_the_head_of_a_skill_is_read_in_every_shape() -> None:
