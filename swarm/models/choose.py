@@ -49,16 +49,16 @@ class Choice:
     def with_others(self, here: Iterable[LocalModel], machine: Machine) -> "Choice":
         """The same beside all else that is here and has an engine.
 
-        Of models with one id or file the first counts.
+        Of models with one id or file, also by a link, the first counts.
         """
         known = {model.id: model for model in self.models}
-        paths = {model.path for model in self.models if isinstance(model, LocalModel)}
+        paths = {model.path.resolve() for model in self.models if isinstance(model, LocalModel)}
         others: list[LocalModel] = []
         for model in here:
             runs = model.format in machine.formats
-            if runs and model.id not in known and model.path not in paths:
+            if runs and model.id not in known and model.path.resolve() not in paths:
                 known[model.id] = model
-                paths.add(model.path)
+                paths.add(model.path.resolve())
                 others.append(model)
         return replace(self, others=tuple(others))
 

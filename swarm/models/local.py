@@ -23,6 +23,7 @@ WEIGHTS = ".safetensors"
 
 _MAGIC = b"GGUF"
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}$")
+_HUB_REPOSITORY = re.compile(r"models--.+--(.+)")
 _FIRST_PART = re.compile(r"-00001(-of-\d{5})$")
 
 
@@ -30,7 +31,8 @@ _FIRST_PART = re.compile(r"-00001(-of-\d{5})$")
 class LocalModel:
     """A GGUF file, or the first of several parts, or the folder of an MLX model.
 
-    Its id for clients is the stem of the file, the folder's name, or what the owner asked for.
+    Its id for clients is the stem of the file, the folder's name (in the hub's cache its
+    repository's), or what the owner asked for. `path` may be a link, whose name is the model's.
     `sampling` is what a card recommends, `tool_calls` how the model writes calls by its card; what
     the file itself says comes before both.
     """
@@ -74,9 +76,24 @@ def described(path: Path) -> LocalModel:
     try:
         if not _has_magic(path):
             raise ConfigurationError(f"{path} is not a GGUF file, or it is damaged")
-        return LocalModel(path.stem, path.resolve(), size_bytes(path))
+        return _gguf_model(path)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _gguf_model(path: Path) -> LocalModel:
+    place = _file_place(path)
+    return LocalModel(path.stem, place, size_bytes(place))
+
+
+def _file_place(path: Path) -> Path:
+    """The file from the root on. A link stays one, unless the parts lie beside what it leads to:
+    that may be named by a hash, as in the hub's cache, and the engine finds parts by the name.
+    """
+    place, goal = path.parent.resolve() / path.name, path.resolve()
+    names = part_names(place.name)
+    beside = all(place.with_name(name).exists() for name in names)
+    return place if beside and len(names) >= len(part_names(goal.name)) else goal
 
 
 def mlx_model(folder: Path) -> LocalModel:
@@ -96,7 +113,22 @@ def _mlx_model(folder: Path) -> LocalModel:
         )
     if missing := _listed_weights(folder) - {path.name for path in folder.glob(f"*{WEIGHTS}")}:
         raise ConfigurationError(f"{folder} is not whole: {min(missing)} is missing")
-    return LocalModel(folder.resolve().name, folder.resolve(), sum(weights), "mlx")
+    place = _folder_place(folder)
+    return LocalModel(_folder_name(place), place, sum(weights), "mlx")
+
+
+def _folder_place(folder: Path) -> Path:
+    """The folder from the root on; a link stays one, for its name is the owner's."""
+    if folder.name in ("", ".."):
+        return folder.resolve()
+    return folder.parent.resolve() / folder.name
+
+
+def _folder_name(folder: Path) -> str:
+    """A folder's name. In the hub's cache that is a commit, and the repository above tells more."""
+    snapshots = folder.parent
+    repository = _HUB_REPOSITORY.fullmatch(snapshots.parent.name)
+    return repository[1] if repository and snapshots.name == "snapshots" else folder.name
 
 
 def _listed_weights(folder: Path) -> set[str]:
@@ -125,7 +157,7 @@ def scan_models(folder: Path) -> tuple[LocalModel, ...]:
     Later parts of a split model, projectors of other media and what is damaged are left out.
     """
     found = [path for path in sorted(folder.rglob("*.gguf")) if _is_model(path)]
-    models = [LocalModel(path.stem, path.resolve(), size_bytes(path)) for path in found]
+    models = [_gguf_model(path) for path in found]
     models += _mlx_models(folder)
     return tuple(sorted(models, key=lambda model: -model.size_bytes))
 

@@ -325,3 +325,13 @@ def test_what_else_is_here_is_known_once(tmp_path: Path) -> None:
     chosen = Choice((model("named", "a.gguf"),), "named")
     here = [model("a", "a.gguf"), model("b", "b.gguf"), model("named", "c.gguf"), model("b", "d")]
     assert [other.id for other in chosen.with_others(here, Machine(PC, "cpu")).others] == ["b"]
+
+
+def test_a_link_to_what_is_chosen_is_no_other_model(tmp_path: Path) -> None:
+    blob = tmp_path / "blob"
+    blob.touch()
+    for link in ("a.gguf", "b.gguf", "c.gguf"):
+        (tmp_path / link).symlink_to(blob)
+    chosen = Choice((LocalModel("a", tmp_path / "a.gguf", GIB),), "named")
+    here = [LocalModel("b", tmp_path / "b.gguf", GIB), LocalModel("c", blob, GIB)]
+    assert not chosen.with_others(here, Machine(PC, "cpu")).others

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from swarm.errors import ConfigurationError
-from swarm.models.local import described, mlx_model, scan_models
+from swarm.models.local import described, mlx_model, parts_of, scan_models
 
 
 def write(path: Path, size: int = 100, magic: bytes = b"GGUF") -> Path:
@@ -60,6 +60,60 @@ def test_mlx_folders_are_found_in_the_folder_if_they_are_whole(tmp_path: Path) -
     write(tmp_path / "no-weights" / "config.json")
     write(tmp_path / "a.gguf", 200)
     assert [model.id for model in scan_models(tmp_path)] == ["other", "whole", "a"]
+
+
+def in_hubs_cache(repository: Path, *names: str) -> Path:
+    """A snapshot as the hub's library keeps it: links to files that are named by their hashes."""
+    snapshot = repository / "snapshots" / "0123abcd"
+    snapshot.mkdir(parents=True)
+    for number, name in enumerate(names):
+        blob = write(repository / "blobs" / f"{number:064}")
+        (snapshot / name).symlink_to(blob)
+    return snapshot
+
+
+def test_a_split_model_behind_links_keeps_its_name_and_its_parts(tmp_path: Path) -> None:
+    names = [f"mine-q4-0000{part}-of-00003.gguf" for part in (1, 2, 3)]
+    snapshot = in_hubs_cache(tmp_path / "models--me--mine", *names)
+    for model in (described(snapshot / names[0]), *scan_models(snapshot)):
+        assert model.path == snapshot / names[0]
+        assert [part.name for part in parts_of(model.path)] == names
+        assert model.size_bytes == 300
+
+
+@pytest.mark.parametrize("name", ["mine-00001-of-00002.gguf", "mine.gguf"])
+def test_a_link_to_the_first_part_alone_leads_to_where_the_others_are(
+    tmp_path: Path, name: str
+) -> None:
+    write(tmp_path / "disk" / "mine-00002-of-00002.gguf", 200)
+    first = write(tmp_path / "disk" / "mine-00001-of-00002.gguf", 100)
+    link = tmp_path / "models" / name
+    link.parent.mkdir()
+    link.symlink_to(first)
+    for model in (described(link), *scan_models(link.parent)):
+        assert (model.path, model.size_bytes) == (first, 300)
+
+
+def test_a_snapshot_of_an_mlx_model_is_named_by_its_repository(tmp_path: Path) -> None:
+    files = "config.json", "model.safetensors"
+    snapshot = in_hubs_cache(tmp_path / "models--mlx-community--mine-4bit", *files)
+    assert mlx_model(snapshot).id == "mine-4bit"
+    link = tmp_path / "as-i-call-it"
+    link.symlink_to(snapshot)
+    model = mlx_model(link)
+    assert (model.id, model.path) == ("as-i-call-it", link)
+
+
+def test_the_folder_that_one_is_in_has_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "mine" / "config.json")
+    write(tmp_path / "mine" / "model.safetensors")
+    (tmp_path / "mine" / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "mine" / "below")
+    assert mlx_model(Path("..")).id == "mine"
+    monkeypatch.chdir(tmp_path / "mine")
+    assert mlx_model(Path()).id == "mine"
 
 
 def test_links_to_weights_that_are_gone_make_no_model(tmp_path: Path) -> None:
