@@ -6,6 +6,7 @@ The format is ggml's docs/gguf.md, version 2 and 3, little-endian.
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -145,7 +146,7 @@ def _shape(own: Mapping[str, Any], tokens: int) -> Shape:
         cached_values=sum(_kv_heads(own, layers, heads)) * widths,
         vocabulary=int(own.get("vocab_size", 0)) or tokens,
         width=width,
-        feed_forward=_feed_forward(own),
+        feed_forward=_feed_forward(own, layers),
         state_values=_state_values(own) * _recurrent_layers(own, layers),
     )
 
@@ -163,31 +164,36 @@ def _key_and_value_widths(own: Mapping[str, Any], usual: int) -> int:
 def _kv_heads(own: Mapping[str, Any], layers: int, heads: int) -> list[int]:
     """Heads with keys and values, layer by layer; none in recurrent layers."""
     told = own.get("attention.head_count_kv", heads)
-    if isinstance(told, list):
-        return [int(each) for each in cast("list[Any]", told)]
     every = own.get(_INTERVAL)
-    if every:
+    if every and not isinstance(told, list):
         return [int(told) if (layer + 1) % int(every) == 0 else 0 for layer in range(layers)]
-    return [int(told)] * layers
+    return _by_layer(told, layers)
 
 
-def _feed_forward(own: Mapping[str, Any]) -> int:
+def _feed_forward(own: Mapping[str, Any], layers: int) -> int:
     """Width of the widest feed-forward row; a mixture computes the experts that it chose."""
-    dense = _largest(own.get("feed_forward_length", 0))
-    expert = int(own.get("expert_feed_forward_length", 0)) * int(own.get("expert_used_count", 0))
-    return max(dense, expert)
+    return max(_largest(own.get("feed_forward_length", 0)), *map(prod, _experts(own, layers)))
+
+
+def _experts(own: Mapping[str, Any], layers: int) -> list[tuple[int, int]]:
+    """An expert's width and how many a token needs, layer by layer; a file may tell one for all."""
+    widths = _by_layer(own.get("expert_feed_forward_length", 0), layers)
+    used = _by_layer(own.get("expert_used_count", 0), layers)
+    return list(zip(widths, used, strict=False))
 
 
 def _active_share(own: Mapping[str, Any], shape: Shape) -> float:
     """Of a mixture's weights those that one token needs: the chosen experts and all the rest."""
-    count, used = int(own.get("expert_count", 0)), int(own.get("expert_used_count", 0))
+    count = int(own.get("expert_count", 0))
     if not count:
         return 1.0
-    each = 3 * shape.width * int(own.get("expert_feed_forward_length", 0)) * shape.layers
+    experts = _experts(own, shape.layers)
+    chosen = 3 * shape.width * sum(map(prod, experts))
+    every = 3 * shape.width * sum(width * count for width, _ in experts)
     queries = shape.heads * int(own.get("attention.key_length", shape.width // shape.heads))
     attention = shape.width * (2 * queries * shape.layers + shape.cached_values)
     rest = attention + shape.vocabulary * shape.width
-    return (rest + each * used) / (rest + each * count)
+    return (rest + chosen) / (rest + every)
 
 
 def _state_values(own: Mapping[str, Any]) -> int:
@@ -218,6 +224,13 @@ def _largest(told: Any) -> int:
     return (
         max(map(int, cast("list[Any]", told)), default=0) if isinstance(told, list) else int(told)
     )
+
+
+def _by_layer(told: Any, layers: int) -> list[int]:
+    """One number for each layer, of which a file may have told one for all."""
+    if isinstance(told, list):
+        return [int(each) for each in cast("list[Any]", told)]
+    return [int(told)] * layers
 
 
 def _length(told: Any) -> int:

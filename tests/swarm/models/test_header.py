@@ -140,6 +140,22 @@ def test_a_token_of_a_mixture_reads_its_chosen_experts_and_the_rest(tmp_path: Pa
     assert read_header(written(tmp_path / "b.gguf", "llama")).active_share == 1
 
 
+def test_experts_may_differ_by_layer(tmp_path: Path) -> None:
+    experts = {"feed_forward_length": 96, "expert_count": 16}
+    alike = {**experts, "expert_used_count": 4, "expert_feed_forward_length": 64}
+    told = {**alike, "expert_used_count": [4] * 4, "expert_feed_forward_length": [64] * 4}
+    one = read_header(written(tmp_path / "one.gguf", "gemma4", **alike))
+    each = read_header(written(tmp_path / "each.gguf", "gemma4", **told))
+    assert (each.shape, each.active_share) == (one.shape, one.active_share)
+    told["expert_used_count"], told["expert_feed_forward_length"] = [4, 8, 4, 4], [0, 0, 64, 128]
+    mixed = read_header(written(tmp_path / "mixed.gguf", "gemma4", **told))
+    assert mixed.shape.feed_forward == 4 * 128
+    attention_and_words = 64 * (2 * 64 * 4 + 4 * 2 * 64) + 1500 * 64
+    chosen, whole = (3 * 64 * (64 + 128) * experts for experts in (4, 16))
+    share = (attention_and_words + chosen) / (attention_and_words + whole)
+    assert mixed.active_share == pytest.approx(share)
+
+
 @pytest.mark.parametrize("length", [3, 30, 2000])
 def test_a_file_that_ends_early_is_refused(tmp_path: Path, length: int) -> None:
     whole = written(tmp_path / "whole.gguf", "llama").read_bytes()
