@@ -256,9 +256,9 @@ def _cache(
     """Cells of the cache and the context of one sequence."""
     trained = weights.trained_tokens or CONTEXT_TOKENS
     affordable = _affordable_cells(weights, shape, place, wishes, on_devices)
+    cell = shape.cell_bytes(wishes.kv_type, flash=wishes.flash)
     asked = wishes.context_tokens
     if asked is not None and asked > affordable:
-        cell = shape.cell_bytes(wishes.kv_type)
         raise ConfigurationError(
             f"--ctx {asked}: the cache of {weights.id} would take {gib(asked * cell)} beside "
             f"{gib(weights.size_bytes)} of weights; there is room for at most {max(affordable, 0)} "
@@ -268,7 +268,7 @@ def _cache(
         return asked, asked
     if affordable < min(trained, LEAST_CONTEXT):
         raise ConfigurationError(_too_large(weights, shape, place))
-    most = CACHE_BYTES[1] // shape.cell_bytes(wishes.kv_type) if weights.shape else affordable
+    most = CACHE_BYTES[1] // cell if weights.shape else affordable
     usual = usual_cache(trained, min(affordable, max(most, LEAST_CONTEXT)))
     return usual.cells, usual.context_tokens
 
@@ -278,7 +278,7 @@ def _affordable_cells(
 ) -> int:
     """Cells that fit beside the weights where their layers lie, by the place that is tightest."""
     share = sum(on_devices) / (shape.layers + 1)
-    cell = shape.cell_bytes(wishes.kv_type) if weights.shape else 1
+    cell = shape.cell_bytes(wishes.kv_type, flash=wishes.flash) if weights.shape else 1
     fixed = footprint(shape, 0, 0, kv_type=wishes.kv_type, flash=wishes.flash)
     states = fixed.cache_bytes  # without a cell that is all of it
     layers, free = weights.size_bytes + states, place.host_bytes - (fixed.total_bytes - states)

@@ -38,6 +38,13 @@ _READERS = frozenset(
 
 _NO_POOLING = 0
 
+_SLIDING = "attention.sliding_window_pattern"
+_SHARED = "attention.shared_kv_layers"
+"""How many of the last layers read the caches of layers before them and have none themselves."""
+
+_OWN_CACHES = {"gemma3n": 20}
+"""So many layers at the beginning have a cache, whatever a file says (llama.cpp)."""
+
 _Metadata = dict[str, Any]
 
 
@@ -118,6 +125,8 @@ def _header(path: Path, metadata: Mapping[str, Any]) -> Header:
     }
     if architecture in _INTERVALS:
         own.setdefault(_INTERVAL, _INTERVALS[architecture])
+    if architecture in _OWN_CACHES:
+        own[_SHARED] = max(int(own["block_count"]) - _OWN_CACHES[architecture], 0)
     shape = _shape(own, _length(metadata.get(_TOKENS, 0)))
     return Header(
         name=str(metadata.get("general.name", path.stem)),
@@ -138,27 +147,42 @@ def _generates(architecture: str, own: Mapping[str, Any]) -> bool:
 def _shape(own: Mapping[str, Any], tokens: int) -> Shape:
     layers, width = int(own["block_count"]), int(own["embedding_length"])
     heads = _largest(own.get("attention.head_count", 1))
-    usual = width // max(heads, 1)
-    widths = _key_and_value_widths(own, usual)
+    keys, values = _caches(own, layers, heads, width // max(heads, 1))
+    kept = max(layers - int(own.get(_SHARED, 0)), 0)
     return Shape(
         layers=layers,
         heads=heads,
-        cached_values=sum(_kv_heads(own, layers, heads)) * widths,
+        cached_values=sum(keys[:kept]) + sum(values[:kept]),
         vocabulary=int(own.get("vocab_size", 0)) or tokens,
         width=width,
         feed_forward=_feed_forward(own, layers),
         state_values=_state_values(own) * _recurrent_layers(own, layers),
+        padding_values=sum(max(values) - each for each in values[:kept] if each),
     )
 
 
-def _key_and_value_widths(own: Mapping[str, Any], usual: int) -> int:
-    """Values that a head keeps for a token; latent attention keeps its latent once (MLA)."""
-    latent = own.get("attention.key_length_mla")
-    if latent is not None:
-        return int(own["attention.key_length"])
-    return int(own.get("attention.key_length", usual)) + int(
-        own.get("attention.value_length", usual)
+def _caches(
+    own: Mapping[str, Any], layers: int, heads: int, usual: int
+) -> tuple[list[int], list[int]]:
+    """Keys and values of a token, layer by layer. Layers that slide may have heads of a width of
+    their own; they get as many cells as the others.
+    """
+    told = own.get(_SLIDING)
+    slides = _by_layer(told, 0) if isinstance(told, list) else []
+    slides += [0] * (layers - len(slides))  # layers that only predict are left out of the pattern
+    full, sliding = _widths(own, "", usual), _widths(own, "_swa", usual)
+    widths = [sliding if slide else full for slide in slides]
+    each = list(zip(_kv_heads(own, layers, heads), widths, strict=False))
+    return [count * key for count, (key, _) in each], [count * value for count, (_, value) in each]
+
+
+def _widths(own: Mapping[str, Any], ending: str, usual: int) -> tuple[int, int]:
+    """Values of a head's key and value; latent attention keeps its latent once (MLA)."""
+    key, value = (
+        int(own.get(f"{name}{ending}", own.get(name, usual)))
+        for name in ("attention.key_length", "attention.value_length")
     )
+    return key, 0 if "attention.key_length_mla" in own else value
 
 
 def _kv_heads(own: Mapping[str, Any], layers: int, heads: int) -> list[int]:

@@ -48,8 +48,9 @@ class Shape:
     """The dimensions that decide on memory beside the weights.
 
     `cached_values` are kept for each token over all layers, keys and values; `state_values` for
-    each sequence, whatever its length (recurrent layers). `width` and `feed_forward` are 0 where
-    they are not known: they matter for small vocabularies only.
+    each sequence, whatever its length (recurrent layers). Without flash attention the values of
+    every layer are as wide as the widest's, by `padding_values` over all layers. `width` and
+    `feed_forward` are 0 where they are not known: they matter for small vocabularies only.
     """
 
     layers: int
@@ -59,10 +60,12 @@ class Shape:
     width: int = 0
     feed_forward: int = 0
     state_values: int = 0
+    padding_values: int = 0
 
-    def cell_bytes(self, kv_type: str) -> int:
+    def cell_bytes(self, kv_type: str, *, flash: bool = True) -> int:
         """What one token takes in the cache."""
-        return max(int(self.cached_values * BITS_PER_VALUE[kv_type] / 8), 1)
+        values = self.cached_values + (0 if flash else self.padding_values)
+        return max(int(values * BITS_PER_VALUE[kv_type] / 8), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ def footprint(
     state = shape.state_values * (STREAMS + IDLE_STATES) * _FLOAT
     return Footprint(
         weights_bytes=weights_bytes,
-        cache_bytes=cells * shape.cell_bytes(kv_type) + state,
+        cache_bytes=cells * shape.cell_bytes(kv_type, flash=flash) + state,
         compute_bytes=_compute_bytes(shape, cells, flash=flash, rows=rows),
         process_bytes=PROCESS_BYTES + shape.vocabulary * TOKEN_BYTES,
     )

@@ -30,7 +30,8 @@ def size_of_cache(model: Model, options: LlamaOptions) -> CacheSize:
     """
     trained = llama_cpp.llama_model_n_ctx_train(model.handle)
     shape = read_header(model.path).shape
-    return fit_cache(trained, shape.cell_bytes(options.kv_type), options)
+    cell_bytes = shape.cell_bytes(options.kv_type, flash=options.flash_attention)
+    return fit_cache(trained, cell_bytes, options)
 
 
 def fit_cache(trained_tokens: int, bytes_per_cell: int, options: LlamaOptions) -> CacheSize:

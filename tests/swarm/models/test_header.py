@@ -11,15 +11,14 @@ from swarm.models.header import read_header
 from swarm.models.local import BUNDLED_PATH
 
 
-def written(path: Path, architecture: str, **more: bool | int | list[int]) -> Path:
+def written(path: Path, architecture: str, **more: bool | int | list[int] | list[bool]) -> Path:
     """A header and no tensors."""
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_context_length(4096)
     writer.add_embedding_length(64)
-    writer.add_block_count(4)
     writer.add_head_count(4)
     writer.add_token_list([f"t{i}" for i in range(1500)])
-    for key, value in more.items():
+    for key, value in {"block_count": 4, **more}.items():
         name = f"{architecture}.{key.replace('__', '.')}"
         if isinstance(value, list):
             writer.add_array(name, value)
@@ -125,6 +124,48 @@ def test_latent_attention_keeps_its_latent_once(tmp_path: Path) -> None:
         attention__key_length_mla=192,
     )
     assert read_header(path).shape.cached_values == 4 * 576
+
+
+GEMMA_4 = {
+    "block_count": 6,
+    "attention__head_count_kv": [2, 2, 2, 1, 2, 1],
+    "attention__key_length": 32,
+    "attention__value_length": 32,
+    "attention__key_length_swa": 16,
+    "attention__value_length_swa": 16,
+    "attention__sliding_window_pattern": [True, True, True, False, True, False],
+}
+
+
+def test_heads_of_layers_that_slide_have_a_width_of_their_own(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.gguf", "gemma4", **GEMMA_4)
+    shape = read_header(path).shape
+    assert shape.cached_values == 4 * 2 * (16 + 16) + 2 * 1 * (32 + 32)
+
+
+def test_a_layer_that_the_pattern_leaves_out_does_not_slide(tmp_path: Path) -> None:
+    pattern = {"attention__sliding_window_pattern": [True] * 5}
+    path = written(tmp_path / "a.gguf", "gemma4", **{**GEMMA_4, **pattern})
+    assert read_header(path).shape.cached_values == (4 * 2 + 1) * (16 + 16) + 1 * (32 + 32)
+
+
+def test_the_last_layers_may_have_no_cache_of_their_own(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.gguf", "gemma4", **GEMMA_4, attention__shared_kv_layers=2)
+    assert read_header(path).shape.cached_values == 3 * 2 * (16 + 16) + 1 * (32 + 32)
+
+
+def test_without_flash_attention_values_are_as_wide_as_the_widest(tmp_path: Path) -> None:
+    heads = {"attention__head_count_kv": 2}
+    shape = read_header(written(tmp_path / "a.gguf", "gemma4", **{**GEMMA_4, **heads})).shape
+    assert shape.cell_bytes("f16", flash=False) == 2 * (4 * 2 * (16 + 32) + 2 * 2 * (32 + 32))
+
+
+def test_of_gemma_3n_twenty_layers_have_a_cache(tmp_path: Path) -> None:
+    for layers, caches in ((35, 20), (30, 20), (4, 4)):
+        path = written(
+            tmp_path / "a.gguf", "gemma3n", block_count=layers, attention__head_count_kv=2
+        )
+        assert read_header(path).shape.cached_values == caches * 2 * (16 + 16)
 
 
 def test_a_token_of_a_mixture_reads_its_chosen_experts_and_the_rest(tmp_path: Path) -> None:

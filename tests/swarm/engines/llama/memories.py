@@ -53,14 +53,14 @@ class Weights:
         drawn[:FIRST_WORD] *= 1e-4
         self.writer.add_tensor("output.weight", drawn)
 
-    def attention(self, at: int) -> None:
+    def attention(self, at: int, head_width: int = HEAD_WIDTH) -> None:
         for name, rows in (("q", HEADS), ("k", KV_HEADS), ("v", KV_HEADS)):
-            self.random(f"blk.{at}.attn_{name}.weight", rows * HEAD_WIDTH, WIDTH)
-        self.random(f"blk.{at}.attn_output.weight", WIDTH, WIDTH)
+            self.random(f"blk.{at}.attn_{name}.weight", rows * head_width, WIDTH)
+        self.random(f"blk.{at}.attn_output.weight", WIDTH, HEADS * head_width)
 
-    def head_norms(self, at: int) -> None:
+    def head_norms(self, at: int, head_width: int = HEAD_WIDTH) -> None:
         for name in ("q", "k"):
-            self.ones(f"blk.{at}.attn_{name}_norm.weight", HEAD_WIDTH)
+            self.ones(f"blk.{at}.attn_{name}_norm.weight", head_width)
 
     def feed_forward(self, at: int) -> None:
         self.ones(f"blk.{at}.ffn_norm.weight", WIDTH)
@@ -128,6 +128,34 @@ def sliding_window(path: Path) -> None:
             weights.ones(f"blk.{at}.{name}.weight", WIDTH)
         weights.attention(at)
         weights.head_norms(at)
+        weights.feed_forward(at)
+    _ended(weights)
+
+
+def shared_cache(path: Path) -> None:
+    """Gemma 4: heads of layers that see 32 tokens are narrower, and the last layers read the caches
+    of those before.
+    """
+    slides = [True, True, True, False, True, False]
+    weights = _started(path, "gemma4", layers=len(slides))
+    weights.writer.add_key_length(2 * HEAD_WIDTH)
+    weights.writer.add_value_length(2 * HEAD_WIDTH)
+    weights.writer.add_key_length_swa(HEAD_WIDTH)
+    weights.writer.add_value_length_swa(HEAD_WIDTH)
+    weights.writer.add_rope_dimension_count_swa(HEAD_WIDTH)
+    weights.writer.add_rope_freq_base(1e6)
+    weights.writer.add_sliding_window(WINDOW)
+    weights.writer.add_sliding_window_pattern(slides)
+    weights.writer.add_shared_kv_layers(2)
+    weights.writer.add_embedding_length_per_layer_input(0)
+    weights.ones("output_norm.weight", WIDTH)
+    weights.ones("rope_freqs.weight", HEAD_WIDTH)
+    for at, is_narrow in enumerate(slides):
+        width = HEAD_WIDTH if is_narrow else 2 * HEAD_WIDTH
+        for name in ("attn_norm", "post_attention_norm", "post_ffw_norm"):
+            weights.ones(f"blk.{at}.{name}.weight", WIDTH)
+        weights.attention(at, width)
+        weights.head_norms(at, width)
         weights.feed_forward(at)
     _ended(weights)
 
@@ -202,6 +230,7 @@ def encoder(path: Path) -> None:
 
 KINDS: dict[str, Callable[[Path], None]] = {
     "sliding window": sliding_window,
+    "shared cache": shared_cache,
     "recurrent": recurrent,
     "hybrid": hybrid,
     "hybrid of convolutions": convolution,

@@ -6,6 +6,7 @@ Whatever happened before, a greedy answer is the one that a lone context gives.
 import itertools
 import logging
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ import pytest
 
 from swarm.engines.base import Started
 from swarm.engines.llama.bindings import Model, start_backend
+from swarm.engines.llama.context import Context
 from swarm.engines.llama.engine import LlamaEngine, load
 from swarm.engines.llama.options import LlamaOptions
 from swarm.engines.text import TextStream
+from swarm.models.header import read_header
 from swarm.types import Prompt, SamplingParams
 from tests.swarm.engines.llama.memories import FIRST_WORD, KINDS, VOCABULARY, WINDOW
 from tests.swarm.engines.llama.test_engine import run
@@ -96,6 +99,23 @@ def plainly(path: Path, prompt: tuple[int, ...]) -> tuple[list[int], float]:
     llama_cpp.llama_free(context)
     model.close()
     return said, least
+
+
+@pytest.mark.parametrize("flash", [True, False])
+def test_a_cache_takes_what_the_header_lets_expect(
+    path: Path, caplog: pytest.LogCaptureFixture, flash: bool
+) -> None:
+    cells = 4096
+    caplog.set_level(logging.DEBUG)
+    start_backend()
+    model = Model(path, gpu_layers=0)
+    options = LlamaOptions(path, threads=1, flash_attention=flash)
+    context = Context(model, options, cells=cells, slots=8)
+    said = re.findall(r" KV buffer size = +([\d.]+) MiB", caplog.text)
+    expected = read_header(path).shape.cell_bytes("f16", flash=flash)
+    assert sum(map(float, said)) * (1 << 20) / cells == pytest.approx(expected, abs=1)
+    context.close()
+    model.close()
 
 
 def test_answers_beside_others_are_those_of_a_lone_context(case: Case) -> None:
