@@ -45,7 +45,11 @@ STEADY_S = 30.0
 """A process that lived this long starts the restart delays from the beginning again."""
 
 PATIENCE_S = 120.0
-"""A process that answers nothing for so long hangs: no step takes near as long."""
+"""A process that answers nothing for so long hangs: no step takes near as long, but one."""
+
+EMBEDDING_S = 900.0
+"""How long it may answer nothing while it owes an embedding: a text is computed in one step,
+however long it is, which takes minutes on a slow processor."""
 
 STOP_S = 5.0
 """How long a process may take to end by itself before it is killed."""
@@ -58,7 +62,8 @@ class EngineProcess:
 
     `factory` names, as "module:function", what makes the Stepper of `options` in the child;
     `environment` is the child's whole environment; after `patience_s` seconds without an answer
-    it is killed. Use as an async context manager, or call `start` and `aclose`.
+    it is killed, while it owes an embedding after `embedding_s`. Use as an async context manager,
+    or call `start` and `aclose`.
     """
 
     def __init__(
@@ -69,14 +74,18 @@ class EngineProcess:
         name: str,
         environment: Mapping[str, str],
         patience_s: float = PATIENCE_S,
+        embedding_s: float = EMBEDDING_S,
     ) -> None:
         self._start = Start(factory, options, log.getEffectiveLevel())
         self._patience_s = patience_s
+        self._embedding_s = embedding_s
         self._name = name
         self._environment = dict(environment)
         self._ids = itertools.count(1)
         self._streams: dict[int, asyncio.Queue[_Item]] = {}
         self._replies: dict[int, asyncio.Future[Any]] = {}
+        self._embeddings: set[int] = set()  # owed, also where nobody waits any more
+        self._heard = 0.0
         self._process: asyncio.subprocess.Process | None = None
         self._info: ModelInfo | None = None
         self._last_info: ModelInfo | None = None
@@ -157,6 +166,8 @@ class EngineProcess:
 
     async def _ask(self, question: Tokenize | Embed | AskLoad) -> Any:
         self._send(question)
+        if isinstance(question, Embed):
+            self._embeddings.add(question.id)
         answer = self._replies[question.id] = asyncio.get_running_loop().create_future()
         try:
             return await answer
@@ -224,15 +235,27 @@ class EngineProcess:
         while True:
             await asyncio.sleep(self._patience_s / 4)
             try:
-                async with asyncio.timeout(self._patience_s):
-                    await self.load()
-            except TimeoutError:
+                hangs = await self._hangs()
+            except SwarmError:
+                return  # It has ended, which `_dispatch` sees as well.
+            if hangs:
                 log.warning("the engine process of %s hangs; it is killed", self._name)
                 if self._process:
                     self._process.kill()
                 return
-            except SwarmError:
-                return  # It has ended, which `_dispatch` sees as well.
+
+    async def _hangs(self) -> bool:
+        """Ask until there is an answer, or until nothing was said for too long."""
+        asked = time.monotonic()
+        while True:
+            try:
+                async with asyncio.timeout(self._patience_s / 4):
+                    await self.load()
+                return False
+            except TimeoutError:
+                silent_s = time.monotonic() - max(asked, self._heard)
+                if silent_s >= (self._embedding_s if self._embeddings else self._patience_s):
+                    return True
 
     async def _relaunch(self, delay: float) -> float:
         """Start the process until it is ready; the delay that a next failure begins with."""
@@ -251,6 +274,9 @@ class EngineProcess:
     async def _dispatch(self) -> None:
         """Hand every report to whom it concerns, until the process ends."""
         while (report := await self._receive()) is not None:
+            self._heard = time.monotonic()
+            if isinstance(report, Reply | Refused) and report.id is not None:
+                self._embeddings.discard(report.id)
             match report:
                 case Stepped(events):
                     for request_id, happened in events:
@@ -294,6 +320,7 @@ class EngineProcess:
         return f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
 
     def _fail_all(self, reason: str) -> None:
+        self._embeddings.clear()
         for stream in self._streams.values():
             stream.put_nowait(EngineLost(reason))
         for future in self._replies.values():

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from typing import Any
 
 from swarm.engines.base import Accepted, Delta, Embedding, EngineLoad, Event, ModelInfo, Started
@@ -60,6 +61,8 @@ class Counter:
     def embed(self, text: str | tuple[int, ...]) -> Embedding:
         if not text:
             raise InvalidRequest("nothing to count")
+        if text == "long":
+            time.sleep(1.5)  # one step that computes so long
         return Embedding((1.0,), len(text))
 
     def load(self) -> EngineLoad:

@@ -21,6 +21,7 @@ def engine(
     factory: str = "tests.swarm.engines.steppers:counter",
     options: object = None,
     patience_s: float = 60,
+    embedding_s: float = 60,
 ):
     return EngineProcess(
         factory=factory,
@@ -28,6 +29,7 @@ def engine(
         name="test",
         environment=dict(os.environ),
         patience_s=patience_s,
+        embedding_s=embedding_s,
     )
 
 
@@ -70,6 +72,47 @@ async def test_a_process_that_hangs_is_killed_and_replaced():
             await process.tokenize("abc")
         await until_ready(process)
         assert process.pid != hung
+
+
+async def test_a_long_text_becomes_a_vector_however_slow_the_processor():
+    async with engine(patience_s=0.4) as process:
+        assert await process.embed("long") == Embedding((1.0,), 4)
+        assert process.restarts == 0
+
+
+async def test_a_long_text_that_nobody_waits_for_any_more_is_no_hang_either():
+    async with engine(patience_s=0.4) as process:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(process.embed("long"), 0.2)
+        assert await process.tokenize("abc") == [97, 98, 99]
+        assert process.restarts == 0
+
+
+async def test_a_process_that_hangs_over_a_text_is_killed_in_the_end():
+    async with engine(patience_s=0.2, embedding_s=0.6) as process:
+        with pytest.raises(EngineLost, match="signal 9"):
+            await process.embed("long")
+        await until_ready(process)
+
+
+async def test_a_process_that_owes_no_text_any_more_is_killed_as_soon_as_ever():
+    async with engine(patience_s=0.4) as process:
+        text = asyncio.create_task(process.embed("long"))
+        await asyncio.sleep(0)
+        kill(process)
+        with pytest.raises(EngineLost, match="signal 9"):
+            await text
+        with pytest.raises(EngineNotReady):
+            await process.embed("long")
+        await until_ready(process)
+        await process.embed("abc")
+        with pytest.raises(InvalidRequest):
+            await process.embed("")
+        assert process.pid
+        os.kill(process.pid, signal.SIGSTOP)
+        async with asyncio.timeout(10):
+            with pytest.raises(EngineLost, match="signal 9"):
+                await process.tokenize("abc")
 
 
 async def test_while_the_process_is_away_a_request_is_told_to_come_back():
