@@ -107,6 +107,8 @@ SLOTS = (
     *(Slot("flag", flag, of(kinds.FLAG), _FLAG_FORMS, _NO_FLAG_FORMS) for flag in _FLAGS.split()),
 )
 GROUPS = {group: tuple(slot for slot in SLOTS if slot.group == group) for group in dict.fromkeys(slot.group for slot in SLOTS)}
+GIVEN = 0.75
+"""How often training gives what may be left out."""
 HURRIED = 0.2
 """The share of requests in training that only list what a call needs."""
 EVIDENT = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d|\S+@\S+|https?://\S+")
@@ -166,7 +168,8 @@ class Composed:
 
     def request(self, source: Source, spoken: str = "") -> tuple[str, dict[str, Any]]:
         """A request with fresh values, and the arguments that it gives."""
-        given = [at for at in range(len(self.slots)) if at < self.tool.needed or source.chance(0.5)]
+        share = 0.5 if source.held_out else GIVEN
+        given = [at for at in range(len(self.slots)) if at < self.tool.needed or source.chance(share)]
         items = {at: _fresh(source, self.slots[at], self.arguments[at]) for at in given}
         ask = _ask(source, spoken or self.spoken(source), self.about, [(self.slots[at], item) for at, item in items.items()])
         return ask, {item.name: item.value for item in items.values()}

@@ -39,6 +39,12 @@ class Frame:
         return kindred or self.asks
 
     @cached_property
+    def fullest_asks(self) -> tuple[str, ...]:
+        """The asks that give most fields."""
+        most = max(ask.count("{") for ask in self.asks)
+        return tuple(ask for ask in self.asks if ask.count("{") == most)
+
+    @cached_property
     def stems(self) -> frozenset[str]:
         """The beginnings of the words that the name and the description have."""
         return stems(f"{self.name} {self.description}")

@@ -60,6 +60,10 @@ def argument(source: Source, name: str) -> Argument:
 ESTRANGED = 0.4
 """The share of the tools of known kinds that are about something else in training."""
 
+FULLEST = 0.5
+"""The share of requests in training that give all that a tool of a known kind can be given: a value that is there
+must not be passed over because its parameter may be left out."""
+
 NATURAL = {
     "get_{a}": (("Get the {a}", "Look up the {a}", "Show the {a}", "Find the {a}", "Tells the {a}", "Returns the {a}"), (
         "what is the {a} of {v}", "show me the {a} of {v}", "I need the {a} for {v}", "any {a} for {v}", "{a} of {v}", "the {a} of {v} please",
@@ -146,7 +150,10 @@ def framed(source: Source, style: Style, frame: Frame | None = None, others: dic
     tool = Invented(style.named(verb, " ".join(rest)), told, with_spare(source, arguments), len(fields) - len(optional), frame=known, others=others)
 
     def request(source: Source) -> tuple[str, dict[str, Any]]:
-        ask = source.phrase(frame.kindred_asks) if source.held_out else source.one(frame.asks)
+        if source.held_out:
+            ask = source.phrase(frame.kindred_asks)
+        else:
+            ask = source.one(frame.fullest_asks if source.chance(FULLEST) else frame.asks)
         given = {name: fields[name][1](source) for name in order if "{" + name + "}" in ask}
         shown = {name: frame.shown(name, value) for name, value in given.items()}
         return ask.format(**shown), {named[name]: value for name, value in given.items()}
