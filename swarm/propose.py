@@ -109,8 +109,7 @@ class Reader:
         """What the event tells."""
         if isinstance(event, Finished):
             said = self._said(self._parser.finish())
-            called = event.reason == "stop" and self._parser.calls_seen > 0
-            return [said, Ended("tool_calls" if called else event.reason, event.completion_tokens)]
+            return [said, Ended(self._parser.ended(event.reason), event.completion_tokens)]
         thinking = self._parser.in_reasoning or bool(event.reasoning)
         pieces = self._parser.feed(event.text, event.reasoning)
         return [self._said(pieces, event, thinking=thinking)]

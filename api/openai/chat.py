@@ -117,8 +117,7 @@ class Choice:
     def finish(self, event: Finished) -> list[Piece]:
         """The pieces that were held back; sets the reason."""
         pieces = _with_ids(self.parser.finish())
-        called = event.reason == "stop" and self.parser.calls_seen > 0
-        self.reason = "tool_calls" if called else event.reason
+        self.reason = self.parser.ended(event.reason)
         return pieces
 
 

@@ -1,5 +1,6 @@
 """A completion as it streams, told apart into reasoning, text and tool calls."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -9,6 +10,7 @@ from swarm.chat.held import HeldCalls
 from swarm.chat.reasoning import Part as Apart
 from swarm.chat.reasoning import Reasoning, ReasoningSplitter
 from swarm.chat.tool_calls import Arguments, Call
+from swarm.types import FinishReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class CompletionParser:
         self._held = held
         self._begun = 0
         self._through = False
+        self._open = False
+        self._arguments = ""  # those of the last call
         self.calls_seen = 0
 
     @property
@@ -59,6 +63,14 @@ class CompletionParser:
         """Whether a call is being written, or was."""
         return self._begun > 0 or (self._calls is not None and self._calls.inside)
 
+    def ended(self, reason: FinishReason) -> FinishReason:
+        """Why the answer ended, as a client is told, once `finish` was called: a stop string can
+        stand in a call, and has cut it as a bound on its length would have.
+        """
+        if reason != "stop" or not self.calls_seen:
+            return reason
+        return "length" if self._open and not _is_json(self._arguments) else "tool_calls"
+
     def feed(self, text: str, reasoning: str = "") -> list[Piece]:
         """The pieces that `text` completes, in order; before it `reasoning` that the engine itself
         tells apart."""
@@ -70,6 +82,7 @@ class CompletionParser:
 
     def finish(self) -> list[Piece]:
         """What was held back; call once, after the last text."""
+        self._open = self._calls is not None and self._calls.inside
         pieces = self._apart(self._splitter.finish()) if self._splitter else []
         parts = self._kept(self._calls.finish()) if self._calls else []
         if self._held:
@@ -101,5 +114,18 @@ class CompletionParser:
         return kept
 
     def _pieces(self, parts: Sequence[Part]) -> list[Piece]:
-        self.calls_seen += sum(isinstance(part, Call) for part in parts)
+        for part in parts:
+            if isinstance(part, Call):
+                self.calls_seen += 1
+                self._arguments = part.arguments
+            elif isinstance(part, Arguments):
+                self._arguments += part.text
         return [Text(part) if isinstance(part, str) else part for part in parts]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -211,6 +211,18 @@ async def test_tool_calls_are_found(start_node: StartNode) -> None:
     assert streamed[-1].choices[0].finish_reason == "tool_calls"
 
 
+@pytest.mark.parametrize("name", ["swarm-fast", "swarm"])
+async def test_a_call_that_a_stop_string_has_cut_is_not_told_as_whole(
+    start_node: StartNode, name: str
+) -> None:
+    cut = CALL[: CALL.index("a.txt")]
+    async with start_node(FakeEngine(words=list(cut)), usual_workers=1) as node:
+        said = await node.sdk.chat.completions.create(model=name, messages=HELLO, tools=TOOLS)
+        streamed = await chunks(node, tools=TOOLS)
+    assert said.choices[0].finish_reason == "length"
+    assert streamed[-1].choices[0].finish_reason == "length"
+
+
 @pytest.mark.parametrize(
     "said",
     [

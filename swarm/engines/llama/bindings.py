@@ -117,12 +117,19 @@ class Vocabulary:
         chat templates write it, does not have it already.
         """
         written = self.bos >= 0 and text.startswith(self.written(self.bos))
+        return self._tokens(text, framed=self.adds_bos and not written)
+
+    def tokenize_whole(self, text: str) -> list[int]:
+        """Ids of a text that stands alone, between the tokens for its beginning and its end where
+        the model wants them: embeddings may be what is known at the last one.
+        """
+        return self._tokens(text, framed=True)
+
+    def _tokens(self, text: str, *, framed: bool) -> list[int]:
         raw = text.encode("utf-8", errors="replace")
         room = len(raw) + 8
         ids = (llama_cpp.llama_token * room)()
-        count = llama_cpp.llama_tokenize(
-            self.handle, raw, len(raw), ids, room, self.adds_bos and not written, True
-        )
+        count = llama_cpp.llama_tokenize(self.handle, raw, len(raw), ids, room, framed, True)
         return ids[:count]
 
     def piece(self, token: int) -> bytes:

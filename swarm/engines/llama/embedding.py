@@ -51,7 +51,7 @@ class Embedder:
     def embed(self, text: str | Sequence[int]) -> Embedding:
         """The vector of a text. Raises InvalidRequest, ContextOverflow, GenerationFailed."""
         vocabulary = self._model.vocabulary
-        tokens = vocabulary.tokenize(text) if isinstance(text, str) else text
+        tokens = vocabulary.tokenize_whole(text) if isinstance(text, str) else text
         if not tokens:
             raise InvalidRequest("an input is empty; it needs at least one token", param="input")
         if not all(0 <= token < vocabulary.size for token in tokens):

@@ -24,6 +24,9 @@ from swarm.types import SamplingParams, TokenLogprob
 Processor: TypeAlias = Callable[[Any, Any], Any]
 """Tokens so far and logits (1, vocabulary) to new logits, as mlx-lm calls it."""
 
+LEAST_TOP_P = 1e-6
+"""At 0 mlx-lm's filter leaves no token at all, and what is drawn is noise."""
+
 _SEED = 0xFFFF_FFFF
 
 
@@ -142,7 +145,7 @@ class Draw:
         if self._typical_p is not None and self._typical_p < 1:
             logprobs = typical(logprobs, self._typical_p)
         if self._top_p is not None and self._top_p < 1:
-            logprobs = apply_top_p(logprobs, self._top_p)
+            logprobs = apply_top_p(logprobs, max(self._top_p, LEAST_TOP_P))
         if self._min_p:
             logprobs = apply_min_p(logprobs, self._min_p)
         key = mx.random.key(self._seed << 32 | self.drawn & _SEED)

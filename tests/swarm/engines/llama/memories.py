@@ -208,6 +208,19 @@ def convolution(path: Path) -> None:
     _ended(weights)
 
 
+def reader_of_last(path: Path) -> None:
+    """Qwen3-Embedding's way: the vector is what is known at the end token, which is added."""
+    weights = _started(path, "llama", layers=1)
+    weights.writer.add_pooling_type(gguf.PoolingType.LAST)
+    weights.writer.add_add_bos_token(value=False)
+    weights.writer.add_add_eos_token(value=True)
+    weights.ones("output_norm.weight", WIDTH)
+    weights.ones("blk.0.attn_norm.weight", WIDTH)
+    weights.attention(0)
+    weights.feed_forward(0)
+    _ended(weights)
+
+
 def encoder(path: Path) -> None:
     """BERT: no memory at all; it makes embeddings only, the mean of its tokens."""
     weights = _started(path, "bert", layers=2, kv_heads=HEADS, output=False)

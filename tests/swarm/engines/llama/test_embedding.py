@@ -11,7 +11,7 @@ from swarm.engines.llama.engine import LlamaEngine, load
 from swarm.engines.llama.options import LlamaOptions
 from swarm.errors import ContextOverflow, InvalidRequest
 from swarm.types import Prompt, SamplingParams
-from tests.swarm.engines.llama.memories import FIRST_WORD, KINDS, WIDTH, encoder
+from tests.swarm.engines.llama.memories import FIRST_WORD, KINDS, WIDTH, encoder, reader_of_last
 from tests.swarm.engines.llama.test_engine import run
 
 MODELS: dict[str, Callable[[Path], None]] = {**KINDS, "encoder": encoder}
@@ -46,6 +46,20 @@ def test_texts_are_tokenised_as_prompts_are(engine: LlamaEngine) -> None:
     made = engine.embed("bado dobi")
     assert made.tokens == len(engine.tokenize("bado dobi"))
     assert np.allclose(made.vector, vector(engine, tuple(engine.tokenize("bado dobi"))))
+
+
+def test_a_model_that_reads_the_last_token_gets_the_one_that_it_wants(tmp_path: Path) -> None:
+    reader_of_last(tmp_path / "model.gguf")
+    engine = load(LlamaOptions(tmp_path / "model.gguf", threads=1, sequences=1))
+    try:
+        words = engine.tokenize("bado dobi")
+        made = engine.embed("bado dobi")
+        assert made.tokens == len(words) + 1
+        end = engine._model.vocabulary.eos
+        assert np.allclose(made.vector, vector(engine, (*words, end)))
+        assert end not in words  # a prompt has no end
+    finally:
+        engine.close()
 
 
 @pytest.mark.parametrize(("text", "said"), [((), "empty"), ((1, 512), "0 to 511")])

@@ -267,7 +267,7 @@ def test_penalties_keep_a_token_from_coming_again(engine):
 
 
 @pytest.mark.parametrize(
-    "filtered", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}, {"typical_p": 1e-6}]
+    "filtered", [{"top_k": 1}, {"top_p": 1e-6}, {"top_p": 0.0}, {"min_p": 1.0}, {"typical_p": 1e-6}]
 )
 def test_a_filter_that_leaves_one_token_leaves_no_choice(engine, filtered):
     params = replace(HOT, **filtered)
