@@ -91,8 +91,8 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> _Parser:
     parser = _Parser(
-        prog="main.py",
-        usage="main.py [FLAGS] [COMMAND]",
+        prog="python main.py",
+        usage="python main.py [FLAGS] [COMMAND]",
         description="Serve a local model behind an OpenAI-compatible endpoint.",
         epilog=f"Every setting can also stand in the environment ({ENVIRONMENT_PREFIX}PORT=...) "
         f"or in {TOML_FILE} (port = ...); flags win over the environment, and that over the file.",

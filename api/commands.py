@@ -30,14 +30,16 @@ def answered(settings: Settings, environ: Mapping[str, str]) -> str | None:
         case ("remove", peer):
             return remove(node, peer)
         case ("remove", *_):
-            raise ConfigurationError("which peer? `main.py remove PEER`, by its name or node id")
+            raise ConfigurationError(
+                "which peer? `python main.py remove PEER`, by its name or node id"
+            )
         case _:
             pass
     if settings.diagnose:
         return "\n".join(diagnosis(call(node, "diagnostics"), platform.system()))
     if settings.new_code:
         call(node, "new-code", {})
-        return "a new code; the members that run have it, `main.py --show-code` prints it"
+        return "a new code; the members that run have it, `python main.py --show-code` prints it"
     if settings.leave:
         return leave(node, settings.state)
     return code(settings.state) if settings.show_code else None
@@ -75,7 +77,7 @@ def code(folder: Path) -> str:
     told = encode_code(membership.secret)
     picture = io.StringIO()
     segno.make(told).terminal(picture, compact=True)
-    return f"{picture.getvalue()}\n{told}\nmain.py --auto --join {told}"
+    return f"{picture.getvalue()}\n{told}\npython main.py --auto --join {told}"
 
 
 def diagnosis(told: Any, system: str) -> list[str]:

@@ -58,7 +58,7 @@ def call(node: Node, path: str, body: object | None = None) -> Any:
     except OSError as error:
         raise NoNodeError(
             f"no node answers on port {node.port} of this machine ({error}); start it with "
-            "`main.py --auto`, or name its port with --port N"
+            "`python main.py --auto`, or name its port with --port N"
         ) from None
 
 

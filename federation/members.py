@@ -33,7 +33,8 @@ def member_meant(
     message = f"{word!r} fits {'several' if found else 'none'} of the members; there is "
     message += ", ".join(there) or "none"
     if not found:
-        message += "; a machine that is off and not named here is put out by main.py --new-code"
+        message += "; a machine that is off and not named here is put out by "
+        message += "`python main.py --new-code`"
     raise InvalidRequest(message, param="peer")
 
 

@@ -84,7 +84,7 @@ def parse_pin(text: str) -> str:
     digits = "".join(char for char in text if not char.isspace() and char != "-")
     if len(digits) != DIGITS or not (digits.isascii() and digits.isdigit()):
         raise ConfigurationError(
-            f"a PIN is {DIGITS} digits, such as `main.py approve 482 913`; "
+            f"a PIN is {DIGITS} digits, such as `python main.py approve 482 913`; "
             "the other machine shows it"
         )
     return digits

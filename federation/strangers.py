@@ -85,7 +85,7 @@ class Strangers:
         there = self._closed()
         if not there:
             return None
-        return f"main.py approve {shown_pin}" + (f" {name}" if len(there) > 1 else "")
+        return f"python main.py approve {shown_pin}" + (f" {name}" if len(there) > 1 else "")
 
     def invitation(self, typed: str) -> str:
         """What to type, and on which machine."""

@@ -68,7 +68,7 @@ def decode_code(text: str) -> bytes:
         if char not in _ALPHABET:
             raise ConfigurationError(
                 f"the join code's character {place} is {char!r}; a code is made of digits and "
-                "letters, such as `main.py --show-code` prints it on a member"
+                "letters, such as `python main.py --show-code` prints it on a member"
             )
     if len(code) != _CODE_LENGTH:
         raise ConfigurationError(

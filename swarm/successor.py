@@ -69,7 +69,7 @@ class Successor:
             self.stage = "serving"
             told = (
                 "%s is the default model now; %s is still there by its id; where OpenCode uses "
-                "this node, run `main.py --opencode` there again for the new limits"
+                "this node, run `python main.py --opencode` there again for the new limits"
             )
             log.info(told, self.wanted.id, before)
 

@@ -207,6 +207,7 @@ def test_help_is_one_page_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
     page = capsys.readouterr().out
     assert "what to serve:" in page
     assert "--no-federation" in page
+    assert page.startswith("usage: python main.py [FLAGS]")
     assert len(page.splitlines()) < 120
 
 

@@ -108,7 +108,7 @@ def _models(url: str, key: str | None) -> list[dict[str, Any]]:
         raise SwarmError(f"{url}: {said}") from None
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise NoNodeError(
-            f"no node answers at {url} ({error}); start it with `main.py --auto`, "
+            f"no node answers at {url} ({error}); start it with `python main.py --auto`, "
             "or name another one with --host ADDRESS and --port N"
         ) from None
 

@@ -89,7 +89,7 @@ def running_on(port: int) -> OwnNode:
 async def test_a_command_for_no_node_says_how_to_start_one(node: Node) -> None:
     with pytest.raises(SwarmError, match="no-federation"):
         await asyncio.to_thread(commands.approve, running_on(node.port), "482 913")
-    with pytest.raises(ConfigurationError, match=r"main\.py --auto"):
+    with pytest.raises(ConfigurationError, match=r"`python main\.py --auto`"):
         await asyncio.to_thread(commands.approve, running_on(9), "482 913")
 
 
@@ -99,7 +99,7 @@ def test_a_code_is_shown_as_a_line_to_type(tmp_path: Path) -> None:
     secret = new_secret()
     Store(tmp_path).save(Membership(secret))
     last = commands.code(tmp_path).splitlines()[-1]
-    assert decode_code(last.removeprefix("main.py --auto --join ")) == secret
+    assert decode_code(last.removeprefix("python main.py --auto --join ")) == secret
 
 
 def test_leaving_without_a_node_forgets_the_federation(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_leaving_without_a_node_forgets_the_federation(tmp_path: Path) -> None:
 
 def test_a_command_line_that_starts_a_node_says_nothing_to_one(tmp_path: Path) -> None:
     assert commands.answered(read_settings(["--auto", "--state", str(tmp_path)]), {}) is None
-    with pytest.raises(ConfigurationError, match="which peer"):
+    with pytest.raises(ConfigurationError, match=r"which peer\? `python main\.py remove PEER`"):
         commands.answered(read_settings(["remove"]), {})
 
 

@@ -90,7 +90,7 @@ def pin_of(host: Host) -> str:
     found: list[str] = []
 
     def shown() -> bool:
-        found.extend(re.findall(r"main\.py approve (\d{3} \d{3})", host.node.said()))
+        found.extend(re.findall(r"python main\.py approve (\d{3} \d{3})", host.node.said()))
         return bool(found)
 
     host.node.wait_until(shown, 20)

@@ -210,7 +210,7 @@ def test_commands_to_a_machine_without_a_node_say_what_to_do(tmp_path: Path) -> 
         for command in (("--diagnose",), ("approve", "123456"), ("remove", "x"), ("--new-code",)):
             done = lan.hosts[0].main(*command)
             assert done.returncode != 0
-            assert "main.py --auto" in done.stderr
+            assert "python main.py --auto" in done.stderr
         assert lan.hosts[0].main("--show-code").returncode != 0
 
 

@@ -46,7 +46,7 @@ def test_what_fits_none_says_who_there_is_and_what_else_can_be_done(word: str) -
     told = str(caught.value)
     assert f"kitchen ({node_id(1)[:8]})" in told
     assert f"node {node_id(4)[:8]} (not seen)" in told
-    assert "main.py --new-code" in told
+    assert "`python main.py --new-code`" in told
 
 
 def test_a_name_that_was_only_announced_is_nobodys() -> None:

@@ -27,15 +27,19 @@ def test_a_node_of_another_federation_is_a_stranger() -> None:
     assert strangers.pairing() == [met]
     assert strangers.name_of(OTHER) == "kitchen-bbbbbbbb"
     typed = strangers.to_type("482 913", "hall-aaaaaaaa")
-    assert typed == "main.py approve 482 913"
+    assert typed == "python main.py approve 482 913"
     assert strangers.invitation(typed) == (
-        "found kitchen-bbbbbbbb (10.0.0.2); to become one, type there: main.py approve 482 913"
+        "found kitchen-bbbbbbbb (10.0.0.2); to become one, type there: "
+        "python main.py approve 482 913"
     )
 
 
 def test_where_several_may_show_a_pin_the_name_is_typed_too() -> None:
     strangers = seen(sighting(), sighting("c" * 64))
-    assert strangers.to_type("482 913", "hall-aaaaaaaa") == "main.py approve 482 913 hall-aaaaaaaa"
+    assert (
+        strangers.to_type("482 913", "hall-aaaaaaaa")
+        == "python main.py approve 482 913 hall-aaaaaaaa"
+    )
 
 
 def test_members_and_the_node_itself_are_none() -> None:

@@ -121,7 +121,7 @@ async def test_it_becomes_the_default_and_the_first_stays_by_its_id(
     assert pool.resolve("swarm").id == WANTED.id
     assert pool.resolve("small").id == "small"
     assert "better:7b:4bit is the default model now" in caplog.text
-    assert "run `main.py --opencode` there again" in caplog.text
+    assert "run `python main.py --opencode` there again" in caplog.text
     assert [offer.model for offer in pool.offers() if offer.default] == [WANTED.id]
     await pool.aclose()
 

@@ -121,7 +121,7 @@ async def test_this_machines_key_is_not_shown_to_another(tmp_path: Path) -> None
 
 def test_without_a_node_the_person_is_told_how_to_start_one(tmp_path: Path) -> None:
     nowhere = Settings.model_validate({"port": 1, "opencode": str(tmp_path), "state": tmp_path})
-    with pytest.raises(ConfigurationError, match=r"main\.py --auto"):
+    with pytest.raises(ConfigurationError, match=r"`python main\.py --auto`"):
         set_up_opencode(nowhere, {})
     assert not (tmp_path / "opencode.json").exists()
 
