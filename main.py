@@ -14,7 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from settings import TOML_FILE, Settings, Stamp, environment, read_settings, toml_stamp
+try:
+    from settings import TOML_FILE, Settings, Stamp, environment, read_settings, toml_stamp
+except ImportError as error:  # not .venv's Python, which may also be too old for them
+    if __name__ != "__main__":
+        raise
+    told = f"error: the packages of this project are not here ({error}): start it with "
+    told += ".venv/bin/python main.py, or activate .venv first (make setup makes it)"
+    print(told, file=sys.stderr)
+    sys.exit(2)
 from swarm.errors import ConfigurationError, SwarmError
 from swarm.models.choose import Choice, best_to_bring, named_models, recommended, until_here
 from swarm.models.explain import explain

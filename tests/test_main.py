@@ -310,3 +310,12 @@ def test_main_can_be_imported_without_engines_and_doors() -> None:
     )
     root = Path(main.__file__).parent
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_another_python_than_the_project_s_is_told_which_to_use() -> None:
+    bare = [sys.executable, "-E", "-S", main.__file__, "--help"]  # no packages but Python's own
+    done = subprocess.run(bare, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: the packages of this project are not here (No module named ")
+    assert "start it with .venv/bin/python main.py" in line
