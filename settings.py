@@ -3,6 +3,7 @@
 The one place that reads the environment and `swarm.toml`.
 """
 
+import ipaddress
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -244,6 +245,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     settings = _from_everywhere(flags)
     settings = settings.remembering_in(_outside_state(flags))
     _check_origin(settings.remembered_in)
+    _check_host(settings.host)
     for kv in (settings.kv, *(each.kv or settings.kv for each in settings.each_model.values())):
         if kv not in ("f32", "f16", "bf16") and not settings.flash_attn:
             raise ConfigurationError(f"--kv {kv} needs flash attention: no --no-flash-attn")
@@ -295,6 +297,21 @@ def _check_origin(memory: Path) -> None:
                 f"{file} lies where tools of this node could write it ({root}): start from another "
                 f"folder, or, if it is yours, take that line out of {known}"
             )
+
+
+def _check_host(host: str) -> None:
+    """Raise ConfigurationError for a URL or a port in it: only an IPv6 address has colons."""
+    if "/" not in host and (":" not in host or _is_ipv6(host)):
+        return
+    raise ConfigurationError(f"--host {host}: name an address alone; the port is --port N")
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def toml_stamp() -> Stamp:

@@ -4,7 +4,7 @@ import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from typing import Any
 from urllib.request import HTTPDefaultErrorHandler, HTTPErrorProcessor, HTTPHandler
 
@@ -40,7 +40,11 @@ class Node:
 
 
 class NoNodeError(ConfigurationError):
-    """No node runs here under that port."""
+    """Nobody answers where a node is asked."""
+
+
+class NodeRefusedError(SwarmError):
+    """What a node says of a request that it refuses."""
 
 
 def call(node: Node, path: str, body: object | None = None) -> Any:
@@ -50,16 +54,43 @@ def call(node: Node, path: str, body: object | None = None) -> Any:
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json", **node.headers()},
     )
+    where = f"on port {node.port} of this machine"
+    return told_by(request, _PATIENCE_S, where=where, instead="name the node's port with --port N")
+
+
+def told_by(
+    request: urllib.request.Request, timeout_s: float, *, where: str, instead: str
+) -> dict[str, Any]:
+    """The JSON object that a node answers. Raises NodeRefusedError, NoNodeError, or
+    ConfigurationError where what answers is no node.
+
+    `where` and `instead` are for people: what was asked, and how to ask another one.
+    """
     try:
-        with answer_to(request, _PATIENCE_S) as answer:
-            return json.load(answer)
+        with answer_to(request, timeout_s) as answer:
+            told: Any = json.load(answer)
     except urllib.error.HTTPError as error:
-        raise SwarmError(message_of(error)) from None
+        message = _message_of(error)
+        if message is None:
+            raise no_node(where, f"HTTP {error.code}", instead) from None
+        if error.code == 401:
+            message += "; name it with --key KEY or in SWARM_KEY"
+        raise NodeRefusedError(message) from None
     except OSError as error:
         raise NoNodeError(
-            f"no node answers on port {node.port} of this machine ({error}); start it with "
-            "`python main.py --auto`, or name its port with --port N"
+            f"no node answers {where} ({error}); start it with `python main.py --auto`, "
+            f"or {instead}"
         ) from None
+    except (HTTPException, ValueError) as error:
+        raise no_node(where, repr(error), instead) from None
+    if not isinstance(told, dict):
+        raise no_node(where, "its answer is no JSON object", instead)
+    return told  # pyright: ignore[reportUnknownVariableType] - the keys of JSON are text
+
+
+def no_node(where: str, why: str, instead: str) -> ConfigurationError:
+    """What to raise where another program answers; the arguments are those of `told_by`."""
+    return ConfigurationError(f"what answers {where} is no node of Local Swarm ({why}); {instead}")
 
 
 def answer_to(request: urllib.request.Request, timeout_s: float) -> HTTPResponse:
@@ -74,10 +105,9 @@ def answer_to(request: urllib.request.Request, timeout_s: float) -> HTTPResponse
     return answer
 
 
-def message_of(error: urllib.error.HTTPError) -> str:
-    """What a node says of an error."""
-    raw = error.read(1 << 16)
+def _message_of(error: urllib.error.HTTPError) -> str | None:
+    """What a node says of an error; None where it is not said as a node does."""
     try:
-        return str(json.loads(raw)["error"]["message"])
-    except (ValueError, LookupError, TypeError):
-        return f"the node answered {error.code} {error.reason}"
+        return str(json.loads(error.read(1 << 16))["error"]["message"])
+    except (OSError, HTTPException, ValueError, LookupError, TypeError):
+        return None

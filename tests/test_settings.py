@@ -117,6 +117,10 @@ def test_flags_that_people_are_used_to_are_taken() -> None:
         ("--prto 9", "did you mean --port"),
         ("--unheard-of X", "unrecognized arguments: --unheard-of"),
         ("--port", "expected one argument"),
+        ("--host 127.0.0.1:17615", "--host 127.0.0.1:17615: .* an address alone; .* --port N"),
+        ("--host http://127.0.0.1", "an address alone"),
+        ("--host 192.168.1.20/v1", "an address alone"),
+        ("--host [::1]", "an address alone"),
         ("--port 70000", "--port 70000 .from the command line.: should be less"),
         ("--ctx 7", "--ctx 7"),
         ("--gpu-layers -2", "--gpu-layers -2"),
@@ -132,6 +136,11 @@ def test_flags_that_people_are_used_to_are_taken() -> None:
 def test_a_mistake_names_what_would_be_right(arguments: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         read_settings(arguments.split())
+
+
+@pytest.mark.parametrize("host", ["lan", "localhost", "my-house.local", "::1", "fe80::1%eth0"])
+def test_a_host_is_an_address_or_a_name(host: str) -> None:
+    assert read_settings(["--host", host]).host == host
 
 
 def test_a_mistake_in_the_environment_names_the_variable(

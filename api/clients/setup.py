@@ -1,7 +1,5 @@
 """`main.py --opencode`: asks a node what it serves and writes OpenCode's configuration for it."""
 
-import json
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any
 from api.clients.opencode import PLACEHOLDER, Endpoint, merged
 from api.keyring import key_file, others_keys, own_key, read_key, write_key
 from api.listening import LAN, base_url, is_here, is_unspecified, lan_address
-from api.own_node import NoNodeError, answer_to, message_of
+from api.own_node import NodeRefusedError, no_node, told_by
 from api.welcome import environment_line, key_in_file
 from federation.files import replace_file
 from settings import Settings
@@ -98,19 +96,14 @@ def served_models(url: str, key: str | None) -> dict[str, int]:
 def _models(url: str, key: str | None) -> list[dict[str, Any]]:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     request = urllib.request.Request(f"{url}/models", headers=headers)  # noqa: S310 - http
+    where, instead = f"at {url}", "name another one with --host ADDRESS and --port N"
     try:
-        with answer_to(request, _PATIENCE_S) as answer:
-            return json.load(answer)["data"]
-    except urllib.error.HTTPError as error:
-        said = message_of(error)
-        if error.code == 401:
-            said += "; name it with --key KEY or in SWARM_KEY"
-        raise SwarmError(f"{url}: {said}") from None
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise NoNodeError(
-            f"no node answers at {url} ({error}); start it with `python main.py --auto`, "
-            "or name another one with --host ADDRESS and --port N"
-        ) from None
+        told = told_by(request, _PATIENCE_S, where=where, instead=instead)
+        return [dict(model) for model in told["data"]]
+    except NodeRefusedError as error:
+        raise SwarmError(f"{url}: {error}") from None
+    except (LookupError, TypeError, ValueError):
+        raise no_node(where, "it names no models", instead) from None
 
 
 def _key_of(settings: Settings) -> str | None:

@@ -1,5 +1,6 @@
 """A door on loopback with a fake engine behind it."""
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -103,6 +104,32 @@ def start_node() -> StartNode:
 async def node() -> AsyncIterator[Node]:
     async with started(FakeEngine()) as running:
         yield running
+
+
+@contextlib.asynccontextmanager
+async def nobodys_door(answer: bytes) -> AsyncIterator[int]:
+    """The port of a program that is no node: whatever it is asked, it says this and closes."""
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(say, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+NO_NODE = (
+    b"SSH-2.0-OpenSSH_9.6\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n<html>",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+    b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n["data", "none"]',
+    b"HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\n\r\n<html>",
+    b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\nnothing",
+)
+"""What programs say that are no node."""
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from api.own_node import call
 from guard import LOOPBACK_NAMES
 from settings import Settings
 from swarm.errors import SwarmError
-from tests.api.conftest import Node, StartNode
+from tests.api.conftest import NO_NODE, Node, StartNode, nobodys_door
 from tests.fakes import FakeEngine
 
 
@@ -59,3 +59,13 @@ async def test_a_key_is_not_sent_on_to_another_address() -> None:
         with pytest.raises(SwarmError, match="302"):
             await asyncio.to_thread(call, own, "diagnostics")
     assert asked_for == ["/v1/federation/diagnostics"]
+
+
+@pytest.mark.parametrize("answer", NO_NODE)
+async def test_what_is_no_node_is_called_so(answer: bytes) -> None:
+    async with nobodys_door(answer) as port:
+        own = OwnNode(Settings.model_validate({"port": port}))
+        with pytest.raises(
+            SwarmError, match=f"answers on port {port} of this machine is no node of"
+        ):
+            await asyncio.to_thread(call, own, "diagnostics")

@@ -10,7 +10,7 @@ import pytest
 from api.clients.setup import _key_of, place, set_up_opencode
 from settings import KeySettings, Settings
 from swarm.errors import ConfigurationError, SwarmError
-from tests.api.conftest import Node, StartNode
+from tests.api.conftest import NO_NODE, Node, StartNode, nobodys_door
 from tests.fakes import FakeEngine
 
 KEY = "sk-test-12345678"
@@ -123,6 +123,15 @@ def test_without_a_node_the_person_is_told_how_to_start_one(tmp_path: Path) -> N
     nowhere = Settings.model_validate({"port": 1, "opencode": str(tmp_path), "state": tmp_path})
     with pytest.raises(ConfigurationError, match=r"`python main\.py --auto`"):
         set_up_opencode(nowhere, {})
+    assert not (tmp_path / "opencode.json").exists()
+
+
+@pytest.mark.parametrize("answer", NO_NODE)
+async def test_what_is_no_node_is_called_so(answer: bytes, tmp_path: Path) -> None:
+    async with nobodys_door(answer) as port:
+        there = {"port": port, "opencode": str(tmp_path), "state": tmp_path}
+        with pytest.raises(SwarmError, match=f"what answers at .*{port}/v1 is no node of Local"):
+            await asyncio.to_thread(set_up_opencode, Settings.model_validate(there), {})
     assert not (tmp_path / "opencode.json").exists()
 
 
