@@ -211,7 +211,11 @@ def _add_client_flags(group: Any) -> None:
         const="full",
         help="the same as --prompt full",
     )
-    group.add_argument("--key", metavar="KEY", help="with --opencode: the key of that node")
+    group.add_argument(
+        "--key",
+        metavar="KEY",
+        help="with --opencode, COMMAND and others that ask a node: the key of that node",
+    )
 
 
 def _add_tool_flags(group: Any) -> None:

@@ -151,6 +151,11 @@ def others_keys(state: Path) -> Path:
     return state / "keys"
 
 
+def kept_key_file(state: Path, address: str, port: int) -> Path:
+    """Where the key of the node there is, which a person has named once."""
+    return others_keys(state) / f"{address.replace(':', '_')}-{port}"
+
+
 def read_key(file: Path) -> str | None:
     """The key in a file, None without one. Raises ConfigurationError for an unusable file."""
     try:

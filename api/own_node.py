@@ -1,17 +1,20 @@
-"""The node that runs on this machine, asked over its loopback door by a command."""
+"""A node asked by a command: this machine's over its loopback door, or another."""
 
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
-from typing import Any
+from typing import Any, TypeVar
 from urllib.request import HTTPDefaultErrorHandler, HTTPErrorProcessor, HTTPHandler
 
-from api.keyring import own_key
-from api.listening import LOOPBACK, base_url, is_loopback
+from api.keyring import kept_key_file, own_key, read_key
+from api.listening import LOOPBACK, base_url, is_here, is_loopback, own_addresses
 from settings import Settings
 from swarm.errors import ConfigurationError, SwarmError
+
+_T = TypeVar("_T")
 
 _PATIENCE_S = 30.0
 
@@ -28,15 +31,15 @@ class Node:
         return self.settings.port
 
     @property
-    def base_url(self) -> str:
-        """Of its client door, by an address that only this machine has: it listens there too."""
+    def address(self) -> str:
+        """Of its client door, one that only this machine has: it listens there too."""
         host = self.settings.host
-        return base_url(host if is_loopback(host) else LOOPBACK, self.port)
+        return host if is_loopback(host) else LOOPBACK
 
-    def headers(self) -> dict[str, str]:
-        """What shows the key, if there is one."""
-        key = own_key(self.settings)
-        return {} if key is None else {"Authorization": f"Bearer {key}"}
+    @property
+    def base_url(self) -> str:
+        """Of its client door."""
+        return base_url(self.address, self.port)
 
 
 class NoNodeError(ConfigurationError):
@@ -47,12 +50,54 @@ class NodeRefusedError(SwarmError):
     """What a node says of a request that it refuses."""
 
 
+class KeyRefusedError(NodeRefusedError):
+    """The node wants a key, or another one."""
+
+
+def known_keys(settings: Settings, address: str) -> list[str | None]:
+    """What may be shown to the node at an address, the likeliest first; never this machine's own
+    key to another one.
+    """
+    here = is_here(address)
+    if settings.key is not None or (here and settings.keys):
+        return [own_key(settings)]
+    # A node is one under all addresses of its machine.
+    addresses = (address, *own_addresses()) if here else (address,)
+    kept = [read_key(kept_key_file(settings.state, a, settings.port)) for a in addresses]
+    own = own_key(settings) if here else None
+    return [key for key in dict.fromkeys((*kept, own)) if key] or [None]
+
+
+def with_a_key(keys: Sequence[str | None], ask: Callable[[str | None], _T]) -> _T:
+    """What is answered to the first of the keys that the node takes: a kept one may be of before.
+
+    Raises KeyRefusedError where it takes none.
+    """
+    *others, last = keys
+    for key in others:
+        try:
+            return ask(key)
+        except KeyRefusedError:
+            continue
+    return ask(last)
+
+
+def key_header(key: str | None) -> dict[str, str]:
+    """What shows the key, if there is one."""
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
 def call(node: Node, path: str, body: object | None = None) -> Any:
     """POST a body to /v1/federation/..., or GET without one. Raises SwarmError in its words."""
+    keys = known_keys(node.settings, node.address)
+    return with_a_key(keys, lambda key: _call(node, path, body, key))
+
+
+def _call(node: Node, path: str, body: object | None, key: str | None) -> Any:
     request = urllib.request.Request(  # noqa: S310 - http
         f"{node.base_url}/federation/{path}",
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", **node.headers()},
+        headers={"Content-Type": "application/json", **key_header(key)},
     )
     where = f"on port {node.port} of this machine"
     return told_by(request, _PATIENCE_S, where=where, instead="name the node's port with --port N")
@@ -74,7 +119,7 @@ def told_by(
         if message is None:
             raise no_node(where, f"HTTP {error.code}", instead) from None
         if error.code == 401:
-            message += "; name it with --key KEY or in SWARM_KEY"
+            raise KeyRefusedError(f"{message}; name it with --key KEY or in SWARM_KEY") from None
         raise NodeRefusedError(message) from None
     except OSError as error:
         raise NoNodeError(

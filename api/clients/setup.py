@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from api.clients.opencode import PLACEHOLDER, Endpoint, merged
-from api.keyring import key_file, others_keys, own_key, read_key, write_key
-from api.listening import LAN, base_url, is_here, is_unspecified, lan_address
-from api.own_node import NodeRefusedError, no_node, told_by
+from api.keyring import kept_key_file, key_file, read_key, write_key
+from api.listening import LAN, base_url, is_unspecified, lan_address
+from api.own_node import NodeRefusedError, key_header, known_keys, no_node, told_by, with_a_key
 from api.welcome import environment_line, key_in_file
 from federation.files import replace_file
 from settings import Settings
@@ -25,8 +25,11 @@ def set_up_opencode(settings: Settings, environ: Mapping[str, str]) -> str:
     Raises ConfigurationError where no node answers or the file cannot be changed.
     """
     url = base_url(_address(settings.host), settings.port)
-    key = _key_of(settings)
-    models = served_models(url, key)
+    keys = known_keys(settings, _address(settings.host))
+    try:
+        key, models = with_a_key(keys, lambda key: (key, served_models(url, key)))
+    except NodeRefusedError as error:
+        raise SwarmError(f"{url}: {error}") from None
     file = None if key is None else _kept(settings, key)
     reference = PLACEHOLDER if file is None else f"{{file:{file.as_posix()}}}"
     path = place(settings.opencode or ".", environ)
@@ -94,23 +97,13 @@ def served_models(url: str, key: str | None) -> dict[str, int]:
 
 
 def _models(url: str, key: str | None) -> list[dict[str, Any]]:
-    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    request = urllib.request.Request(f"{url}/models", headers=headers)  # noqa: S310 - http
+    request = urllib.request.Request(f"{url}/models", headers=key_header(key))  # noqa: S310 - http
     where, instead = f"at {url}", "name another one with --host ADDRESS and --port N"
     try:
         told = told_by(request, _PATIENCE_S, where=where, instead=instead)
         return [dict(model) for model in told["data"]]
-    except NodeRefusedError as error:
-        raise SwarmError(f"{url}: {error}") from None
     except (LookupError, TypeError, ValueError):
         raise no_node(where, "it names no models", instead) from None
-
-
-def _key_of(settings: Settings) -> str | None:
-    """The key of the node that is meant; never this machine's own to another one."""
-    if settings.key is not None or is_here(_address(settings.host)):
-        return own_key(settings)
-    return read_key(_file_of(settings))
 
 
 def _kept(settings: Settings, key: str) -> Path:
@@ -118,14 +111,9 @@ def _kept(settings: Settings, key: str) -> Path:
     own = key_file(settings.state)
     if read_key(own) == key:
         return own.absolute()
-    file = _file_of(settings)
+    file = kept_key_file(settings.state, _address(settings.host), settings.port)
     write_key(file, key)
     return file.absolute()
-
-
-def _file_of(settings: Settings) -> Path:
-    name = f"{_address(settings.host).replace(':', '_')}-{settings.port}"
-    return others_keys(settings.state) / name
 
 
 def _address(host: str) -> str:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from api.clients.setup import _key_of, place, set_up_opencode
+from api.clients.setup import place, set_up_opencode
+from api.keyring import write_key
+from api.own_node import Node as OwnNode
+from api.own_node import call, known_keys
 from settings import KeySettings, Settings
 from swarm.errors import ConfigurationError, SwarmError
 from tests.api.conftest import NO_NODE, Node, StartNode, nobodys_door
@@ -115,8 +118,36 @@ async def test_this_machines_key_is_not_shown_to_another(tmp_path: Path) -> None
     own = Settings.model_validate(
         {"state": tmp_path, "keys": {"a": KEY}, "host": "192.0.2.1", "opencode": "."}
     )
-    assert _key_of(own) is None
-    assert _key_of(own.model_copy(update={"host": "127.0.0.1"})) == KEY
+    assert known_keys(own, "192.0.2.1") == [None]
+    assert known_keys(own, "127.0.0.1") == [KEY]
+
+
+async def test_a_key_that_was_named_once_is_known_from_then_on(
+    start_node: StartNode, tmp_path: Path
+) -> None:
+    keys = {"laptop": KeySettings.model_validate({"key": KEY})}
+    async with start_node(FakeEngine(), keys=keys) as node:
+        unnamed = settings(node, tmp_path)
+        with pytest.raises(SwarmError, match="--key KEY or in SWARM_KEY"):
+            await asyncio.to_thread(call, OwnNode(unnamed), "diagnostics")
+        await asyncio.to_thread(set_up_opencode, settings(node, tmp_path, key=KEY), {})
+        said = await asyncio.to_thread(set_up_opencode, unnamed, {})
+        assert "nothing to change" in said
+        assert await asyncio.to_thread(call, OwnNode(unnamed), "diagnostics")
+
+
+async def test_a_kept_key_that_holds_no_more_does_not_hide_the_node_s_own(
+    start_node: StartNode, tmp_path: Path
+) -> None:
+    keys = {"made": KeySettings.model_validate({"key": KEY})}
+    async with start_node(FakeEngine(), keys=keys) as node:
+        here = settings(node, tmp_path)
+        before = here.state / "keys" / f"127.0.0.1-{node.port}"
+        await asyncio.to_thread(write_key, before, "sk-of-before")
+        await asyncio.to_thread(write_key, here.state / "api-key", KEY)
+        assert await asyncio.to_thread(call, OwnNode(here), "diagnostics")
+        said = await asyncio.to_thread(set_up_opencode, here, {})
+    assert str(here.state / "api-key") in said
 
 
 def test_without_a_node_the_person_is_told_how_to_start_one(tmp_path: Path) -> None:
