@@ -25,9 +25,9 @@ except ImportError as error:  # not .venv's Python, which may also be too old fo
     sys.exit(2)
 from swarm.errors import ConfigurationError, SwarmError
 from swarm.models.choose import Choice, best_to_bring, named_models, recommended, until_here
-from swarm.models.explain import explain
-from swarm.models.hub import downloaded, hub_of
-from swarm.models.ids import Known, Machine
+from swarm.models.explain import explain, explain_named
+from swarm.models.hub import hub_of, in_cache, known_in
+from swarm.models.ids import Machine
 from swarm.models.local import (
     BUNDLED_ID,
     LocalModel,
@@ -73,13 +73,13 @@ def main(arguments: Sequence[str]) -> int:
 
         kind = _engine_kind(settings, snapshot)
         machine = Machine(snapshot, kind, partial(wishes, settings), formats())
+        if settings.explain:
+            lines = _explained(settings, machine)
+            with _while_it_is_read():
+                print("\n".join(lines))
+            return 0
         choice = choose(settings, machine)
         plans = plans_of(choice, machine)
-        if settings.explain:
-            lines = [line for plan in plans if plan for line in explain(plan)]
-            with _while_it_is_read():
-                print("\n".join([f"chosen: {choice.reason}", *lines]))
-            return 0
         read = partial(read_settings, arguments)
         asyncio.run(serve(settings, stamp, machine, choice, plans, read))
     except SwarmError as error:
@@ -116,16 +116,13 @@ def _answered(settings: Settings) -> str | None:
 def choose(settings: Settings, machine: Machine) -> Choice:
     """The models to serve; asks the person only on a terminal and without `--auto`."""
     from api.serving import plans_of
-    from swarm.models.catalogue import load_catalogue
 
     if settings.engine:
         models = upstream_models(settings.engine, settings.model)
         return Choice(models, f"served by {settings.engine}")
     hub = hub_of(environment())
-    cards = load_catalogue(settings.models / "cards")
-    cached = downloaded(cards, machine.format, hub)
-    known = Known(scan_models(settings.models), cards, cached)
-    here = (*known.found, *cached)
+    known = known_in(settings.models, machine.format, hub)
+    here = (*known.found, *known.cached)
     if settings.model:
         named = named_models(settings.model, known, machine, partial(_bring, settings))
         return named.with_others(here, machine)
@@ -139,6 +136,19 @@ def choose(settings: Settings, machine: Machine) -> Choice:
         *_, plan = plans_of(choice, machine)
         choice = ask_person(choice, running, machine.snapshot, plan)
     return choice.with_others(here, machine)
+
+
+def _explained(settings: Settings, machine: Machine) -> list[str]:
+    """How the models would run and why; nothing is brought here for it."""
+    from api.serving import plans_of
+
+    if settings.model and not settings.engine:
+        hub = hub_of(environment())
+        known = known_in(settings.models, machine.format, hub)
+        return explain_named(settings.model, known, machine, partial(in_cache, cache=hub.cache))
+    choice = choose(settings, machine)
+    plans = [plan for plan in plans_of(choice, machine) if plan]
+    return [f"chosen: {choice.reason}", *(line for plan in plans for line in explain(plan))]
 
 
 def _bring(settings: Settings, wanted: "Wanted") -> Path:

@@ -277,6 +277,60 @@ def test_a_plan_is_explained_and_nothing_is_started(capsys: pytest.CaptureFixtur
         assert part in said
 
 
+def explained(capsys: pytest.CaptureFixture[str], *names: str) -> str:
+    models = [word for name in names for word in ("--model", name)]
+    assert main.main(["--auto", "--explain", "--ctx", "2048", *models]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_named_model_that_is_not_here_is_explained_from_its_card_and_not_brought(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    said = explained(capsys, "qwen2.5-coder:0.5b:4bit")
+    assert "chosen: named with --model" in said
+    assert "qwen2.5-coder:0.5b:4bit is not here; what follows is from its card" in said
+    assert "context 2048 tokens" in said
+    assert "tokens/s" in said
+    assert "swarm-nano" not in said
+    assert not (tmp_path / "hub").exists()
+
+
+def test_a_plan_that_needs_a_file_which_is_not_here_is_not_made_up(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shutil.copy(BUNDLED_PATH, tmp_path / "mine.gguf")
+    said = explained(capsys, "hf:me/mine/tiny.gguf", str(tmp_path / "mine.gguf"))
+    assert "hf:me/mine/tiny.gguf is not here; its plan needs the file" in said
+    assert "mine: " in said
+    assert "swarm-nano" not in said
+
+
+def test_what_was_brought_earlier_is_explained_from_its_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    repository = tmp_path / "hub" / "hub" / "models--me--mine"
+    file = repository / "snapshots" / "abc" / "tiny.gguf"
+    file.parent.mkdir(parents=True)
+    shutil.copy(BUNDLED_PATH, file)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
+    said = explained(capsys, "hf:me/mine/tiny.gguf")
+    assert "not here" not in said
+    assert "hf:me/mine/tiny.gguf: " in said
+
+
+def test_two_named_models_of_one_name_are_not_explained(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(BUNDLED_PATH, tmp_path / folder / "mine.gguf")
+    names = [word for folder in ("a", "b") for word in ("--model", f"{folder}/mine.gguf")]
+    assert main.main(["--auto", "--explain", *names]) == 2
+    assert "same name" in capsys.readouterr().err
+
+
 def test_hardware_is_told_without_loading_doors_models_and_engines() -> None:
     code = (
         "import sys, main; assert main.main(['--detect']) == 0;"

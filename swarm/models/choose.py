@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Release
-from swarm.models.fit import COMFORT_TOKENS_PER_S, USUAL_BITS, Plan, Weights, gib, plan_for
+from swarm.models.fit import (
+    COMFORT_TOKENS_PER_S,
+    USUAL_BITS,
+    Plan,
+    Weights,
+    gib,
+    plan_for,
+    weights_of,
+)
 from swarm.models.header import Header, read_header
 from swarm.models.ids import Known, Machine, find, wanted, what_fits
 from swarm.models.local import (
@@ -20,6 +28,9 @@ from swarm.models.local import (
 )
 from swarm.models.place import Taken
 from swarm.models.wanted import Bring, Unreachable, Wanted
+
+NAMED = "named with --model"
+"""Why a model is served that its owner wants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +89,14 @@ def named_models(names: Sequence[str], known: Known, machine: Machine, bring: Br
     why = "; ".join(missing)
     if not models:
         return Choice((bundled_model(),), f"the small bundled model, because {why}")
-    ids = [model.id for model in models]
+    refuse_same_names([model.id for model in models])
+    return Choice(tuple(models), f"{NAMED}, without what is missing: {why}" if why else NAMED)
+
+
+def refuse_same_names(ids: Sequence[str]) -> None:
+    """Raises ConfigurationError where two of the named models would answer to one id."""
     if len(set(ids)) < len(ids):
         raise ConfigurationError(f"--model: two files have the same name: {', '.join(ids)}")
-    reason = "named with --model"
-    return Choice(tuple(models), f"{reason}, without what is missing: {why}" if why else reason)
 
 
 def recommended(known: Known, machine: Machine, *, folder: str) -> Choice:
@@ -156,6 +170,20 @@ def plan_of(
     Reads the file's header.
     """
     return _planned(model, _header(model), machine, taken)
+
+
+def plan_by_card(named: Wanted, known: Known, machine: Machine) -> Plan | None:
+    """How a release of the catalogue would run that is not here; None for what no card describes.
+
+    Raises ConfigurationError with the figures.
+    """
+    for card in known.cards:
+        for release in card.of(machine.format):
+            if wanted(card, release) == named:
+                weights = weights_of(card, release)
+                wishes = machine.wishes_of(weights.id)
+                return plan_for(weights, machine.snapshot, machine.engine_kind, wishes)
+    return None
 
 
 def _header(model: LocalModel) -> Header | None:

@@ -1,7 +1,13 @@
 """A plan in words, for `--explain` and the first screen."""
 
+from collections.abc import Callable, Sequence
+
+from swarm.models.choose import NAMED, plan_by_card, plan_of, refuse_same_names
 from swarm.models.fit import Plan, gib
+from swarm.models.ids import Known, Machine, find
+from swarm.models.local import LocalModel
 from swarm.models.memory import Footprint
+from swarm.models.wanted import Wanted
 
 
 def explain(plan: Plan) -> list[str]:
@@ -25,6 +31,31 @@ def explain(plan: Plan) -> list[str]:
         )
     lines.append(f"expected {slow:.0f} to {fast:.0f} tokens/s for one stream")
     return lines + [f"WARNING: {warning}" for warning in plan.warnings]
+
+
+def explain_named(
+    names: Sequence[str],
+    known: Known,
+    machine: Machine,
+    cached: Callable[[Wanted], LocalModel | None],
+) -> list[str]:
+    """How those of `--model` would run. `cached` finds what was brought earlier; nothing else is
+    brought for it: of what is not here the card tells, and without one the file alone would.
+
+    Raises ConfigurationError.
+    """
+    named = [find(name, known, machine) for name in names]
+    models = [each if isinstance(each, LocalModel) else cached(each) or each for each in named]
+    refuse_same_names([model.id for model in models])
+    lines = [f"chosen: {NAMED}"]
+    for model in models:
+        if isinstance(model, LocalModel):
+            lines += explain(plan_of(model, machine))
+        elif plan := plan_by_card(model, known, machine):
+            lines += [f"{model.id} is not here; what follows is from its card", *explain(plan)]
+        else:
+            lines.append(f"{model.id} is not here; its plan needs the file")
+    return lines
 
 
 def _where(plan: Plan) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Format
-from swarm.models.ids import wanted
-from swarm.models.local import LocalModel, brought_model
+from swarm.models.catalogue import load_catalogue
+from swarm.models.ids import Known, wanted
+from swarm.models.local import LocalModel, brought_model, scan_models
 from swarm.models.wanted import Wanted
 
 SPARE_BYTES = 1 << 30
@@ -56,7 +57,15 @@ def downloaded(cards: Iterable[Card], kind: Format, hub: Hub) -> list[LocalModel
     if not hub.cache.is_dir():
         return []
     releases = [wanted(card, release) for card in cards for release in card.of(kind)]
-    return [model for each in releases if (model := _in_cache(each, hub.cache)) is not None]
+    return [model for each in releases if (model := in_cache(each, hub.cache)) is not None]
+
+
+def known_in(folder: Path, kind: Format, hub: Hub) -> Known:
+    """What there is to choose from: the files of a models folder, the catalogue with the cards that
+    the folder adds, and what was brought here earlier.
+    """
+    cards = load_catalogue(folder / "cards")
+    return Known(scan_models(folder), cards, downloaded(cards, kind, hub))
 
 
 def copied_folder(wanted: Wanted, cache: Path) -> Path:
@@ -64,7 +73,8 @@ def copied_folder(wanted: Wanted, cache: Path) -> Path:
     return cache / FROM_PEERS / wanted.repository.replace("/", "--")
 
 
-def _in_cache(wanted: Wanted, cache: Path) -> LocalModel | None:
+def in_cache(wanted: Wanted, cache: Path) -> LocalModel | None:
+    """What was brought here earlier, from the hub or a peer; None where a part of it is missing."""
     folders = (copied_folder(wanted, cache), _snapshot(wanted, cache))
     if not wanted.files:
         return whole_folder(wanted, cache)

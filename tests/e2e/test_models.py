@@ -57,32 +57,38 @@ def endpoint(tmp_path: Path) -> Iterator[str]:
         thread.join()
 
 
-def explained(name: str, home: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+def explained(name: str, home: Path, **environ: str) -> str:
+    said = subprocess.run(
         [sys.executable, str(ROOT / "main.py"), "--auto", "--explain", "--model", name],
         cwd=home,
-        env={**os.environ, "HF_HOME": str(home), **environ},
+        env={**os.environ, **environ},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+    assert said.returncode == 0, said.stderr
+    return said.stdout
 
 
-def test_a_model_of_the_hub_is_brought_once_and_planned(endpoint: str, tmp_path: Path) -> None:
-    name = "hf:me/mine/tiny.gguf"
-    first = explained(name, tmp_path, HF_ENDPOINT=endpoint)
-    assert first.returncode == 0, first.stderr
-    assert "context 4096 tokens" in first.stdout
-    again = explained(name, tmp_path, HF_HUB_OFFLINE="1")
-    assert again.stdout.splitlines()[1] == first.stdout.splitlines()[1]
+def test_a_model_of_the_hub_is_brought_by_a_node_once_and_planned_from_then_on(
+    endpoint: str, tmp_path: Path
+) -> None:
+    name, hub = "hf:me/mine/tiny.gguf", str(tmp_path / "hub")
+    assert "needs the file" in explained(name, tmp_path, HF_HOME=hub, HF_ENDPOINT=endpoint)
+    with running_node(
+        tmp_path, "--model", name, HF_HOME=hub, HF_ENDPOINT=endpoint, HF_HUB_OFFLINE="0"
+    ) as node:
+        assert default(node) == name
+    assert "context 4096 tokens" in explained(name, tmp_path, HF_HOME=hub, HF_HUB_OFFLINE="1")
 
 
 def test_without_a_network_the_bundled_model_is_served_and_says_so(tmp_path: Path) -> None:
-    said = explained("qwen2.5-coder:0.5b", tmp_path, HF_HUB_OFFLINE="1")
-    assert said.returncode == 0, said.stderr
-    assert "the small bundled model, because qwen2.5-coder:0.5b:" in said.stdout
-    assert "offline mode is on" in said.stdout
+    with running_node(tmp_path, "--model", "qwen2.5-coder:0.5b", HF_HUB_OFFLINE="1") as node:
+        said = node.said()
+        assert default(node) == "swarm-nano"
+    assert "the small bundled model, because qwen2.5-coder:0.5b:" in said
+    assert "offline mode is on" in said
 
 
 CARD = """
