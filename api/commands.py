@@ -9,7 +9,7 @@ from typing import Any
 import segno
 
 from api.clients.setup import set_up_opencode
-from api.own_node import Node, NoNodeError, call
+from api.own_node import Node, NoNodeError, SilentNodeError, call
 from federation.firewall import firewall_lines
 from federation.pin import split_pin
 from federation.store import Store
@@ -61,11 +61,21 @@ def remove(node: Node, peer: str) -> str:
 
 
 def leave(node: Node, folder: Path) -> str:
-    """Leave the federation, through the node if one runs here, else in what it remembers."""
+    """Leave the federation, through the node if one runs here, else in what it remembers.
+
+    Raises SilentNodeError where one may run: what is forgotten under it keeps it a member.
+    """
     try:
         call(node, "leave", {})
     except NoNodeError:
         Store(folder).forget()
+        return (
+            f"no node answers on port {node.port}; what this machine remembers of its federation "
+            "is forgotten. A node that runs under another port is still a member: "
+            "--leave --port N"
+        )
+    except SilentNodeError as error:
+        raise SilentNodeError(f"{error}; nothing was forgotten") from None
     return "this machine has left its federation"
 
 

@@ -16,14 +16,13 @@ from swarm.errors import ConfigurationError, SwarmError
 
 _T = TypeVar("_T")
 
-_PATIENCE_S = 30.0
-
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """The node that the settings of this machine are for."""
+    """The node that the settings of this machine are for. It may be silent for `patience_s`."""
 
     settings: Settings
+    patience_s: float = 30.0
 
     @property
     def port(self) -> int:
@@ -87,6 +86,10 @@ def key_header(key: str | None) -> dict[str, str]:
     return {} if key is None else {"Authorization": f"Bearer {key}"}
 
 
+class SilentNodeError(ConfigurationError):
+    """Something listens there and gives no answer: it may be a node that runs."""
+
+
 def call(node: Node, path: str, body: object | None = None) -> Any:
     """POST a body to /v1/federation/..., or GET without one. Raises SwarmError in its words."""
     keys = known_keys(node.settings, node.address)
@@ -100,7 +103,9 @@ def _call(node: Node, path: str, body: object | None, key: str | None) -> Any:
         headers={"Content-Type": "application/json", **key_header(key)},
     )
     where = f"on port {node.port} of this machine"
-    return told_by(request, _PATIENCE_S, where=where, instead="name the node's port with --port N")
+    return told_by(
+        request, node.patience_s, where=where, instead="name the node's port with --port N"
+    )
 
 
 def told_by(
@@ -122,6 +127,11 @@ def told_by(
             raise KeyRefusedError(f"{message}; name it with --key KEY or in SWARM_KEY") from None
         raise NodeRefusedError(message) from None
     except OSError as error:
+        if not _is_refused(error):
+            raise SilentNodeError(
+                f"the node {where} does not answer ({error}); try again, or end it and start it "
+                "anew"
+            ) from None
         raise NoNodeError(
             f"no node answers {where} ({error}); start it with `python main.py --auto`, "
             f"or {instead}"
@@ -136,6 +146,12 @@ def told_by(
 def no_node(where: str, why: str, instead: str) -> ConfigurationError:
     """What to raise where another program answers; the arguments are those of `told_by`."""
     return ConfigurationError(f"what answers {where} is no node of Local Swarm ({why}); {instead}")
+
+
+def _is_refused(error: OSError) -> bool:
+    """Whether nothing listens there; what is too busy to answer does not refuse."""
+    why = error.reason if isinstance(error, urllib.error.URLError) else error
+    return isinstance(why, ConnectionRefusedError)
 
 
 def answer_to(request: urllib.request.Request, timeout_s: float) -> HTTPResponse:

@@ -1,6 +1,7 @@
 """The federation's views and commands at the client door, and at the command line."""
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,41 @@ def test_a_code_is_shown_as_a_line_to_type(tmp_path: Path) -> None:
 
 def test_leaving_without_a_node_forgets_the_federation(tmp_path: Path) -> None:
     Store(tmp_path).save(Membership(new_secret(), ("a" * 64,)))
-    assert "left" in commands.leave(running_on(9), tmp_path)
+    said = commands.leave(running_on(9), tmp_path)
+    assert "no node answers on port 9; what this machine remembers" in said
+    assert "--leave --port N" in said
     assert Store(tmp_path).load() is None
+
+
+def refused_to_leave(node: OwnNode, folder: Path) -> str:
+    """Why, and that the federation is remembered as it was."""
+    membership = Membership(new_secret(), ("a" * 64,))
+    Store(folder).save(membership)
+    with pytest.raises(ConfigurationError) as refused:
+        commands.leave(node, folder)
+    assert Store(folder).load() == membership
+    return str(refused.value)
+
+
+def test_of_a_silent_node_nothing_is_forgotten(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        node = OwnNode(Settings.model_validate({"port": port}), patience_s=0.1)
+        said = refused_to_leave(node, tmp_path)
+    assert "timed out" in said
+    assert "nothing was forgotten" in said
+
+
+async def test_of_a_node_that_breaks_off_nothing_is_forgotten(tmp_path: Path) -> None:
+    async def breaks_off(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(breaks_off, "127.0.0.1", 0) as server:
+        said = await asyncio.to_thread(
+            refused_to_leave, running_on(server.sockets[0].getsockname()[1]), tmp_path
+        )
+    assert "nothing was forgotten" in said
 
 
 def test_a_command_line_that_starts_a_node_says_nothing_to_one(tmp_path: Path) -> None:
