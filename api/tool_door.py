@@ -7,6 +7,7 @@ The tools' libraries are imported when it starts.
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 import shutil
 import tempfile
@@ -53,17 +54,21 @@ class Place:
 
 @contextlib.asynccontextmanager
 async def tools_of(
-    settings: Settings, federation: "Federation | None", say: Callable[[str], None]
+    settings: Settings,
+    federation: "Federation | None",
+    say: Callable[[str], None],
+    *,
+    system: str = os.name,
 ) -> AsyncGenerator[Place | None]:
     """What runs tools for this node while the block runs, if the owner wants any: this machine,
     for its tool server or its agent, else the tool server at `--tool-host`.
 
-    Raises ConfigurationError.
+    `system` is the kind of this machine's, in Python's words. Raises ConfigurationError.
     """
     if settings.agent:
         say("  agent      works for clients without tools of their own, with these:")
     if settings.tool_server or (settings.agent and settings.tool_host is None):
-        async with _registry(settings, say) as registry:
+        async with _registry(settings, say, system) as registry:
             server = _server(settings, registry, federation, say)
             async with server if settings.tool_server else contextlib.nullcontext():
                 shared = settings.tool_server
@@ -120,7 +125,12 @@ async def _server(
 
 
 @contextlib.asynccontextmanager
-async def _registry(settings: Settings, say: Callable[[str], None]) -> "AsyncGenerator[Registry]":
+async def _registry(
+    settings: Settings, say: Callable[[str], None], system: str
+) -> "AsyncGenerator[Registry]":
+    flag = "--tool-server" if settings.tool_server else "--agent"
+    if system != "posix":  # before the imports, of which some need it
+        raise ConfigurationError(f"{flag}: tools run on Linux and macOS only")
     from tools.bounds import Bounds
     from tools.errors import ToolError
     from tools.fetcher import Fetcher
@@ -157,7 +167,6 @@ async def _registry(settings: Settings, say: Callable[[str], None]) -> "AsyncGen
             output_chars=told.output_chars,
         )
     except ToolError as error:
-        flag = "--tool-server" if settings.tool_server else "--agent"
         raise ConfigurationError(f"{flag}: {error}") from error
     finally:
         await running.aclose()

@@ -252,6 +252,13 @@ async def test_an_agent_uses_the_tool_server_that_is_named(tmp_path: Path) -> No
     assert (tmp_path / "work/a").read_text() == "b"
 
 
+async def test_tools_are_refused_where_their_system_calls_are_not(tmp_path: Path) -> None:
+    for chosen, flag in ((settings(tmp_path), "--tool-server"), (alone(tmp_path), "--agent")):
+        with pytest.raises(ConfigurationError, match=f"{flag}: tools run on Linux and macOS only"):
+            async with tools_of(chosen, None, lambda text: None, system="nt"):
+                pass
+
+
 async def test_a_workspace_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--tool-server: the workspace"):
         async with tools_of(
