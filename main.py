@@ -19,14 +19,13 @@ try:
 except ImportError as error:  # not .venv's Python, which may also be too old for them
     if __name__ != "__main__":
         raise
-    told = f"error: the packages of this project are not here ({error}): start it with "
-    told += ".venv/bin/python main.py, or activate .venv first (make setup makes it)"
-    print(told, file=sys.stderr)
+    todo = "start it with .venv/bin/python main.py, or activate .venv (make setup makes it)"
+    print(f"error: a package of this project is not here ({error}): {todo}", file=sys.stderr)
     sys.exit(2)
 from swarm.errors import ConfigurationError, SwarmError
 from swarm.models.choose import Choice, best_to_bring, named_models, recommended, until_here
-from swarm.models.explain import explain, explain_named
-from swarm.models.hub import hub_of, in_cache, known_in
+from swarm.models.explain import explain
+from swarm.models.hub import hub_of, known_in
 from swarm.models.ids import Machine
 from swarm.models.local import (
     BUNDLED_ID,
@@ -37,7 +36,6 @@ from swarm.models.local import (
 )
 
 if TYPE_CHECKING:
-    from api.entrance import Entrance
     from api.reload import LiveSettings
     from api.server import ClientServer
     from federation.federation import Federation
@@ -74,9 +72,8 @@ def main(arguments: Sequence[str]) -> int:
         kind = _engine_kind(settings, snapshot)
         machine = Machine(snapshot, kind, partial(wishes, settings), formats())
         if settings.explain:
-            lines = _explained(settings, machine)
             with _while_it_is_read():
-                print("\n".join(lines))
+                print("\n".join(_explained(settings, machine)))
             return 0
         choice = choose(settings, machine)
         plans = plans_of(choice, machine)
@@ -140,12 +137,10 @@ def choose(settings: Settings, machine: Machine) -> Choice:
 
 def _explained(settings: Settings, machine: Machine) -> list[str]:
     """How the models would run and why; nothing is brought here for it."""
-    from api.serving import plans_of
+    from api.serving import explained_by_name, plans_of
 
     if settings.model and not settings.engine:
-        hub = hub_of(environment())
-        known = known_in(settings.models, machine.format, hub)
-        return explain_named(settings.model, known, machine, partial(in_cache, cache=hub.cache))
+        return explained_by_name(settings, machine)
     choice = choose(settings, machine)
     plans = [plan for plan in plans_of(choice, machine) if plan]
     return [f"chosen: {choice.reason}", *(line for plan in plans for line in explain(plan))]
@@ -210,9 +205,9 @@ async def serve(
     from api.joining import copy_into
     from api.reload import LiveSettings
     from api.server import ClientServer, PortInUseError
-    from api.serving import pool_of, resident_of, shared_files, successor_of
+    from api.serving import loaded_at_start, pool_of, resident_of, shared_files, successor_of
     from api.tool_door import tools_of
-    from api.welcome import first_screen, start_warning
+    from api.welcome import connect_lines, first_screen, start_warning
 
     entrance = await asyncio.to_thread(Entrance.of, settings)
     snapshot, say = machine.snapshot, partial(_say, settings)
@@ -250,7 +245,8 @@ async def serve(
                 await stack.enter_async_context(live)
             told = await asyncio.to_thread(_notes, settings, snapshot)
             screen = first_screen(settings, snapshot, choice, entrance, plans, told)
-            loading = _load(settings, choice, pool, entrance, successor)
+            say_how = partial(say, connect_lines(entrance, snapshot.platform))
+            loading = _load(pool, loaded_at_start(choice, settings), say_how, successor)
             await _serve_until_signal(settings, screen, pool, server, loading)
     except PortInUseError as error:
         raise ConfigurationError(await asyncio.to_thread(_port_taken, error, settings)) from error
@@ -317,17 +313,13 @@ async def _serve_until_signal(
 
 
 async def _load(
-    settings: Settings,
-    choice: Choice,
     pool: "Pool",
-    entrance: "Entrance",
+    first: Sequence[str],
+    say_how: Callable[[], None],
     successor: "Successor | None",
 ) -> None:
-    from api.serving import loaded_at_start
-    from api.welcome import connect_lines
-
-    await pool.loading.begin(loaded_at_start(choice, settings))
-    _say(settings, connect_lines(entrance))
+    await pool.loading.begin(first)
+    say_how()
     if successor is not None:
         await successor.take_over(pool)
 

@@ -22,7 +22,7 @@ from swarm.errors import ConfigurationError
 def answered(settings: Settings, environ: Mapping[str, str]) -> str | None:
     """What a command line says to the node that runs here, answered; None if it starts one."""
     if settings.opencode is not None:
-        return set_up_opencode(settings, environ)
+        return set_up_opencode(settings, environ, platform.system())
     node = Node(settings)
     match settings.command:
         case ("approve", *words):

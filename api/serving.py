@@ -3,17 +3,19 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from api.reload import forms_of, weights_of
 from hardware.snapshot import Snapshot
-from settings import Settings
+from settings import Settings, environment
 from swarm.engines.resident import Make, Planned, Resident
 from swarm.engines.starting import UPSTREAM_WORKERS, make_engine
 from swarm.models.bringing import brought
 from swarm.models.choose import Choice, plan_of
+from swarm.models.explain import explain_named
 from swarm.models.fit import Plan, Wishes
-from swarm.models.hub import hub_of
+from swarm.models.hub import hub_of, in_cache, known_in
 from swarm.models.ids import Machine
 from swarm.models.loading import Loading
 from swarm.models.local import AnyModel, LocalModel, parts_of
@@ -143,3 +145,10 @@ def _maker(
         return Planned(engine, plan)
 
     return make
+
+
+def explained_by_name(settings: Settings, machine: Machine) -> list[str]:
+    """How the models that are named would run here and why; nothing is brought for it."""
+    hub = hub_of(environment())
+    known = known_in(settings.models, machine.format, hub)
+    return explain_named(settings.model, known, machine, partial(in_cache, cache=hub.cache))

@@ -1,12 +1,10 @@
 """What a person reads at start: what is served, where, and how clients connect. Pure text."""
 
-import json
-import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 from api.entrance import Entrance
 from api.keyring import Found
+from api.shell import asking_line, environment_line
 from federation.firewall import MDNS_PORT, firewall_lines
 from hardware.snapshot import Snapshot, summary
 from settings import Settings
@@ -98,32 +96,16 @@ def peer_lines(platform: str, peer_port: int, *, open_to_all: bool) -> str:
     )
 
 
-def connect_lines(entrance: Entrance) -> str:
+def connect_lines(entrance: Entrance, platform: str) -> str:
     """How to connect, when the model is loaded: a line to copy for every client."""
-    ask = json.dumps({"model": "swarm", "messages": [{"role": "user", "content": "Who are you?"}]})
     url, found = entrance.base_url, entrance.found
-    header = ' \\\n               -H "Authorization: Bearer $OPENAI_API_KEY"' if found.keys else ""
     usual = entrance.door.port == Settings.model_fields["port"].default
-    port = "" if usual else f" --port {entrance.door.port}"
-    lines = [f"  any client {environment_line(url, key_for_shell(found))}"]
-    lines += [
-        f"  curl       curl {url}/chat/completions -H 'Content-Type: application/json'{header} \\",
-        f"               -d '{ask}'",
-        f"  OpenCode   python main.py --opencode{port}   (here; `--opencode global`: everywhere)",
-    ]
-    return "\n".join(lines)
-
-
-def environment_line(url: str, key: str) -> str:
-    """What a shell must know for OpenAI's SDKs and what is built on them; `key` is shell text."""
-    return f"export OPENAI_BASE_URL={url} OPENAI_API_BASE={url} OPENAI_API_KEY={key}"
-
-
-def key_for_shell(found: Found) -> str:
-    """How a shell gets at the key without showing it."""
-    return key_in_file(found.file) if found.file else "YOUR_KEY" if found.keys else "none"
-
-
-def key_in_file(file: Path) -> str:
-    """The content of a key file, for a shell."""
-    return f'"$(cat {shlex.quote(str(file))})"'
+    here = "--opencode" if usual else f"--opencode --port {entrance.door.port}"
+    key = found.file or ("YOUR_KEY" if found.keys else "none")
+    return "\n".join(
+        [
+            f"  any client {environment_line(platform, url, key)}",
+            f"  curl       {asking_line(platform, url, keyed=bool(found.keys))}",
+            f"  OpenCode   python main.py {here}   (here; `--opencode global`: everywhere)",
+        ]
+    )

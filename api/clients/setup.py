@@ -9,7 +9,7 @@ from api.clients.opencode import PLACEHOLDER, Endpoint, merged
 from api.keyring import kept_key_file, key_file, read_key, write_key
 from api.listening import LAN, base_url, is_unspecified, lan_address
 from api.own_node import NodeRefusedError, key_header, known_keys, no_node, told_by, with_a_key
-from api.welcome import environment_line, key_in_file
+from api.shell import environment_line
 from federation.files import replace_file
 from settings import Settings
 from swarm.errors import ConfigurationError, SwarmError
@@ -19,8 +19,10 @@ _NAMES = ("opencode.jsonc", "opencode.json")
 _PATIENCE_S = 10.0
 
 
-def set_up_opencode(settings: Settings, environ: Mapping[str, str]) -> str:
+def set_up_opencode(settings: Settings, environ: Mapping[str, str], platform: str) -> str:
     """Write the configuration that the settings ask for; what was done, for the person.
+
+    `platform` decides the words for their shell.
 
     Raises ConfigurationError where no node answers or the file cannot be changed.
     """
@@ -34,13 +36,12 @@ def set_up_opencode(settings: Settings, environ: Mapping[str, str]) -> str:
     reference = PLACEHOLDER if file is None else f"{{file:{file.as_posix()}}}"
     path = place(settings.opencode or ".", environ)
     said = write(path, Endpoint(url, models, reference, settings.state.absolute()))
-    shell_key = PLACEHOLDER if file is None else key_in_file(file)
     return "\n".join(
         [
             f"{path}: {len(said)} changes" if said else f"{path}: nothing to change",
             *(f"  {line}" for line in said),
             *(f"  model      {name}: context {tokens}" for name, tokens in models.items()),
-            "  any client " + environment_line(url, shell_key),
+            "  any client " + environment_line(platform, url, file or PLACEHOLDER),
         ]
     )
 

@@ -1,5 +1,6 @@
 """Where the door listens, which key it asks for, and what the person is told."""
 
+import json
 import stat
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def test_beyond_this_machine_a_key_is_made_stored_and_shown_once(tmp_path: Path)
     assert "http://192.168.7.5:17615/v1" in "\n".join(endpoint_lines(first))
     again = entrance(tmp_path, host="lan")
     assert read_key(file) == key
-    told = "\n".join(endpoint_lines(again)) + connect_lines(again)
+    told = "\n".join(endpoint_lines(again)) + connect_lines(again, "Linux x86_64")
     assert key not in told
     assert str(file) in told
     assert key not in repr(first) + repr(again)
@@ -132,7 +133,7 @@ def test_on_loopback_no_key_is_made(tmp_path: Path) -> None:
     told = entrance(tmp_path)
     assert not told.found.keys
     assert not (tmp_path / "state").exists()
-    assert "OPENAI_API_KEY=none" in connect_lines(told)
+    assert "OPENAI_API_KEY=none" in connect_lines(told, "Linux x86_64")
 
 
 def test_a_damaged_key_file_is_named(tmp_path: Path) -> None:
@@ -164,8 +165,29 @@ def test_a_settings_file_with_keys_that_others_can_read_is_named(
 
 
 def test_the_line_for_opencode_names_an_unusual_port(tmp_path: Path) -> None:
-    assert "--opencode --port 9999" in connect_lines(entrance(tmp_path, port=9999))
-    assert "--opencode   (" in connect_lines(entrance(tmp_path))
+    assert "--opencode --port 9999" in connect_lines(entrance(tmp_path, port=9999), "Linux")
+    assert "--opencode   (" in connect_lines(entrance(tmp_path), "Linux")
+
+
+def test_on_windows_the_lines_to_copy_are_powershell_s(tmp_path: Path) -> None:
+    told = connect_lines(entrance(tmp_path), "Windows AMD64")
+    url = "http://127.0.0.1:17615/v1"
+    assert f'any client $env:OPENAI_BASE_URL="{url}"; $env:OPENAI_API_BASE="{url}"; ' in told
+    assert '; $env:OPENAI_API_KEY="none"\n' in told
+    assert "export" not in told
+    [asking] = [line for line in told.splitlines() if "curl" in line]
+    body, rest = asking.removeprefix("  curl       '").split("' | ")
+    assert json.loads(body)["model"] == "swarm"
+    head = '-H "Content-Type: application/json"'
+    assert rest == f'curl.exe {url}/chat/completions {head} -d "@-"'
+
+
+def test_on_windows_a_made_key_is_read_from_its_file(tmp_path: Path) -> None:
+    home = tmp_path / "O'Brien [1]"
+    told = connect_lines(entrance(home, host="lan"), "Windows AMD64")
+    file = str(home / "state" / "api-key").replace("'", "''")
+    assert f"; $env:OPENAI_API_KEY=(Get-Content -LiteralPath '{file}')\n" in told
+    assert '-H "Authorization: Bearer $env:OPENAI_API_KEY" -d "@-"' in told
 
 
 @pytest.mark.parametrize("hosts", [("0.0.0.0",), ("::1",)])

@@ -30,7 +30,7 @@ def assert_private(file: Path, content: str) -> None:
 
 
 async def test_the_file_says_what_the_node_serves(node: Node, tmp_path: Path) -> None:
-    said = await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {})
+    said = await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {}, "Linux")
     written = json.loads((tmp_path / "opencode.json").read_text())
     swarm = written["provider"]["swarm"]
     assert swarm["options"]["baseURL"] == f"http://127.0.0.1:{node.port}/v1"
@@ -43,19 +43,29 @@ async def test_the_file_says_what_the_node_serves(node: Node, tmp_path: Path) ->
     assert str(tmp_path / "opencode.json") in said
 
 
+async def test_on_windows_the_line_to_copy_is_powershell_s(node: Node, tmp_path: Path) -> None:
+    def said(**more: object) -> str:
+        return set_up_opencode(settings(node, tmp_path, **more), {}, "Windows")
+
+    url = f"http://127.0.0.1:{node.port}/v1"
+    line = f'any client $env:OPENAI_BASE_URL="{url}"; $env:OPENAI_API_BASE="{url}"; '
+    assert line + '$env:OPENAI_API_KEY="none"' in await asyncio.to_thread(said)
+    assert "=(Get-Content -LiteralPath '" in await asyncio.to_thread(said, key=KEY)
+
+
 async def test_a_proxy_of_the_environment_does_not_see_the_key(
     node: Node, tmp_path: Path, nobodys_proxy: None
 ) -> None:
-    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path, key=KEY), {})
+    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path, key=KEY), {}, "Linux")
     assert (tmp_path / "opencode.json").exists()
 
 
 async def test_a_second_time_leaves_the_file_alone(node: Node, tmp_path: Path) -> None:
-    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {})
+    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {}, "Linux")
     file = tmp_path / "opencode.json"
     file.chmod(0o640)
     before = file.stat()
-    said = await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {})
+    said = await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {}, "Linux")
     assert "nothing to change" in said
     assert file.stat().st_mtime_ns == before.st_mtime_ns
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
@@ -67,7 +77,7 @@ async def test_the_file_that_is_there_is_edited_and_a_link_stays_one(
     real = tmp_path / "dotfiles.jsonc"
     real.write_text('{\n  "theme": "x" // mine\n}\n')
     (tmp_path / "opencode.jsonc").symlink_to(real)
-    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {})
+    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {}, "Linux")
     assert (tmp_path / "opencode.jsonc").is_symlink()
     assert '"theme": "x", // mine\n' in real.read_text()
     assert not (tmp_path / "opencode.json").exists()
@@ -77,7 +87,7 @@ async def test_a_broken_file_is_not_touched(node: Node, tmp_path: Path) -> None:
     file = tmp_path / "opencode.json"
     file.write_text('{"model": ')
     with pytest.raises(ConfigurationError, match=r"line 1.*nothing was written"):
-        await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {})
+        await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {}, "Linux")
     assert file.read_text() == '{"model": '
 
 
@@ -87,8 +97,10 @@ async def test_the_key_stands_in_a_file_of_its_owner_and_is_only_named(
     keys = {"laptop": KeySettings.model_validate({"key": KEY})}
     async with start_node(FakeEngine(), keys=keys) as node:
         with pytest.raises(SwarmError, match="SWARM_KEY"):
-            await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {})
-        said = await asyncio.to_thread(set_up_opencode, settings(node, tmp_path, key=KEY), {})
+            await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {}, "Linux")
+        said = await asyncio.to_thread(
+            set_up_opencode, settings(node, tmp_path, key=KEY), {}, "Linux"
+        )
     text = (tmp_path / "opencode.json").read_text()
     reference = json.loads(text)["provider"]["swarm"]["options"]["apiKey"]
     file = Path(reference.removeprefix("{file:").removesuffix("}"))
@@ -106,7 +118,7 @@ async def test_a_second_node_gets_its_own_key(start_node: StartNode, tmp_path: P
         keys = {} if key is None else {"laptop": KeySettings.model_validate({"key": key})}
         async with start_node(FakeEngine(), keys=keys) as node:
             chosen = settings(node, tmp_path, **({} if key is None else {"key": key}))
-            await asyncio.to_thread(set_up_opencode, chosen, {})
+            await asyncio.to_thread(set_up_opencode, chosen, {}, "Linux")
         kept.append(await asyncio.to_thread(reference))
     a, b, none = kept
     assert_private(Path(a.removeprefix("{file:").removesuffix("}")), f"{KEY}\n")
@@ -130,8 +142,8 @@ async def test_a_key_that_was_named_once_is_known_from_then_on(
         unnamed = settings(node, tmp_path)
         with pytest.raises(SwarmError, match="--key KEY or in SWARM_KEY"):
             await asyncio.to_thread(call, OwnNode(unnamed), "diagnostics")
-        await asyncio.to_thread(set_up_opencode, settings(node, tmp_path, key=KEY), {})
-        said = await asyncio.to_thread(set_up_opencode, unnamed, {})
+        await asyncio.to_thread(set_up_opencode, settings(node, tmp_path, key=KEY), {}, "Linux")
+        said = await asyncio.to_thread(set_up_opencode, unnamed, {}, "Linux")
         assert "nothing to change" in said
         assert await asyncio.to_thread(call, OwnNode(unnamed), "diagnostics")
 
@@ -146,14 +158,14 @@ async def test_a_kept_key_that_holds_no_more_does_not_hide_the_node_s_own(
         await asyncio.to_thread(write_key, before, "sk-of-before")
         await asyncio.to_thread(write_key, here.state / "api-key", KEY)
         assert await asyncio.to_thread(call, OwnNode(here), "diagnostics")
-        said = await asyncio.to_thread(set_up_opencode, here, {})
+        said = await asyncio.to_thread(set_up_opencode, here, {}, "Linux")
     assert str(here.state / "api-key") in said
 
 
 def test_without_a_node_the_person_is_told_how_to_start_one(tmp_path: Path) -> None:
     nowhere = Settings.model_validate({"port": 1, "opencode": str(tmp_path), "state": tmp_path})
     with pytest.raises(ConfigurationError, match=r"`python main\.py --auto`"):
-        set_up_opencode(nowhere, {})
+        set_up_opencode(nowhere, {}, "Linux")
     assert not (tmp_path / "opencode.json").exists()
 
 
@@ -162,7 +174,7 @@ async def test_what_is_no_node_is_called_so(answer: bytes, tmp_path: Path) -> No
     async with nobodys_door(answer) as port:
         there = {"port": port, "opencode": str(tmp_path), "state": tmp_path}
         with pytest.raises(SwarmError, match=f"what answers at .*{port}/v1 is no node of Local"):
-            await asyncio.to_thread(set_up_opencode, Settings.model_validate(there), {})
+            await asyncio.to_thread(set_up_opencode, Settings.model_validate(there), {}, "Linux")
     assert not (tmp_path / "opencode.json").exists()
 
 
