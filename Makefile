@@ -2,6 +2,7 @@
 #   make            install what a node needs and start it
 #   make test       install everything, then check and test
 #   make setup      only .venv, with everything, and the engine
+#   PYTHON=python3.12   another Python than python3, where that is older than 3.11
 #   ENGINE=cpu|cuda|metal|hip|vulkan   another engine than the one setup chooses
 #   MLX=yes|no      with or without the MLX engine; by itself only on Apple Silicon
 #   ARGS="..."      more flags for main.py

@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--mlx", default="auto", choices=("auto", "yes", "no"))
     options = parser.parse_args()
-    problem = missing()
+    problem = missing(sys.version_info[:3], sys.platform)
     if problem:
         print("setup: " + problem, file=sys.stderr)
         return 1
@@ -41,10 +41,15 @@ def main() -> int:
     return subprocess.call(build, cwd=ROOT)
 
 
-def missing() -> str | None:
-    """What this machine lacks, as a sentence for the person; None if nothing."""
-    if sys.version_info < (3, 11):
-        return f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}"
+def missing(version: tuple[int, int, int], system: str) -> str | None:
+    """What this machine lacks, as a sentence for the person; None if nothing.
+
+    `version` is Python's, `system` as in sys.platform.
+    """
+    if version < (3, 11):
+        again = r"py -3.12 scripts\setup.py" if system == "win32" else "make PYTHON=python3.12"
+        running = ".".join(map(str, version))
+        return f"Python 3.11 or newer is needed, this is {running}: install one and run {again}"
     if importlib.util.find_spec("ensurepip") is None:  # Debian packs it apart
         return "this Python has no pip for new environments: apt-get install python3-venv"
     return None

@@ -1,6 +1,6 @@
 import pytest
 
-from scripts.setup import wants_mlx
+from scripts.setup import missing, wants_mlx
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,20 @@ from scripts.setup import wants_mlx
 )
 def test_mlx_comes_by_itself_on_apple_silicon_only(choice, system, machine, wanted):
     assert wants_mlx(choice, system, machine) is wanted
+
+
+@pytest.mark.parametrize(
+    ("platform", "again"),
+    [
+        ("darwin", "make PYTHON=python3.12"),
+        ("linux", "make PYTHON=python3.12"),
+        ("win32", r"py -3.12 scripts\setup.py"),
+    ],
+)
+def test_an_old_python_is_told_how_to_go_on(platform, again):
+    told = f"Python 3.11 or newer is needed, this is 3.9.6: install one and run {again}"
+    assert missing((3, 9, 6), platform) == told
+
+
+def test_a_python_that_is_new_enough_lacks_nothing():
+    assert missing((3, 11, 0), "linux") is None
