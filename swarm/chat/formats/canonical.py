@@ -26,4 +26,4 @@ def _spelling(tools: Sequence[ToolSpec], one_call: bool) -> Spelling:
     )
 
 
-CANONICAL = Format("canonical", lambda _: CallParser(), _spelling)
+CANONICAL = Format("canonical", lambda _: CallParser(), _spelling, (OPEN, CLOSE))

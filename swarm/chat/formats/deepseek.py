@@ -40,5 +40,5 @@ def _spelling(tools: Sequence[ToolSpec], one_call: bool, head: str, tail: str) -
     return Spelling(f"mark_0 {calls}", f"PLAIN | upto_0 {calls}", tuple(rules), _MARKS)
 
 
-FENCED = Format("deepseek-v3", lambda _: MarkedParser(CALLS, _FENCED, CALL), _fenced)
-BARE = Format("deepseek-v31", lambda _: MarkedParser(CALLS, _BARE, CALL), _bare)
+FENCED = Format("deepseek-v3", lambda _: MarkedParser(CALLS, _FENCED, CALL), _fenced, _MARKS)
+BARE = Format("deepseek-v31", lambda _: MarkedParser(CALLS, _BARE, CALL), _bare, _MARKS)

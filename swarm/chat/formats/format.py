@@ -54,7 +54,8 @@ class Spelling:
 @dataclass(frozen=True, slots=True)
 class Format:
     """One way of writing calls. `spelling` is given the tools, their schemas as a grammar takes
-    them, and whether one call is all.
+    them, and whether one call is all. `marks`: what the parser reads that a vocabulary may have as
+    control tokens, of which an answer shows none unless its engine is asked to.
 
     `holds`: whether the spelling enforces as much of a tool's schema as the library could.
     `own_reasoning`: the format itself says what is reasoning, not the marks `<think>`; then it
@@ -64,5 +65,6 @@ class Format:
     name: str
     parser: Callable[[Sequence[ToolSpec]], Parser]
     spelling: Callable[[Sequence[ToolSpec], bool], Spelling]
+    marks: tuple[str, ...]
     holds: Callable[[ToolSpec], bool] = lambda _: True
     own_reasoning: bool = False

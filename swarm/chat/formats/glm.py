@@ -23,5 +23,6 @@ GLM = Format(
     "glm",
     lambda tools: TaggedParser(_MARKS, tools),
     lambda tools, one_call: spelling(_MARKS, tools, one_call),
+    ("<tool_call>", "</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"),
     holds,
 )

@@ -14,6 +14,7 @@ from swarm.types import ToolSpec
 CHANNEL, MESSAGE, END = "<|channel|>", "<|message|>", "<|end|>"
 START, CONSTRAIN = "<|start|>", "<|constrain|>"
 CALL, RETURN = "<|call|>", "<|return|>"
+_MARKS = (CHANNEL, MESSAGE, END, START, CONSTRAIN)
 _ENDS = (END, CALL, RETURN, START)
 _HEADER_END = re.compile(r"<\|(?:message|end|call|return)\|>|(?<!^)<\|start\|>")
 _CALLED = re.compile(r"to=functions\.([^\s<]+)")
@@ -118,9 +119,9 @@ def _spelling(tools: Sequence[ToolSpec], one_call: bool) -> Spelling:  # noqa: A
         called=f"{before} {called}",
         free=f"{before} (final | {called})" if tools else f"{before} final",
         rules=tuple(rules),
-        marks=(CHANNEL, MESSAGE, END, START, CONSTRAIN),
+        marks=_MARKS,
         said='thinks* mark_0 "final" mark_1 answer',
     )
 
 
-HARMONY = Format("harmony", lambda _: HarmonyParser(), _spelling, own_reasoning=True)
+HARMONY = Format("harmony", lambda _: HarmonyParser(), _spelling, _MARKS, own_reasoning=True)

@@ -32,4 +32,4 @@ def _spelling(tools: Sequence[ToolSpec], one_call: bool) -> Spelling:
     )
 
 
-LLAMA3 = Format("llama3", lambda _: MarkedParser(TAG, _HEAD, "{", at_once="{"), _spelling)
+LLAMA3 = Format("llama3", lambda _: MarkedParser(TAG, _HEAD, "{", at_once="{"), _spelling, (TAG,))

@@ -9,7 +9,7 @@ from swarm.chat.formats.marked import MarkedParser
 from swarm.lark import any_of, json_rule, literal
 from swarm.types import ToolSpec
 
-CALLS, ARGS = "[TOOL_CALLS]", "[ARGS]"
+CALLS, CALL_ID, ARGS = "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]"
 _NAME = r'"name"\s*:\s*(?P<json>"(?:[^"\\]|\\.)+")\s*,\s*"arguments"\s*:\s*\{'
 _LISTED = re.compile(r"\s*(?:\[?\s*\{)?\s*" + _NAME)
 _NAMED = re.compile(r"\s*(?P<name>[^\s\[{]+)\s*(?:\[CALL_ID\][^\[{]*)?(?:\[ARGS\])?\s*\{")
@@ -35,5 +35,10 @@ def _named(tools: Sequence[ToolSpec], one_call: bool) -> Spelling:
     return Spelling(f"mark_0 {calls}", f"PLAIN | upto_0 {calls}", tuple(rules), (CALLS, ARGS))
 
 
-LISTED = Format("mistral", lambda _: MarkedParser(CALLS, _LISTED, "{"), _listed)
-NAMED = Format("mistral-args", lambda _: MarkedParser(CALLS, _NAMED, CALLS), _named)
+LISTED = Format("mistral", lambda _: MarkedParser(CALLS, _LISTED, "{"), _listed, (CALLS,))
+NAMED = Format(
+    "mistral-args",
+    lambda _: MarkedParser(CALLS, _NAMED, CALLS),
+    _named,
+    (CALLS, CALL_ID, ARGS),
+)

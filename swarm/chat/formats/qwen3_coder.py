@@ -23,5 +23,6 @@ QWEN3_CODER = Format(
     "qwen3-coder",
     lambda tools: TaggedParser(_MARKS, tools),
     lambda tools, one_call: spelling(_MARKS, tools, one_call),
+    ("<tool_call>", "</tool_call>"),
     holds,
 )

@@ -52,6 +52,7 @@ def asks(prompt: Prompt, server: Server, *, room_tokens: int | None) -> list[Ask
             body["max_tokens"] = most if room_tokens is None else min(most, room_tokens)
         if server.template is not None:  # only llama-server tells its template
             body |= {"timings_per_token": True, "cache_prompt": True}
+            body |= {} if is_chat(prompt) else {"preserved_tokens": list(server.marks)}
         made.append(Ask(_path(prompt), body, first, count))
     return made
 

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from swarm.chat import reasoning
+from swarm.chat.formats.canonical import CANONICAL
+from swarm.chat.formats.table import format_of
 from swarm.engines.base import ModelInfo
 from swarm.engines.sampling import DEFAULTS
 from swarm.errors import ConfigurationError
@@ -55,6 +58,16 @@ class Server:
     def per_request(self) -> int:
         """Sequences that one request may ask for."""
         return (self.slots or MOST_SEQUENCES) if self.draws_many else 1
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What our parsers read in the answers of a model whose template is known.
+
+        Those of its own format only: one that ends a message there ends the answer elsewhere, and
+        would be shown as part of it.
+        """
+        form = format_of(self.template or "") or CANONICAL
+        return (*form.marks, reasoning.OPEN, reasoning.CLOSE)
 
     def info(self) -> ModelInfo:
         return ModelInfo(

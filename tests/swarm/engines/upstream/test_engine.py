@@ -158,6 +158,38 @@ async def test_only_what_was_asked_for_is_sent():
     assert (sent["logit_bias"], sent["stop"], sent["ignore_eos"]) == ({"7": -5.0}, ["x"], True)
 
 
+CALLS = "{% for tool in tools or [] %}{{ tool }}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "marks"),
+    [
+        ("[TOOL_CALLS]" + CALLS, {"[TOOL_CALLS]"}),
+        ("[TOOL_CALLS][ARGS]" + CALLS, {"[TOOL_CALLS]", "[CALL_ID]", "[ARGS]"}),
+        ("<|channel|>" + CALLS, {"<|channel|>", "<|message|>", "<|end|>"}),
+        ("<arg_key>" + CALLS, {"<tool_call>", "</tool_call>", "<arg_key>", "</arg_value>"}),
+        (CALLS, {"<tool_call>", "</tool_call>"}),
+    ],
+)
+async def test_a_server_whose_prompts_are_ours_is_to_write_out_the_marks_of_its_model(
+    template: str, marks: set[str]
+):
+    fake = FakeServer(HELLO, props=PROPS | {"chat_template": template})
+    await answer_of(fake)
+    kept = set(fake.asked[0]["preserved_tokens"])
+    assert kept >= marks | {"<think>", "</think>"}
+    # To other models it is the end of an answer, which would then be part of it.
+    assert ("<|end|>" in kept) == ("<|channel|>" in template)
+
+
+async def test_a_server_with_its_own_template_is_told_no_marks():
+    fake = FakeServer(streams(told(content="Done.", finish="stop")), props=PROPS)
+    async with engine_at(fake) as engine:
+        text = ChatTemplate(engine.info.constraint_template).render([Message("user", "hi")], ())
+        await ask(engine, Prompt(text, SamplingParams()))
+    assert "preserved_tokens" not in fake.asked[0]
+
+
 async def test_a_server_with_its_own_template_gets_the_conversation():
     fake = FakeServer(streams(told(content="Done.", finish="stop")))
     async with engine_at(fake) as engine:
