@@ -119,11 +119,15 @@ class UpstreamEngine:
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[list[Event]]:
         server = self._known()
-        tokens = await self._counted(prompt, server)
+        tokens = await self._checked(prompt, server)
         exact = None if is_chat(prompt) else tokens
-        room = None if exact is None else server.context_tokens - exact
+        room = None if exact is None else server.context_tokens - len(exact)
+        if exact is not None and server.template is not None:
+            # From the text the server would add the token that our rendering begins with again.
+            prompt = replace(prompt, text=tuple(exact))
         wanted = asks(prompt, server, room_tokens=room)
-        course = Course(tokens or await _estimated(prompt), self._clock())
+        count = len(tokens) if tokens else await _estimated(prompt)
+        course = Course(count, self._clock())
         yield [Accepted(course.prompt_tokens)]
         queue: asyncio.Queue[_Item] = asyncio.Queue()
         tasks = [asyncio.create_task(self._pump(ask, course, prompt, queue)) for ask in wanted]
@@ -151,7 +155,7 @@ class UpstreamEngine:
 
     async def tokenize(self, text: str) -> list[int]:
         """Raises InvalidRequest where the server has no /tokenize."""
-        tokens = await self._tokenized(text, self._known().model)
+        tokens = await self._tokenized(text, self._known())
         if tokens is None:
             raise InvalidRequest(f"{self._url} does not tell how it tokenises")
         return tokens
@@ -182,7 +186,7 @@ class UpstreamEngine:
             wanted=self._wanted,
             context_tokens=self._context_tokens,
         )
-        tokens = await self._tokenized("a", server.model)
+        tokens = await self._tokenized("a", server)
         server = replace(server, tokenizes=tokens is not None)
         return replace(server, draws_many=await self._draws_many(server))
 
@@ -217,23 +221,28 @@ class UpstreamEngine:
             log.debug("%s does not draw two answers at once: %s", self._url, error)
             return False
 
-    async def _counted(self, prompt: Prompt, server: Server) -> int | None:
-        """The prompt's length where the server can tell it. Raises as any engine would."""
+    async def _checked(self, prompt: Prompt, server: Server) -> list[int] | None:
+        """The prompt's ids where the server can tell them. Raises as any engine would."""
         found = await self._ids(prompt, server)
         # What nobody here can count, or only before the server's own template, it refuses itself.
         certain = found if found is not None and not is_chat(prompt) else [0] * bool(prompt.text)
         check_prompt(certain, prompt.n, self.info)
-        return None if found is None else len(found)
+        return found
 
     async def _ids(self, prompt: Prompt, server: Server) -> list[int] | None:
         if not isinstance(prompt.text, str):
             return list(prompt.text)
-        return await self._tokenized(prompt.text, server.model) if server.tokenizes else None
+        return await self._tokenized(prompt.text, server) if server.tokenizes else None
 
-    async def _tokenized(self, text: str, model: str) -> list[int] | None:
-        """By llama-server's /tokenize or vLLM's, which differ in their names."""
-        body = {"model": model, "content": text, "prompt": text}
-        body |= {"add_special": True, "parse_special": True, "add_special_tokens": True}
+    async def _tokenized(self, text: str, server: Server) -> list[int] | None:
+        """By llama-server's /tokenize or vLLM's, which differ in their names.
+
+        The model's beginning token is added where the model wants one and the text, as most
+        chat templates write it, does not have it already.
+        """
+        written = bool(server.bos_token) and text.startswith(server.bos_token)
+        body = {"model": server.model, "content": text, "prompt": text}
+        body |= {"add_special": not written, "parse_special": True, "add_special_tokens": True}
         try:
             async with self._request("POST", f"{self._root}/tokenize", body) as answer:
                 return (await _json(answer)).get("tokens")

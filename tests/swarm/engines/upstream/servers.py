@@ -14,6 +14,8 @@ Answer: TypeAlias = Callable[[web.Request, dict[str, Any]], Awaitable[web.Stream
 
 CARD = {"id": "org/model", "object": "model", "max_model_len": 1000}
 PROPS = {"chat_template": "{{ messages }}", "total_slots": 4}
+BOS = 1
+"""What a fake's tokenizer begins with where its properties have a `bos_token`."""
 
 
 @dataclass
@@ -49,7 +51,9 @@ class FakeServer:
     async def tokenize(self, request: web.Request) -> web.Response:
         if not self.tokenizes:
             return web.json_response({"detail": "not here"}, status=self.lacking)
-        return web.json_response({"tokens": [ord(c) for c in (await request.json())["content"]]})
+        body = await request.json()
+        begin = [BOS] * bool(self.props and self.props.get("bos_token") and body["add_special"])
+        return web.json_response({"tokens": begin + [ord(c) for c in body["content"]]})
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

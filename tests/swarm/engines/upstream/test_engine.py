@@ -27,6 +27,7 @@ from swarm.proposer import Said
 from swarm.types import Message, Prompt, SamplingParams, ToolCall, ToolSpec
 from tests.swarm.engines.contract import Answer, ask
 from tests.swarm.engines.upstream.servers import (
+    BOS,
     PROPS,
     FakeServer,
     called,
@@ -101,6 +102,22 @@ async def test_the_length_of_a_prompt_comes_from_the_servers_tokenizer():
     assert fake.asked[0]["max_tokens"] == 997
     with pytest.raises(ContextOverflow, match="1000 tokens"):
         await answer_of(fake, Prompt("a" * 1000, SamplingParams()))
+
+
+@pytest.mark.parametrize(("text", "begin"), [("<s>hi", []), ("hi", [BOS]), (" <s>hi", [BOS])])
+async def test_the_token_that_begins_a_prompt_stands_there_once(text: str, begin: list[int]):
+    fake = FakeServer(HELLO, props=PROPS | {"bos_token": "<s>"}, tokenizes=True)
+    answer = await answer_of(fake, Prompt(text, SamplingParams()))
+    tokens = begin + [ord(c) for c in text]
+    assert fake.asked[0]["prompt"] == tokens
+    assert answer.accepted
+    assert answer.accepted.prompt_tokens == len(tokens)
+
+
+async def test_a_server_without_a_beginning_token_begins_prompts_as_it_likes():
+    fake = FakeServer(HELLO, props=PROPS | {"bos_token": ""}, tokenizes=True)
+    await answer_of(fake, Prompt("hi", SamplingParams()))
+    assert fake.asked[0]["prompt"] == [ord(c) for c in "hi"]
 
 
 async def test_where_nobody_can_count_the_length_of_a_prompt_is_estimated():
