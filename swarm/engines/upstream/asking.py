@@ -35,9 +35,11 @@ def asks(prompt: Prompt, server: Server, *, room_tokens: int | None) -> list[Ask
 
     A server that draws several answers itself reads the prompt once, which is worth more than
     the small differences in temperature that it cannot make; elsewhere each sequence is a
-    request with its own. `room_tokens` is what the context leaves, where that is known.
+    request with its own, unless nobody has named one, neither the client nor the server.
+    `room_tokens` is what the context leaves, where that is known.
     """
     sampling = prompt.sampling
+    named = sampling.temperature is not None or server.temperature is not None
     made: list[Ask] = []
     for first in range(0, prompt.n, server.per_request):
         count = min(server.per_request, prompt.n - first)
@@ -45,7 +47,7 @@ def asks(prompt: Prompt, server: Server, *, room_tokens: int | None) -> list[Ask
         body |= {"stream_options": {"include_usage": True, "continuous_usage_stats": True}}
         body |= _sampling(sampling, first, chat=is_chat(prompt))
         body |= {} if count == 1 else {"n": count}
-        if prompt.temperatures and count == 1:
+        if prompt.temperatures and count == 1 and named:
             body["temperature"] = prompt.temperatures[first]
         most = room_tokens if sampling.max_tokens is None else sampling.max_tokens
         if most is not None:

@@ -33,7 +33,8 @@ class Server:
     """One model of an upstream server.
 
     `template` is its chat template where it tells it; `slots` how many sequences it computes at
-    once; `draws_many`: it honours `n`; `tokenizes`: it has /tokenize.
+    once; `temperature` what it says it uses where none is asked for; `draws_many`: it honours `n`;
+    `tokenizes`: it has /tokenize.
     """
 
     url: str
@@ -47,6 +48,7 @@ class Server:
     parameters: int = 0
     size_bytes: int = 0
     trained_tokens: int = 0
+    temperature: float | None = None
     draws_many: bool = False
     tokenizes: bool = False
 
@@ -70,6 +72,7 @@ class Server:
         return (*form.marks, reasoning.OPEN, reasoning.CLOSE)
 
     def info(self) -> ModelInfo:
+        own = {} if self.temperature is None else {"temperature": self.temperature}
         return ModelInfo(
             name=self.model,
             description=f"{self.model} at {self.url}",
@@ -84,7 +87,7 @@ class Server:
             eos_token=self.eos_token,
             max_sequences=self.most_sequences,
             constraint_template=CHAT_TEMPLATE,
-            sampling=DEFAULTS,
+            sampling={**DEFAULTS, **own},
         )
 
 
@@ -103,6 +106,7 @@ def read_server(
     card = _chosen(url, models, wanted)
     meta: Mapping[str, Any] = card.get("meta") or {}
     settings: Mapping[str, Any] = props.get("default_generation_settings") or {}
+    params: Mapping[str, Any] = settings.get("params") or {}
     told = (
         settings.get("n_ctx")
         or card.get("max_model_len")
@@ -126,6 +130,7 @@ def read_server(
         parameters=int(meta.get("n_params") or 0),
         size_bytes=int(meta.get("size") or 0),
         trained_tokens=int(meta.get("n_ctx_train") or 0),
+        temperature=params.get("temperature"),
     )
 
 

@@ -137,12 +137,29 @@ async def test_a_server_that_honours_n_is_asked_once():
 
 async def test_a_server_that_does_not_is_asked_for_each_sequence():
     fake = FakeServer(HELLO, props=PROPS)
-    prompt = Prompt("p", SamplingParams(seed=5), n=3, temperatures=(0.5, 0.6, 0.7))
+    sampling = SamplingParams(temperature=0.6, seed=5)
+    prompt = Prompt("p", sampling, n=3, temperatures=(0.5, 0.6, 0.7))
     answer = await answer_of(fake, prompt)
     assert set(answer.texts.values()) == {"Hello"}
     assert sorted(texts_of(fake.asked, "seed")) == [5, 6, 7]
     assert sorted(texts_of(fake.asked, "temperature")) == [0.5, 0.6, 0.7]
     assert texts_of(fake.asked, "n") == [None] * 3
+
+
+async def test_a_temperature_that_nobody_asked_for_is_left_to_a_server_that_tells_none():
+    fake = FakeServer(HELLO, props=PROPS)
+    await answer_of(fake, Prompt("p", SamplingParams(), n=2, temperatures=(0.7, 0.9)))
+    assert texts_of(fake.asked, "temperature") == [None] * 2
+
+
+@pytest.mark.parametrize("told_temperature", [0.2, 0.0])
+async def test_the_temperature_that_a_server_tells_is_the_models_own(told_temperature: float):
+    settings = {"n_ctx": 1000, "params": {"temperature": told_temperature}}
+    fake = FakeServer(HELLO, props=PROPS | {"default_generation_settings": settings})
+    async with engine_at(fake) as engine:
+        assert engine.info.sampling["temperature"] == told_temperature
+        await ask(engine, Prompt("p", SamplingParams(), n=2, temperatures=(0.15, 0.25)))
+    assert sorted(texts_of(fake.asked, "temperature")) == [0.15, 0.25]
 
 
 async def test_the_seeds_of_other_sequences_stay_below_what_means_a_random_one():
