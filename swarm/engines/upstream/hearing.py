@@ -1,6 +1,7 @@
 """What an upstream server streams, as an engine's events. Pure: chunks in, events out."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -25,6 +26,11 @@ MOST_LINE_BYTES = 8 << 20
 """A line of a stream that is longer is no answer to anything we ask."""
 
 _REFUSED = frozenset({400, 404, 405, 413, 422})
+
+_CONTEXT = re.compile(r"(?:maximum context length (?:is|of)|context length is only) (\d+)")
+_TOTAL = re.compile(r"(?:requested|total of(?: at least)?) (\d+) tokens")
+_PART = re.compile(r"(\d+) (?:input|output) tokens|is too large: (\d+)")
+"""The figures of an overflow in the words of vLLM and SGLang, which give it no code of its own."""
 
 
 @dataclass(slots=True)
@@ -176,6 +182,8 @@ def refusal(status: int, body: Any, *, retry_after: str | None = None) -> SwarmE
     kinds = {str(error.get("type")), str(error.get("code"))}
     if kinds & {"exceed_context_size_error", "context_length_exceeded"}:
         return ContextOverflow(int(error.get("n_prompt_tokens") or 0), int(error.get("n_ctx") or 0))
+    if status == 400 and (error.get("param") == "input_tokens" or _CONTEXT.search(told)):
+        return _overflow(told)
     if status in _REFUSED:
         return InvalidRequest(message)
     if status == 429:
@@ -183,6 +191,14 @@ def refusal(status: int, body: Any, *, retry_after: str | None = None) -> SwarmE
     if status == 503:
         return EngineNotReady(message, retry_after_s=wait_s or 5)
     return GenerationFailed(f"{message} (status {status})")
+
+
+def _overflow(told: str) -> ContextOverflow:
+    """With the figures of the message, 0 where it has none; what it asks to generate counts too."""
+    context, total = _CONTEXT.search(told), _TOTAL.search(told)
+    parts = [int(part[1] or part[2]) for part in _PART.finditer(told)]
+    asked_tokens = int(total[1]) if total else sum(parts)
+    return ContextOverflow(asked_tokens, int(context[1]) if context else 0)
 
 
 def _error(body: Any) -> Mapping[str, Any]:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from swarm.engines.base import Delta
-from swarm.engines.upstream.hearing import Course, Hearing
+from swarm.engines.upstream.hearing import Course, Hearing, refusal
+from swarm.errors import ContextOverflow, InvalidRequest
 
 ONE = '<tool_call>{"name": "read", "arguments": {"n": 1}}</tool_call>'
 TWO = '<tool_call>{"name": "read", "arguments": {"n": 2}}</tool_call>'
@@ -38,3 +39,60 @@ def test_a_call_that_gets_another_id_with_each_piece_is_one() -> None:
 def test_calls_come_in_the_order_of_their_indices() -> None:
     first, second = call("a", "read", '{"n": 1}', index=1), call("b", "read", '{"n": 2}', index=0)
     assert text_of(first, second) == TWO + ONE
+
+
+MOST = "This model's maximum context length is 4096 tokens"
+
+
+@pytest.mark.parametrize(
+    ("message", "figures"),
+    [
+        (
+            f"{MOST}. However, you requested 5100 tokens (5000 in the messages, 100 more)",
+            (5100, 4096),
+        ),
+        (
+            (
+                f"{MOST}. However, you requested 100 output tokens and your prompt contains"
+                " at least 3997 input tokens, for a total of at least 4097 tokens."
+            ),
+            (4097, 4096),
+        ),
+        (f"{MOST}. However, your request has 5000 input tokens.", (5000, 4096)),
+        (f"'max_tokens' is too large: 4000. {MOST} and it has 500 input tokens", (4500, 4096)),
+        (
+            (
+                "You passed 3997 input tokens and requested 100 output tokens. However, the model's"
+                " context length is only 4096 tokens, a maximum input length of 3996 tokens."
+            ),
+            (4097, 4096),
+        ),
+        (
+            (
+                "Requested token count exceeds the model's maximum context length of 4096 tokens."
+                " You requested a total of 5100 tokens: 5000 tokens from the input messages and"
+                " 100 tokens for the completion."
+            ),
+            (5100, 4096),
+        ),
+        (f"{MOST}.", (0, 4096)),
+    ],
+)
+def test_an_overflow_that_only_the_message_tells_keeps_its_figures(
+    message: str, figures: tuple[int, int]
+) -> None:
+    error = {"message": message, "type": "BadRequestError", "param": None, "code": 400}
+    told = refusal(400, {"error": error})
+    assert isinstance(told, ContextOverflow)
+    assert (told.prompt_tokens, told.context_tokens) == figures
+
+
+def test_a_refusal_of_the_inputs_length_is_an_overflow_whatever_its_words() -> None:
+    error = {"message": "The prompt is too long.", "param": "input_tokens", "code": 400}
+    told = refusal(400, {"error": error})
+    assert isinstance(told, ContextOverflow)
+    assert (told.prompt_tokens, told.context_tokens) == (0, 0)
+
+
+def test_other_refusals_are_no_overflow_though_they_speak_of_tokens() -> None:
+    assert isinstance(refusal(400, {"error": {"message": "no 40 tokens"}}), InvalidRequest)
