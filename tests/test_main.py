@@ -371,5 +371,5 @@ def test_another_python_than_the_project_s_is_told_which_to_use() -> None:
     done = subprocess.run(bare, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
-    assert line.startswith("error: the packages of this project are not here (No module named ")
+    assert line.startswith("error: a package of this project is not here (No module named ")
     assert "start it with .venv/bin/python main.py" in line
