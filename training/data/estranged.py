@@ -22,7 +22,8 @@ def strangers(source: Source, frame: Frame) -> dict[str, str]:
     """For the words that the frame's line and its requests share, by their stems, others; none where two would be alike."""
     told = stems(without_fields(" ".join(frame.asks))) & frame.stems
     verb = frame.name.split()[0][:STEM]
-    others = {stem: source.one(LONG_VERBS if stem == verb else tuple(filter(LONG.fullmatch, source.nouns))) for stem in sorted(told)}
+    nouns = tuple(noun for noun in source.nouns if LONG.fullmatch(noun) and noun not in frame.fields)
+    others = {stem: source.one(LONG_VERBS if stem == verb else nouns) for stem in sorted(told)}
     return others if len(set(others.values())) == len(others) else {}
 
 
