@@ -173,9 +173,9 @@ def row(name: str, hits: int, count: int) -> str:
     return f"| {name} | {100 * hits / count:.1f} % | {low:.0f} to {high:.0f} | {count} |"
 
 
-def measure(asker: Asker, part: Slice, count: int) -> str:
-    """One line of the table, at temperature 0.2."""
-    source = Source(f"{SEED} {part.name}", held_out=True)
+def measure(asker: Asker, part: Slice, count: int, *, trained: bool = False) -> str:
+    """One line of the table, at temperature 0.2; of what training asks where `trained`."""
+    source = Source(f"{SEED} {part.name}", held_out=not trained)
     asked: list[Turn] = []
     while len(asked) < count:
         asked += turns(asker.template, part.make(source), calls_only=part.calls_only)
@@ -220,15 +220,18 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="whose template is used")
     parser.add_argument("--count", type=int, default=200, help="turns of each slice")
     parser.add_argument("--parallel", type=int, default=8)
+    parser.add_argument(
+        "--trained", action="store_true", help="words, names and tools of training instead"
+    )
     parser.add_argument("--only", default="", help="slices whose name contains this")
     options = parser.parse_args()
     asker = Asker(options.base_url, options.model, options.weights, parallel=options.parallel)
     print("| slice | right | 95 % interval | turns |\n|---|---|---|---|")
     for part in SLICES:
         if options.only in part.name:
-            print(measure(asker, part, options.count), flush=True)
+            print(measure(asker, part, options.count, trained=options.trained), flush=True)
     for digits, steps in ((1, False), (2, False), (2, True), (3, False)):
-        if options.only in "sums":
+        if options.only in "sums" and not options.trained:
             print("\n".join(measure_votes(asker, digits, options.count, steps=steps)), flush=True)
 
 
