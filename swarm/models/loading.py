@@ -71,16 +71,19 @@ class Loading:
         if model is None:
             yield
             return
-        if not self.begun:
-            raise EngineNotReady("the first model is still being loaded")
         await self.turn(model_id)
         with model.in_use():
             await self._loaded(model)
             yield
 
     async def turn(self, model_id: str) -> None:
-        """Wait until nobody who came earlier needs the model's room, or is loaded before it."""
+        """Wait until nobody who came earlier needs the model's room, or is loaded before it.
+
+        Raises EngineNotReady before `begin` has ended.
+        """
         model = self.resident(model_id)
+        if model is not None and not self.begun:
+            raise EngineNotReady("the first model is still being loaded")
         while model is not None:
             earlier = [load for name, load in self._loads.items() if name != model_id]
             if model.status == "loaded" and not self._room_found.is_set():

@@ -15,6 +15,7 @@ from swarm.models.fit import Weights, plan_for
 from swarm.models.loading import Loading
 from swarm.models.memory import Shape
 from swarm.models.place import Taken
+from swarm.pool import Pool, ServedModel
 from swarm.types import Prompt, SamplingParams
 from tests.fakes import INFO, FakeEngine
 
@@ -135,6 +136,21 @@ async def test_before_the_first_is_loaded_nobody_waits() -> None:
     house = House({"a": 1})
     with pytest.raises(EngineNotReady, match="first model"):
         await house.use("a")
+
+
+async def test_nor_for_another_model_while_the_first_is_loaded() -> None:
+    house = House({"a": 1, "b": 1})
+    house.gates["a"] = asyncio.Event()
+    beginning = asyncio.create_task(house.loading.begin(["a", "b"]))
+    await until(lambda: house.log == ["load a"])
+    served = [ServedModel(name, model, 0) for name, model in house.models.items()]
+    pool = Pool(served, loading=house.loading)
+    with pytest.raises(EngineNotReady, match="first model"):
+        async with asyncio.timeout(5), pool.held("b"):
+            pass
+    house.gates["a"].set()
+    await beginning
+    await house.loading.aclose()
 
 
 async def test_one_that_does_not_fit_beside_the_loaded_takes_the_place_of_the_least_used() -> None:
