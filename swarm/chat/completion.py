@@ -1,6 +1,5 @@
 """A completion as it streams, told apart into reasoning, text and tool calls."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -9,7 +8,7 @@ from swarm.chat.formats.format import Parser, Part
 from swarm.chat.held import HeldCalls
 from swarm.chat.reasoning import Part as Apart
 from swarm.chat.reasoning import Reasoning, ReasoningSplitter
-from swarm.chat.tool_calls import Arguments, Call
+from swarm.chat.tool_calls import Arguments, Call, strict_json
 from swarm.types import FinishReason
 
 
@@ -48,7 +47,7 @@ class CompletionParser:
         self._begun = 0
         self._through = False
         self._open = False
-        self._arguments = ""  # those of the last call
+        self._arguments: list[str] = []  # those of the last call
         self.calls_seen = 0
 
     @property
@@ -69,7 +68,8 @@ class CompletionParser:
         """
         if reason != "stop" or not self.calls_seen:
             return reason
-        return "length" if self._open and not _is_json(self._arguments) else "tool_calls"
+        cut = self._open and not _is_json("".join(self._arguments))
+        return "length" if cut else "tool_calls"
 
     def feed(self, text: str, reasoning: str = "") -> list[Piece]:
         """The pieces that `text` completes, in order; before it `reasoning` that the engine itself
@@ -117,15 +117,15 @@ class CompletionParser:
         for part in parts:
             if isinstance(part, Call):
                 self.calls_seen += 1
-                self._arguments = part.arguments
+                self._arguments = [part.arguments]
             elif isinstance(part, Arguments):
-                self._arguments += part.text
+                self._arguments.append(part.text)
         return [Text(part) if isinstance(part, str) else part for part in parts]
 
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
+        strict_json(text)
     except (ValueError, RecursionError):
         return False
     return True
