@@ -72,8 +72,9 @@ def main(arguments: Sequence[str]) -> int:
         kind = _engine_kind(settings, snapshot)
         machine = Machine(snapshot, kind, partial(wishes, settings), formats())
         if settings.explain:
+            lines = _explained(settings, machine)
             with _while_it_is_read():
-                print("\n".join(_explained(settings, machine)))
+                print("\n".join(lines))
             return 0
         choice = choose(settings, machine)
         plans = plans_of(choice, machine)

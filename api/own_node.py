@@ -45,6 +45,10 @@ class NoNodeError(ConfigurationError):
     """Nobody answers where a node is asked."""
 
 
+class SilentNodeError(ConfigurationError):
+    """Something listens there and gives no answer: it may be a node that runs."""
+
+
 class NodeRefusedError(SwarmError):
     """What a node says of a request that it refuses."""
 
@@ -84,10 +88,6 @@ def with_a_key(keys: Sequence[str | None], ask: Callable[[str | None], _T]) -> _
 def key_header(key: str | None) -> dict[str, str]:
     """What shows the key, if there is one."""
     return {} if key is None else {"Authorization": f"Bearer {key}"}
-
-
-class SilentNodeError(ConfigurationError):
-    """Something listens there and gives no answer: it may be a node that runs."""
 
 
 def call(node: Node, path: str, body: object | None = None) -> Any:
