@@ -114,6 +114,8 @@ class ChatTemplate:
                 f"the model's chat template is broken: {error}", param="model"
             ) from error
         spelled = format_of(self._source, declared=tool_calls) if "tools" in named else None
+        if "tools" in named and spelled is None:
+            logger.info("the model's own way of writing calls is not known here: it is told ours")
         self._knows_tools = spelled is not None
         self.form: Format = spelled or CANONICAL
         """How this model writes calls: as its template has it, or as our words ask for it."""

@@ -4,6 +4,7 @@ The templates are those that llama.cpp keeps for its own tests; its source is he
 was built.
 """
 
+import logging
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -106,8 +107,12 @@ def test_the_second_call_of_gpt_oss_stands_before_its_own_result() -> None:
     assert sorted(order, key=text.index) == order
 
 
-def test_a_model_whose_way_of_calling_is_unknown_is_told_ours() -> None:
-    unknown = template("google-gemma-4-31B-it")
+def test_a_model_whose_way_of_calling_is_unknown_is_told_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    unknown = ChatTemplate(TEMPLATES["google-gemma-4-31B-it"].read_text("utf-8"))
+    assert "own way of writing calls is not known here" in caplog.text
     text = unknown.render([ASKED], TOOLS)
     assert "You may call these tools:" in text
     assert unknown.form.name == "canonical"
