@@ -133,10 +133,11 @@ def test_any_object_of_json(sdk: openai.OpenAI) -> None:
 
 
 def test_arguments_that_no_grammar_can_hold_are_checked(sdk: openai.OpenAI) -> None:
-    ids = {"type": "array", "items": {"enum": [1, 2]}, "minItems": 2, "uniqueItems": True}
+    four = {1, 2, 3, 4}  # of two this model takes the first twice nearly always
+    ids = {"type": "array", "items": {"enum": [*four]}, "minItems": 2, "uniqueItems": True}
     unique = tool("pick", ids={**ids, "maxItems": 2})
     seen = {"tool_calls": 0, "stop": 0}
-    for seed in range(8):
+    for seed in range(16):
         said = sdk.chat.completions.create(
             model="swarm-fast", messages=ASK, tools=[unique], tool_choice="required", seed=seed,
             parallel_tool_calls=False, max_tokens=200, **HOT,
@@ -144,7 +145,7 @@ def test_arguments_that_no_grammar_can_hold_are_checked(sdk: openai.OpenAI) -> N
         (only,) = said.choices
         for call in only.message.tool_calls or ():
             found = json.loads(call.function.arguments)["ids"]  # type: ignore[union-attr]
-            assert sorted(found) == [1, 2]
+            assert len(found) == len({*found} & four) == 2
         seen[only.finish_reason] = seen.get(only.finish_reason, 0) + 1
         assert bool(only.message.tool_calls) == (only.finish_reason == "tool_calls")
     assert seen["tool_calls"]
