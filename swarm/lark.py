@@ -13,8 +13,8 @@ _OPTIONS = {"whitespace_pattern": r"[ \n\t\r]{1,20}", "lenient": True}
 
 
 def literal(text: str) -> str:
-    """A text as Lark writes it."""
-    return json.dumps(text, ensure_ascii=False)
+    """A text as Lark writes it, whose own reader stops at a DEL that stands as it is."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", r"\u007f")
 
 
 def pattern(text: str) -> str:

@@ -95,7 +95,8 @@ class Grammar:
     `marks` are texts that may be tokens of their own; control tokens among them are shown. `lark`
     defines the terminal BEGIN, what a text may begin with; the engine adds PLAIN, such text
     without any mark, and for the i-th mark the rules `mark_<i>`, and `upto_<i>`: text, then it, the
-    first of all marks.
+    first of all marks. `until_<i>_<low>_<high>` is any text of so many characters, `inf` for no
+    bound, then that mark, the first of its kind.
     """
 
     lark: str

@@ -4,6 +4,7 @@ The template is foreign code: it runs in a sandbox, with bounds on loops, sizes 
 Knows no tokens; the engine parses the special ones.
 """
 
+import itertools
 import json
 import logging
 import time
@@ -140,8 +141,10 @@ class ChatTemplate:
         told = offered if self._knows_tools else []
         if offered and not told:
             turns = _with_system_text(turns, describe_tools(offered))
+        options = extra or {}
         try:
-            return self._text(in_forms(turns, self._forms), told or self._no_tools, extra or {})
+            text = self._text(in_forms(turns, self._forms), told or self._no_tools, options)
+            return text + self._left_out(text, options)
         except _REFUSALS as error:
             message = f"the model's chat template refuses these messages: {error}"
             raise InvalidRequest(message, param="messages") from error
@@ -159,6 +162,30 @@ class ChatTemplate:
         """What the template is told where there are no tools: some go through them untested."""
         return [] if self._shown([_PROBED_TURN], None) is None else None
 
+    def _left_out(self, text: str, extra: Mapping[str, Any]) -> str:
+        """What begins the assistant's turn, where the prompt ends with the turn before it.
+
+        Gemma 4's template forgets it behind results whose call had words beside it.
+        """
+        if not self._turn_end or not text.endswith(self._turn_end):
+            return ""
+        asked = self._text([_PROBED_TURN], self._no_tools, extra, answer=False)
+        asking = self._text([_PROBED_TURN], self._no_tools, extra)
+        begun = asking[len(asked) :] if asking.startswith(asked) else ""
+        return "" if text.endswith(begun) else begun
+
+    @cached_property
+    def _turn_end(self) -> str:
+        """With what a turn of the user ends, nothing where the template shows no such turn."""
+        turns: list[TurnDict] = [_PROBED_TURN, {**_PROBED_TURN, "content": "urged on"}]
+        try:
+            texts = [self._text([turn], self._no_tools, {}, answer=False) for turn in turns]
+        except _REFUSALS:
+            return ""
+        letters = zip(*map(reversed, texts), strict=False)
+        same = itertools.takewhile(lambda pair: pair[0] == pair[1], letters)
+        return "".join(letter for letter, _ in same)[::-1]
+
     def _shown(self, turns: Sequence[TurnDict], tools: Sequence[ToolDict] | None) -> str | None:
         try:
             return self._text(turns, tools, {})
@@ -170,13 +197,15 @@ class ChatTemplate:
         turns: Sequence[TurnDict],
         tools: Sequence[ToolDict] | None,
         extra: Mapping[str, Any],
+        *,
+        answer: bool = True,
     ) -> str:
         variables: dict[str, Any] = {
             **extra,
             **self._tokens,
             "messages": turns,
             "tools": tools,
-            "add_generation_prompt": True,
+            "add_generation_prompt": answer,
             "range": _bounded_range(),
         }
         return "".join(_bounded(self._template.generate(variables)))

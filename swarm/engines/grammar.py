@@ -1,5 +1,6 @@
 """Which tokens a grammar lets a sequence write next. Knows no engine: tokens are bytes here."""
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias
 
@@ -9,6 +10,8 @@ from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 from swarm.errors import InvalidRequest
 from swarm.lark import literal, pattern
 from swarm.types import Grammar
+
+_UNTIL = re.compile(r"\buntil_(\d+)_(\d+)_(\d+|inf)\b")
 
 Allowed: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 
@@ -57,6 +60,8 @@ class Grammars:
     def ready(self, grammar: Grammar) -> "Bound":
         """A grammar at its beginning. Raises InvalidRequest where it is none."""
         rules = [self._mark(at, grammar.marks) for at in range(len(grammar.marks))]
+        untils = sorted({found.groups() for found in _UNTIL.finditer(grammar.lark)})
+        rules += [self._until(grammar.marks[int(at)], at, low, high) for at, low, high in untils]
         text = "\n".join([grammar.lark, f"PLAIN: {_without(grammar.marks)}", *rules]) + "\n"
         matcher = LLMatcher(self._tokenizer, text, log_level=0)
         if matcher.is_error():
@@ -79,6 +84,17 @@ class Grammars:
             f"UPTO_{at}: /(?s:.*){pattern(mark)}/ & {_without([*marks[:at], *marks[at + 1 :]])}\n"
             f"upto_{at}[lazy]: UPTO_{at}"
         )
+
+    def _until(self, mark: str, at: str, low: str, high: str) -> str:
+        """The rules of a text that only this mark ends: see Grammar."""
+        name, end = f"until_{at}_{low}_{high}", pattern(mark)
+        length = f"(?s:.){{{low},{high.removeprefix('inf')}}}"
+        token = self._marks.get(mark)
+        if token is not None:
+            text = f"{name.upper()}: /{length}/ & ~/(?s:.*){end}(?s:.*)/"
+            return f"{text}\n{name}: {name.upper()} <[{token}]>"
+        text = f"{name.upper()}: /{length}{end}/ & ~/(?s:.*){end}(?s:.+)/"
+        return f"{text}\n{name}[lazy]: {name.upper()}"
 
 
 class Bound:

@@ -3,6 +3,7 @@
 from swarm.chat.formats import deepseek, mistral
 from swarm.chat.formats.canonical import CANONICAL
 from swarm.chat.formats.format import Format
+from swarm.chat.formats.gemma4 import GEMMA4
 from swarm.chat.formats.glm import GLM
 from swarm.chat.formats.harmony import HARMONY
 from swarm.chat.formats.llama3 import LLAMA3
@@ -14,6 +15,7 @@ _SIGNS: tuple[tuple[tuple[str, ...], Format], ...] = (
     ((deepseek.SEPARATOR,), deepseek.BARE),
     ((mistral.CALLS, mistral.ARGS), mistral.NAMED),
     ((mistral.CALLS,), mistral.LISTED),
+    (("<|tool_call>", "<tool_call|>"), GEMMA4),
     (("<arg_key>",), GLM),
     (("<function=", "<parameter="), QWEN3_CODER),
     (("<tool_call>",), CANONICAL),

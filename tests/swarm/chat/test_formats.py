@@ -167,6 +167,7 @@ SPELLED = {
     "mistral-args": '[TOOL_CALLS]read[ARGS]{"path": "a", "lines": 3}',
     "harmony": "<|channel|>commentary to=functions.read <|constrain|>json<|message|>"
     '{"path": "a", "lines": 3}',
+    "gemma4": '<|tool_call>call:read{lines:3,path:<|"|>a<|"|>}<tool_call|>',
     "deepseek-v3": "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>read\n"
     "```json\n"
     '{"path": "a", "lines": 3}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
@@ -175,7 +176,8 @@ SPELLED = {
 }
 CONTROL = ("<|channel|>", "<|message|>", "<|end|>", "<|start|>", "<|constrain|>", "[TOOL_CALLS]",
            "[ARGS]", "<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>",
-           "<｜tool▁call▁end｜>", "<｜tool▁calls▁end｜>")  # fmt: skip
+           "<｜tool▁call▁end｜>", "<｜tool▁calls▁end｜>", "<|channel>", "<channel|>",
+           "<|tool_call>", "<tool_call|>", '<|"|>')  # fmt: skip
 
 
 @pytest.mark.parametrize("control", [(), CONTROL], ids=["letters", "tokens"])
@@ -323,7 +325,7 @@ def test_plain_words_are_allowed_where_a_call_is_not_required(form: Format) -> N
     grammar = grammar_of(form, [READ], Constraint(), one_call=False, thinking="never")
     assert grammar is not None
     words = "Hello, a < b and {c}."
-    if form.own_reasoning:
+    if form.name == "harmony":
         words = f"<|channel|>final<|message|>{words}"
     assert Lexicon().read(grammar, words) == "whole"
     case = Case(form, [READ], "", words)
@@ -340,6 +342,7 @@ def test_plain_words_are_allowed_where_a_call_is_not_required(form: Format) -> N
         ("{{ '[TOOL_CALLS] [' }}", "mistral"),
         ("{{ '[TOOL_CALLS]' }}{{ '[ARGS]' }}", "mistral-args"),
         ("{{ '<|channel|>final<|message|>' }}", "harmony"),
+        ("{{ '<|tool_call>call:' + name + '{' }}{{ '}<tool_call|>' }}", "gemma4"),
         ("{{ tool['type'] + '<｜tool▁sep｜>' + '\\n```json' }}", "deepseek-v3"),
         ("{{ name + '<｜tool▁sep｜>' + arguments }}", "deepseek-v31"),
     ],

@@ -107,11 +107,22 @@ def test_the_second_call_of_gpt_oss_stands_before_its_own_result() -> None:
     assert sorted(order, key=text.index) == order
 
 
+def test_a_template_that_forgets_the_assistants_turn_is_helped() -> None:
+    gemma = template("google-gemma-4-31B-it")
+    beside = Message("assistant", "word-look", tool_calls=called("read").tool_calls)
+    text = gemma.render([ASKED, beside, result("read")], TOOLS)
+    assert text.endswith("word-look<turn|>\n<|turn>model\n<|channel>thought\n<channel|>")
+    text = gemma.render([ASKED, beside, result("read")], TOOLS, {"enable_thinking": True})
+    assert text.endswith("word-look<turn|>\n<|turn>model\n")
+    text = gemma.render([ASKED, called("read"), result("read")], TOOLS)
+    assert text.endswith("<tool_response|>")  # the model goes on in its own turn
+
+
 def test_a_model_whose_way_of_calling_is_unknown_is_told_ours(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    unknown = ChatTemplate(TEMPLATES["google-gemma-4-31B-it"].read_text("utf-8"))
+    unknown = ChatTemplate(TEMPLATES["LFM2-8B-A1B"].read_text("utf-8"))
     assert "own way of writing calls is not known here" in caplog.text
     text = unknown.render([ASKED], TOOLS)
     assert "You may call these tools:" in text
