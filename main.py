@@ -6,10 +6,9 @@ Doors and engines are imported when they start: `import main` needs neither.
 
 import asyncio
 import logging
-import os
 import sys
-from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ except ImportError as error:  # not .venv's Python, which may also be too old fo
     todo = "start it with .venv/bin/python main.py, or activate .venv (make setup makes it)"
     print(f"error: a package of this project is not here ({error}): {todo}", file=sys.stderr)
     sys.exit(2)
+from api.output import open_streams, say, while_it_is_read
 from swarm.errors import ConfigurationError, SwarmError
 from swarm.models.choose import Choice, best_to_bring, named_models, recommended, until_here
 from swarm.models.explain import explain
@@ -56,8 +56,9 @@ DRAIN_SECONDS = 4.5
 
 def main(arguments: Sequence[str]) -> int:
     """Run a node until a signal. Returns the exit status."""
+    open_streams()
     try:
-        with _while_it_is_read():
+        with while_it_is_read():
             stamp = toml_stamp()
             settings = read_settings(arguments)
             if (said := _answered(settings)) is not None:
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
         machine = Machine(snapshot, kind, partial(wishes, settings), formats())
         if settings.explain:
             lines = _explained(settings, machine)
-            with _while_it_is_read():
+            with while_it_is_read():
                 print("\n".join(lines))
             return 0
         choice = choose(settings, machine)
@@ -86,20 +87,6 @@ def main(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, EOFError):
         return 130
     return 0
-
-
-@contextmanager
-def _while_it_is_read() -> Generator[None]:
-    """What is printed in this block, who reads it may leave unread: `main.py --help | head -1`."""
-    try:
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
 
 
 def _answered(settings: Settings) -> str | None:
@@ -211,7 +198,7 @@ async def serve(
     from api.welcome import connect_lines, first_screen, start_warning
 
     entrance = await asyncio.to_thread(Entrance.of, settings)
-    snapshot, say = machine.snapshot, partial(_say, settings)
+    snapshot, tell = machine.snapshot, partial(say, settings)
     pool = await asyncio.to_thread(pool_of, choice, machine, settings, environment())
     if warning := start_warning(entrance):
         logger.warning("%s", warning)
@@ -229,7 +216,7 @@ async def serve(
                 federation = _among_others(live, machine, choice, pool, files)
                 await stack.enter_async_context(federation)
                 copy = copy_into(hub_of(environment()).cache, federation)
-            place = await stack.enter_async_context(tools_of(settings, federation, say))
+            place = await stack.enter_async_context(tools_of(settings, federation, tell))
             successor = successor_of(choice, make, environment(), copy)
             app = make_app(
                 pool,
@@ -246,7 +233,7 @@ async def serve(
                 await stack.enter_async_context(live)
             told = await asyncio.to_thread(_notes, settings, snapshot)
             screen = first_screen(settings, snapshot, choice, entrance, plans, told)
-            say_how = partial(say, connect_lines(entrance, snapshot.platform))
+            say_how = partial(tell, connect_lines(entrance, snapshot.platform))
             loading = _load(pool, loaded_at_start(choice, settings), say_how, successor)
             await _serve_until_signal(settings, screen, pool, server, loading)
     except PortInUseError as error:
@@ -280,7 +267,7 @@ def _among_others(
         engine=engine_of(choice.models[0]),
         files=files,
         vote=lambda: live.settings.vote,
-        say=partial(_say, live.settings),
+        say=partial(say, live.settings),
     )
 
 
@@ -294,7 +281,7 @@ async def _serve_until_signal(
     from api.signals import Signals
 
     signals = Signals()
-    _say(settings, screen)
+    say(settings, screen)
     loading = asyncio.create_task(load)
     stopping = asyncio.create_task(signals.first.wait())
     try:
@@ -385,11 +372,6 @@ def _start_logging(settings: Settings) -> None:
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     set_log_level(settings)
-
-
-def _say(settings: Settings, text: str) -> None:
-    if not settings.quiet:
-        print(text, flush=True)
 
 
 def _gib(count: int) -> str:

@@ -258,7 +258,6 @@ class Federation:
         except OSError:
             self._approvals.end_joining()
             raise
-        self._say("joined: this machine and the one that approved it are one federation now")
         self.background.start(self._enter(membership, joined))
 
     async def _enter(self, membership: Membership, joined: Joined) -> None:
@@ -273,6 +272,7 @@ class Federation:
             name = self._strangers.name_of(joined.node_id) or instance_name("", joined.node_id)
             sighting = Sighting(name, (host,), joined.port, advertisement)
             self._tell(self.table.sighted(sighting, self._clock()))
+        self._say("joined: this machine and the one that approved it are one federation now")
 
     async def _renewed(self, secret: bytes) -> None:
         """A member handed out a new secret; this answer still goes over the old one."""
@@ -282,8 +282,8 @@ class Federation:
     async def _over(self, federation: str) -> None:
         """A member lives by a newer code than this node: whom it is with may have been removed."""
         if federation == self.federation_id and not self.wishes.open:
-            self._say("the code was changed while this machine was away: it needs a PIN again")
             self.background.start(self.leave())
+            self._say("the code was changed while this machine was away: it needs a PIN again")
 
     async def _remember(self) -> None:
         if not self.wishes.open:

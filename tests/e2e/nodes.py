@@ -119,11 +119,17 @@ def without_hub(folder: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def running_node(
-    folder: Path, *flags: str, wait: bool = True, port: int | None = None, **environ: str
+    folder: Path,
+    *flags: str,
+    wait: bool = True,
+    port: int | None = None,
+    stdout: int | None = None,
+    **environ: str,
 ) -> Iterator[RunningNode]:
     """A node that is ready to answer; ended at the end, whatever happened.
 
-    It has no models but those of the folder, and asks no hub where none is given.
+    It has no models but those of the folder, and asks no hub where none is given. What it prints
+    goes to the file descriptor `stdout` where one is given, to its output with its log otherwise.
     """
     port = port or free_port()
     output = folder / f"node-{port}.txt"
@@ -134,8 +140,8 @@ def running_node(
             cwd=folder,
             env={**os.environ, **without_hub(folder), **environ},
             stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
+            stdout=file if stdout is None else stdout,
+            stderr=file,
         )
     node = RunningNode(port, process, output)
     try:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import socket
 import threading
@@ -196,6 +197,16 @@ def test_a_second_signal_does_not_wait(endless_model: Path, tmp_path: Path) -> N
         assert time.monotonic() - began < 3
         thread.join(5)
         assert texts
+
+
+def test_a_node_whose_reader_has_left_serves_and_ends_as_any(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with running_node(tmp_path, stdout=writing) as node:
+        os.close(writing)
+        assert node.end() == 0
+        assert node.said().count("standard output cannot be written") == 1
+        assert "Traceback" not in node.said()
 
 
 def test_a_damaged_model_is_one_clear_line(tmp_path: Path) -> None:

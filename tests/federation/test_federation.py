@@ -95,7 +95,9 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     )
     async with contextlib.AsyncExitStack() as stack:
 
-        async def started(name: str, **wishes: Any) -> Federation:
+        async def started(
+            name: str, say: Callable[[str], None] = lambda _: None, **wishes: Any
+        ) -> Federation:
             folder = tmp_path / f"{next(ports)}-{name}"
             port = free_port()
             wished = Wishes(
@@ -107,7 +109,7 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
                 offers=lambda: (offer,),
                 answers=Answers(),
                 shelf=Shelf(dict),
-                say=lambda _: None,
+                say=say,
             )
             return await stack.enter_async_context(node)
 
@@ -184,6 +186,21 @@ async def test_who_was_approved_shows_no_pin_again(start: Start) -> None:
         await until(lambda: together(one, other))
         await asyncio.sleep(0.6)
     assert doors == [0]
+
+
+async def test_who_cannot_say_that_it_has_joined_has_joined(start: Start) -> None:
+    said = asyncio.Event()
+
+    def to_nobody(text: str) -> None:
+        if text.startswith("joined"):
+            said.set()
+            raise BrokenPipeError
+
+    one, other = await start("one"), await start("other", say=to_nobody)
+    await until(lambda: bool(one._strangers.pairing() and other._strangers.pairing()))
+    await one.approve(other._pin.shown(other._clock()).replace(" ", ""))
+    await asyncio.wait_for(said.wait(), 15)
+    await until(lambda: together(one, other))
 
 
 async def test_a_member_that_is_off_is_remembered_until_it_is_put_out(

@@ -1,0 +1,55 @@
+"""Standard output: what a person reads there, who may be gone."""
+
+import logging
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def open_streams() -> None:
+    """Lead the standard streams that this program was started without (`>&-`) to nowhere.
+
+    In their order, so that each gets its own number and no socket does: engines inherit them.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - to the end
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
+
+
+def say(settings: Settings, text: str) -> None:
+    """Print this, if the owner wants it. Without a reader a node goes on: the log tells it once."""
+    if settings.quiet:
+        return
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        _print_nowhere()
+        logger.warning("standard output cannot be written (%s); nothing more is printed", error)
+
+
+@contextmanager
+def while_it_is_read() -> Generator[None]:
+    """What is printed in this block, who reads it may leave unread: `main.py --help | head -1`."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _print_nowhere()
+        raise SystemExit(0) from None
+
+
+def _print_nowhere() -> None:
+    """Also what could not be written: Python flushes once more at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
