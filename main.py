@@ -21,7 +21,7 @@ except ImportError as error:  # not .venv's Python, which may also be too old fo
     todo = "start it with .venv/bin/python main.py, or activate .venv (make setup makes it)"
     print(f"error: a package of this project is not here ({error}): {todo}", file=sys.stderr)
     sys.exit(2)
-from api.output import open_streams, say, while_it_is_read
+from api.output import prepare_streams, say, while_it_is_read
 from swarm.errors import ConfigurationError, SwarmError
 from swarm.models.choose import Choice, best_to_bring, named_models, recommended, until_here
 from swarm.models.explain import explain
@@ -56,7 +56,7 @@ DRAIN_SECONDS = 4.5
 
 def main(arguments: Sequence[str]) -> int:
     """Run a node until a signal. Returns the exit status."""
-    open_streams()
+    prepare_streams()
     try:
         with while_it_is_read():
             stamp = toml_stamp()

@@ -9,6 +9,7 @@ from typing import Any
 import segno
 
 from api.clients.setup import set_up_opencode
+from api.output import can_show
 from api.own_node import Node, NoNodeError, SilentNodeError, call
 from federation.firewall import firewall_lines
 from federation.pin import split_pin
@@ -80,14 +81,17 @@ def leave(node: Node, folder: Path) -> str:
 
 
 def code(folder: Path) -> str:
-    """The join code and its picture, from what the node of this folder remembers."""
+    """The join code and its picture, where one can be shown, from what the node of this folder
+    remembers.
+    """
     membership = Store(folder).load()
     if membership is None:
         raise ConfigurationError("this machine is in no federation yet: start it once")
     told = encode_code(membership.secret)
     picture = io.StringIO()
     segno.make(told).terminal(picture, compact=True)
-    return f"{picture.getvalue()}\n{told}\npython main.py --auto --join {told}"
+    shown = f"{picture.getvalue()}\n" if can_show(picture.getvalue()) else ""
+    return f"{shown}{told}\npython main.py --auto --join {told}"
 
 
 def diagnosis(told: Any, system: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Standard output: what a person reads there, who may be gone."""
+"""Standard output: what a person reads there, who may be gone, in letters that it may lack."""
 
 import logging
 import os
@@ -6,14 +6,16 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from settings import Settings
 
 logger = logging.getLogger(__name__)
 
 
-def open_streams() -> None:
-    """Lead the standard streams that this program was started without (`>&-`) to nowhere.
+def prepare_streams() -> None:
+    """Lead the standard streams that this program was started without (`>&-`) to nowhere, and let
+    any text be printed: letters that the output's encoding lacks by their number.
 
     In their order, so that each gets its own number and no socket does: engines inherit them.
     """
@@ -22,6 +24,17 @@ def open_streams() -> None:
             stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - to the end
             os.set_inheritable(stream.fileno(), True)
             setattr(sys, name, stream)
+    output: Any = sys.stdout  # a TextIOWrapper, which TextIO does not say
+    output.reconfigure(errors="backslashreplace")  # as stderr always has it
+
+
+def can_show(text: str) -> bool:
+    """Whether standard output has all letters of it."""
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def say(settings: Settings, text: str) -> None:

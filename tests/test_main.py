@@ -296,6 +296,18 @@ def test_a_named_model_that_is_not_here_is_explained_from_its_card_and_not_broug
     assert not (tmp_path / "hub").exists()
 
 
+def test_a_model_whose_name_cannot_be_printed_is_explained(tmp_path: Path) -> None:
+    shutil.copy(BUNDLED_PATH, tmp_path / "\u6a21.gguf")
+    done = subprocess.run(
+        [sys.executable, main.__file__, "--auto", "--explain", "--models", str(tmp_path)],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"\u6a21: " in done.stdout
+
+
 def test_a_plan_that_needs_a_file_which_is_not_here_is_not_made_up(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

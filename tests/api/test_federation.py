@@ -1,6 +1,7 @@
 """The federation's views and commands at the client door, and at the command line."""
 
 import asyncio
+import io
 import socket
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,16 @@ def test_a_code_is_shown_as_a_line_to_type(tmp_path: Path) -> None:
     Store(tmp_path).save(Membership(secret))
     last = commands.code(tmp_path).splitlines()[-1]
     assert decode_code(last.removeprefix("python main.py --auto --join ")) == secret
+
+
+def test_a_code_is_shown_without_a_picture_where_that_cannot_be_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(tmp_path).save(Membership(new_secret()))
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="cp1252"))
+    assert len(commands.code(tmp_path).encode("ascii").splitlines()) == 2
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="cp437"))
+    assert "\u2580" in commands.code(tmp_path)
 
 
 def test_leaving_without_a_node_forgets_the_federation(tmp_path: Path) -> None:
