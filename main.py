@@ -200,8 +200,6 @@ async def serve(
     entrance = await asyncio.to_thread(Entrance.of, settings)
     snapshot, tell = machine.snapshot, partial(say, settings)
     pool = await asyncio.to_thread(pool_of, choice, machine, settings, environment())
-    if warning := start_warning(entrance):
-        logger.warning("%s", warning)
     files = await asyncio.to_thread(shared_files, (*choice.models, *choice.others))
     live = LiveSettings(settings, stamp, read, pool, entrance)
 
@@ -229,9 +227,12 @@ async def serve(
             )
             server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
             await stack.enter_async_context(server)
+            told = await asyncio.to_thread(_notes, settings, snapshot)
+            await asyncio.to_thread(entrance.found.keep)
+            if warning := start_warning(entrance):
+                logger.warning("%s", warning)
             if not (place and await asyncio.to_thread(place.may_write, Path(TOML_FILE))):
                 await stack.enter_async_context(live)
-            told = await asyncio.to_thread(_notes, settings, snapshot)
             screen = first_screen(settings, snapshot, choice, entrance, plans, told)
             say_how = partial(tell, connect_lines(entrance, snapshot.platform))
             loading = _load(pool, loaded_at_start(choice, settings), say_how, successor)

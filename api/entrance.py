@@ -20,7 +20,7 @@ class Entrance:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The entrance that the settings ask for; makes a key where one is needed.
+        """The entrance that the settings ask for; makes a key where one is needed, not yet kept.
 
         Raises ConfigurationError.
         """

@@ -107,15 +107,24 @@ class Keyring:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The keys of a door; `file` holds the one that the node made, `fresh` if just now."""
+    """The keys of a door; `file` is for the one that the node made, `fresh` if just now."""
 
     keys: Mapping[str, KeySettings]
     file: Path | None = None
     fresh: bool = False
 
+    def keep(self) -> None:
+        """Write a key that was made just now to its file. Raises ConfigurationError.
+
+        A start that fails before its key was shown keeps none: the next one shows another.
+        """
+        if self.fresh and self.file is not None:
+            write_key(self.file, self.keys[MADE].key.get_secret_value())
+
 
 def keys_of(settings: Settings, *, beyond: bool) -> Found:
-    """The owner's keys; where there are none and the door is open to others, one that is made.
+    """The owner's keys; where there are none and the door is open to others, one that is made, and
+    is yet to be kept.
 
     Raises ConfigurationError for a key file that cannot be used.
     """
@@ -125,8 +134,6 @@ def keys_of(settings: Settings, *, beyond: bool) -> Found:
     file = key_file(settings.state)
     known = read_key(file)
     key = known or f"sk-swarm-{secrets.token_urlsafe(24)}"
-    if known is None:
-        write_key(file, key)
     made = KeySettings.model_validate({"key": key})
     return Found({MADE: made}, file, fresh=known is None)
 

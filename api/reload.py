@@ -113,6 +113,7 @@ class LiveSettings:
             settings = await asyncio.to_thread(self._read)
             found = await asyncio.to_thread(keys_of, settings, beyond=beyond)
             forms = await asyncio.to_thread(forms_of, settings)
+            await asyncio.to_thread(found.keep)
         except ConfigurationError as error:
             logger.warning("%s has changed and is not used: %s", TOML_FILE, error)
             return

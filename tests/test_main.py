@@ -270,6 +270,17 @@ def test_a_port_in_use_names_its_holder_and_the_flag(
     assert "--port" in said
 
 
+def test_a_start_that_fails_keeps_no_key_that_nobody_was_shown(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        flags = ["--host", "0.0.0.0", "--port", str(taken.getsockname()[1]), "--state", str(state)]
+        assert main.main(["--auto", "--no-federation", *flags]) == 2
+    assert "is in use" in capsys.readouterr().err
+    assert not state.exists()
+
+
 def test_a_plan_is_explained_and_nothing_is_started(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["--auto", "--explain", "--ctx", "2048"]) == 0
     said = capsys.readouterr().out

@@ -32,7 +32,10 @@ def _home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def entrance(tmp_path: Path, **settings: object) -> Entrance:
-    return Entrance.of(Settings.model_validate({"state": tmp_path / "state", **settings}))
+    """As that of a node that starts."""
+    opened = Entrance.of(Settings.model_validate({"state": tmp_path / "state", **settings}))
+    opened.found.keep()
+    return opened
 
 
 @pytest.mark.parametrize(
