@@ -2,7 +2,7 @@
 
 import argparse
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from swarm.errors import ConfigurationError
@@ -42,10 +42,46 @@ _INSTEAD = {
 }
 """Flags of such systems that people are used to, with ours of the same meaning."""
 
+_ENDING = {
+    "command": "COMMAND",
+    "detect": "--detect",
+    "explain": "--explain",
+    "opencode": "--opencode",
+    "diagnose": "--diagnose",
+    "leave": "--leave",
+    "new_code": "--new-code",
+    "show_code": "--show-code",
+}
+"""What is done instead of starting a node, one of them at a time."""
+
+_OF_FEDERATION = {"join": "--join", "open": "--open", "peer": "--peer"}
+_OF_TOOLS = {
+    "workspace": "--workspace",
+    "allow_network": "--allow-network",
+    "sandbox": "--no-sandbox",
+}
+
 
 def parse_flags(arguments: Sequence[str]) -> dict[str, Any]:
     """The flags that were given, by the names of settings. Raises ConfigurationError."""
-    return vars(_parser().parse_args(arguments))
+    flags = vars(_parser().parse_args(arguments))
+    asked = [name for name in _ENDING if name in flags]
+    if len(asked) > 1 and asked != ["new_code", "show_code"]:  # which is: make one and show it
+        told = {**_ENDING, "command": " ".join(flags.get("command", [])[:1])}
+        raise ConfigurationError(f"{told[asked[0]]} and {told[asked[1]]} exclude each other")
+    return flags
+
+
+def check_use(flags: Mapping[str, Any], *, federation: bool, tools: bool) -> None:
+    """Raise ConfigurationError for a flag that says something of what the node is not to have."""
+    idle = [told for name, told in _OF_FEDERATION.items() if name in flags and not federation]
+    if idle:
+        raise ConfigurationError(
+            f"{idle[0]} needs the federation: no --no-federation, nor federation = false"
+        )
+    idle = [told for name, told in _OF_TOOLS.items() if name in flags and not tools]
+    if idle:
+        raise ConfigurationError(f"{idle[0]} goes with --tool-server or --agent")
 
 
 def is_flag(word: str) -> bool:

@@ -30,7 +30,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from flags import ENVIRONMENT_PREFIX, TOML_FILE, is_flag, parse_flags
+from flags import ENVIRONMENT_PREFIX, TOML_FILE, check_use, is_flag, parse_flags
 from swarm.errors import ConfigurationError
 
 KEYS_VARIABLE = "API_KEYS"
@@ -260,6 +260,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     if settings.keyless and settings.keys:
         raise ConfigurationError("--keyless and keys exclude each other")
     _check_tools(settings)
+    tools = settings.tool_server or settings.agent
+    check_use(flags, federation=settings.federation, tools=tools)
     return settings
 
 

@@ -40,7 +40,10 @@ def answered(settings: Settings, environ: Mapping[str, str]) -> str | None:
         return "\n".join(diagnosis(call(node, "diagnostics"), platform.system()))
     if settings.new_code:
         call(node, "new-code", {})
-        return "a new code; the members that run have it, `python main.py --show-code` prints it"
+        if not settings.show_code:
+            return (
+                "a new code; the members that run have it, `python main.py --show-code` prints it"
+            )
     if settings.leave:
         return leave(node, settings.state)
     return code(settings.state) if settings.show_code else None

@@ -41,7 +41,7 @@ def test_a_path_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         'models = "~/models"\nprompt_file = "~nobody-at-all/words"\n[tools]\nreadable = ["~/bin"]'
     )
     (tmp_path / "swarm.toml").write_text(text)
-    settings = read_settings(["--workspace", "~"])
+    settings = read_settings(["--agent", "--workspace", "~"])
     home = Path("/home/me")
     assert (settings.models, settings.workspace) == (home / "models", home)
     assert settings.state == settings.remembered_in == home / "state"
@@ -102,6 +102,18 @@ def test_federation_is_accepted_both_ways() -> None:
     assert not read_settings(["--no-federation"]).federation
 
 
+def test_a_file_and_the_environment_may_say_more_than_this_start_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "swarm.toml").write_text('workspace = "work"\npeer = ["here"]\n')
+    monkeypatch.setenv("SWARM_JOIN", "abc")
+    assert not read_settings(["--no-federation"]).federation
+    (tmp_path / "swarm.toml").write_text("federation = false\ntool_server = true\n")
+    assert read_settings(["--workspace", "work"]).tool_server
+    with pytest.raises(ConfigurationError, match="--open needs the federation"):
+        read_settings(["--open"])
+
+
 def test_flags_that_people_are_used_to_are_taken() -> None:
     settings = read_settings(
         ["--instances", "3", "--n-gpu-layers=9", "-ngl", "8", "--ctx_size", "999"]
@@ -131,6 +143,15 @@ def test_flags_that_people_are_used_to_are_taken() -> None:
         ("--memory-limit-gib 1e308", "--memory-limit-gib 1e308 .*: should be less"),
         ("--debug --quiet", "exclude"),
         ("--federation --no-federation", "not allowed with"),
+        ("--detect --explain", "--detect and --explain exclude"),
+        ("approve 482 913 --leave", "approve and --leave exclude"),
+        ("--diagnose --leave --new-code", "--diagnose and --leave exclude"),
+        ("--new-code --leave", "--leave and --new-code exclude"),
+        ("--no-federation --join abc", "--join needs the federation: no --no-federation"),
+        ("--no-federation --open", "--open needs"),
+        ("--no-federation --peer here", "--peer needs"),
+        ("--workspace work", "--workspace goes with --tool-server or --agent"),
+        ("--no-sandbox", "--no-sandbox goes with"),
     ],
 )
 def test_a_mistake_names_what_would_be_right(arguments: str, said: str) -> None:
@@ -336,7 +357,8 @@ def test_tools_have_flags_and_a_table(tmp_path: Path) -> None:
     assert (settings.allow_network, settings.sandbox) == ("all", False)
     assert (settings.tools.longest_s, settings.tools.readable) == (900, (Path("/opt/x"),))
     assert (read_settings([]).sandbox, read_settings([]).allow_network) == (True, "none")
-    assert read_settings(["--allow-network", "packages"]).allow_network == "packages"
+    listed = read_settings(["--agent", "--allow-network", "packages"])
+    assert listed.allow_network == "packages"
     with pytest.raises(ConfigurationError, match="'none', 'packages' or 'all'"):
         read_settings(["--allow-network", "some"])
     assert read_settings(["--tool-host", "http://192.168.1.5:17616"]).tool_host

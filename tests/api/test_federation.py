@@ -1,10 +1,12 @@
 """The federation's views and commands at the client door, and at the command line."""
 
 import asyncio
+import contextlib
 import io
 import socket
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -15,7 +17,7 @@ from api.own_node import Node as OwnNode
 from api.server import ClientServer
 from federation.peers import PeerTable
 from federation.store import Membership, Store
-from federation.trust import decode_code, new_secret
+from federation.trust import decode_code, encode_code, new_secret
 from federation.wire import Status
 from guard import Door
 from settings import Settings, read_settings
@@ -55,7 +57,10 @@ async def test_commands_need_a_federation(node: Node) -> None:
 class Members:
     """A federation of which one member is off."""
 
-    def __init__(self) -> None:
+    federation_id = OURS
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.table = PeerTable[Status](node_id(0), OURS)
         self.table.heard(("10.0.0.1", 17617), node_id(1), STATUS, 0.0, name="kitchen")
         self.members = (node_id(1), node_id(4))
@@ -66,15 +71,24 @@ class Members:
 
     async def renew(self, without: str | None = None) -> None:
         self.removed.append(without)
+        store = await asyncio.to_thread(Store, self.folder)
+        await asyncio.to_thread(store.save, Membership(new_secret()))
+
+
+@contextlib.asynccontextmanager
+async def door_of(members: Members) -> AsyncGenerator[int]:
+    """The port of the client door of a node of it."""
+    port, stands_in = free_port(), cast("Any", members)
+    app = make_app(Pool([ServedModel("fake", FakeEngine(), 0)]), Door(port), federation=stands_in)
+    async with ClientServer(app, hosts=("127.0.0.1",), port=port):
+        yield port
 
 
 @pytest.mark.parametrize(("word", "number"), [("kitchen", 1), (node_id(4)[:8], 4)])
-async def test_any_member_can_be_removed(word: str, number: int) -> None:
-    port, members = free_port(), Members()
-    stands_in: Any = members
-    app = make_app(Pool([ServedModel("fake", FakeEngine(), 0)]), Door(port), federation=stands_in)
+async def test_any_member_can_be_removed(word: str, number: int, tmp_path: Path) -> None:
+    members = Members(tmp_path)
     async with (
-        ClientServer(app, hosts=("127.0.0.1",), port=port),
+        door_of(members) as port,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
     ):
         async with http.post("/v1/federation/remove", json={"peer": word}) as answer:
@@ -82,6 +96,18 @@ async def test_any_member_can_be_removed(word: str, number: int) -> None:
         async with http.post("/v1/federation/remove", json={"peer": "attic"}) as answer:
             assert (answer.status, "--new-code" in await answer.text()) == (400, True)
     assert members.removed == [node_id(number)]
+
+
+async def test_a_new_code_is_shown_where_that_is_asked_for(tmp_path: Path) -> None:
+    async with door_of(Members(tmp_path)) as port:
+        flags = ["--new-code", "--port", str(port), "--state", str(tmp_path)]
+        settings = read_settings([*flags, "--show-code"])
+        shown = await asyncio.to_thread(commands.answered, settings, {})
+        made = await asyncio.to_thread(lambda: Store(tmp_path).load())
+        unshown = await asyncio.to_thread(commands.answered, read_settings(flags), {})
+    assert made is not None
+    assert encode_code(made.secret) in str(shown).splitlines()
+    assert "--show-code` prints it" in str(unshown)
 
 
 def running_on(port: int) -> OwnNode:
