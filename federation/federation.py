@@ -23,6 +23,7 @@ from federation.doors import Doors
 from federation.era import Era
 from federation.interfaces import LanAddress, lan_addresses, read_interfaces
 from federation.lines import line_of, unique
+from federation.memory import Memory
 from federation.metrics import MetricsSummary
 from federation.next_code import NextCode
 from federation.pairing import Joined
@@ -33,11 +34,11 @@ from federation.pin import Pin
 from federation.server import Answers, Callbacks
 from federation.sharing import Shelf
 from federation.sightings import Sighting
-from federation.store import Membership, Store
+from federation.store import Membership
 from federation.stragglers import Stragglers
 from federation.strangers import Strangers
 from federation.tool_keys import ToolKeys
-from federation.trust import Credentials, NodeKey, federation_id, new_secret
+from federation.trust import Credentials, federation_id, new_secret
 from federation.wire import Status
 from federation.wishes import OPEN_WARNING, Wishes, chosen
 from swarm.errors import ConfigurationError, PeerRefused
@@ -83,14 +84,13 @@ class Federation:
     async def __aenter__(self) -> Self:
         """Raises ConfigurationError where the wishes contradict what the node remembers."""
         wishes = self.wishes
-        self._store = await asyncio.to_thread(Store, wishes.folder)
-        self._key: NodeKey = await asyncio.to_thread(self._store.key)
+        self._memory = await asyncio.to_thread(Memory, wishes.folder)
         self._approvals = Approvals(self.node_id)
         self._next_code = NextCode(self.node_id)
         self._doors = Doors(self.node_id, self._pin, port=wishes.port, on_joined=self._joined)
         if wishes.open:
             logger.warning(OPEN_WARNING)
-        self._membership = chosen(await asyncio.to_thread(self._store.load), wishes)
+        self._membership = chosen(self._memory.stored, wishes)
         await self._remember()
         self.table = PeerTable[Status](self.node_id, self.federation_id)
         self.tool_keys = ToolKeys(
@@ -123,7 +123,7 @@ class Federation:
     @property
     def node_id(self) -> str:
         """SHA-256 of this node's public key, 64 hex digits."""
-        return self._key.node_id
+        return self._memory.key.node_id
 
     @property
     def federation_id(self) -> str:
@@ -154,8 +154,8 @@ class Federation:
 
     @property
     def trouble(self) -> str | None:
-        """Why others cannot come in here, while that is so."""
-        return self._doors.trouble
+        """Why others cannot come in here, or a restart would forget them, while that is so."""
+        return self._doors.trouble or self._memory.trouble
 
     def status(self) -> Status:
         """What this node says of itself to its peers."""
@@ -226,7 +226,7 @@ class Federation:
             await self._advertise()
 
     async def _begin_era(self) -> None:
-        credentials = Credentials(self._key, self._membership.secret, self._store.folder)
+        credentials = Credentials(self._memory.key, self._membership.secret, self.wishes.folder)
         here = (self._answers, self._shelf, self.tool_keys.told)
         callbacks = Callbacks(self.status, self._heard, self._renewed, self._over, *here)
         past = [replace(credentials, secret=secret) for secret in self._membership.past]
@@ -253,11 +253,7 @@ class Federation:
             raise PeerRefused("this machine has joined a federation", status=409)
         self._approvals.begin_joining(joined.node_id)
         membership = Membership(joined.secret, (joined.node_id,), past=joined.past)
-        try:
-            await asyncio.to_thread(self._store.save, membership)
-        except OSError:
-            self._approvals.end_joining()
-            raise
+        await self._memory.keep(membership)
         self.background.start(self._enter(membership, joined))
 
     async def _enter(self, membership: Membership, joined: Joined) -> None:
@@ -287,7 +283,7 @@ class Federation:
 
     async def _remember(self) -> None:
         if not self.wishes.open:
-            await asyncio.to_thread(self._store.save, self._membership)
+            await self._memory.keep(self._membership)
 
     def _heard(self, node: str, address: str, status: Status) -> None:
         """A peer called."""
@@ -338,6 +334,7 @@ class Federation:
                 addresses = await self._read_addresses()
                 if addresses != self.addresses:
                     await self._move(addresses)
+                await self._memory.catch_up()
             if self.addresses and not self._doors.are_right(self._era, alone=self.alone):
                 await self._mend_door()
             self._show_pin()

@@ -4,10 +4,13 @@ Whoever has the secret is a member. Knows no network and no folder but the one t
 """
 
 import hashlib
+import os
 import secrets
 import ssl
 import tempfile
 import unicodedata
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -30,6 +33,9 @@ SECRET_BYTES = 16
 
 OPEN_SECRET = hashlib.sha256(b"local-swarm open federation").digest()[:SECRET_BYTES]
 """The secret of `--open`, which everybody knows: it keeps nobody out."""
+
+_OPEN_FILES = Path("/dev/fd")
+"""Where Unix shows a process its open files by their numbers; Windows has no such folder."""
 
 # Crockford's base 32: no letter of it looks like a digit, and none is a U.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -180,12 +186,41 @@ class Credentials:
         context.load_verify_locations(
             cadata=authority.certificate.public_bytes(Encoding.PEM).decode()
         )
-        # ssl takes a node's own certificate from a file only.
-        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".tls-") as passing:
-            chain = Path(passing) / "node.pem"
-            write_private(chain, self.key.pem() + certificate.public_bytes(Encoding.PEM))
-            context.load_cert_chain(chain)
+        certified = certificate.public_bytes(Encoding.PEM)
+        with _passed(self.folder, certified, self.key.pem()) as (chain, key):
+            context.load_cert_chain(chain, key)
         return context
+
+
+@contextmanager
+def _passed(folder: Path, *contents: bytes) -> Generator[list[Path]]:
+    """Paths at which each can be read once, since ssl takes a node's own certificate from no value.
+
+    Where the folder takes no file, they are pipes, so that a full disk keeps no node out.
+    """
+    with ExitStack() as stack:
+        try:
+            passing = stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix=".tls-"))
+            paths = [Path(passing) / f"{number}.pem" for number in range(len(contents))]
+            for path, content in zip(paths, contents, strict=True):
+                write_private(path, content)
+        except OSError:
+            if not os.access(_OPEN_FILES, os.X_OK):
+                raise
+            paths = [stack.enter_context(_piped(content)) for content in contents]
+        yield paths
+
+
+@contextmanager
+def _piped(content: bytes) -> Generator[Path]:
+    """A pipe holds 4 KiB on every system; a certificate and a key are less."""
+    reading, writing = os.pipe()
+    try:
+        with os.fdopen(writing, "wb") as file:
+            file.write(content)
+        yield _OPEN_FILES / str(reading)
+    finally:
+        os.close(reading)
 
 
 def _id_of(key: Ed25519PublicKey) -> str:

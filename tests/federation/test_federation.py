@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +23,7 @@ from swarm.errors import PeerRefused
 from swarm.proposer import Offer, Told
 from swarm.types import Question
 from tests.e2e.nodes import free_port
+from tests.federation.disk import no_room_on_disk
 
 DELAY_S = 0.05
 
@@ -227,3 +229,27 @@ async def test_of_two_renewals_at_once_one_is_made(start: Start, tries: int) -> 
     assert [end.status for end in made if isinstance(end, PeerRefused)] == [409, 409]
     await until(lambda: together(*nodes))
     assert {node.federation_id for node in nodes} == {federation_id(new[0])}
+
+
+async def test_a_removal_wins_also_where_the_disk_is_full(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(federation_module, "WATCH_S", 0.0)
+    caplog.set_level(logging.INFO)
+    secret = new_secret()
+    one, other, removed = [await start(name, join=secret) for name in ("one", "other", "removed")]
+    await until(lambda: together(one, other, removed))
+    with no_room_on_disk():
+        await one.renew(without=removed.node_id)
+        await until(lambda: together(one, other) and one.federation_id == other.federation_id)
+        assert other.federation_id != federation_id(secret)
+        assert "File too large; after a restart this node may need a PIN" in (other.trouble or "")
+    folder = other.wishes.folder
+    await until(lambda: other.trouble is None)
+    stored = await asyncio.to_thread(lambda: Store(folder).load())
+    assert stored is not None
+    assert federation_id(stored.secret) == other.federation_id
+    assert caplog.text.count(f"cannot be remembered in {folder}") == 1
+    assert f"is remembered in {folder} now" in caplog.text
+    await other.renew()
+    await until(lambda: together(one, other))

@@ -1,8 +1,6 @@
 """What is remembered between two starts, and what is said when it cannot be read."""
 
-import resource
 import stat
-from contextlib import contextmanager
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from federation.store import MOST_PAST, Membership, Store
 from federation.trust import new_secret
 from swarm.errors import ConfigurationError
+from tests.federation.disk import no_room_on_disk
 
 SECRET = bytes(range(16))
 ZEROS = b"0" * 32
@@ -100,16 +99,6 @@ def test_a_full_disk_leaves_what_was_there(store):
         store.save(Membership(new_secret()))
     assert store.load() == Membership(SECRET)
     assert [path.name for path in store.folder.iterdir()] == ["federation.json"]
-
-
-@contextmanager
-def no_room_on_disk():
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_the_codes_of_the_past_are_remembered_and_bounded():

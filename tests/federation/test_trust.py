@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from federation import trust
 from federation.certificates import issue, make_authority
 from federation.trust import (
     OPEN_SECRET,
@@ -26,6 +27,7 @@ from federation.trust import (
     node_id_of,
 )
 from swarm.errors import ConfigurationError, UntrustedPeer
+from tests.federation.disk import no_room_on_disk
 
 SECRETS = st.binary(min_size=16, max_size=16)
 HOUSE = bytes(range(16))
@@ -265,3 +267,18 @@ def test_contexts_leave_no_file_behind_and_no_secret_in_words(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["key.pem"]
     assert repr(HOUSE) not in repr(credentials)
     assert HOUSE.hex() not in repr(credentials)
+
+
+def test_contexts_are_made_also_where_the_disk_is_full(tmp_path):
+    key = NodeKey.load_or_make(tmp_path / "key.pem")
+    with no_room_on_disk():
+        context = Credentials(key, HOUSE, tmp_path).client_context()
+    assert len(context.get_ca_certs()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["key.pem"]
+
+
+def test_a_full_disk_is_told_where_the_system_shows_no_open_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(trust, "_OPEN_FILES", tmp_path / "fd")
+    key = NodeKey.load_or_make(tmp_path / "key.pem")
+    with no_room_on_disk(), pytest.raises(OSError, match="File too large"):
+        Credentials(key, HOUSE, tmp_path).client_context()
