@@ -4,6 +4,7 @@ Both have the same port, so that a firewall opens one.
 """
 
 import asyncio
+import errno
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -12,7 +13,6 @@ from federation.era import Era
 from federation.pairing import Joined, PairingDoor
 from federation.pin import Pin
 from hardware.listener import holder_of
-from swarm.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Doors:
             await era.open_door(hosts, self._port)
             self.trouble = None
         except OSError as error:
-            await self._tell(f"the peer door cannot listen: {error.strerror}")
+            await self.tell("the peer door cannot listen", error)
 
     async def _open_pairing(self, hosts: Sequence[str]) -> None:
         if self._pairing is not None or not hosts:
@@ -87,16 +87,18 @@ class Doors:
                 self._pairing = await stack.enter_async_context(door)
                 self._stack = stack.pop_all()
             self.trouble = None
-        except ConfigurationError as error:
-            await self._tell(str(error))
+        except OSError as error:
+            await self.tell("nobody can pair with this machine", error)
 
-    async def _tell(self, told: str) -> None:
-        """Said once while it lasts."""
+    async def tell(self, what: str, error: OSError) -> None:
+        """What cannot be, and why; said once while it lasts."""
         if self.trouble is not None:
             return
-        holder = await asyncio.to_thread(holder_of, self._port)
-        self.trouble = (
-            f"{told}; {holder or 'another program'} has port {self._port}: "
-            "choose another with --peer-port N"
-        )
-        logger.error("%s", self.trouble)
+        where = f" ({error.filename})" if error.filename else ""
+        told = f"{what}: {error.strerror or error}{where}"
+        if error.errno == errno.EADDRINUSE:
+            holder = await asyncio.to_thread(holder_of, self._port)
+            told += f"; {holder or 'another program'} has port {self._port}: "
+            told += "choose another with --peer-port N"
+        self.trouble = told
+        logger.error("%s", told)

@@ -233,9 +233,13 @@ class Federation:
         away = Stragglers(past, self._strangers.living_in)
         clock, changed = self._clock, self._tell
         era = Era(credentials, self.table, callbacks, away, changed=changed, clock=clock)
-        async with AsyncExitStack() as stack:
-            self._era = await stack.enter_async_context(era)
-            self._era_stack = stack.pop_all()
+        try:
+            async with AsyncExitStack() as stack:
+                self._era = await stack.enter_async_context(era)
+                self._era_stack = stack.pop_all()
+        except OSError as error:  # begun again by `_watch`
+            await self._doors.tell("this node cannot prove that it belongs", error)
+            return
         await self._open_right_door()
 
     async def _end_era(self) -> None:
@@ -261,12 +265,7 @@ class Federation:
             await self._become(membership)
         finally:
             self._approvals.end_joining()
-        for host in joined.addresses:
-            advertisement = Advertisement(
-                PROTOCOL, joined.node_id[:NODE_PREFIX_HEX], self.federation_id, joined.port, 0
-            )
-            name = self._strangers.name_of(joined.node_id) or instance_name("", joined.node_id)
-            sighting = Sighting(name, (host,), joined.port, advertisement)
+        for sighting in self._strangers.joined(joined, self.federation_id):
             self._tell(self.table.sighted(sighting, self._clock()))
         self._say("joined: this machine and the one that approved it are one federation now")
 

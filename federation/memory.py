@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 
 from federation.store import Membership, Store
+from swarm.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
@@ -17,14 +18,18 @@ class Memory:
     """Of the node of one folder. `trouble` says what is not on disk, while that is so."""
 
     def __init__(self, folder: Path) -> None:
-        """Reads what there is: make it outside of the event loop.
-
-        Raises OSError, and ConfigurationError for a damaged file.
-        """
-        self._store = Store(folder)
+        """Reads what there is: make it outside of the event loop. Raises ConfigurationError."""
+        try:
+            self._store = Store(folder)
+            self.key = self._store.key()
+            self.stored = self._store.load()
+        except OSError as error:
+            raise ConfigurationError(
+                f"the node's key and federation cannot be kept in {folder}: "
+                f"{error.strerror or error}; make room there, let this user read and write "
+                "there, or choose another folder with --state DIR"
+            ) from error
         self.folder = folder
-        self.key = self._store.key()
-        self.stored = self._store.load()
         self._latest = self.stored
         self._writing = asyncio.Lock()
         self.trouble: str | None = None

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import errno
 import hmac
 import ipaddress
 import logging
@@ -106,7 +107,7 @@ class PairingDoor:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Raises ConfigurationError when no address can be listened on."""
+        """Raises OSError when no address can be listened on."""
         app = web.Application(client_max_size=BODY_BYTES, middlewares=[_report, self._guard])
         app.router.add_post("/pair/begin", self._begin)
         app.router.add_post("/pair/finish", self._finish)
@@ -134,6 +135,7 @@ class PairingDoor:
             return server() if len(server.connections) < _CONNECTIONS else _TurnedAway()
 
         refused: list[str] = []
+        codes: set[int | None] = set()
         loop = asyncio.get_running_loop()
         for address in self._addresses:
             try:
@@ -142,11 +144,13 @@ class PairingDoor:
                 )
             except OSError as error:
                 refused.append(f"{address} port {self.port}: {error.strerror or error}")
+                codes.add(error.errno)
                 continue
             stack.callback(listening.close)
             self.port = listening.sockets[0].getsockname()[1]
         if len(refused) == len(self._addresses):
-            raise ConfigurationError(f"nobody can pair with this machine: {'; '.join(refused)}")
+            code = errno.EADDRINUSE if errno.EADDRINUSE in codes else errno.EADDRNOTAVAIL
+            raise OSError(code, "; ".join(refused))
         for reason in refused:
             logger.warning("pairing does not listen on %s", reason)
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
-from federation.advertisement import NODE_PREFIX_HEX
+from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, instance_name
+from federation.pairing import Joined
 from federation.sightings import Sighting
 from federation.trust import OPEN_SECRET, federation_id
 
@@ -72,10 +73,14 @@ class Strangers:
         }
         return federation not in lives and not lives.issubset(past)
 
-    def name_of(self, node_id: str) -> str | None:
-        """The name under which the node with this id was announced."""
+    def joined(self, joined: Joined, federation: str) -> list[Sighting]:
+        """The member that handed this `federation` over, as it will announce itself."""
+        node = joined.node_id[:NODE_PREFIX_HEX]
         said = [(met.name, met.advertisement) for met in self._all()]
-        return next((name for name, ad in said if ad and node_id.startswith(ad.node)), None)
+        names = [name for name, ad in said if ad and ad.node == node]
+        name = names[0] if names else instance_name("", joined.node_id)
+        advertisement = Advertisement(PROTOCOL, node, federation, joined.port, 0)
+        return [Sighting(name, (host,), joined.port, advertisement) for host in joined.addresses]
 
     def to_type(self, shown_pin: str, name: str) -> str | None:
         """What makes the machine of this name a member; None while nobody is there to type it.

@@ -204,9 +204,9 @@ def _passed(folder: Path, *contents: bytes) -> Generator[list[Path]]:
             paths = [Path(passing) / f"{number}.pem" for number in range(len(contents))]
             for path, content in zip(paths, contents, strict=True):
                 write_private(path, content)
-        except OSError:
+        except OSError as error:
             if not os.access(_OPEN_FILES, os.X_OK):
-                raise
+                raise OSError(error.errno, error.strerror, str(folder)) from error
             paths = [stack.enter_context(_piped(content)) for content in contents]
         yield paths
 

@@ -1,8 +1,11 @@
 """Which door of a node is open, and what keeps it shut."""
 
+import errno
 import logging
 import os
 import socket
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -27,3 +30,24 @@ async def test_a_port_in_use_names_its_holder_once(caplog: pytest.LogCaptureFixt
     await doors.open_right(None, alone=True, hosts=("127.0.0.1",))
     assert doors.trouble is None
     await doors.close_pairing()
+
+
+class FullDisk:
+    """An era whose door cannot open."""
+
+    is_open, port = False, 0
+
+    async def open_door(self, hosts: Sequence[str], port: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/state")
+
+
+@pytest.mark.parametrize(
+    ("alone", "told"),
+    [(True, "nobody can pair with this machine: 192.0.2.7"), (False, "on device (/state)")],
+)
+async def test_only_a_port_in_use_has_a_holder(*, alone: bool, told: str) -> None:
+    doors = Doors("a" * 64, Pin(lambda _: 0, 0.0), port=17617, on_joined=joined)
+    era: Any = None if alone else FullDisk()
+    await doors.open_right(era, alone=alone, hosts=("192.0.2.7",))
+    assert told in (doors.trouble or "")
+    assert "has port" not in (doors.trouble or "")

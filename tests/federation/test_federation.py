@@ -11,7 +11,7 @@ from typing import Any, Self
 import pytest
 
 from federation import federation as federation_module
-from federation import strangers
+from federation import strangers, trust
 from federation.advertisement import Advertisement
 from federation.federation import Federation
 from federation.sharing import Shelf
@@ -253,3 +253,39 @@ async def test_a_removal_wins_also_where_the_disk_is_full(
     assert f"is remembered in {folder} now" in caplog.text
     await other.renew()
     await until(lambda: together(one, other))
+
+
+async def test_a_member_starts_also_where_the_disk_is_full(start: Start, tmp_path: Path) -> None:
+    folder, membership = tmp_path / "1-other", Membership(new_secret(), ("a" * 64,))
+    await asyncio.to_thread(lambda: Store(folder).save(membership))
+    await asyncio.to_thread(lambda: Store(folder).key())
+    one = await start("one", join=membership.secret)
+    with no_room_on_disk():
+        other = await start("other")
+        await until(lambda: together(one, other))
+    assert other.members[0] == "a" * 64
+
+
+async def test_a_machine_is_approved_also_where_both_disks_are_full(start: Start) -> None:
+    one, other = await start("one"), await start("other")
+    await until(lambda: bool(one._strangers.pairing() and other._strangers.pairing()))
+    with no_room_on_disk():
+        await one.approve(other._pin.shown(other._clock()).replace(" ", ""))
+        await until(lambda: together(one, other))
+    for node in (one, other):
+        assert str(node.wishes.folder) in (node.trouble or "")
+
+
+async def test_a_node_that_cannot_prove_itself_says_why_and_tries_again(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, where a certificate needs room on the disk."""
+    monkeypatch.setattr(trust, "_OPEN_FILES", tmp_path / "fd")
+    secret = new_secret()
+    one, other = [await start(name, join=secret) for name in ("one", "other")]
+    await until(lambda: together(one, other))
+    with no_room_on_disk():
+        await one.renew()
+        await until(lambda: one.federation_id == other.federation_id)
+        await until(lambda: "cannot prove" in (one.trouble or ""))
+    await until(lambda: together(one, other) and one.trouble is None)

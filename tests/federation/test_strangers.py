@@ -1,6 +1,7 @@
 """Nodes of other federations: who can be approved, who was a member."""
 
-from federation.advertisement import PROTOCOL, Advertisement
+from federation.advertisement import PROTOCOL, Advertisement, instance_name
+from federation.pairing import Joined
 from federation.sightings import Sighting
 from federation.strangers import KEPT_S, MOVING_S, Strangers
 from federation.trust import OPEN_SECRET, federation_id
@@ -25,13 +26,22 @@ def test_a_node_of_another_federation_is_a_stranger() -> None:
     met = sighting()
     strangers = seen(met)
     assert strangers.pairing() == [met]
-    assert strangers.name_of(OTHER) == "kitchen-bbbbbbbb"
     typed = strangers.to_type("482 913", "hall-aaaaaaaa")
     assert typed == "python main.py approve 482 913"
     assert strangers.invitation(typed) == (
         "found kitchen-bbbbbbbb (10.0.0.2); to become one, type there: "
         "python main.py approve 482 913"
     )
+
+
+def test_who_handed_its_federation_over_is_met_in_it_by_its_name() -> None:
+    handed = Joined(OTHER, bytes(16), (), ("10.0.0.2", "fd00::2"), 17617)
+    named, unseen = seen(sighting()).joined(handed, HOME), seen().joined(handed, HOME)
+    assert [met.addresses for met in named] == [("10.0.0.2",), ("fd00::2",)]
+    assert {met.name for met in named} == {"kitchen-bbbbbbbb"}
+    assert {met.name for met in unseen} == {instance_name("", OTHER)}
+    said = Advertisement(PROTOCOL, OTHER[:16], HOME, 17617, 0)
+    assert {met.advertisement for met in (*named, *unseen)} == {said}
 
 
 def test_where_several_may_show_a_pin_the_name_is_typed_too() -> None:
