@@ -39,11 +39,8 @@ def answered(settings: Settings, environ: Mapping[str, str]) -> str | None:
     if settings.diagnose:
         return "\n".join(diagnosis(call(node, "diagnostics"), platform.system()))
     if settings.new_code:
-        call(node, "new-code", {})
-        if not settings.show_code:
-            return (
-                "a new code; the members that run have it, `python main.py --show-code` prints it"
-            )
+        told = new_code(node)
+        return f"{told}\n{code(settings.state)}" if settings.show_code else told
     if settings.leave:
         return leave(node, settings.state)
     return code(settings.state) if settings.show_code else None
@@ -60,8 +57,24 @@ def remove(node: Node, peer: str) -> str:
     told = call(node, "remove", {"peer": peer})
     return (
         f"{told['removed']} is no member any more; the others have a new code. "
-        "Members that were off show a PIN when they come back"
+        f"Members that were off show a PIN when they come back{_missed(told)}"
     )
+
+
+def new_code(node: Node) -> str:
+    """Make a new code for the members that run."""
+    told = call(node, "new-code", {})
+    return (
+        "a new code; the members that run have it, `python main.py --show-code` prints it"
+        f"{_missed(told)}"
+    )
+
+
+def _missed(told: Any) -> str:
+    """Whom the new code did not reach, and what comes of that."""
+    names = ", ".join(told.get("missed") or ())
+    after = "lives by the old code until a member can tell it so, and then shows a PIN"
+    return f".\nNot reached: {names}; such a machine {after}" if names else ""
 
 
 def leave(node: Node, folder: Path) -> str:

@@ -113,7 +113,7 @@ def _peer_objects(federation: Federation) -> list[dict[str, Any]]:
     return [peer_object(peer, now_s, wall_s) for peer in federation.table.peers()]
 
 
-async def _approve(request: web.Request, federation: Federation) -> dict[str, str]:
+async def _approve(request: web.Request, federation: Federation) -> dict[str, Any]:
     body = await body_of(request, PinBody)
     try:
         digits = parse_pin(body.pin)
@@ -122,24 +122,24 @@ async def _approve(request: web.Request, federation: Federation) -> dict[str, st
     return {"joined": await federation.approve(digits, body.machine)}
 
 
-async def _remove(request: web.Request, federation: Federation) -> dict[str, str]:
+async def _remove(request: web.Request, federation: Federation) -> dict[str, Any]:
     body = await body_of(request, PeerBody)
     node_id, name = member_meant(body.peer, federation.table.peers(), federation.members)
-    await federation.renew(without=node_id)
-    return {"removed": name}
+    missed = await federation.renew(without=node_id)
+    return {"removed": name, "missed": missed}
 
 
-async def _new_code(_: web.Request, federation: Federation) -> dict[str, str]:
-    await federation.renew()
-    return {"federation": federation.federation_id}
+async def _new_code(_: web.Request, federation: Federation) -> dict[str, Any]:
+    missed = await federation.renew()
+    return {"federation": federation.federation_id, "missed": missed}
 
 
-async def _leave(_: web.Request, federation: Federation) -> dict[str, str]:
+async def _leave(_: web.Request, federation: Federation) -> dict[str, Any]:
     await federation.leave()
     return {"federation": federation.federation_id}
 
 
-Command = Callable[[web.Request, Federation], Awaitable[dict[str, str]]]
+Command = Callable[[web.Request, Federation], Awaitable[dict[str, Any]]]
 _COMMANDS: dict[str, Command] = {
     "approve": _approve,
     "remove": _remove,

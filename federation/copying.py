@@ -109,8 +109,8 @@ async def copy_beside(
 
 async def _ready_doors(table: PeerTable[Status]) -> AsyncGenerator[Door]:
     for peer in table.ready():
-        if peer.address is not None:
-            yield Door(*peer.address, door_name(peer.node_id))
+        if peer.answers_at is not None:
+            yield Door(*peer.answers_at, door_name(peer.node_id))
 
 
 async def copy_files(

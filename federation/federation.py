@@ -195,19 +195,21 @@ class Federation:
         return await self._approvals.approve(digits, door, invitation, joined=self._learn)
 
     @undivided
-    async def renew(self, without: str | None = None) -> bytes:
+    async def renew(self, without: str | None = None) -> tuple[str, ...]:
         """A new secret for all members that are ready, but for `without` (a node id).
 
-        Those that are off join again by their PIN. Raises PeerRefused where another was earlier.
+        Gives the names of those that did not get it. They and those that are off join again by
+        their PIN. Raises PeerRefused where another was earlier.
         """
         if self.wishes.open:
             raise ConfigurationError("an open federation has no code of its own")
         secret = new_secret()
         ready = [peer for peer in self.table.ready() if peer.node_id != without]
+        missed: tuple[str, ...] = ()
         if self._era is not None:
-            await self._next_code.hand_out(secret, ready, self._era.client)
+            missed = await self._next_code.hand_out(secret, ready, self._era.client)
         await self._become(self._membership.renewed(secret, [peer.node_id for peer in ready]))
-        return secret
+        return missed
 
     @undivided
     async def leave(self) -> None:

@@ -8,10 +8,10 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from federation.client import Door, PeerClient, door_name
+from federation.client import SILENCE_S, Door, PeerClient, door_name
 from federation.peer import Peer
 from federation.wire import NewSecret, Status
-from swarm.errors import PeerError, PeerRefused
+from swarm.errors import PeerError, PeerRefused, PeerTimedOut, PeerUnreachable
 
 logger = logging.getLogger(__name__)
 
@@ -39,28 +39,51 @@ class NextCode:
 
     async def hand_out(
         self, secret: bytes, peers: Sequence[Peer[Status]], client: PeerClient
-    ) -> None:
-        """Take it, and hand it to these; who does not get it is told of.
+    ) -> tuple[str, ...]:
+        """Take it, and hand it to these; the names of those that did not get it.
 
         Raises PeerRefused, with nothing changed, where another one was taken first.
         """
         rest = sorted(peers, key=lambda peer: peer.node_id)
+        missed: list[str] = []
         while rest and rest[0].node_id < self._node_id:
-            if await _handed(client, secret, rest.pop(0), is_first=True):
+            first = rest.pop(0)
+            if await _handed(client, secret, first, is_first=True):
                 break
+            missed.append(first.name)
         self.take(secret)
-        await asyncio.gather(*(_handed(client, secret, peer, is_first=False) for peer in rest))
+        calls = (_handed(client, secret, peer, is_first=False) for peer in rest)
+        got = await asyncio.gather(*calls)
+        missed += [peer.name for peer, has_it in zip(rest, got, strict=True) if not has_it]
+        return tuple(sorted(missed))
 
 
 async def _handed(client: PeerClient, secret: bytes, peer: Peer[Status], *, is_first: bool) -> bool:
-    if peer.address is None:
-        return False
     try:
-        door = Door(*peer.address, door_name(peer.node_id))
-        await client.hand_secret(door, NewSecret(secret=secret))
+        await _hand(client, NewSecret(secret=secret), peer)
     except PeerError as error:
         if is_first and isinstance(error, PeerRefused) and error.status == TAKEN:
             raise
         logger.warning("%s did not get the new code: %s", peer.name, error)
         return False
     return True
+
+
+async def _hand(client: PeerClient, secret: NewSecret, peer: Peer[Status]) -> None:
+    """Where it answered last, else wherever it may be: who is left out must join anew.
+
+    Raises PeerError: how the first way failed.
+    """
+    failure: PeerError | None = None
+    try:
+        async with asyncio.timeout(SILENCE_S):
+            for address in peer.ways:
+                try:
+                    return await client.hand_secret(Door(*address, door_name(peer.node_id)), secret)
+                except PeerRefused:
+                    raise
+                except PeerError as error:
+                    failure = failure or error
+    except TimeoutError:
+        failure = failure or PeerTimedOut(f"it said nothing for {SILENCE_S:.0f} s")
+    raise failure or PeerUnreachable("it has no address")

@@ -89,6 +89,11 @@ class Peer(Generic[StatusT]):
         return self.proved[0] if self.proved else self.address
 
     @property
+    def ways(self) -> tuple[Address, ...]:
+        """All its addresses, first the one where it answered last."""
+        return tuple(dict.fromkeys((*self.proved[:1], *self.addresses)))
+
+    @property
     def was_proved(self) -> bool:
         """Whether it ever proved its node id to this node."""
         return self.last_heard_s is not None

@@ -65,9 +65,9 @@ class ToolKeys:
 
 async def _asked(client: PeerClient, peer: Peer[Status]) -> ToolKey | None:
     """What this peer tells; nothing where it does not answer, or has no server."""
-    if peer.address is None:
+    if peer.answers_at is None:
         return None
     try:
-        return await client.tool_key(Door(*peer.address, door_name(peer.node_id)))
+        return await client.tool_key(Door(*peer.answers_at, door_name(peer.node_id)))
     except PeerError:
         return None

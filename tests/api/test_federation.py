@@ -65,14 +65,16 @@ class Members:
         self.table.heard(("10.0.0.1", 17617), node_id(1), STATUS, 0.0, name="kitchen")
         self.members = (node_id(1), node_id(4))
         self.removed: list[str | None] = []
+        self.federation_id = OURS
 
     def peers(self) -> tuple[()]:
         return ()
 
-    async def renew(self, without: str | None = None) -> None:
+    async def renew(self, without: str | None = None) -> tuple[str, ...]:
         self.removed.append(without)
         store = await asyncio.to_thread(Store, self.folder)
         await asyncio.to_thread(store.save, Membership(new_secret()))
+        return ("attic",)
 
 
 @contextlib.asynccontextmanager
@@ -92,10 +94,12 @@ async def test_any_member_can_be_removed(word: str, number: int, tmp_path: Path)
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
     ):
         async with http.post("/v1/federation/remove", json={"peer": word}) as answer:
-            assert answer.status == 200
+            assert (answer.status, (await answer.json())["missed"]) == (200, ["attic"])
         async with http.post("/v1/federation/remove", json={"peer": "attic"}) as answer:
             assert (answer.status, "--new-code" in await answer.text()) == (400, True)
-    assert members.removed == [node_id(number)]
+        told = await asyncio.to_thread(commands.new_code, running_on(port))
+    assert members.removed == [node_id(number), None]
+    assert "Not reached: attic; such a machine lives by the old code until" in told
 
 
 async def test_a_new_code_is_shown_where_that_is_asked_for(tmp_path: Path) -> None:

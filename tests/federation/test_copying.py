@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from federation import copying
 from federation.client import Door
 from federation.copying import copy_files
+from federation.peers import PeerTable
 from federation.sharing import Shelf
-from federation.wire import MAX_FILES
+from federation.wire import MAX_FILES, Status
+from tests.federation.sightings import OURS, STATUS, node_id
 from tests.federation.test_door import Side, calling, listening, side
 
 PARTS = [f"x-{at:05}.gguf" for at in range(MAX_FILES + 1)]
@@ -108,3 +111,11 @@ def test_nothing_is_shared_under_a_path_that_leads_up(name: str, tmp_path: Path)
     shelf = Shelf(lambda: {"model.gguf": tmp_path / "there" / "model.gguf"})
     assert shelf.path(name) is None
     assert shelf.path("there/model.gguf") == shelf.path("model.gguf") is not None
+
+
+async def test_a_peer_whose_last_heartbeat_failed_is_asked_where_it_answered_before() -> None:
+    table = PeerTable[Status](node_id(0), OURS)
+    for host in ("10.0.0.2", "10.0.0.1"):
+        table.heard((host, 17617), node_id(1), STATUS, 0.0)
+    table.failed(node_id(1), "reachable", "no answer within 1 s", 1.5)
+    assert [door.host async for door in copying._ready_doors(table)] == ["10.0.0.1"]

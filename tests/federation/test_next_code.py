@@ -7,8 +7,10 @@ import pytest
 
 from federation.client import Door
 from federation.next_code import TAKEN, NextCode
-from federation.wire import NewSecret
+from federation.peers import PeerTable
+from federation.wire import NewSecret, Status
 from swarm.errors import PeerError, PeerRefused, PeerUnreachable
+from tests.federation.sightings import OURS, STATUS
 
 OWN = "5" * 64
 NEXT, OTHER = b"n" * 16, b"o" * 16
@@ -30,7 +32,7 @@ class Client:
 
 def peers(*digits: int) -> Any:
     return [
-        SimpleNamespace(node_id=str(digit) * 64, address=("host", digit), name=f"n{digit}")
+        SimpleNamespace(node_id=str(digit) * 64, ways=(("host", digit),), name=f"n{digit}")
         for digit in digits
     ]
 
@@ -78,3 +80,30 @@ def test_one_code_follows_each() -> None:
         own.take(OTHER)
     own.begin()
     assert own.take(OTHER)
+
+
+async def test_who_did_not_get_it_is_named() -> None:
+    gone = PeerUnreachable("no route")
+    client = Client(n2=gone, n3=gone, n9=PeerRefused("has another", status=TAKEN))
+    missed = await NextCode(OWN).hand_out(NEXT, peers(9, 7, 2, 3, 4), client)  # type: ignore[arg-type]
+    assert missed == ("n2", "n3", "n9")
+
+
+async def test_a_member_whose_last_heartbeat_failed_is_asked_where_it_answered_before() -> None:
+    """And at its other addresses, unless it is there and refuses."""
+    table = PeerTable[Status](OWN, OURS)
+    node = "7" * 64
+    for port in (2, 1):
+        table.heard(("host", port), node, STATUS, 0.0)
+    table.failed(node, "reachable", "no answer within 1 s", 1.5)
+    (member,) = table.ready()
+    assert (member.address, member.answers_at) == (("host", 2), ("host", 1))
+    gone, refuses = PeerUnreachable("no route"), PeerRefused("no", status=400)
+    for client, asked, missed in (
+        (Client(), [1], ()),
+        (Client(n1=gone), [1, 2], ()),
+        (Client(n1=gone, n2=gone), [1, 2], (node[:8],)),
+        (Client(n1=refuses), [1], (node[:8],)),
+    ):
+        named = await NextCode(OWN).hand_out(NEXT, [member], client)  # type: ignore[arg-type]
+        assert (client.asked, named) == (asked, missed)
