@@ -36,6 +36,10 @@ _SAY_AGAIN_S = 1.0
 _SHORTFALLS_TOLD = 4
 _ASKING = 16
 _TICKS_PER_S = 16
+_COPIED = (
+    "it has this node's id: its folder was copied to another machine; end one of the two nodes, "
+    "delete key.pem and federation.json in its folder, and start it again"
+)
 
 
 class Discovery:
@@ -286,11 +290,13 @@ class Discovery:
         hosts = info.parsed_scoped_addresses()
         txt = newest_txt(info, zeroconf)
         sighting = read_sighting(name, hosts, info.port or 0, txt, own=self._addresses)
-        if name != self._name:
+        told = sighting.advertisement
+        has_own_id = told is not None and told.node == self._advertisement.node
+        is_here = bool(set(sighting.addresses) & {address.host for address in self._addresses})
+        if (has_own_id or name == self._name) and not is_here:
+            self._hand_on(replace(sighting, advertisement=None, problem=_COPIED))
+        elif name != self._name:
             self._hand_on(sighting)
-        elif not set(sighting.addresses) & {address.host for address in self._addresses}:
-            problem = "it has this node's id: its folder was copied to another machine"
-            self._hand_on(replace(sighting, advertisement=None, problem=problem))
 
     def _hand_on(self, sighting: Sighting) -> None:
         self._state = replace(self._state, sightings=self._state.sightings + 1)

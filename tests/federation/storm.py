@@ -13,9 +13,11 @@ from tests.federation.sightings import advertisement, node_id
 GROUP = ("224.0.0.251", 5353)
 
 
-def packet(zeroconf: Zeroconf, number: int, txt: dict[bytes, bytes] | None = None) -> bytes:
+def packet(
+    zeroconf: Zeroconf, number: int, txt: dict[bytes, bytes] | None = None, name: str = ""
+) -> bytes:
     """What one invented machine would say."""
-    name = instance_name("storm", node_id(number))
+    name = name or instance_name("storm", node_id(number))
     info = AsyncServiceInfo(
         SERVICE,
         f"{name}.{SERVICE}",

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from federation.advertisement import Advertisement, instance_name
+from federation.advertisement import Advertisement, encode_txt, instance_name
 from federation.discovery import Discovery
 from federation.discovery_state import Pace
 from federation.interfaces import LanAddress
@@ -140,6 +140,20 @@ async def test_another_machine_that_is_heard_is_told_from_this_one() -> None:
         zeroconf = _zeroconf(one)
         await send([packet(zeroconf, 1)])
         await until(lambda: one.discovery.state().heard_others_s is not None)
+
+
+@pytest.mark.parametrize("host", ["kitchen", "cellar"])
+async def test_a_machine_with_this_nodes_id_is_a_copy_whatever_its_name(host: str) -> None:
+    one = Listener()
+    copy = instance_name(host, one.said.node)
+    async with one.discovery:
+        txt = encode_txt(one.said)
+        await send([packet(_zeroconf(one), 1, txt=txt, name=copy)])
+        await until(lambda: copy in one.seen)
+    problem = one.seen[copy].problem or ""
+    assert problem.startswith("it has this node's id: its folder was copied")
+    assert "delete key.pem and federation.json" in problem
+    assert one.seen[copy].advertisement is None
 
 
 async def test_nonsense_is_handed_on_as_such(caplog: pytest.LogCaptureFixture) -> None:
