@@ -223,7 +223,7 @@ class Federation:
             await self._remember()
             await self._end_era()
             self._next_code.begin()
-            self.table.belong_to(self.federation_id)
+            self.table.belong_to(self.federation_id, membership.members, self._clock())
             await self._begin_era()
             await self._advertise()
 

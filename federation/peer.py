@@ -148,6 +148,24 @@ def without_address(peer: Peer[StatusT], address: Address) -> Peer[StatusT]:
     )
 
 
+def moved_over(peer: Peer[StatusT], now_s: float) -> Peer[StatusT]:
+    """The peer after this node's federation changed its code: due at once, and nothing is proved.
+
+    That it has another code is not told: it may be the one that was put out.
+    """
+    return Peer(
+        peer.key,
+        peer.node_id,
+        peer.name,
+        peer.ways,
+        now_s,
+        now_s,
+        announced=peer.announced,
+        static=peer.static,
+        told=frozenset[Step]({"authenticated"}),
+    )
+
+
 def asked_soon(peer: Peer[StatusT], now_s: float) -> Peer[StatusT]:
     """Due now, but not again right after it answered: hints come from anybody, at any rate."""
     heard_s = peer.last_heard_s if peer.last_heard_s is not None else now_s - RETRY_S

@@ -4,7 +4,7 @@ Pure: no clock, no I/O, every method is told `now_s` (monotonic). Announcements 
 what the peer door proved makes a peer `ready`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Generic
 
@@ -24,6 +24,7 @@ from federation.peer import (
     called,
     judge_epoch,
     kept_until_s,
+    moved_over,
     pause_s,
     proved_at,
     with_address,
@@ -72,13 +73,20 @@ class PeerTable(Generic[StatusT]):
         """What was seen and what became of it, latest first."""
         return self._log.lines()
 
-    def belong_to(self, federation: str) -> None:
-        """This node changed its federation: nobody is proved any more, static addresses stay."""
-        static = [address for peer in self._peers.values() for address in peer.static]
+    def belong_to(self, federation: str, members: Collection[str], now_s: float) -> None:
+        """This node changed its federation: nobody is proved any more, static addresses stay.
+
+        Those of its `members` (whole node ids) that were known before may live where they did.
+        """
+        before = self.peers()
         self._federation = federation
         self._peers.clear()
-        for address in static:
-            self._put(_placeholder(address, 0.0))
+        for peer in before:
+            if peer.node_id in members:
+                self._put(moved_over(peer, now_s))
+                continue
+            for address in peer.static:
+                self._put(_placeholder(address, now_s))
 
     def remove(self, key: str) -> None:
         """Forget a peer at once, static or not."""

@@ -590,7 +590,7 @@ def test_what_members_are_told_ends_with_the_code() -> None:
     keys.own = KEY
     before = keys.members_token()
     assert before == keys.members_token()
-    table.belong_to("1" * 16)
+    table.belong_to("1" * 16, (), 0.0)
     assert keys.members_token() not in (before, None)
 
 

@@ -289,3 +289,16 @@ async def test_a_node_that_cannot_prove_itself_says_why_and_tries_again(
         await until(lambda: one.federation_id == other.federation_id)
         await until(lambda: "cannot prove" in (one.trouble or ""))
     await until(lambda: together(one, other) and one.trouble is None)
+
+
+async def test_members_find_each_other_after_a_renewal_without_being_announced(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = new_secret()
+    one, other = [await start(name, join=secret) for name in ("one", "other")]
+    await until(lambda: together(one, other))
+    monkeypatch.setattr(Air, "tell", lambda *_: None)
+    assert await one.renew() == ()
+    await until(lambda: together(one, other) and one.federation_id == other.federation_id)
+    await other.leave()
+    assert not other.table.peers()

@@ -231,10 +231,36 @@ def test_static_peers_are_never_forgotten_and_survive_a_change_of_federation() -
     peers = table()
     peers.add_static("cellar", PORT, 0.0)
     peers.heard(("cellar", PORT), node_id(1), Told(), 0.1)
-    peers.belong_to(THEIRS)
+    peers.belong_to(THEIRS, (), 1.0)
     assert [peer.key for peer in peers.peers()] == [f"cellar:{PORT}"]
     peers.forget_old(1e9)
     assert len(peers.due(1e9)) == 1
+
+
+def test_members_that_stay_are_asked_at_once_where_they_lived_when_the_code_changes() -> None:
+    peers = table()
+    peers.add_static("10.0.0.1", PORT, 0.0)
+    for number, address in ((1, HERE), (1, THERE), (2, ("10.0.0.3", PORT))):
+        peers.heard(address, node_id(number), Told(), 0.0, name=f"host{number}")
+    peers.failed(node_id(1), "reachable", "no answer", 1.5)
+    peers.sighted(sighting(3), 2.0)
+    for _ in range(2):  # the second time before anybody has answered
+        peers.belong_to(THEIRS, (node_id(1), node_id(3)), 2.0)
+    (peer,) = peers.due(2.0)
+    assert (peer.node_id, peer.name, peer.state) == (node_id(1), "host1", "seen")
+    assert (peer.addresses, peer.proved, peer.static) == ((THERE, HERE), (), (HERE,))
+    assert not peer.was_proved
+    assert peers.ready() == ()
+    assert kinds(peers.heard(THERE, node_id(1), Told(), 2.1)) == ["joined"]
+
+
+def test_who_was_put_out_by_another_member_is_asked_in_silence_and_forgotten() -> None:
+    peers = with_peer()
+    peers.belong_to(THEIRS, (node_id(1),), 2.0)
+    for beat in range(9):
+        assert peers.failed(node_id(1), "authenticated", "TLS failed", 2.0 + beat) == []
+    peers.forget_old(200.0)
+    assert len(peers) == 0
 
 
 def test_an_address_of_this_node_itself_is_said_so() -> None:

@@ -75,10 +75,10 @@ class AnySequenceOfEvents(RuleBasedStateMachine):
         assert self.peers.ready() == ready
         assert self._static() == static
 
-    @rule()
-    def change_federation(self) -> None:
+    @rule(members=st.sets(NODES.map(node_id)))
+    def change_federation(self, members: set[str]) -> None:
         static = self._static()
-        self.peers.belong_to(OURS)
+        self.peers.belong_to(OURS, members, self.now_s)
         assert self._static() == static
         assert self.peers.ready() == ()
 
