@@ -9,7 +9,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from swarm.consensus.score import Outstanding, Score
-from swarm.consensus.stopping import Course, Decide, confident, decided, patient_until, wake_s
+from swarm.consensus.stopping import (
+    LEAST_GRACE_S,
+    Course,
+    Decide,
+    confident,
+    decided,
+    hurried_until,
+    patient_until,
+    quorum_until,
+    wake_s,
+)
 from swarm.consensus.tally import Voter, count
 from tests.swarm.consensus.votes import LONG, ballots, call, vote
 
@@ -180,3 +190,77 @@ def test_confidence_does_not_outrun_a_stronger_voter_either():
 @pytest.mark.parametrize("deadline_s", [3.0, 30.0])
 def test_sleep_never_lasts_past_the_deadline(deadline_s):
     assert wake_s(course(outstanding=2, now_s=1.0, deadline_s=deadline_s)) == deadline_s
+
+
+READ_A, READ_B = READS[:2]
+
+
+def test_calls_of_one_mind_end_it_once_they_are_more_than_half_of_all():
+    """Another call may be closest to all until then: arguments are compared, unlike short texts."""
+    assert decided(course(*[READ_A] * 3, outstanding=2)) == "majority"
+    assert decided(course(*[READ_A] * 3, READ_B, outstanding=2)) is None
+    assert decided(course(*[READ_A] * 3, READ_B, outstanding=1)) == "majority"
+    assert decided(course(*[TWELVE] * 3, THIRTEEN, NO, outstanding=1)) == "majority"
+    assert decided(course(*[READ_A] * 3, *READS[1:3], outstanding=1)) is None
+
+
+def test_who_wants_the_first_has_the_first_whole_one():
+    assert decided(course(TWELVE, outstanding=4), "first") == "first"
+    assert decided(course(CUT, outstanding=4), "first") is None
+    assert decided(course(TWELVE, outstanding=4, weights=(1, 1, 2, 1)), "first") == "first"
+
+
+@pytest.mark.parametrize(
+    ("leading", "other", "sure"),
+    [(3, 0, True), (4, 1, False), (5, 1, True), (6, 2, False), (7, 2, True), (8, 3, False)],
+)
+def test_a_lead_is_clear_where_a_tie_is_less_likely_than_seven_in_a_hundred(leading, other, sure):
+    assert confident(course(*[TWELVE] * leading, *[THIRTEEN] * other).score) is sure
+
+
+@pytest.mark.parametrize(
+    ("arrived", "until"),
+    [
+        ([0.1, 0.2, 0.2], 0.45),  # a quarter of a second at least
+        ([1.0, 2.0, 4.0], 5.0),  # half of the middle one
+        ([1.0, 2.0, 4.0, 9.0], 4.0 + 1.5),  # from the quorum on, not from the last one
+        ([1.0, 2.0], 30.0),  # no quorum: the deadline
+        ([1.0, 20.0, 29.0], 30.0),
+    ],
+)
+def test_a_grace_is_half_of_the_usual_time(arrived, until):
+    texts = [{"text": LONG.format(at)} for at in range(len(arrived))]
+    waiting = course(*texts, outstanding=5 - len(texts), arrived=arrived)
+    assert LEAST_GRACE_S == 0.25
+    assert quorum_until(waiting) == pytest.approx(until)
+
+
+@pytest.mark.parametrize(
+    ("arrived", "until"),
+    [([0.1, 0.1], 0.35), ([0.1, 0.3], 0.6), ([1.0, 3.0], 6.0), ([1.0], 30.0), ([1.0, 16.0], 30.0)],
+)
+def test_a_hurry_ends_when_the_others_have_had_as_long_again(arrived, until):
+    waiting = course(*[TWELVE] * len(arrived), outstanding=3 - len(arrived), arrived=arrived)
+    assert hurried_until(waiting) == pytest.approx(until)
+
+
+def test_patience_is_for_a_voter_that_is_stronger_than_all_who_have_voted():
+    def until(weight, **how):
+        return patient_until(course(TWELVE, outstanding=2, weights=(1, weight), **how))
+
+    assert until(1, arrived=[2.0]) == 0.0
+    assert until(2, arrived=[2.0]) == 4.0
+    assert until(2, arrived=[25.0], deadline_s=60.0) == 45.0  # 20 s at most
+    assert until(2, arrived=[25.0]) == 30.0
+    waiting = course(outstanding=2, weights=(1, 2))
+    assert patient_until(waiting) == 0.0  # nobody has voted: there is nothing to hold back
+
+
+def test_it_wakes_when_the_next_of_its_times_comes():
+    texts = [{"text": LONG.format(at)} for at in range(2)]
+    how = {"outstanding": 1, "weights": (3,), "arrived": [1.0, 4.0]}
+    waiting = replace(course(*texts, **how), patience_s=1.0, hurried=True)
+    assert (patient_until(waiting), quorum_until(waiting), hurried_until(waiting)) == (5.0, 5.25, 8)
+    times = [wake_s(replace(waiting, now_s=now_s)) for now_s in (4.0, 5.0, 5.25, 8.0)]
+    assert times == [5.0, 5.25, 8.0, 30.0]
+    assert wake_s(replace(waiting, now_s=5.25, hurried=False)) == 30.0
