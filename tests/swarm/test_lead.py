@@ -1,6 +1,7 @@
 """Who leads, when, and what it counts: weights, silence, failures, the deadline."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable
 from fractions import Fraction
 
@@ -192,3 +193,76 @@ def test_nobody_who_is_silent_is_waited_for_without_end(
     until = waited_until(able, opened_s, 20.0)
     if opened_s:
         assert min(opened_s.values()) <= until <= max(opened_s.values()) + 20.0 + 0.25
+
+
+@pytest.mark.parametrize(
+    ("weights", "opened", "patience_s", "until"),
+    [
+        ((1, 1, 1), (1.0, 2.0), 20.0, 2.75),  # most have begun: a grace, half of the usual time
+        ((1, 1, 1), (0.1, 0.1), 20.0, 0.35),  # a quarter of a second at least
+        ((1, 1, 1), (3.0, 1.0), 20.0, 4.0),
+        ((1, 1, 3), (1.0, 2.0), 20.0, 4.0),  # the strongest is silent: as long again
+        ((1, 1, 3), (1.0, 2.0), 0.5, 2.5),
+        ((3, 1, 3), (1.0, 2.0), 20.0, 2.75),  # one that is as strong has begun
+        ((1, 1), (1.0,), 20.0, 21.0),  # half are silent: patience
+        ((1, 1, 1), (1.0,), 0.0, 1.25),
+        ((1, 1, 1), (1.0, 9.0), 5.0, 6.0),  # most came late: no longer than patience either
+        ((1, 1), (), 20.0, math.inf),
+    ],
+)
+def test_the_silent_are_waited_for_by_the_rules_of_a_vote(
+    weights: tuple[int, ...], opened: tuple[float, ...], patience_s: float, until: float
+) -> None:
+    able = [draft(at, None, weight) for at, weight in enumerate(weights)]
+    opened_s = {f"v{at}": when for at, when in enumerate(opened)}
+    assert waited_until(able, opened_s, patience_s) == pytest.approx(until)
+
+
+async def test_at_the_deadline_the_first_of_those_that_think_leads() -> None:
+    one, two = (speaker(Reasoning(word), at_s=9.0, then="hang") for word in ("one", "two"))
+    parts = await lead(one, two, deadline_s=9.0)
+    assert told(parts) == ([Reasoning("one")], "length", "deadline")
+    assert verdict_of(parts).winner == "v0"
+
+
+async def test_a_silent_one_does_not_lead_at_the_deadline_though_it_is_the_first() -> None:
+    thinks = speaker(Reasoning("hm"), at_s=9.0, then="hang")
+    parts = await lead(HANGS, thinks, HANGS, deadline_s=9.0)
+    assert verdict_of(parts).winner == "v1"
+
+
+async def test_where_nobody_has_begun_in_time_nothing_was_given() -> None:
+    """So that the client gets a status, and no stream that breaks off."""
+    clock, parts = Clock(), list[Part]()
+    poll = Poll([Voter("v0")], Rules(seed="s", deadline_s=9.0), call_id=str)
+
+    async def busy() -> AsyncGenerator[list[Heard]]:
+        clock.now = 9.0
+        await asyncio.Event().wait()
+        yield []
+
+    async def listen() -> None:
+        async for step in led(poll, {"v0": busy()}, clock=clock):
+            parts.extend(step)
+
+    with pytest.raises(GenerationFailed, match="within 9 s"):
+        await listen()
+    assert parts == []
+
+
+def test_of_kinds_of_equal_weight_the_first_leads_once_nobody_is_silent() -> None:
+    even = [draft(0, "text"), draft(1, "tools")]
+    assert chosen(even) is even[0]
+    assert chosen([*even, draft(2, None)]) is None
+    assert chosen([*even, draft(2, None)], due=True) is even[0]
+    assert chosen([even[0], draft(2, None)]) is None, "a silent half may make it a tie"
+    assert chosen([draft(0, "text", 2), draft(2, None)]) is not None
+
+
+def test_the_last_one_leads_as_soon_as_it_thinks() -> None:
+    thinks = draft(0, None)
+    thinks.reasoning = " \n"
+    assert chosen([thinks]) is None
+    thinks.reasoning = " hm"
+    assert chosen([thinks]) is thinks
+    assert chosen([thinks, draft(1, None)]) is None
