@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.answer import End, Part, Say
+from swarm.answer import Course, End, Part, Say
 from swarm.chat.completion import Piece, Reasoning, Text
 from swarm.collect import Draft, Heard, Poll, Rules
 from swarm.consensus.tally import Voter
 from swarm.errors import EngineLost, GenerationFailed
 from swarm.lead import chosen, led, opening, share_of, waited_until
 from swarm.proposer import Began, Ended, Said
-from swarm.types import Verdict
+from swarm.types import ToolCall, Verdict
 
 
 class Clock:
@@ -158,6 +158,25 @@ async def test_one_voter_is_the_only_one() -> None:
     assert told(parts) == ([Text("yes it is")], "stop", "only one")
     assert isinstance(parts[-1], Verdict)
     assert parts[-1].strategy == "one worker"
+    assert parts[0] == Course("a worker begins")
+
+
+async def test_those_that_do_not_lead_are_told_as_cancelled() -> None:
+    parts = await lead(YES, YES, HANGS)
+    assert parts[0] == Course("3 workers begin")
+    verdict = verdict_of(parts)
+    assert (verdict.asked, verdict.valid, verdict.cancelled) == (3, 1, 2)
+
+
+def test_a_call_is_the_opening_of_one_whether_or_not_it_was_said_to_begin() -> None:
+    called = draft(0, None)
+    assert opening(called) is None
+    called.write(ToolCall("1", "a", "{}"))
+    assert opening(called) == "tools"
+    said = draft(1, "text")
+    assert opening(said) == "text"
+    said.calling = True
+    assert opening(said) == "tools"
 
 
 BALLOTS = st.lists(

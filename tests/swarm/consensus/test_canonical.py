@@ -243,6 +243,19 @@ def test_an_answer_that_is_mostly_one_block_is_code():
     assert only_code("A long story. " * 20 + f"\n{block}") is None
 
 
+def test_white_space_is_no_part_of_what_a_text_mostly_consists_of():
+    assert only_code("```\nx = 1\n" + "\n" * 60 + "```\nThat is all there is to it.") is None
+    assert only_code("```\nx = 1\n```" + "\n" * 60 + "So.") == ("", "x = 1\n")
+
+
+@pytest.mark.parametrize("language", ["js", "sh", "css", "lua"])
+def test_where_all_is_a_comment_the_comment_is_what_is_compared(language):
+    marked = {"js": "// {}", "sh": "# {}", "css": "/* {} */", "lua": "-- {}"}[language]
+    one, other = (canonical_code(language, marked.format(word)) for word in ("roof", "door"))
+    assert one != other
+    assert one[0] == marked.format("roof")
+
+
 @pytest.mark.parametrize(
     ("text", "kind"),
     [

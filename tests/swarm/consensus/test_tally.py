@@ -142,6 +142,13 @@ def test_classes_of_other_structures_come_last_however_heavy_they_are() -> None:
     assert texts[-1] == other["text"]
 
 
+def test_classes_of_other_structures_come_from_the_best_on() -> None:
+    others = [{"text": LONG.format(word)} for word in ("roof", "door", "wall")]
+    votes = votes_of(*[TWELVE] * 7, *[others[0]] * 2, *[others[1]] * 3, others[2])
+    weights = [standing.weight for standing in count(votes, seed="s").standings]
+    assert weights == [7, 3, 2, 1]
+
+
 def test_a_cap_scales_down_the_groups_that_exceed_it_and_no_others() -> None:
     voters = [
         *(Voter(f"a{at}", node="a", weight=Fraction(weight)) for at, weight in enumerate((1, 3))),
@@ -151,3 +158,13 @@ def test_a_cap_scales_down_the_groups_that_exceed_it_and_no_others() -> None:
     scaled = capped(voters, Fraction(2), lambda voter: voter.node)
     assert [voter.weight for voter in scaled] == [Fraction(1, 2), Fraction(3, 2), 2, Fraction(1, 2)]
     assert [voter.id for voter in scaled] == [voter.id for voter in voters]
+
+
+def test_another_class_can_be_put_first_and_none_is_lost() -> None:
+    tally = count(votes_of(TWELVE, TWELVE, TWELVE, THIRTEEN, THIRTEEN, {"text": "14"}), seed="s")
+    first, second, third = tally.standings
+    assert tally.led_by(1).standings == (second, first, third)
+    assert tally.led_by(1).weight == tally.weight
+    strong = count([*votes_of(*[TWELVE] * 3), *seated(THIRTEEN, ("x", "a", 2))], seed="s")
+    assert strong.winner.text == TWELVE["text"]
+    assert strong.most_trusted().winner.text == THIRTEEN["text"]
