@@ -252,3 +252,25 @@ def test_an_owners_words_are_taken() -> None:
     words = read_words("instructions = 'Be brief.'\ncut = '<{characters}>'", "mine.toml")
     assert compact_system(CLIENTS, words) == CLIENTS
     assert words.instructions == "Be brief."
+
+
+def test_a_result_without_a_word_stays_as_it_is() -> None:
+    """The old form `function` may have none."""
+    empty = Message("function", None, name="list")
+    messages = [Message("user", "go"), *[empty] * 3, *[Message("tool", "x" * 9000)] * 2]
+    assert shortened(messages, [10] * 6, room_tokens=1, words=WORDS) == tuple(messages)
+
+
+def test_a_result_is_cut_only_where_that_makes_it_shorter() -> None:
+    def cut(length: int) -> str:
+        messages = [Message("tool", "x" * length), *[Message("tool", "end")] * 2]
+        [first, *_] = shortened(messages, [99] * 3, room_tokens=1, words=WORDS)
+        return first.content or ""
+
+    lengths = {length: len(cut(length)) for length in range(300, 900)}
+    assert all(after <= before for before, after in lengths.items())
+    assert lengths[300] == 300
+    short = [before for before, after in lengths.items() if after < before]
+    assert short == list(range(short[0], 900)), "from one length on all are cut"
+    assert cut(899).startswith("x" * 200)
+    assert cut(899).endswith("x" * 100)

@@ -332,6 +332,54 @@ def test_plain_words_are_allowed_where_a_call_is_not_required(form: Format) -> N
     assert read(case, list(words))["text"].endswith("Hello, a < b and {c}.")
 
 
+ONE = '"name": "read", "arguments": {"path": "a"}'
+DEEP = "<｜tool▁call▁begin｜>{}<｜tool▁call▁end｜>"
+ROWS = {  # what begins the calls, one of them, what stands between two, what ends them
+    "canonical": ("", f"<tool_call>{{{ONE}}}</tool_call>", "\n", ""),
+    "mistral": ("[TOOL_CALLS][", f"{{{ONE}}}", ", ", "]"),
+    "mistral-args": ("", '[TOOL_CALLS]read[ARGS]{"path": "a"}', "", ""),
+    "llama3": ("", f"{{{ONE}}}".replace("arguments", "parameters"), "; ", ""),
+    "deepseek-v3": (
+        "<｜tool▁calls▁begin｜>",
+        DEEP.replace("{}", 'function<｜tool▁sep｜>read\n```json\n{"path": "a"}\n```'),
+        "\n",
+        "<｜tool▁calls▁end｜>",
+    ),
+    "deepseek-v31": (
+        "<｜tool▁calls▁begin｜>",
+        DEEP.replace("{}", 'read<｜tool▁sep｜>{"path": "a"}'),
+        "",
+        "<｜tool▁calls▁end｜>",
+    ),
+    "qwen3-coder": (
+        "",
+        "<tool_call>\n<function=read>\n<parameter=path>\na\n</parameter>\n</function>\n</tool_call>",
+        "\n",
+        "",
+    ),
+    "glm": (
+        "",
+        "<tool_call>read\n<arg_key>path</arg_key>\n<arg_value>a</arg_value>\n</tool_call>",
+        "\n",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ROWS)
+def test_where_one_call_is_wanted_no_second_can_be_written(form: str) -> None:
+    begins, call, between, ends = ROWS[form]
+    one, two = f"{begins}{call}{ends}", f"{begins}{call}{between}{call}{ends}"
+    told: dict[bool, list[bool]] = {}
+    for one_call in (False, True):
+        grammar = grammar_of(
+            FORMATS[form], [READ], Constraint(), one_call=one_call, thinking="never"
+        )
+        assert grammar is not None
+        told[one_call] = [Lexicon().read(grammar, text) == "whole" for text in (one, two)]
+    assert told == {False: [True, True], True: [True, False]}
+
+
 @pytest.mark.parametrize(
     ("template", "name"),
     [

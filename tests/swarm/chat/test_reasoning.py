@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.chat.completion import CompletionParser, Reasoning, Text
+from swarm.chat.formats.harmony import HarmonyParser
 from swarm.chat.reasoning import Part, ReasoningSplitter
 from swarm.chat.tool_calls import Arguments, Call, CallParser
 
@@ -97,3 +98,27 @@ def test_one_call_keeps_the_first_and_drops_what_follows() -> None:
         Call("a"),
         Arguments("{}"),
     ]
+
+
+def test_it_is_known_what_the_next_text_belongs_to() -> None:
+    """Tokens are counted as reasoning by it, before their text is told apart."""
+    ours = CompletionParser(CallParser(), reasoning_opened=True)
+    marked = CompletionParser(HarmonyParser(), own_reasoning=True)
+    alone = CompletionParser(None, own_reasoning=True)
+    assert [parser.in_reasoning for parser in (ours, marked, alone)] == [True, False, False]
+    ours.feed("two and two</think>Four")
+    marked.feed("<|channel|>analysis<|message|>two")
+    assert [parser.in_reasoning for parser in (ours, marked)] == [False, True]
+    marked.feed(" and two<|end|><|start|>assistant<|channel|>final<|message|>Four")
+    assert not marked.in_reasoning
+
+
+def test_a_call_has_begun_from_its_mark_on_and_for_good() -> None:
+    parser = CompletionParser(CallParser())
+    parser.feed("I look. ")
+    assert not parser.calls_begun
+    parser.feed('<tool_call>{"name"')
+    assert (parser.calls_begun, parser.calls_seen) == (True, 0)
+    parser.feed(': "list", "arguments": {}}</tool_call>')
+    assert (parser.calls_begun, parser.calls_seen) == (True, 1)
+    assert not CompletionParser(None).calls_begun

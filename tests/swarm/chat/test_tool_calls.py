@@ -204,3 +204,10 @@ def test_every_call_of_the_format_comes_back(
     text = OPEN + json.dumps({"name": name, "arguments": arguments}) + CLOSE
     chunks = [text[at : at + size] for at in range(0, len(text), size)]
     assert parse(*chunks) == [Call(name, json.dumps(arguments))]
+
+
+def test_white_space_behind_a_call_is_dropped_however_its_fields_are_ordered() -> None:
+    for call in (LISTING, OPEN + '{"arguments": {"path": "/tmp"}, "name": "list"}' + CLOSE):
+        made = Call("list", '{"path": "/tmp"}')
+        assert parse(f"{call}\n\nThat is all.") == [made, "That is all."]
+        assert parse(f"{call}\n\n{call}\n") == [made, made]
