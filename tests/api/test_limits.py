@@ -25,6 +25,34 @@ def test_tokens_are_counted_when_they_are_used_and_waited_for_afterwards() -> No
     assert meter.admit(31) == 0
 
 
+def test_a_request_needs_one_token_and_no_more() -> None:
+    meter = Meter()
+    meter.limit("tokens", 60, now_s=0)
+    meter.used(completion_tokens=60, now_s=0)
+    assert meter.admit(0) == 1
+    assert meter.admit(0.5) == 1
+    assert meter.admit(1) == 0
+    meter.used(prompt_tokens=3, now_s=1)
+    assert meter.admit(1) == 3
+
+
+def test_of_two_limits_the_longer_wait_is_told_and_a_refusal_takes_nothing() -> None:
+    meter = Meter()
+    meter.limit("requests", 1, now_s=0)
+    meter.limit("tokens", 60, now_s=0)
+    assert meter.admit(0) == 0
+    meter.used(prompt_tokens=149, now_s=0)
+    assert meter.admit(0) == 90
+    assert meter.admit(89) == 1
+    assert meter.admit(90) == 0
+
+
+def test_nobody_saves_up_more_than_a_minute() -> None:
+    meter = Meter()
+    meter.limit("requests", 2, now_s=0)
+    assert [meter.admit(9999.0) for _ in range(3)] == [0, 0, 30]
+
+
 def test_without_limits_everything_is_counted_and_nothing_refused() -> None:
     meter = Meter()
     assert all(meter.admit(0) == 0 for _ in range(1000))
