@@ -1,0 +1,134 @@
+"""What becomes of what voters say, event by event; what is told where all fail."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from swarm.chat.completion import Reasoning, Text
+from swarm.chat.tool_calls import Arguments, Call
+from swarm.collect import Draft, Heard, Poll, Rules, collect, to_tell
+from swarm.consensus.tally import Voter
+from swarm.errors import (
+    ContextOverflow,
+    EngineLost,
+    GenerationFailed,
+    InvalidRequest,
+    Overloaded,
+    SwarmError,
+)
+from swarm.proposer import Began, Ended, Said
+from swarm.types import Candidate, FinishReason, TokenLogprob, ToolCall
+
+NOTHING = GenerationFailed("no worker gave a valid answer")
+LOST, BUSY = EngineLost("gone"), Overloaded("busy", retry_after_s=3)
+WRONG, LONG = InvalidRequest("no such word"), ContextOverflow(9, 8)
+
+
+@pytest.mark.parametrize(
+    ("failures", "told"),
+    [
+        ([], NOTHING),
+        ([None, LOST], LOST),
+        ([LOST, NOTHING], NOTHING),  # the last one
+        ([LOST, BUSY, LOST], BUSY),  # that somebody is only busy comes before
+        ([BUSY, LONG], LONG),  # and the request's own fault before that
+        ([LONG, BUSY, LOST], LONG),
+        ([LONG, WRONG], LONG),
+        ([BUSY, None], BUSY),
+    ],
+)
+def test_the_requests_own_fault_is_told_before_others(
+    failures: list[SwarmError | None], told: SwarmError
+) -> None:
+    error: SwarmError = NOTHING
+    for failure in failures:
+        error = to_tell(error, failure)
+    assert error is told
+
+
+def polled(*names: str, **rules: object) -> Poll:
+    voters = [Voter(name) for name in names]
+    return Poll(voters, Rules(seed="s", **rules), call_id=lambda: "id")  # type: ignore[arg-type]
+
+
+def test_a_draft_keeps_all_that_its_voter_says_and_how_fast() -> None:
+    poll = polled("a", "b")
+    sure = TokenLogprob("yes", b"yes", -0.5)
+    poll.hear("a", Began(9, 4), 1.0)
+    poll.hear("a", Said((Reasoning("hm"),), 2, reasoning_tokens=2), 1.5)
+    poll.hear("a", Said((Text("yes"),), 1, logprobs=(sure,)), 2.0)
+    poll.hear("a", Said((Call("read", '{"pa'), Arguments('th": 1}')), 3, calling=True), 2.5)
+    draft = poll.drafts["a"]
+    assert (draft.prompt_tokens, draft.cached_tokens, draft.tokens) == (9, 4, 6)
+    assert (draft.reasoning_tokens, draft.logprobs, draft.calling) == (2, [sure], True)
+    poll.hear("a", Ended("tool_calls", 7), 3.0)
+    assert draft.calls == [ToolCall("id", "read", '{"path": 1}')]
+    assert (draft.tokens, draft.tokens_per_s) == (7, 3.5)
+    assert (draft.state, draft.why) == ("abstained", "there is no tool 'read'")
+    assert (poll.answered, poll.drafts["b"].state) == (1, "waiting")
+
+
+def test_what_a_voter_says_after_its_end_is_not_heard() -> None:
+    poll = polled("a", "b")
+    for news in (Began(1, 0), Said((Text("yes"),), 1), Ended("stop", 1)):
+        poll.hear("a", news, 1.0)
+    poll.hear("a", Said((Text(" no"),), 1), 2.0)
+    poll.hear("a", Ended("stop", 9), 2.0)
+    assert [vote.candidate.text for vote in poll.votes] == ["yes"]
+    assert poll.drafts["a"].ended_s == 1.0
+
+
+def test_only_those_that_are_still_open_are_lost_with_their_proposer() -> None:
+    poll = polled("a", "b", "c")
+    poll.hear("a", Began(1, 0), 1.0)
+    poll.hear("a", Said((Text("yes"),), 1), 1.0)
+    poll.hear("a", Ended("stop", 1), 1.0)
+    assert poll.take((0, LOST), [["a", "b"], ["c"]], 2.0) is LOST
+    assert poll.take((0, LOST), [["a", "b"], ["c"]], 2.0) is None, "it costs no more answers"
+    states = [(draft.state, draft.why) for draft in poll.drafts.values()]
+    assert states == [("valid", None), ("failed", "gone"), ("waiting", None)]
+    with pytest.raises(ZeroDivisionError):
+        poll.take((1, ZeroDivisionError()), [["a", "b"], ["c"]], 2.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "calls", "finish", "unsaid"),
+    [
+        ("", [], "length", True),
+        (" \n", [], "length", True),
+        ("It", [], "length", False),
+        ("", [ToolCall("1", "a", "{")], "length", False),
+        ("", [], "stop", False),
+    ],
+)
+def test_who_was_cut_before_it_said_anything(
+    text: str, calls: list[ToolCall], finish: FinishReason, unsaid: bool
+) -> None:
+    draft = Draft(Voter("a"), text=text, calls=calls)
+    assert not draft.cut_unsaid
+    draft.candidate = Candidate("a", text, tuple(calls), finish=finish)
+    assert draft.cut_unsaid is unsaid
+
+
+async def test_the_time_of_a_vote_is_counted_from_its_beginning() -> None:
+    """A node's clock counts from the start of its machine."""
+    poll, now = polled("a", "b", deadline_s=60.0), [1e6]
+
+    async def quick() -> AsyncGenerator[list[Heard]]:
+        now[0] += 2.0
+        yield [("a", Began(1, 0)), ("a", Said((Text("yes"),), 1)), ("a", Ended("stop", 1))]
+
+    async def slow() -> AsyncGenerator[list[Heard]]:
+        yield [("b", Began(1, 0))]
+        while not poll.votes:  # noqa: ASYNC110 - the poll has no event for it
+            await asyncio.sleep(0)
+        now[0] += 58.0
+        yield [("b", Said((Text("hm"),), 1))]
+        await asyncio.Event().wait()
+
+    said = [quick(), slow()]
+    course = collect(poll, said, [["a"], ["b"]], clock=lambda: now[0])
+    assert [reason async for reason in course][-1] == "deadline"
+    assert (poll.drafts["a"].state, poll.drafts["b"].state) == ("valid", "cancelled")
+    assert poll.course(0.0).arrived_s == [2.0]
