@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -41,6 +42,13 @@ QUESTION = b"a prompt that only members may read"
 @given(SECRETS)
 def test_a_code_gives_its_secret_back(secret):
     assert decode_code(encode_code(secret)) == secret
+
+
+def test_a_secret_has_the_same_code_and_the_same_id_on_every_machine_and_in_every_version():
+    """Those that a person has noted, and that machines of an older version announce."""
+    assert encode_code(HOUSE) == "000G4-0R40M-30E20-9185G-R38E1-YP7HB"
+    assert federation_id(HOUSE) == "1ea9f5da3695f218"
+    assert len(federation_id(HOUSE)) == 16
 
 
 @given(SECRETS, st.sampled_from([" ", "", "\u2013", "\t- "]), st.booleans())
@@ -137,6 +145,20 @@ def test_a_certificate_carries_its_node_id():
 def test_nonsense_in_a_certificate_is_an_untrusted_peer(garbage):
     with pytest.raises(UntrustedPeer):
         node_id_of(garbage)
+
+
+def test_a_certificate_for_another_sort_of_key_is_an_untrusted_peer():
+    key = generate_private_key(SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "node")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1)
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, SHA256())
+    )
+    with pytest.raises(UntrustedPeer, match="Ed25519"):
+        node_id_of(made.public_bytes(Encoding.DER))
 
 
 @pytest.mark.needs("openssl")
