@@ -1,7 +1,9 @@
 """Probes: who is asked, what is believed, what is told to the table."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import pytest
 
 from federation.client import Door, door_name
 from federation.heartbeats import Heartbeats, failed_step
@@ -71,6 +73,39 @@ async def test_who_does_not_prove_its_id_takes_no_part() -> None:
     [peer] = table.peers()
     assert peer.failing is not None
     assert peer.failing.step == "authenticated"
+
+
+async def test_an_announced_peer_is_not_believed_to_be_another_one() -> None:
+    """Its announcement holds the first digits of its id, under which no certificate is known."""
+    beats, table, caller = beating(status("c" * 64), status("c" * 64))
+    table.add_static("10.0.0.2", 17617, 0.0)
+    [peer] = table.due(1.0)
+    await beats.probe(replace(peer, node_id=OTHER[:16]))
+    assert len(caller.doors) == 1
+    assert table.ready() == ()
+    [peer] = table.peers()
+    assert peer.failing is not None
+    assert (peer.failing.step, peer.failing.reason) == (
+        "authenticated",
+        "another node answers there: cccccccc",
+    )
+
+
+async def test_a_node_that_meets_itself_is_asked_once() -> None:
+    _, caller = await probed(status(OWN))
+    assert len(caller.doors) == 1
+
+
+async def test_a_probe_that_breaks_is_seen(caplog: pytest.LogCaptureFixture) -> None:
+    beats, table, caller = beating(status())
+    caller.answers = []  # an index out of range, as a bug would raise
+    table.add_static("10.0.0.2", 17617, 0.0)
+    running = asyncio.create_task(beats.run())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert "IndexError" in caplog.text
 
 
 async def test_a_failure_is_told_with_its_step() -> None:
