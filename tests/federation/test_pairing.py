@@ -258,6 +258,22 @@ async def test_the_log_holds_neither_pin_nor_secret(alone, caplog):
     assert [secret for secret in secrets if secret in words] == []
 
 
+def test_what_was_handed_over_is_not_told_in_words():
+    past = bytes(range(16))
+    words = repr(Joined(MEMBER, SECRET, (past,), ("10.0.0.2",), 7))
+    assert "10.0.0.2" in words
+    assert [secret for secret in (repr(SECRET), repr(past)) if secret in words] == []
+
+
+async def test_pairings_that_nobody_finished_in_time_are_forgotten(alone):
+    async with alone.door() as door:
+        for now_s in (0.0, 10.0, 20.1):
+            alone.now_s = now_s
+            await post(door.port, "begin", begin_body()[1])
+            kept = len(door._sessions)
+        assert kept == 1
+
+
 async def test_an_impostor_without_the_pin_gets_nothing_of_use():
     impostor = Alone()
     impostor.pin = Pin(lambda below: int(WRONG), 0.0)
