@@ -69,6 +69,17 @@ def test_a_draft_keeps_all_that_its_voter_says_and_how_fast() -> None:
     assert (poll.answered, poll.drafts["b"].state) == (1, "waiting")
 
 
+def test_each_call_has_its_own_arguments_and_each_once() -> None:
+    poll = polled("a", checks={"read": lambda _: None})
+    poll.hear("a", Began(9, 4), 1.0)
+    poll.hear("a", Said((Arguments("of no call"), Call("read", "{"), Arguments("}")), 1), 1.0)
+    poll.hear("a", Said((Call("read", '{"a"'), Arguments(": 1"), Arguments("}")), 1), 1.0)
+    poll.hear("a", Said((Call("read", "{}"),), 1), 1.0)
+    poll.hear("a", Ended("tool_calls", 3), 2.0)
+    [vote] = poll.votes
+    assert [call.arguments for call in vote.candidate.tool_calls] == ["{}", '{"a": 1}', "{}"]
+
+
 def test_what_a_voter_says_after_its_end_is_not_heard() -> None:
     poll = polled("a", "b")
     for news in (Began(1, 0), Said((Text("yes"),), 1), Ended("stop", 1)):

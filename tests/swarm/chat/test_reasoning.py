@@ -8,6 +8,9 @@ from swarm.chat.completion import CompletionParser, Reasoning, Text
 from swarm.chat.formats.harmony import HarmonyParser
 from swarm.chat.reasoning import Part, ReasoningSplitter
 from swarm.chat.tool_calls import Arguments, Call, CallParser
+from swarm.engines.base import Delta
+from swarm.propose import Reader
+from swarm.proposer import Said
 
 
 def split(*chunks: str, opened: bool = False) -> tuple[str, str]:
@@ -122,3 +125,17 @@ def test_a_call_has_begun_from_its_mark_on_and_for_good() -> None:
     parser.feed(': "list", "arguments": {}}</tool_call>')
     assert (parser.calls_begun, parser.calls_seen) == (True, 1)
     assert not CompletionParser(None).calls_begun
+
+
+def test_tokens_of_reasoning_are_counted_however_it_is_told_apart() -> None:
+    def counted(parser: CompletionParser, *deltas: Delta) -> list[int]:
+        reader = Reader(parser)
+        said = [news for delta in deltas for news in reader.read(delta)]
+        return [news.reasoning_tokens for news in said if isinstance(news, Said)]
+
+    ours = [Delta(0, "two ", 2), Delta(0, "and two</think>", 3), Delta(0, "Four.", 1)]
+    assert counted(CompletionParser(None, reasoning_opened=True), *ours) == [2, 3, 0]
+    engines = [Delta(0, "", 2, reasoning="two"), Delta(0, "Four.", 1)]
+    assert counted(CompletionParser(None), *engines) == [2, 0]
+    marked = [Delta(0, "<|channel|>analysis<|message|>", 3), Delta(0, "two", 1)]
+    assert counted(CompletionParser(HarmonyParser(), own_reasoning=True), *marked) == [0, 1]

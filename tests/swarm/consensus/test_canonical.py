@@ -292,6 +292,14 @@ def test_long_texts_of_another_shape_are_another_structure():
     assert form_of(Candidate("v", plain_text)).alike
 
 
+def test_who_wants_code_has_bare_code_read_as_code():
+    one, other = (Candidate("v", text) for text in ("x = 1  # one", "x=1"))
+    assert form_of(one, "code") == form_of(other, "code")
+    assert form_of(one, "code").structure == ("code",)
+    assert form_of(one) != form_of(other)
+    assert form_of(one, "medoid").structure[0] == "long"
+
+
 def test_what_the_asker_wants_decides_how_a_text_is_read():
     text = "```json\n" + '{"a": 1}' + "\n```"
     assert form_of(Candidate("v", text), "json").key == canonical_json('{"a": 1}')
