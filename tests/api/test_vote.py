@@ -156,6 +156,42 @@ async def test_the_winners_log_probabilities_are_told(start_node: StartNode) -> 
     ]  # fmt: skip
 
 
+async def test_in_a_stream_the_winners_log_probabilities_stand_on_its_last_chunk(
+    start_node: StartNode,
+) -> None:
+    async with start_node(FakeEngine(), usual_workers=3) as node:
+        stream = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8, stream=True,
+            logprobs=True, top_logprobs=1,
+        )  # fmt: skip
+        choices = [chunk.choices[0] async for chunk in stream]
+    told = [choice.logprobs for choice in choices if choice.logprobs is not None]
+    assert told == [choices[-1].logprobs]
+    assert [each.token for each in told[0].content or ()] == ["Hello", " there", "."]
+
+
+async def test_a_call_that_no_grammar_could_hold_abstains_and_is_no_text(
+    start_node: StartNode,
+) -> None:
+    """As text it would vote: two that are wrong would outvote the one that is right."""
+    ids = {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}
+    pick: Any = {
+        "type": "function",
+        "function": {"name": "pick", "parameters": {"properties": {"ids": ids}}},
+    }
+    call = '<tool_call>{"name": "pick", "arguments": {"ids": %s}}</tool_call>'
+    engine = Voters(call % "[1, 1]", call % "[1, 1]", call % "[1, 2]")
+    async with start_node(engine, usual_workers=3) as node:
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=0.8, tools=[pick]
+        )
+    (choice,) = said.choices
+    assert [json.loads(each.function.arguments) for each in choice.message.tool_calls or ()] == [  # type: ignore[union-attr]
+        {"ids": [1, 2]}
+    ]
+    assert said.usage.swarm["abstained"] == 2  # type: ignore[union-attr]
+
+
 async def test_a_leader_streams_and_the_others_are_cancelled(start_node: StartNode) -> None:
     engine = Voters("one |two |three |four", step_s=0.01)
     async with start_node(engine, usual_workers=3) as node:
