@@ -35,6 +35,7 @@ _INSTEAD = {
     "--models-dir": "--models",
     "--model-dir": "--models",
     "--api-port": "--port",
+    "--api-key": "--key",
     "--bind": "--host",
     "--federated": "--federation",
     "--verbose": "--debug",

@@ -262,6 +262,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     _check_tools(settings)
     tools = settings.tool_server or settings.agent
     check_use(flags, federation=settings.federation, tools=tools)
+    if "key" in flags:
+        _check_key(settings)
     return settings
 
 
@@ -329,6 +331,16 @@ def _check_tools(settings: Settings) -> None:
     if settings.keyless and settings.agent:
         raise ConfigurationError(
             "--keyless and --agent exclude each other: the whole network could run commands here"
+        )
+
+
+def _check_key(settings: Settings) -> None:
+    """Beside a node that is started, who names a key means one of its own."""
+    asking = (settings.diagnose, settings.new_code, settings.leave, settings.show_code)
+    if not (settings.command or settings.opencode is not None or any(asking)):
+        raise ConfigurationError(
+            "--key is for commands that ask a node; the keys of this node stand in [keys] of "
+            f"{TOML_FILE} or in {KEYS_VARIABLE}"
         )
 
 

@@ -301,6 +301,23 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_settings([])
 
 
+@pytest.mark.parametrize("flag", ["--key", "--api-key"])
+def test_a_key_of_the_command_line_is_for_commands_only(
+    monkeypatch: pytest.MonkeyPatch, flag: str
+) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"\[keys\] of swarm.toml or in API_KEYS"
+    ) as caught:
+        read_settings(["--auto", "--host", "lan", flag, "sk-mine-12345678"])
+    assert "sk-mine" not in str(caught.value)
+    for command in (["--opencode"], ["approve", "123456"], ["--diagnose"], ["--leave"]):
+        key = read_settings([*command, flag, "sk-mine-12345678"]).key
+        assert key is not None
+        assert key.get_secret_value() == "sk-mine-12345678"
+    monkeypatch.setenv("SWARM_KEY", "sk-mine-12345678")
+    assert read_settings(["--auto"]).key is not None
+
+
 def test_keyless_and_keys_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEYS", "sk-from-variable-1")
     with pytest.raises(ConfigurationError, match="exclude"):
