@@ -25,7 +25,7 @@ from api.output import prepare_streams, say, while_it_is_read
 from swarm.errors import ConfigurationError, SwarmError
 from swarm.models.choose import Choice, best_to_bring, named_models, recommended, until_here
 from swarm.models.explain import explain
-from swarm.models.hub import hub_of, known_in
+from swarm.models.hub import hub_of
 from swarm.models.ids import Machine
 from swarm.models.local import (
     BUNDLED_ID,
@@ -100,13 +100,13 @@ def _answered(settings: Settings) -> str | None:
 
 def choose(settings: Settings, machine: Machine) -> Choice:
     """The models to serve; asks the person only on a terminal and without `--auto`."""
-    from api.serving import plans_of
+    from api.serving import known_here, plans_of
 
     if settings.engine:
         models = upstream_models(settings.engine, settings.model)
         return Choice(models, f"served by {settings.engine}")
     hub = hub_of(environment())
-    known = known_in(settings.models, machine.format, hub)
+    known = known_here(settings, machine, hub)
     here = (*known.found, *known.cached)
     if settings.model:
         named = named_models(settings.model, known, machine, partial(_bring, settings))

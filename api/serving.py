@@ -11,12 +11,13 @@ from hardware.snapshot import Snapshot
 from settings import Settings, environment
 from swarm.engines.resident import Make, Planned, Resident
 from swarm.engines.starting import UPSTREAM_WORKERS, make_engine
+from swarm.errors import ConfigurationError
 from swarm.models.bringing import brought
 from swarm.models.choose import Choice, plan_of
 from swarm.models.explain import explain_named
 from swarm.models.fit import Plan, Wishes
-from swarm.models.hub import hub_of, in_cache, known_in
-from swarm.models.ids import Machine
+from swarm.models.hub import Hub, hub_of, in_cache, known_in
+from swarm.models.ids import Known, Machine
 from swarm.models.loading import Loading
 from swarm.models.local import AnyModel, LocalModel, parts_of
 from swarm.models.place import Taken
@@ -39,6 +40,25 @@ def wishes(settings: Settings, model_id: str) -> Wishes:
         own.flash_attn,
         None if limit is None else int(limit * (1 << 30)),
     )
+
+
+def known_here(settings: Settings, machine: Machine, hub: Hub) -> Known:
+    """What there is to choose from. Raises ConfigurationError where the owner names no folder."""
+    if "models" in settings.model_fields_set:
+        _check_folder(settings.models)
+    return known_in(settings.models, machine.format, hub)
+
+
+def _check_folder(folder: Path) -> None:
+    why = "there is no such folder"
+    try:
+        if folder.is_dir():
+            return
+        if folder.exists():
+            why = f"that is a file; --model {folder} serves it"
+    except OSError as error:
+        why = f"it cannot be read: {error.strerror}"
+    raise ConfigurationError(f"--models {folder}: {why}")
 
 
 def plans_of(choice: Choice, machine: Machine) -> "list[Plan | None]":
@@ -150,5 +170,5 @@ def _maker(
 def explained_by_name(settings: Settings, machine: Machine) -> list[str]:
     """How the models that are named would run here and why; nothing is brought for it."""
     hub = hub_of(environment())
-    known = known_in(settings.models, machine.format, hub)
+    known = known_here(settings, machine, hub)
     return explain_named(settings.model, known, machine, partial(in_cache, cache=hub.cache))

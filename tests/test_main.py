@@ -288,6 +288,21 @@ def test_a_plan_is_explained_and_nothing_is_started(capsys: pytest.CaptureFixtur
         assert part in said
 
 
+def test_a_folder_of_models_that_is_none_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = gguf(tmp_path / "x.gguf")
+    for more in ([], ["--model", "swarm-nano"]):
+        assert main.main(["--explain", "--models", "nowhere", *more]) == 2
+        assert "--models nowhere: there is no such folder" in capsys.readouterr().err
+        assert main.main(["--explain", "--models", str(file), *more]) == 2
+        assert f"that is a file; --model {file} serves it" in capsys.readouterr().err
+    assert main.main(["--detect", "--models", "nowhere"]) == 0
+    (tmp_path / "swarm.toml").write_text('[models]\nfolder = "gone"\n')
+    assert main.main(["--explain"]) == 2
+    assert "--models gone: there is no such folder" in capsys.readouterr().err
+
+
 def explained(capsys: pytest.CaptureFixture[str], *names: str) -> str:
     models = [word for name in names for word in ("--model", name)]
     assert main.main(["--auto", "--explain", "--ctx", "2048", *models]) == 0
