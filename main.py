@@ -234,7 +234,7 @@ async def serve(
             if not (place and await asyncio.to_thread(place.may_write, Path(TOML_FILE))):
                 await stack.enter_async_context(live)
             screen = first_screen(settings, snapshot, choice, entrance, plans, told)
-            say_how = partial(tell, connect_lines(entrance, snapshot.platform))
+            say_how = partial(tell, connect_lines(entrance, snapshot.platform, settings.state))
             loading = _load(pool, loaded_at_start(choice, settings), say_how, successor)
             await _serve_until_signal(settings, screen, pool, server, loading)
     except PortInUseError as error:

@@ -87,9 +87,9 @@ def leave(node: Node, folder: Path) -> str:
     except NoNodeError:
         Store(folder).forget()
         return (
-            f"no node answers on port {node.port}; what this machine remembers of its federation "
-            "is forgotten. A node that runs under another port is still a member: "
-            "--leave --port N"
+            f"no node answers at {node.base_url}; what this machine remembers of its federation "
+            "is forgotten. A node that runs at another address or port is still a member: "
+            "--leave --host ADDRESS --port N"
         )
     except SilentNodeError as error:
         raise SilentNodeError(f"{error}; nothing was forgotten") from None

@@ -16,6 +16,9 @@ from swarm.errors import ConfigurationError, SwarmError
 
 _T = TypeVar("_T")
 
+_ANOTHER = "name another one with --host ADDRESS and --port N"
+"""What a person can do where no node answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -102,19 +105,14 @@ def _call(node: Node, path: str, body: object | None, key: str | None) -> Any:
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json", **key_header(key)},
     )
-    where = f"on port {node.port} of this machine"
-    return told_by(
-        request, node.patience_s, where=where, instead="name the node's port with --port N"
-    )
+    return told_by(request, node.patience_s, where=f"at {node.base_url}")
 
 
-def told_by(
-    request: urllib.request.Request, timeout_s: float, *, where: str, instead: str
-) -> dict[str, Any]:
+def told_by(request: urllib.request.Request, timeout_s: float, *, where: str) -> dict[str, Any]:
     """The JSON object that a node answers. Raises NodeRefusedError, NoNodeError, or
     ConfigurationError where what answers is no node.
 
-    `where` and `instead` are for people: what was asked, and how to ask another one.
+    `where` tells people what was asked.
     """
     try:
         with answer_to(request, timeout_s) as answer:
@@ -122,7 +120,7 @@ def told_by(
     except urllib.error.HTTPError as error:
         message = _message_of(error)
         if message is None:
-            raise no_node(where, f"HTTP {error.code}", instead) from None
+            raise no_node(where, f"HTTP {error.code}") from None
         if error.code == 401:
             raise KeyRefusedError(f"{message}; name it with --key KEY or in SWARM_KEY") from None
         raise NodeRefusedError(message) from None
@@ -134,18 +132,18 @@ def told_by(
             ) from None
         raise NoNodeError(
             f"no node answers {where} ({error}); start it with `python main.py --auto`, "
-            f"or {instead}"
+            f"or {_ANOTHER}"
         ) from None
     except (HTTPException, ValueError) as error:
-        raise no_node(where, repr(error), instead) from None
+        raise no_node(where, repr(error)) from None
     if not isinstance(told, dict):
-        raise no_node(where, "its answer is no JSON object", instead)
+        raise no_node(where, "its answer is no JSON object")
     return told  # pyright: ignore[reportUnknownVariableType] - the keys of JSON are text
 
 
-def no_node(where: str, why: str, instead: str) -> ConfigurationError:
-    """What to raise where another program answers; the arguments are those of `told_by`."""
-    return ConfigurationError(f"what answers {where} is no node of Local Swarm ({why}); {instead}")
+def no_node(where: str, why: str) -> ConfigurationError:
+    """What to raise where another program answers; `where` is that of `told_by`."""
+    return ConfigurationError(f"what answers {where} is no node of Local Swarm ({why}); {_ANOTHER}")
 
 
 def _is_refused(error: OSError) -> bool:

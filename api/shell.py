@@ -21,8 +21,9 @@ def environment_line(platform: str, url: str, key: str | Path) -> str:
         return "; ".join(
             f"$env:{name}={value}" for name, value in {**words, "OPENAI_API_KEY": told}.items()
         )
-    told = key if isinstance(key, str) else f'"$(cat {shlex.quote(str(key))})"'
-    return f"export OPENAI_BASE_URL={url} OPENAI_API_BASE={url} OPENAI_API_KEY={told}"
+    told = key if isinstance(key, str) else f'"$(cat {quoted(platform, str(key))})"'
+    where = quoted(platform, url)  # zsh takes the brackets of an IPv6 address for a pattern
+    return f"export OPENAI_BASE_URL={where} OPENAI_API_BASE={where} OPENAI_API_KEY={told}"
 
 
 def asking_line(platform: str, url: str, *, keyed: bool) -> str:
@@ -35,14 +36,19 @@ def asking_line(platform: str, url: str, *, keyed: bool) -> str:
         told = f'curl.exe {where} -H "Content-Type: application/json"{header} -d "@-"'
         return f"'{_ASK}' | {told}"
     header = ' \\\n               -H "Authorization: Bearer $OPENAI_API_KEY"' if keyed else ""
-    told = f"curl {where} -H 'Content-Type: application/json'{header}"
+    told = f"curl {quoted(platform, where)} -H 'Content-Type: application/json'{header}"
     return f"{told} \\\n               -d '{_ASK}'"
+
+
+def quoted(platform: str, word: str) -> str:
+    """A word of a command, as the shell reads it without a look at what is in it."""
+    return _literal(word) if _is_powershell(platform) else shlex.quote(word)
 
 
 def _is_powershell(platform: str) -> bool:
     return platform.partition(" ")[0].lower() == "windows"
 
 
-def _literal(path: Path) -> str:
-    """A path as PowerShell reads it without a look at what is in it."""
-    return "'" + str(path).replace("'", "''") + "'"
+def _literal(word: str | Path) -> str:
+    """A word that PowerShell reads without a look at what is in it."""
+    return "'" + str(word).replace("'", "''") + "'"

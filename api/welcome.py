@@ -1,10 +1,12 @@
 """What a person reads at start: what is served, where, and how clients connect. Pure text."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from api.entrance import Entrance
 from api.keyring import Found
-from api.shell import asking_line, environment_line
+from api.listening import LOOPBACK
+from api.shell import asking_line, environment_line, quoted
 from federation.firewall import MDNS_PORT, firewall_lines
 from hardware.snapshot import Snapshot, summary
 from settings import Settings
@@ -16,6 +18,8 @@ SMALL_MODEL_NOTE = (
     "swarm-nano is the small bundled model: it shows that everything works, not what a model\n"
     "  can do. A real one is one flag away:  python main.py --auto --model FILE.gguf"
 )
+
+_USUAL_ADDRESSES = (LOOPBACK, "localhost")
 
 KEYLESS_WARNING = "--keyless: everybody on this network asks this node without a key"
 
@@ -96,11 +100,10 @@ def peer_lines(platform: str, peer_port: int, *, open_to_all: bool) -> str:
     )
 
 
-def connect_lines(entrance: Entrance, platform: str) -> str:
+def connect_lines(entrance: Entrance, platform: str, state: Path) -> str:
     """How to connect, when the model is loaded: a line to copy for every client."""
     url, found = entrance.base_url, entrance.found
-    usual = entrance.door.port == Settings.model_fields["port"].default
-    here = "--opencode" if usual else f"--opencode --port {entrance.door.port}"
+    here = " ".join(("--opencode", *_flags_of(entrance, platform, state)))
     key = found.file or ("YOUR_KEY" if found.keys else "none")
     return "\n".join(
         [
@@ -109,3 +112,22 @@ def connect_lines(entrance: Entrance, platform: str) -> str:
             f"  OpenCode   python main.py {here}   (here; `--opencode global`: everywhere)",
         ]
     )
+
+
+def _flags_of(entrance: Entrance, platform: str, state: Path) -> list[str]:
+    """By which flags a command on this machine finds this node; those that are usual are left out.
+
+    A door that is open to others is open on 127.0.0.1 too.
+    """
+    flags: list[str] = []
+    if not entrance.where.beyond and entrance.where.address.lower() not in _USUAL_ADDRESSES:
+        flags += ["--host", entrance.where.address]
+    if entrance.door.port != _usual("port"):
+        flags += ["--port", str(entrance.door.port)]
+    if state != _usual("state"):
+        flags += ["--state", quoted(platform, str(state))]
+    return flags
+
+
+def _usual(setting: str) -> object:
+    return Settings.model_fields[setting].get_default(call_default_factory=True)

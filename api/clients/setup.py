@@ -99,12 +99,12 @@ def served_models(url: str, key: str | None) -> dict[str, int]:
 
 def _models(url: str, key: str | None) -> list[dict[str, Any]]:
     request = urllib.request.Request(f"{url}/models", headers=key_header(key))  # noqa: S310 - http
-    where, instead = f"at {url}", "name another one with --host ADDRESS and --port N"
+    where = f"at {url}"
     try:
-        told = told_by(request, _PATIENCE_S, where=where, instead=instead)
+        told = told_by(request, _PATIENCE_S, where=where)
         return [dict(model) for model in told["data"]]
     except (LookupError, TypeError, ValueError):
-        raise no_node(where, "it names no models", instead) from None
+        raise no_node(where, "it names no models") from None
 
 
 def _kept(settings: Settings, key: str) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from platformdirs import user_state_path
 
 from api import listening as listening_module
 from api.entrance import Entrance
@@ -23,6 +24,8 @@ HOME = {
     "tun0": Interface(2, ("10.8.0.2",)),
     "eth0": Interface(3, ("192.168.7.5", "fe80::5")),
 }
+
+USUAL_STATE = user_state_path("local-swarm", appauthor=False)
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +94,7 @@ def test_beyond_this_machine_a_key_is_made_stored_and_shown_once(tmp_path: Path)
     assert "http://192.168.7.5:17615/v1" in "\n".join(endpoint_lines(first))
     again = entrance(tmp_path, host="lan")
     assert read_key(file) == key
-    told = "\n".join(endpoint_lines(again)) + connect_lines(again, "Linux x86_64")
+    told = "\n".join(endpoint_lines(again)) + connect_lines(again, "Linux x86_64", USUAL_STATE)
     assert key not in told
     assert str(file) in told
     assert key not in repr(first) + repr(again)
@@ -136,7 +139,7 @@ def test_on_loopback_no_key_is_made(tmp_path: Path) -> None:
     told = entrance(tmp_path)
     assert not told.found.keys
     assert not (tmp_path / "state").exists()
-    assert "OPENAI_API_KEY=none" in connect_lines(told, "Linux x86_64")
+    assert "OPENAI_API_KEY=none" in connect_lines(told, "Linux x86_64", USUAL_STATE)
 
 
 def test_a_damaged_key_file_is_named(tmp_path: Path) -> None:
@@ -167,13 +170,40 @@ def test_a_settings_file_with_keys_that_others_can_read_is_named(
     assert not caplog.text
 
 
-def test_the_line_for_opencode_names_an_unusual_port(tmp_path: Path) -> None:
-    assert "--opencode --port 9999" in connect_lines(entrance(tmp_path, port=9999), "Linux")
-    assert "--opencode   (" in connect_lines(entrance(tmp_path), "Linux")
+@pytest.mark.parametrize(
+    ("settings", "flags"),
+    [
+        ({}, ""),
+        ({"host": "localhost"}, ""),
+        ({"host": "lan", "keyless": True}, ""),
+        ({"port": 9999}, " --port 9999"),
+        ({"host": "127.0.0.2", "port": 9999}, " --host 127.0.0.2 --port 9999"),
+        ({"host": "::1"}, " --host ::1"),
+    ],
+)
+def test_the_line_for_opencode_finds_the_node(
+    tmp_path: Path, settings: dict[str, object], flags: str
+) -> None:
+    here = f"python main.py --opencode{flags}   ("
+    assert here in connect_lines(entrance(tmp_path, **settings), "Linux", USUAL_STATE)
+
+
+def test_the_line_for_opencode_names_an_unusual_state_folder(tmp_path: Path) -> None:
+    told = connect_lines(entrance(tmp_path), "Linux", tmp_path / "my state")
+    assert f"--opencode --state '{tmp_path}/my state'   (" in told
+    told = connect_lines(entrance(tmp_path), "Windows AMD64", Path("O'Brien"))
+    assert "--opencode --state 'O''Brien'   (" in told
+
+
+def test_brackets_of_an_address_are_no_pattern_to_a_shell(tmp_path: Path) -> None:
+    told = connect_lines(entrance(tmp_path, host="::1"), "Linux x86_64", USUAL_STATE)
+    url = "http://[::1]:17615/v1"
+    assert f"export OPENAI_BASE_URL='{url}' OPENAI_API_BASE='{url}' OPENAI_API_KEY=" in told
+    assert f"curl '{url}/chat/completions' -H" in told
 
 
 def test_on_windows_the_lines_to_copy_are_powershell_s(tmp_path: Path) -> None:
-    told = connect_lines(entrance(tmp_path), "Windows AMD64")
+    told = connect_lines(entrance(tmp_path), "Windows AMD64", USUAL_STATE)
     url = "http://127.0.0.1:17615/v1"
     assert f'any client $env:OPENAI_BASE_URL="{url}"; $env:OPENAI_API_BASE="{url}"; ' in told
     assert '; $env:OPENAI_API_KEY="none"\n' in told
@@ -187,7 +217,7 @@ def test_on_windows_the_lines_to_copy_are_powershell_s(tmp_path: Path) -> None:
 
 def test_on_windows_a_made_key_is_read_from_its_file(tmp_path: Path) -> None:
     home = tmp_path / "O'Brien [1]"
-    told = connect_lines(entrance(home, host="lan"), "Windows AMD64")
+    told = connect_lines(entrance(home, host="lan"), "Windows AMD64", USUAL_STATE)
     file = str(home / "state" / "api-key").replace("'", "''")
     assert f"; $env:OPENAI_API_KEY=(Get-Content -LiteralPath '{file}')\n" in told
     assert '-H "Authorization: Bearer $env:OPENAI_API_KEY" -d "@-"' in told

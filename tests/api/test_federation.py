@@ -147,8 +147,8 @@ def test_a_code_is_shown_without_a_picture_where_that_cannot_be_printed(
 def test_leaving_without_a_node_forgets_the_federation(tmp_path: Path) -> None:
     Store(tmp_path).save(Membership(new_secret(), ("a" * 64,)))
     said = commands.leave(running_on(9), tmp_path)
-    assert "no node answers on port 9; what this machine remembers" in said
-    assert "--leave --port N" in said
+    assert "no node answers at http://127.0.0.1:9/v1; what this machine remembers" in said
+    assert "--leave --host ADDRESS --port N" in said
     assert Store(tmp_path).load() is None
 
 

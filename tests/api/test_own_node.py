@@ -66,6 +66,16 @@ async def test_what_is_no_node_is_called_so(answer: bytes) -> None:
     async with nobodys_door(answer) as port:
         own = OwnNode(Settings.model_validate({"port": port}))
         with pytest.raises(
-            SwarmError, match=f"answers on port {port} of this machine is no node of"
+            SwarmError, match=f"answers at http://127.0.0.1:{port}/v1 is no node of"
         ):
             await asyncio.to_thread(call, own, "diagnostics")
+
+
+@pytest.mark.parametrize(("host", "asked"), [("127.0.0.1", "127.0.0.1"), ("::1", r"\[::1\]")])
+async def test_where_no_node_answers_the_address_that_was_asked_is_told(
+    host: str, asked: str
+) -> None:
+    own = OwnNode(Settings.model_validate({"host": host, "port": 9}))
+    told = f"answers at http://{asked}:9/v1 .* another one with --host ADDRESS and --port N"
+    with pytest.raises(SwarmError, match=told):
+        await asyncio.to_thread(call, own, "diagnostics")
