@@ -12,6 +12,7 @@ from urllib.request import HTTPDefaultErrorHandler, HTTPErrorProcessor, HTTPHand
 from api.keyring import kept_key_file, own_key, read_key
 from api.listening import LOOPBACK, base_url, is_here, is_loopback, own_addresses
 from settings import Settings
+from swarm.connecting import system_words
 from swarm.errors import ConfigurationError, SwarmError
 
 _T = TypeVar("_T")
@@ -125,15 +126,7 @@ def told_by(request: urllib.request.Request, timeout_s: float, *, where: str) ->
             raise KeyRefusedError(f"{message}; name it with --key KEY or in SWARM_KEY") from None
         raise NodeRefusedError(message) from None
     except OSError as error:
-        if not _is_refused(error):
-            raise SilentNodeError(
-                f"the node {where} does not answer ({error}); try again, or end it and start it "
-                "anew"
-            ) from None
-        raise NoNodeError(
-            f"no node answers {where} ({error}); start it with `python main.py --auto`, "
-            f"or {_ANOTHER}"
-        ) from None
+        raise _unanswered(where, error) from None
     except (HTTPException, ValueError) as error:
         raise no_node(where, repr(error)) from None
     if not isinstance(told, dict):
@@ -146,10 +139,19 @@ def no_node(where: str, why: str) -> ConfigurationError:
     return ConfigurationError(f"what answers {where} is no node of Local Swarm ({why}); {_ANOTHER}")
 
 
-def _is_refused(error: OSError) -> bool:
-    """Whether nothing listens there; what is too busy to answer does not refuse."""
-    why = error.reason if isinstance(error, urllib.error.URLError) else error
-    return isinstance(why, ConnectionRefusedError)
+def _unanswered(where: str, error: OSError) -> ConfigurationError:
+    """What to raise where nothing listens, or what listens is too busy to answer: that does not
+    refuse.
+    """
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    why = system_words(reason if isinstance(reason, Exception) else error)
+    if isinstance(reason, ConnectionRefusedError):
+        return NoNodeError(
+            f"no node answers {where} ({why}); start it with `python main.py --auto`, or {_ANOTHER}"
+        )
+    return SilentNodeError(
+        f"the node {where} does not answer ({why}); try again, or end it and start it anew"
+    )
 
 
 def answer_to(request: urllib.request.Request, timeout_s: float) -> HTTPResponse:

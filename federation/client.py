@@ -37,6 +37,7 @@ from federation.wire import (
     decode_tool_key,
     encode_body,
 )
+from swarm.connecting import system_words
 from swarm.errors import (
     PeerError,
     PeerRefused,
@@ -384,7 +385,7 @@ def _as_peer_error(error: aiohttp.ClientError) -> PeerError:
         return PeerTimedOut(str(error))
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return PeerUnreachable("it closed the connection, as a node of another federation does")
-    return PeerUnreachable(str(error) or type(error).__name__)
+    return PeerUnreachable(system_words(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

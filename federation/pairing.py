@@ -39,6 +39,7 @@ from federation.pake import Channel, Side
 from federation.pin import Pin
 from federation.trust import OPEN_SECRET
 from guard import Door, refusal
+from swarm.connecting import system_words
 from swarm.errors import (
     ConfigurationError,
     Overloaded,
@@ -355,7 +356,7 @@ async def _call(
     except TimeoutError:
         raise PeerTimedOut(f"{address}: connected, and no answer in time") from None
     except aiohttp.ClientConnectionError as error:
-        raise PeerUnreachable(f"{address}: {error}") from error
+        raise PeerUnreachable(f"{address}: {system_words(error)}") from error
     except aiohttp.ClientError as error:
         raise ProtocolMismatch(f"{address}: not HTTP as it should be") from error
 

@@ -1,5 +1,6 @@
 """What the owner asks of the federation, and what that makes of what the node remembers. Pure."""
 
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,6 +83,14 @@ def parse_peer(text: str, usual_port: int) -> Address:
         port = rest.removeprefix(":") or port
     elif text.count(":") == 1:
         host, port = text.split(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+    if not _is_host(host) or not port.isdecimal() or not 0 < int(port) < 1 << 16:
         raise ConfigurationError(f"--peer {text}: it should be HOST, HOST:PORT or [IPV6]:PORT")
     return host, int(port)
+
+
+def _is_host(text: str) -> bool:
+    """Whether this may be a name or an address: only one of IPv6 has colons."""
+    try:
+        return bool(ipaddress.IPv6Address(text) if ":" in text else text)
+    except ValueError:
+        return False

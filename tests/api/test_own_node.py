@@ -1,6 +1,9 @@
 """A command asks the node of this machine, and nobody in between."""
 
 import asyncio
+import errno
+import os
+import re
 
 import pytest
 from aiohttp import web
@@ -76,6 +79,7 @@ async def test_where_no_node_answers_the_address_that_was_asked_is_told(
     host: str, asked: str
 ) -> None:
     own = OwnNode(Settings.model_validate({"host": host, "port": 9}))
-    told = f"answers at http://{asked}:9/v1 .* another one with --host ADDRESS and --port N"
+    why = re.escape(os.strerror(errno.ECONNREFUSED))
+    told = rf"answers at http://{asked}:9/v1 \({why}\); .* with --host ADDRESS and --port N"
     with pytest.raises(SwarmError, match=told):
         await asyncio.to_thread(call, own, "diagnostics")

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
@@ -567,8 +569,9 @@ async def test_silence_ends_the_wait(here: Side, there: Side) -> None:
 
 async def test_a_peer_that_is_not_there_is_unreachable(here: Side) -> None:
     async with calling(here) as client:
-        with pytest.raises(PeerUnreachable):
+        with pytest.raises(PeerUnreachable) as caught:
             await client.heartbeat(Door("127.0.0.1", 9), here.status())
+    assert str(caught.value) == os.strerror(errno.ECONNREFUSED)
 
 
 KEY = ToolKey(host="192.168.1.5", port=17616, token="a token of the tests")

@@ -59,7 +59,13 @@ def test_a_peer_is_named_by_host_and_port(text: str, address: tuple[str, int]) -
     assert parse_peer(text, 17617) == address
 
 
-@pytest.mark.parametrize("text", ["", ":99", "kitchen:", "kitchen:0", "kitchen:70000", "[::1]:x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", ":99", "kitchen:", "kitchen:0", "kitchen:70000", "[::1]:x"),
+        *("a:b:c", "http://kitchen:99", "[kitchen:hall]:99"),
+    ],
+)
 def test_a_peer_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="HOST:PORT"):
         parse_peer(text, 17617)

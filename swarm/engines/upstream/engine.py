@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from swarm.connecting import system_words
 from swarm.engines.base import Accepted, Embedding, EngineLoad, Event, Finished, ModelInfo
 from swarm.engines.prompts import check_prompt
 from swarm.engines.upstream.asking import Ask, asks, is_chat, probe
@@ -296,7 +297,8 @@ class UpstreamEngine:
         except TimeoutError as error:
             raise EngineLost(f"the upstream server {self._url} does not answer") from error
         except aiohttp.ClientError as error:
-            raise EngineLost(f"the upstream server {self._url} is not there: {error}") from error
+            why = system_words(error)
+            raise EngineLost(f"the upstream server {self._url} is not there: {why}") from error
 
 
 def checked_url(url: str) -> str:
