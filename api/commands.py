@@ -163,10 +163,15 @@ def _coming(successor: Any) -> list[str]:
 
 
 def _standing(own: Any) -> str:
+    """How others join or reach this node; a port is 0 while its door is closed."""
+    if own["alone"]:
+        port = own["pairing_port"]
+        how = f"can be approved (pairing on port {port})"
+        return f"alone; it {how if port else 'cannot be approved yet: no pairing door is open'}"
+    if not own["peer_port"]:
+        return "peers cannot connect yet: no peer door is open"
     if own["open"]:
         return "open: everybody on the network takes part"
-    if own["alone"]:
-        return f"alone; it can be approved (pairing on port {own['pairing_port']})"
     return f"peers connect to port {own['peer_port']}"
 
 

@@ -40,7 +40,7 @@ from federation.strangers import Strangers
 from federation.tool_keys import ToolKeys
 from federation.trust import Credentials, federation_id, new_secret
 from federation.wire import Status
-from federation.wishes import OPEN_WARNING, Wishes, chosen
+from federation.wishes import Wishes, chosen
 from swarm.errors import ConfigurationError, PeerRefused
 from swarm.proposer import Offer
 
@@ -88,8 +88,8 @@ class Federation:
         self._approvals = Approvals(self.node_id)
         self._next_code = NextCode(self.node_id)
         self._doors = Doors(self.node_id, self._pin, port=wishes.port, on_joined=self._joined)
-        if wishes.open:
-            logger.warning(OPEN_WARNING)
+        for warning in wishes.warnings(await asyncio.to_thread(read_interfaces)):
+            logger.warning("%s", warning)
         self._membership = chosen(self._memory.stored, wishes)
         await self._remember()
         self.table = PeerTable[Status](self.node_id, self.federation_id)

@@ -1,6 +1,7 @@
 """What the owner asks of the federation, and what that makes of what the node remembers. Pure."""
 
 import ipaddress
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from swarm.proposer import Offer
 
 PEER_PORT = 17617
 
-OPEN_WARNING = (
+_OPEN_WARNING = (
     "--open: everybody on this network is a member, reads what is asked here, "
     "and votes on the answers"
 )
@@ -37,6 +38,17 @@ class Wishes:
     interfaces: tuple[str, ...] = ()
     hardware: str = ""
     engine: str = ""
+
+    def warnings(self, interfaces: Collection[str]) -> list[str]:
+        """What the log says of these wishes at the start of a node with such interfaces."""
+        there = ", ".join(sorted(interfaces))
+        missing = [
+            f"--peer-interface {name}: there is none of this name now, and no peer is heard on it "
+            f"until it comes; there is {there}"
+            for name in self.interfaces
+            if name not in interfaces
+        ]
+        return [_OPEN_WARNING, *missing] if self.open else missing
 
     def status(
         self, node: str, epoch: int, port: int, models: tuple[Offer, ...], clock_s: float

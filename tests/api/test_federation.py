@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import io
+import re
 import socket
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -239,6 +240,23 @@ def test_a_diagnosis_names_each_trouble_with_advice() -> None:
     assert "--peer HOST" in "\n".join(diagnosis(DIAGNOSTICS | {"discovery": deaf}))
     mute = DIAGNOSTICS["discovery"] | {"heard_self_s": None}
     assert "UDP port 5353" in "\n".join(diagnosis(DIAGNOSTICS | {"discovery": mute}))
+
+
+@pytest.mark.parametrize(
+    ("own", "standing"),
+    [
+        ({"alone": True, "peer_port": 0, "pairing_port": 17618}, "can be approved .* port 17618"),
+        ({"alone": True, "peer_port": 0}, "alone; it cannot be approved yet: no pairing door"),
+        ({"peer_port": 0}, "peers cannot connect yet: no peer door is open"),
+        ({"open": True, "peer_port": 0}, "peers cannot connect yet: no peer door is open"),
+        ({"open": True}, "open: everybody"),
+        ({}, "peers connect to port 17617"),
+    ],
+)
+def test_a_diagnosis_tells_how_others_reach_this_node(own: dict[str, Any], standing: str) -> None:
+    told = DIAGNOSTICS | {"federation": DIAGNOSTICS["federation"] | own}
+    [line] = [line for line in diagnosis(told) if line.startswith("federation")]
+    assert re.search(standing, line)
 
 
 def test_a_diagnosis_tells_where_a_peer_stands_and_why() -> None:

@@ -102,9 +102,8 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         ) -> Federation:
             folder = tmp_path / f"{next(ports)}-{name}"
             port = free_port()
-            wished = Wishes(
-                folder=folder, name=name, version="1", port=port, interfaces=("lo",), **wishes
-            )
+            wishes = {"interfaces": ("lo",), **wishes}
+            wished = Wishes(folder=folder, name=name, version="1", port=port, **wishes)
             offer = Offer("m", 3, 64, 64, default=True)
             node = Federation(
                 wished,
@@ -126,6 +125,15 @@ async def until(what: Callable[[], bool], limit_s: float = 15.0) -> None:
 
 def together(*nodes: Federation) -> bool:
     return all(len(node.table.ready()) == len(nodes) - 1 for node in nodes)
+
+
+async def test_an_interface_that_is_not_there_is_warned_of(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = await start("one", interfaces=("nope0",))
+    assert (node.addresses, node.pairing_port) == ((), 0)
+    [said] = [each.message for each in caplog.records if "nope0" in each.message]
+    assert said.startswith("--peer-interface nope0: there is none")
 
 
 async def test_a_member_that_left_takes_nobody_out_of_the_federation(

@@ -45,6 +45,15 @@ def test_open_is_a_federation_that_everybody_knows() -> None:
     assert chosen(ALONE, wishes(trust_all=True)).secret == OPEN_SECRET
 
 
+def test_the_log_warns_of_what_is_open_and_of_interfaces_that_are_not_there() -> None:
+    assert wishes().warnings(("lo", "eth0")) == []
+    assert "everybody" in wishes(trust_all=True).warnings(())[0]
+    wished = Wishes(Path(), "hall", "1", interfaces=("eth0", "wg9"))
+    [said] = wished.warnings(("lo", "eth0"))
+    assert said.startswith("--peer-interface wg9: there is none of this name now")
+    assert said.endswith("there is eth0, lo")
+
+
 @pytest.mark.parametrize(
     ("text", "address"),
     [
