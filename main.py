@@ -18,7 +18,11 @@ try:
 except ImportError as error:  # not .venv's Python, which may also be too old for them
     if __name__ != "__main__":
         raise
-    todo = "start it with .venv/bin/python main.py, or activate .venv (make setup makes it)"
+    from hardware.setting_up import python_command, setup_command
+
+    todo = (
+        f"start it with {python_command()} main.py, or activate .venv ({setup_command()} makes it)"
+    )
     print(f"error: a package of this project is not here ({error}): {todo}", file=sys.stderr)
     sys.exit(2)
 from api.output import prepare_streams, say, while_it_is_read
@@ -337,16 +341,12 @@ def _hardware(settings: Settings, snapshot: "Snapshot") -> str:
 
 def _engine_kind(settings: Settings, snapshot: "Snapshot") -> str:
     """What the installed engine was built for. Raises ConfigurationError where that cannot be."""
-    from swarm.engines.llama.build import check_build, installed_build
+    from swarm.engines.llama.build import check_build, check_gpu_layers, installed_build
     from swarm.engines.starting import usual_engine
 
     build = installed_build()
     check_build(build, snapshot.features)
-    if settings.gpu_layers and settings.gpu_layers > 0 and build.kind == "cpu":
-        raise ConfigurationError(
-            f"--gpu-layers {settings.gpu_layers}: the engine was built for the processor alone "
-            f"({build.reason}); install a GPU toolkit and run `make clean setup`"
-        )
+    check_gpu_layers(settings.gpu_layers or 0, build, snapshot, environment())
     return usual_engine(build.kind, settings)
 
 

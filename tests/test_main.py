@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import main
 from api import welcome
 from api.entrance import Entrance
 from api.serving import fast_cores
+from hardware.setting_up import python_command, setup_command
 from hardware.snapshot import Snapshot
 from settings import Settings, read_settings
 from swarm.engines.starting import (
@@ -162,7 +164,8 @@ def test_hardware_is_told_before_there_is_an_engine(
 ) -> None:
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
     assert main.main(["--detect"]) == 0
-    assert "note         the engine is not installed; `make setup`" in capsys.readouterr().out
+    note = f"note         the engine is not installed; `{setup_command()}`"
+    assert note in capsys.readouterr().out
 
 
 def test_threads_are_for_fast_cores_only() -> None:
@@ -188,7 +191,7 @@ def test_an_mlx_folder_without_mlx_names_the_command_that_installs_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "mlx_lm", None)
     model = LocalModel("folder", Path("folder"), 1, "mlx")
-    with pytest.raises(ConfigurationError, match="make setup MLX=yes"):
+    with pytest.raises(ConfigurationError, match=re.escape(setup_command(mlx="yes"))):
         engine(model)
 
 
@@ -197,7 +200,7 @@ def test_a_folder_s_mlx_model_without_mlx_is_named_with_the_reason(
 ) -> None:
     folder = LocalModel("folder", Path("folder"), 1, "mlx")
     monkeypatch.setitem(sys.modules, "mlx_lm", None)
-    assert "MLX=yes" in without_engine([folder, SMALL])[0]
+    assert setup_command(mlx="yes") in without_engine([folder, SMALL])[0]
     assert "small" not in without_engine([folder, SMALL])[0]
     assert usual_engine("metal", read_settings([])) == "metal"
 
@@ -410,4 +413,5 @@ def test_another_python_than_the_project_s_is_told_which_to_use() -> None:
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert line.startswith("error: a package of this project is not here (No module named ")
-    assert "start it with .venv/bin/python main.py" in line
+    assert f"start it with {python_command()} main.py" in line
+    assert f"({setup_command()} makes it)" in line

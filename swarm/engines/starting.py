@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from typing import Protocol, TypeAlias
 
+from hardware.setting_up import setup_command
 from swarm.engines.llama.options import MAX_SEQUENCES, LlamaOptions
 from swarm.engines.mlx.options import SEQUENCES, MlxOptions
 from swarm.engines.process import EngineProcess
@@ -23,11 +24,6 @@ ENGINE_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 """OpenMP's threads spin for some microseconds, then sleep: never spinning costs a third of the
 speed, libgomp's 300,000 rounds are ruin beside a busy neighbour (docs/decisions/0009). What the
 owner has set wins."""
-
-NO_MLX = (
-    "it is an MLX model, and MLX is not installed here: `make setup MLX=yes` installs it where "
-    "it can run"
-)
 
 UPSTREAM_WORKERS = 3
 """Of a model that another server runs: nobody here knows what it affords."""
@@ -84,7 +80,14 @@ def without_engine(models: Iterable[LocalModel]) -> list[str]:
     names = [model.id for model in models if model.format not in formats()]
     if not names:
         return []
-    return [f"not served: {', '.join(names)}; {NO_MLX}"]
+    return [f"not served: {', '.join(names)}; {_no_mlx()}"]
+
+
+def _no_mlx() -> str:
+    return (
+        f"it is an MLX model, and MLX is not installed here: `{setup_command(mlx='yes')}` "
+        "installs it where it can run"
+    )
 
 
 def make_engine(
@@ -134,7 +137,7 @@ def _other(
         key = wishes.engine_key.get_secret_value() if wishes.engine_key else None
         return UpstreamEngine(model.url, model=model.wanted, key=key, context_tokens=wishes.ctx)
     if not mlx_installed():
-        raise ConfigurationError(f"{model.id}: {NO_MLX}")
+        raise ConfigurationError(f"{model.id}: {_no_mlx()}")
     sequences = max(wishes.workers or 0, SEQUENCES)
     options = MlxOptions(model.path, wishes.ctx, memory_bytes, sequences)
     return EngineProcess(

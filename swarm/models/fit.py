@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from hardware.setting_up import setup_command
 from hardware.snapshot import Snapshot
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Format, Release
@@ -351,7 +352,7 @@ def _idle_device(snapshot: Snapshot, engine_kind: str) -> tuple[str, ...]:
     device = snapshot.accelerators[0]
     said = (
         f"runs on the processor although there is {device.name}: the engine was built without it; "
-        f"`make setup ENGINE={device.kind}` builds one that uses it"
+        f"`{setup_command(snapshot.platform, engine=device.kind)}` builds one that uses it"
     )
     return (said,)
 

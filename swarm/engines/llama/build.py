@@ -5,11 +5,12 @@ so the node asks before it starts an engine.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from hardware.setting_up import setup_command
 from hardware.snapshot import Accelerator, AcceleratorKind, Snapshot
 from hardware.toolkits import TOOLKITS, find_toolkits, package_tool
 from swarm.errors import ConfigurationError
@@ -37,7 +38,7 @@ def installed_build() -> Build:
     """The build that this Python would load. Raises ConfigurationError where there is none."""
     package = find_spec("llama_cpp")
     if package is None or package.origin is None:
-        raise ConfigurationError("the engine is not installed; `make setup` builds it")
+        raise ConfigurationError(f"the engine is not installed; `{setup_command()}` builds it")
     stamp = Path(package.origin).parent / STAMP
     if not stamp.is_file():
         return Build("unknown", "not built by make setup", frozenset())
@@ -51,7 +52,7 @@ def parse_stamp(text: str) -> Build:
         return Build(stamp["kind"], stamp["reason"], frozenset(stamp["required_features"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"the engine's build stamp is damaged ({error}); `make setup` builds it anew"
+            f"the engine's build stamp is damaged ({error}); `{setup_command()}` builds it anew"
         ) from error
 
 
@@ -64,8 +65,26 @@ def check_build(build: Build, features: frozenset[str]) -> None:
     if features and missing:
         raise ConfigurationError(
             f"the engine was built for a processor with {', '.join(missing)}, which this one "
-            "lacks; `make clean setup` builds it for this machine"
+            f"lacks; `{setup_command()}` builds it for this machine"
         )
+
+
+def check_gpu_layers(
+    layers: int, build: Build, snapshot: Snapshot, environ: Mapping[str, str]
+) -> None:
+    """Raise ConfigurationError where an accelerator is to have layers and the engine uses none."""
+    if layers <= 0 or build.kind != "cpu":
+        return
+    mend = "this machine has no GPU that can be used: leave out --gpu-layers"
+    if snapshot.accelerators:
+        best = _best(snapshot.accelerators)
+        toolkits = find_toolkits(environ, snapshot.platform.partition(" ")[0])
+        command = mending(best, snapshot.platform, toolkits, package_tool(environ))
+        mend = f"to use {best.name}: {command}"
+    raise ConfigurationError(
+        f"--gpu-layers {layers}: the engine was built for the processor alone ({build.reason}); "
+        f"{mend}"
+    )
 
 
 def notes(snapshot: Snapshot, environ: Mapping[str, str]) -> list[str]:
@@ -92,13 +111,17 @@ def unused_accelerator(
     """
     if not snapshot.accelerators or build.kind == "unknown" or build.reason == ASKED_FOR:
         return None
-    best = max(snapshot.accelerators, key=lambda each: (not each.unified, each.memory_total_bytes))
+    best = _best(snapshot.accelerators)
     if best.runs_on(build.kind):
         return None
     return (
         f"{best.name} is not used: the engine was built for {_WHAT.get(build.kind, build.kind)} "
         f"({build.reason}). To use it: {mending(best, snapshot.platform, toolkits, package_tool)}"
     )
+
+
+def _best(accelerators: Sequence[Accelerator]) -> Accelerator:
+    return max(accelerators, key=lambda each: (not each.unified, each.memory_total_bytes))
 
 
 def mending(
@@ -111,16 +134,10 @@ def mending(
     kinds: list[AcceleratorKind] = [kind for kind in TOOLKITS if accelerator.runs_on(kind)]
     for kind in kinds:
         if kind in toolkits:
-            return _setup(kind, platform)
+            return setup_command(platform, engine=kind)
     for kind in kinds:
         command = TOOLKITS[kind].packages.get(package_tool or "")
         if command is not None:
-            return f"{command} && {_setup(kind, platform)}"
+            return f"{command} && {setup_command(platform, engine=kind)}"
     kit = TOOLKITS[kinds[0]]
-    return f"install {kit.name} from {kit.page}, then {_setup(kinds[0], platform)}"
-
-
-def _setup(kind: AcceleratorKind, platform: str) -> str:
-    if platform.startswith("Windows"):
-        return rf"py scripts\setup.py --engine {kind}"
-    return f"make setup ENGINE={kind}"
+    return f"install {kit.name} from {kit.page}, then {setup_command(platform, engine=kinds[0])}"

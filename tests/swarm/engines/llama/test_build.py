@@ -1,12 +1,15 @@
 import json
+import re
 
 import pytest
 
 from hardware.detect import detect
+from hardware.setting_up import setup_command
 from hardware.snapshot import Accelerator, Snapshot
 from swarm.engines.llama.build import (
     Build,
     check_build,
+    check_gpu_layers,
     installed_build,
     parse_stamp,
     unused_accelerator,
@@ -18,7 +21,7 @@ STAMP = {"kind": "cpu", "reason": "no accelerator", "required_features": ["avx2"
 
 def test_a_processor_that_lacks_an_instruction_set_is_told_before_anything_loads():
     build = parse_stamp(json.dumps(STAMP))
-    with pytest.raises(ConfigurationError, match=r"avx512f.*make clean setup"):
+    with pytest.raises(ConfigurationError, match=rf"avx512f.*{re.escape(setup_command())}"):
         check_build(build, frozenset({"avx2", "sse4_2"}))
 
 
@@ -30,7 +33,7 @@ def test_a_processor_that_has_them_all_or_that_nobody_knows_is_let_through():
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"kind": 1, "reason": 2}'])
 def test_a_damaged_stamp_says_what_mends_it(text):
-    with pytest.raises(ConfigurationError, match="make setup"):
+    with pytest.raises(ConfigurationError, match=re.escape(setup_command())):
         parse_stamp(text)
 
 
@@ -80,6 +83,20 @@ def test_the_command_suits_the_system(accelerator, platform, toolkits, tool, com
     said = unused_accelerator(CPU, snapshot(accelerator, platform=platform), toolkits, tool)
     assert said is not None
     assert said.endswith(command)
+
+
+def test_layers_on_an_accelerator_that_the_engine_cannot_use_are_refused_with_what_mends_it():
+    environ = {"PATH": "/nowhere"}
+    with pytest.raises(ConfigurationError, match=r"to use RTX 3060: .*make setup ENGINE=cuda"):
+        check_gpu_layers(3, CPU, snapshot(NVIDIA), environ)
+    bare = Build("cpu", "the CUDA toolkit (nvcc) is here, but no device with a driver", frozenset())
+    with pytest.raises(ConfigurationError, match=r"leave out --gpu-layers$") as caught:
+        check_gpu_layers(3, bare, snapshot(), environ)
+    assert "install" not in str(caught.value)
+    assert "make" not in str(caught.value)
+    for layers in (0, -1):
+        check_gpu_layers(layers, CPU, snapshot(NVIDIA), environ)
+    check_gpu_layers(3, Build("cuda", "", frozenset()), snapshot(NVIDIA), environ)
 
 
 def test_nothing_is_said_where_nothing_is_idle_or_the_owner_chose():
