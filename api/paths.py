@@ -32,7 +32,8 @@ def path_hint(path: str, more: Sequence[str] = ()) -> str:
     tail = re.sub(r"^(v1/+)+", "", path.strip("/"))
     for served in (*_SERVED, *more):
         if tail and served in (f"/v1/{tail}", f"/{tail}"):
-            return f"there is no {path}: use {served} (the base URL ends with /v1)"
+            why = " (the base URL ends with /v1)" if served.startswith("/v1/") else ""
+            return f"there is no {path}: use {served}{why}"
     for start, instead in (_INSTEAD if more else _INSTEAD | _NO_TOOLS).items():
         if tail == start or tail.startswith(f"{start}/"):
             return f"there is no {path}: {instead}"

@@ -308,6 +308,12 @@ async def test_a_wrong_path_is_told_the_right_one(node: Node, path: str, right: 
     assert right in error["message"]
 
 
+def test_the_base_url_is_told_only_where_it_is_what_was_wrong() -> None:
+    assert path_hint("/models").endswith("use /v1/models (the base URL ends with /v1)")
+    for tail in ("health", "metrics"):
+        assert path_hint(f"/v1/{tail}") == f"there is no /v1/{tail}: use /{tail}"
+
+
 def test_no_path_is_suggested_for_nothing() -> None:
     assert "this server has" in path_hint("/nonsense")
 
