@@ -70,10 +70,10 @@ def main(arguments: Sequence[str]) -> int:
                 return 0
         _start_logging(settings)
         snapshot = _snapshot(environment())
-        _check_threads(settings, snapshot)
-        from api.serving import plans_of, wishes
+        from api.serving import check_threads, plans_of, wishes
         from swarm.engines.starting import formats
 
+        check_threads(settings, snapshot)
         kind = _engine_kind(settings, snapshot)
         machine = Machine(snapshot, kind, partial(wishes, settings), formats())
         if settings.explain:
@@ -358,14 +358,6 @@ def _notes(settings: Settings, snapshot: "Snapshot") -> list[str]:
     if settings.engine:
         return []
     return notes(snapshot, environment()) + without_engine(scan_models(settings.models))
-
-
-def _check_threads(settings: Settings, snapshot: "Snapshot") -> None:
-    import psutil
-
-    most = max(psutil.cpu_count() or 1, snapshot.usable_cores)
-    if settings.threads is not None and settings.threads > most:
-        raise ConfigurationError(f"--threads {settings.threads}: this machine has {most} cores")
 
 
 def _start_logging(settings: Settings) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import psutil
+
 from api.reload import forms_of, weights_of
 from hardware.snapshot import Snapshot
 from settings import Settings, environment
@@ -26,6 +28,13 @@ from swarm.pool import Pool, ServedModel
 from swarm.successor import Copy, Successor
 
 log = logging.getLogger(__name__)
+
+
+def check_threads(settings: Settings, snapshot: Snapshot) -> None:
+    """Raises ConfigurationError for more threads than cores."""
+    most = max(psutil.cpu_count() or 1, snapshot.usable_cores)
+    if settings.threads is not None and settings.threads > most:
+        raise ConfigurationError(f"--threads {settings.threads}: this machine has {most} cores")
 
 
 def wishes(settings: Settings, model_id: str) -> Wishes:
