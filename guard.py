@@ -1,4 +1,5 @@
-"""Who may speak to a door: Host, Origin, content type and key in, nothing or a refusal out.
+"""Who may speak to a door: Host, Origin, content type and key in, nothing or a refusal out; and
+how many at once.
 
 Keeps web pages away (DNS rebinding, cross-site requests). Knows no framework and no socket.
 """
@@ -6,7 +7,7 @@ Keeps web pages away (DNS rebinding, cross-site requests). Knows no framework an
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -70,6 +71,47 @@ def holder(authorizations: Sequence[str], keys: Mapping[str, str]) -> str | Refu
     digest = _digest(shown.strip())
     found = [name for name, key in keys.items() if hmac.compare_digest(_digest(key), digest)]
     return found[0] if found else Refusal(401, "invalid_api_key", "this key is not known here")
+
+
+class Places:
+    """The connections that a door holds at once, at most `most`: each takes a descriptor, which the
+    node needs for its other doors.
+
+    For one more the one that has been idle longest is cut; none that works is cut for it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._idle: dict[Hashable, Callable[[], None]] = {}
+        """Longest idle first, and how each is cut."""
+        self._working: dict[Hashable, Callable[[], None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._idle) + len(self._working)
+
+    def take(self, connection: Hashable, cut: Callable[[], None]) -> bool:
+        """Whether there is a place for this connection. It is idle until it works."""
+        if len(self) >= self._most:
+            if not self._idle:
+                return False
+            self._idle.pop(next(iter(self._idle)))()
+        self._idle[connection] = cut
+        return True
+
+    def works(self, connection: Hashable) -> None:
+        """It has a request that was let in."""
+        if cut := self._idle.pop(connection, None):
+            self._working[connection] = cut
+
+    def rests(self, connection: Hashable) -> None:
+        """Its answer is written."""
+        if cut := self._working.pop(connection, None):
+            self._idle[connection] = cut
+
+    def leave(self, connection: Hashable) -> None:
+        """It is closed."""
+        self._idle.pop(connection, None)
+        self._working.pop(connection, None)
 
 
 def _literal(address: str) -> str | None:

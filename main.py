@@ -71,6 +71,7 @@ def main(arguments: Sequence[str]) -> int:
         _start_logging(settings)
         snapshot = _snapshot(environment())
         from api.serving import check_threads, plans_of, wishes
+        from hardware.descriptors import allow_descriptors
         from swarm.engines.starting import formats
 
         check_threads(settings, snapshot)
@@ -84,6 +85,7 @@ def main(arguments: Sequence[str]) -> int:
         choice = choose(settings, machine)
         plans = plans_of(choice, machine)
         read = partial(read_settings, arguments)
+        allow_descriptors()
         asyncio.run(serve(settings, stamp, machine, choice, plans, read))
     except SwarmError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""An application on a socket: bounded waits for headers, and an orderly end."""
+"""An application on a socket: so many connections, bounded waits for headers, an orderly end."""
 
 import asyncio
 import errno
@@ -12,9 +12,15 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from api.context import CALLER
+from federation.connections import BACKLOG, Connection, works
+from guard import Places
 from swarm.errors import ConfigurationError
 
 HEADER_SECONDS = 10.0
+MOST_CONNECTIONS = 384
+"""With those of the other doors they leave descriptors of the usual 1,024 for what a node calls."""
+
 _KEEP_ALIVE_SECONDS = 75.0
 _LAST_WRITES_SECONDS = 1.0
 
@@ -28,6 +34,7 @@ class ClientServer:
 
     aiohttp bounds no slow headers: a connection that has not sent a whole first request
     within `header_s` seconds is closed here, and later ones with the keep-alive limit.
+    Of `most` connections none is cut for another while it has a request that a key let in.
     """
 
     def __init__(
@@ -37,15 +44,18 @@ class ClientServer:
         hosts: Sequence[str],
         port: int,
         header_s: float = HEADER_SECONDS,
+        most: int = MOST_CONNECTIONS,
     ) -> None:
         self._app = app
         self._hosts = tuple(hosts)
         self._port = port
         self._header_s = header_s
+        self._places = Places(most)
         self._silent: dict[web.RequestHandler, asyncio.TimerHandle] = {}
         self._listener: asyncio.Server | None = None
         self._stack = AsyncExitStack()
         app.middlewares.insert(0, self._hear)
+        app.middlewares.append(self._work)
 
     async def __aenter__(self) -> Self:
         runner = web.AppRunner(
@@ -64,7 +74,7 @@ class ClientServer:
         loop = asyncio.get_running_loop()
         try:
             self._listener = await loop.create_server(
-                lambda: self._connected(server()), self._hosts, self._port, backlog=1024
+                lambda: self._connected(server()), self._hosts, self._port, backlog=BACKLOG
             )
         except OSError as error:
             await self._stack.aclose()
@@ -94,10 +104,10 @@ class ClientServer:
         if self._listener is not None:
             self._listener.close()
 
-    def _connected(self, connection: web.RequestHandler) -> web.RequestHandler:
+    def _connected(self, connection: web.RequestHandler) -> Connection:
         loop = asyncio.get_running_loop()
         self._silent[connection] = loop.call_later(self._header_s, self._give_up, connection)
-        return connection
+        return Connection(self._places, connection, left=lambda: self._heard(connection))
 
     def _give_up(self, connection: web.RequestHandler) -> None:
         del self._silent[connection]
@@ -105,9 +115,18 @@ class ClientServer:
 
     @web.middleware
     async def _hear(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        timer = self._silent.pop(request.protocol, None)
+        self._heard(request.protocol)
+        return await handler(request)
+
+    def _heard(self, connection: web.RequestHandler) -> None:
+        timer = self._silent.pop(connection, None)
         if timer is not None:
             timer.cancel()
+
+    @web.middleware
+    async def _work(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if CALLER in request:
+            works(self._places, request)
         return await handler(request)
 
 

@@ -22,6 +22,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 from yarl import URL
 
+from federation.connections import Connection, works
 from federation.pairing_messages import (
     BODY_BYTES,
     Begin,
@@ -38,7 +39,7 @@ from federation.pairing_messages import (
 from federation.pake import Channel, Side
 from federation.pin import Pin
 from federation.trust import OPEN_SECRET
-from guard import Door, refusal
+from guard import Door, Places, refusal
 from swarm.connecting import system_words
 from swarm.errors import (
     ConfigurationError,
@@ -104,6 +105,7 @@ class PairingDoor:
         self._clock = clock
         self._patience_s = patience_s
         self._sessions: dict[str, _Session] = {}
+        self._places = Places(_CONNECTIONS)
         self._joined = False
         self._stack = AsyncExitStack()
 
@@ -132,16 +134,16 @@ class PairingDoor:
         await self._stack.aclose()
 
     async def _listen(self, server: web.Server, stack: AsyncExitStack) -> None:
-        def accept() -> asyncio.Protocol:
-            return server() if len(server.connections) < _CONNECTIONS else _TurnedAway()
-
         refused: list[str] = []
         codes: set[int | None] = set()
         loop = asyncio.get_running_loop()
         for address in self._addresses:
             try:
                 listening = await loop.create_server(
-                    accept, address, self.port, backlog=_CONNECTIONS
+                    lambda: Connection(self._places, server()),
+                    address,
+                    self.port,
+                    backlog=_CONNECTIONS,
                 )
             except OSError as error:
                 refused.append(f"{address} port {self.port}: {error.strerror or error}")
@@ -157,6 +159,7 @@ class PairingDoor:
 
     async def _begin(self, request: web.Request) -> web.Response:
         begin = decode_begin(await request.read())
+        works(self._places, request)
         self._still_alone()
         digits = self._pin.attempt(self._clock())
         if (rests_s := self._pin.rests_s(self._clock())) > 0:
@@ -169,6 +172,7 @@ class PairingDoor:
 
     async def _finish(self, request: web.Request) -> web.Response:
         finish = decode(Finish, await request.read())
+        works(self._places, request)
         session = self._sessions.pop(finish.session, None)
         if session is None or session.ends_s < self._clock():
             raise PeerRefused("no such pairing is going on; begin again", status=409)
@@ -221,14 +225,6 @@ class PairingDoor:
         if refused is None:
             return await handler(request)
         return _json(Refused(error=refused.message), status=refused.status)
-
-
-class _TurnedAway(asyncio.Protocol):
-    """One connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
 
 
 async def _close_slow(server: web.Server, patience_s: float) -> None:

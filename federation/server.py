@@ -5,9 +5,7 @@ TLS has proved that the caller is a member; what it may use up here is bounded a
 
 import asyncio
 import logging
-import socket
 import ssl
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +15,8 @@ from typing import Protocol, Self
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from federation.background import Background
+from federation.connections import BACKLOG, SecureConnection, notice_when_gone, works
 from federation.interfaces import scoped
 from federation.refusals import OVERDUE, as_refusal
 from federation.rooms import Rooms
@@ -39,6 +39,7 @@ from federation.wire import (
     encode_lines,
     question_bytes,
 )
+from guard import Places
 from swarm.errors import (
     PeerRefused,
     ProtocolMismatch,
@@ -50,8 +51,8 @@ from swarm.types import Question
 logger = logging.getLogger(__name__)
 
 PULSE_S = 1.0
-_UNHEARD_MS = 6000
 _HANDSHAKE_S = 5.0
+MOST_CONNECTIONS = 256
 _KEEP_ALIVE_S = 60.0
 _BODY_BYTES = 1 << 20
 
@@ -86,7 +87,13 @@ class PeerDoor:
     """Listens on the addresses of the LAN, from entering the context until leaving it."""
 
     def __init__(
-        self, callbacks: Callbacks, context: ssl.SSLContext, *, hosts: Sequence[str], port: int
+        self,
+        callbacks: Callbacks,
+        context: ssl.SSLContext,
+        *,
+        hosts: Sequence[str],
+        port: int,
+        most: int = MOST_CONNECTIONS,
     ) -> None:
         self._node = callbacks
         self._context = context
@@ -97,10 +104,12 @@ class PeerDoor:
         self.missing: frozenset[str] = frozenset()
         self._statuses = Statuses()
         self._rooms = Rooms()
+        self._places = Places(most)
+        self._handshakes = Background()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        app = web.Application(middlewares=[_report], client_max_size=_BODY_BYTES)
+        app = web.Application(middlewares=[self._work, _report], client_max_size=_BODY_BYTES)
         app.on_response_prepare.append(_say_less)
         app.router.add_post("/peer/heartbeat", self._heartbeat)
         app.router.add_post("/peer/propose", self._propose)
@@ -118,6 +127,7 @@ class PeerDoor:
         )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
+        self._stack.push_async_callback(self._handshakes.end)
         self._stack.callback(self._stop_listening)
         self._server = runner.server
         try:
@@ -158,11 +168,7 @@ class PeerDoor:
                 continue
             try:
                 self._listeners[host] = await loop.create_server(
-                    self._server,
-                    host,
-                    self.port or port,
-                    ssl=self._context,
-                    ssl_handshake_timeout=_HANDSHAKE_S,
+                    self._connected, host, self.port or port, backlog=BACKLOG
                 )
             except OSError as error:
                 refused[host] = error
@@ -171,6 +177,22 @@ class PeerDoor:
         for host in refused.keys() - self.missing:
             logger.warning("peers cannot call at %s yet: %s", host, refused[host].strerror)
         self.missing = frozenset(refused)
+
+    def _connected(self) -> SecureConnection:
+        if self._server is None:
+            raise RuntimeError("a door is entered before it listens")
+        return SecureConnection(
+            self._places,
+            self._server(),
+            context=self._context,
+            handshake_s=_HANDSHAKE_S,
+            handshakes=self._handshakes,
+        )
+
+    @web.middleware
+    async def _work(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        works(self._places, request)
+        return await handler(request)
 
     def _stop_listening(self) -> None:
         while self._listeners:
@@ -223,7 +245,7 @@ class PeerDoor:
             told = self._node.answers.propose(
                 body.question, body.workers, remaining_s=body.remaining_s, live=body.live
             )
-            _notice_when_gone(request)
+            notice_when_gone(request)
             news = told if body.live else gathered(told)
             async with aclosing(news), _asked_for(news) as first:
                 # What is refused at once is refused with a status. A long prompt takes longer to
@@ -301,17 +323,6 @@ def _address(request: web.Request) -> str:
     if not peer:
         return ""
     return scoped(peer[0], peer[3]) if len(peer) == 4 else str(peer[0])
-
-
-def _notice_when_gone(request: web.Request) -> None:
-    """Where a caller's machine has no power or cable any more, nothing is acknowledged.
-
-    Elsewhere than on Linux the system notices in its own time, which may be minutes.
-    """
-    transport = request.transport
-    connection = transport.get_extra_info("socket") if transport else None
-    if connection is not None and sys.platform == "linux":
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNHEARD_MS)
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guard import Door, Refusal, holder, refusal
+from guard import Door, Places, Refusal, holder, refusal
 
 DOOR = Door(17615)
 JSON = "application/json"
@@ -234,3 +234,30 @@ def test_what_is_no_key_is_refused(shown: list[str], code: str) -> None:
     assert isinstance(refused, Refusal)
     assert (refused.status, refused.code) == (401, code)
     assert not any(key in refused.message for key in KEYS.values())
+
+
+def test_who_is_idle_longest_makes_room_for_one_more() -> None:
+    cut: list[str] = []
+    places = Places(3)
+    for name in ("a", "b", "c"):
+        assert places.take(name, lambda name=name: cut.append(name))
+    places.works("a")
+    places.works("b")
+    places.rests("b")
+    assert places.take("d", lambda: cut.append("d"))
+    assert places.take("e", lambda: cut.append("e"))
+    assert (cut, len(places)) == (["c", "b"], 3)
+
+
+def test_who_works_is_never_cut() -> None:
+    cut: list[str] = []
+    places = Places(2)
+    for name in ("a", "b"):
+        places.take(name, lambda name=name: cut.append(name))
+        places.works(name)
+    assert not places.take("c", lambda: cut.append("c"))
+    places.leave("a")
+    assert places.take("c", lambda: cut.append("c"))
+    places.rests("a")
+    places.leave("c")
+    assert (cut, len(places)) == ([], 1)

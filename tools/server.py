@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,10 +23,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from guard import LOOPBACK_NAMES, Door, refusal
+from guard import LOOPBACK_NAMES, Door, Places, refusal
 from tools.bodies import CancelBody, ExecuteBody, events, listed, result
 from tools.calls import Calls, Running
-from tools.connections import Connection
+from tools.connections import MOST_CONNECTIONS, Connection
 from tools.errors import ToolError
 from tools.mcp_door import mcp_server
 from tools.registry import Registry
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 _BODY_BYTES = 16 << 20
 _SESSIONS = 1024
 """OpenCode leaves one behind at each start, which ends half an hour later."""
+_BACKLOG = 128
+"""Connections that wait to be accepted; asyncio takes so many at a time, before any has a place."""
 _START_S = 10.0
 _END_S = 3
 _WATCHER = "_shutdown_watcher"
@@ -231,12 +234,15 @@ class ToolServer:
     Raises OSError where the port is taken.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Sequence[str], port: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, hosts: Sequence[str], port: int, most: int = MOST_CONNECTIONS
+    ) -> None:
         self._hosts = hosts
+        protocol: Any = partial(Connection, Places(most))
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=Connection,
+                http=protocol,
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -244,6 +250,7 @@ class ToolServer:
                 server_header=False,
                 timeout_graceful_shutdown=_END_S,
                 timeout_keep_alive=75,
+                backlog=_BACKLOG,
             )
         )
         self._serving: asyncio.Task[None] | None = None
@@ -279,7 +286,7 @@ class ToolServer:
 
 def _door(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=128)
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
 
 
 async def _end_watchers() -> None:

@@ -16,7 +16,7 @@ import pytest
 from api.agent import Agent
 from api.app import make_app
 from api.keyring import Keyring
-from api.server import ClientServer
+from api.server import MOST_CONNECTIONS, ClientServer
 from guard import LOOPBACK_NAMES, Door
 from settings import KeySettings
 from swarm.pool import Pool, ServedModel
@@ -64,6 +64,7 @@ async def started(
     max_requests: int = 64,
     pulse_s: float = 0.05,
     header_s: float = 10.0,
+    most: int = MOST_CONNECTIONS,
     usual_workers: int = 1,
     beside: FakeEngine | None = None,
     weights: Weights | None = None,
@@ -88,7 +89,7 @@ async def started(
     app = make_app(pool, door, keyring=keyring, agent=agent, tools=tools, pulse_s=pulse_s)
     base = f"http://127.0.0.1:{port}"
     async with (
-        ClientServer(app, hosts=hosts, port=port, header_s=header_s),
+        ClientServer(app, hosts=hosts, port=port, header_s=header_s, most=most),
         aiohttp.ClientSession(base) as http,
         client_of(base) as sdk,
     ):

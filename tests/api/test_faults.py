@@ -8,12 +8,14 @@ from typing import Any
 import openai
 import pytest
 
+from settings import KeySettings
 from swarm.errors import GenerationFailed
 from tests.api.conftest import Node, StartNode
 from tests.fakes import FakeEngine
 
 HELLO: list[Any] = [{"role": "user", "content": "hi"}]
 ENDLESS = ["word "] * 100_000
+HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost:%d\r\n\r\n"
 
 
 async def eventually(what: Any, seconds: float = 1.0) -> None:
@@ -180,6 +182,47 @@ async def test_slow_headers_are_cut_and_do_not_hurt_others(start_node: StartNode
         for reader, writer in slow:
             async with asyncio.timeout(5):
                 assert await reader.read() == b""
+            writer.close()
+
+
+async def test_idle_connections_keep_nobody_out_and_cut_no_stream(start_node: StartNode) -> None:
+    async with start_node(FakeEngine(words=ENDLESS, step_s=0.001), most=8) as node:
+        streamed, stream = await connect(node, request(node, stream=True))
+        await eventually(lambda: node.engine.running == 1)
+        idle = [await connect(node, HEALTH % node.port) for _ in range(20)]
+        async with asyncio.timeout(5):
+            for reader, _ in idle[:12]:
+                while await reader.read(1 << 16):
+                    pass
+            fast = await node.sdk.chat.completions.create(
+                model="swarm", messages=HELLO, max_tokens=3
+            )
+        assert fast.choices[0].finish_reason == "length"
+        assert (node.engine.running, streamed.at_eof()) == (1, False)
+        for _, writer in (*idle, (streamed, stream)):
+            writer.close()
+
+
+async def test_where_all_connections_have_requests_one_more_is_cut(start_node: StartNode) -> None:
+    async with start_node(FakeEngine(words=ENDLESS, step_s=0.001), most=2) as node:
+        streams = [await connect(node, request(node, stream=True)) for _ in range(2)]
+        await eventually(lambda: node.engine.running == 2)
+        reader, one_more = await connect(node, HEALTH % node.port)
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert node.engine.running == 2
+        for _, writer in (*streams, (reader, one_more)):
+            writer.close()
+
+
+async def test_who_shows_no_key_works_on_nothing(start_node: StartNode) -> None:
+    keys = {"me": KeySettings.model_validate({"key": "a key of the tests"})}
+    async with start_node(FakeEngine(), keys=keys, most=2) as node:
+        strangers = [await connect(node, request(node)[:-5]) for _ in range(4)]
+        headers = {"Authorization": "Bearer a key of the tests"}
+        async with node.http.get("/v1/models", headers=headers) as answer:
+            assert answer.status == 200
+        for _, writer in strangers:
             writer.close()
 
 

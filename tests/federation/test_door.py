@@ -18,7 +18,7 @@ from federation.copying import copy_file
 from federation.metrics import PeerMetrics
 from federation.peers import PeerTable
 from federation.rooms import MOST_QUESTIONS
-from federation.server import Callbacks, PeerDoor
+from federation.server import MOST_CONNECTIONS, Callbacks, PeerDoor
 from federation.sharing import Shelf
 from federation.sightings import Sighting
 from federation.stragglers import Stragglers
@@ -139,7 +139,7 @@ def side(folder: Path, secret: bytes = SECRET) -> Side:
 
 
 @contextlib.asynccontextmanager
-async def listening(one: Side) -> AsyncIterator[Side]:
+async def listening(one: Side, most: int = MOST_CONNECTIONS) -> AsyncIterator[Side]:
     async def renewed(secret: bytes) -> None:
         one.secrets.append(secret)
 
@@ -157,7 +157,8 @@ async def listening(one: Side) -> AsyncIterator[Side]:
         one.keys.told,
     )
     context = await asyncio.to_thread(one.credentials.server_context)
-    async with PeerDoor(callbacks, context, hosts=["127.0.0.1"], port=0) as one.door:
+    door = PeerDoor(callbacks, context, hosts=["127.0.0.1"], port=0, most=most)
+    async with door as one.door:
         yield one
 
 
@@ -647,3 +648,36 @@ async def test_an_address_that_is_not_there_yet_leaves_the_others_open(
         assert caplog.text.count("peers cannot call at 192.0.2.7 yet") == 1
         await here.door.listen(["127.0.0.1"])
         assert not here.door.missing
+
+
+async def test_strangers_that_stay_silent_keep_no_peer_out_and_cut_no_answer(
+    here: Side, there: Side
+) -> None:
+    there.workers.hold = asyncio.Event()
+    async with listening(there, most=4), calling(here) as client:
+        answer = proposed(client, there.to())
+        async with asyncio.timeout(5):
+            assert await anext(answer) == []
+            silent = [await asyncio.open_connection("127.0.0.1", there.port) for _ in range(20)]
+            for reader, _ in silent[:17]:
+                with contextlib.suppress(ConnectionResetError):
+                    assert await reader.read() == b""
+            assert await client.heartbeat(there.to(), here.status()) == there.status()
+            there.workers.hold.set()
+            assert [step async for step in answer]
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_who_leaves_amid_the_handshake_leaves_a_place(here: Side, there: Side) -> None:
+    async with listening(there) as door, calling(here) as client:
+        assert door.door is not None
+        for said in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01"):
+            _, writer = await asyncio.open_connection("127.0.0.1", there.port)
+            writer.write(said)
+            await writer.drain()
+            writer.close()
+        await client.heartbeat(there.to(), here.status())
+        async with asyncio.timeout(5):
+            while len(door.door._places) > 1:  # noqa: ASYNC110 - a place has no event
+                await asyncio.sleep(0.005)

@@ -87,11 +87,10 @@ async def test_the_tools_are_listed_with_their_schemas(served: Served) -> None:
     assert bash["required"] == ["command"]
 
 
-async def test_who_only_begins_a_request_is_cut_and_nobody_takes_all_places(
+async def test_who_only_begins_a_request_is_cut(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "HEADER_S", 0.3)
-    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 20)
     opened = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(30)]
     for _, writer in opened:
         writer.write(b"GET /v1/tools HTTP/1.1\r\nHost: 127.0.0.1\r\n")
