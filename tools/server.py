@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -83,6 +83,7 @@ def make_app(
             ToolError: _tool_error,
             ValidationError: _invalid,
             HTTPException: _http_error,
+            ClientDisconnect: _left,
         },
         lifespan=lifespan,
     )
@@ -210,6 +211,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
     answer = failure(error.status_code, "http_error", message)
     answer.headers.update(error.headers or {})
     return answer
+
+
+async def _left(request: Request, error: Exception) -> Response:
+    del request, error
+    return Response(status_code=499)
 
 
 class _Server(uvicorn.Server):
