@@ -14,6 +14,7 @@ from api.listening import LOOPBACK, base_url, is_here, is_loopback, own_addresse
 from settings import Settings
 from swarm.connecting import system_words
 from swarm.errors import ConfigurationError, SwarmError
+from swarm.printable import printable
 
 _T = TypeVar("_T")
 
@@ -169,6 +170,6 @@ def answer_to(request: urllib.request.Request, timeout_s: float) -> HTTPResponse
 def _message_of(error: urllib.error.HTTPError) -> str | None:
     """What a node says of an error; None where it is not said as a node does."""
     try:
-        return str(json.loads(error.read(1 << 16))["error"]["message"])
+        return printable(str(json.loads(error.read(1 << 16))["error"]["message"]))
     except (OSError, HTTPException, ValueError, LookupError, TypeError):
         return None

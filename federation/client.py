@@ -46,6 +46,7 @@ from swarm.errors import (
     ProtocolMismatch,
     UntrustedPeer,
 )
+from swarm.printable import printable
 from swarm.proposer import Told
 
 HEARTBEAT_S = 1.0
@@ -368,7 +369,7 @@ async def _lines(response: aiohttp.ClientResponse, moved: Moved) -> AsyncGenerat
 async def _refusal(response: aiohttp.ClientResponse) -> PeerError:
     """The error of a response that is not 200, in the peer's own words, shortened."""
     raw = await _bounded(response, _ERROR_BYTES)
-    told = " ".join(raw.decode(errors="replace").split())[:200]
+    told = printable(raw.decode(errors="replace"))[:200]
     return PeerRefused(told or f"it answered {response.status}", status=response.status)
 
 
@@ -382,7 +383,7 @@ def _as_peer_error(error: aiohttp.ClientError) -> PeerError:
             return PeerUnreachable("what answers there is no peer door")
         return UntrustedPeer(f"TLS failed: {reason or tls[0]}")
     if isinstance(error, aiohttp.ServerTimeoutError):
-        return PeerTimedOut(str(error))
+        return PeerTimedOut(printable(str(error)))
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return PeerUnreachable("it closed the connection, as a node of another federation does")
     return PeerUnreachable(system_words(error))

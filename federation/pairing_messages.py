@@ -9,6 +9,7 @@ from federation.pake import MESSAGE_BYTES
 from federation.store import MOST_PAST
 from federation.trust import SECRET_BYTES
 from swarm.errors import ProtocolMismatch
+from swarm.printable import printable
 
 PROTOCOL = 1
 BODY_BYTES = 4096
@@ -101,7 +102,7 @@ def decode(kind: type[AnyMessage], body: bytes) -> AnyMessage:
     except ValidationError as error:
         first = error.errors(include_input=False, include_context=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise ProtocolMismatch(f"{where}: {first['msg']}") from None
+        raise ProtocolMismatch(printable(f"{where}: {first['msg']}")[:300]) from None
 
 
 def decode_begin(body: bytes) -> Begin:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from swarm.chat.completion import Piece, Reasoning, Text
 from swarm.chat.tool_calls import Arguments, Call
 from swarm.errors import ProtocolMismatch
+from swarm.printable import printable
 from swarm.proposer import Began, Ended, Offer, Said, Told, most_bytes
 from swarm.types import Question, TokenLogprob
 
@@ -21,6 +22,9 @@ STATUS_BYTES = 64 << 10
 
 ANSWER_BYTES = 8 << 20
 """The longest answer of one peer that is read, all candidates together."""
+
+_WORDS = 300
+"""Characters of a reason; the name of a field may be as long as a message."""
 
 MAX_WORKERS = 64
 MAX_FILES = 64
@@ -226,7 +230,7 @@ class FailedLine(_Message):
     """
 
     kind: Literal["failed"] = "failed"
-    why: Annotated[str, Field(max_length=1024)]
+    why: Annotated[str, Field(max_length=1024), AfterValidator(printable)]
     status: int = Field(default=0, ge=0, le=599)
 
 
@@ -374,7 +378,7 @@ def _decode(kind: type[MessageT], raw: bytes) -> MessageT:
 
 
 def _first(error: ValidationError) -> str:
-    """Where and why, without what it said."""
+    """Where and why, without what it said but the names of fields."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}" if where else first["msg"]
+    return printable(f"{where}: {first['msg']}" if where else first["msg"])[:_WORDS]

@@ -2,6 +2,8 @@
 
 import os
 
+from swarm.printable import printable
+
 _PYTHONS = ("Connect call failed", "Multiple exceptions")
 """So begins what asyncio, and aiohttp for several addresses, put in place of the system's words."""
 
@@ -11,4 +13,4 @@ def system_words(error: Exception) -> str:
     behind = getattr(error, "os_error", error)
     told = getattr(behind, "strerror", None) or str(behind) or type(error).__name__
     number = getattr(behind, "errno", None)
-    return os.strerror(number) if number and told.startswith(_PYTHONS) else told
+    return os.strerror(number) if number and told.startswith(_PYTHONS) else printable(told)

@@ -681,3 +681,12 @@ async def test_who_leaves_amid_the_handshake_leaves_a_place(here: Side, there: S
         async with asyncio.timeout(5):
             while len(door.door._places) > 1:  # noqa: ASYNC110 - a place has no event
                 await asyncio.sleep(0.005)
+
+
+async def test_the_words_of_a_refusal_can_be_shown(here: Side, there: Side) -> None:
+    there.workers.error = PeerRefused("\x1b[2J\x1b]52;c;eA==\x07 no\x9b31m", status=400)
+    async with listening(there), calling(here) as client:
+        with pytest.raises(PeerRefused) as caught:
+            await told(client, there.to())
+    assert str(caught.value) == "\ufffd[2J\ufffd]52;c;eA==\ufffd no\ufffd31m"
+    assert caught.value.status == 400

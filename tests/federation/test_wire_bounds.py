@@ -8,7 +8,14 @@ import pytest
 from federation.peer import Peer
 from federation.peer_proposer import Lines, PeerProposer
 from federation.peers import PeerTable
-from federation.wire import MAX_WORKERS, Status, decode_heartbeat, decode_line, encode_body
+from federation.wire import (
+    MAX_WORKERS,
+    FailedLine,
+    Status,
+    decode_heartbeat,
+    decode_line,
+    encode_body,
+)
 from swarm.errors import ProtocolMismatch
 from swarm.proposer import Offer
 from tests.federation.sightings import OURS, STATUS, node_id
@@ -70,3 +77,25 @@ def test_a_peer_is_asked_for_no_more_workers_than_a_question_may_name() -> None:
     offer = PeerProposer(peer, large, "kitchen", lines).offer("swarm")
     assert offer is not None
     assert [offer.usual, offer.free, offer.most] == [MAX_WORKERS] * 3
+
+
+def test_the_reason_of_a_failure_can_be_shown() -> None:
+    line = decode_line(
+        json.dumps({"kind": "failed", "why": "\x1b]0;x\x07", "status": 503}).encode()
+    )
+    assert isinstance(line, FailedLine)
+    assert (line.why, line.status) == ("\ufffd]0;x\ufffd", 503)
+
+
+@pytest.mark.parametrize("field", ["\x1b[2J", "a\nb", "long" * 1000])
+def test_the_name_of_an_unknown_field_can_be_shown(field: str) -> None:
+    with pytest.raises(ProtocolMismatch) as caught:
+        decode_heartbeat(json.dumps({**HONEST, field: 1}).encode())
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+
+
+def test_the_name_of_an_unknown_kind_can_be_shown() -> None:
+    with pytest.raises(ProtocolMismatch) as caught:
+        decode_line(json.dumps({"kind": "\x1b[2J"}).encode())
+    assert str(caught.value).isprintable()

@@ -18,6 +18,7 @@ from swarm.errors import (
     Overloaded,
     SwarmError,
 )
+from swarm.printable import printable
 from swarm.types import FinishReason, TokenLogprob
 
 Chunk: TypeAlias = Mapping[str, Any]
@@ -176,7 +177,7 @@ class Lines:
 def refusal(status: int, body: Any, *, retry_after: str | None = None) -> SwarmError:
     """A server's error answer as one of ours."""
     error = _error(body)
-    told = str(error.get("message") or body or "no reason given")[:500]
+    told = printable(str(error.get("message") or body or "no reason given"))[:500]
     message = f"the upstream server refuses: {told}"
     wait_s = max(1, int(retry_after)) if retry_after and retry_after.isdigit() else None
     kinds = {str(error.get("type")), str(error.get("code"))}

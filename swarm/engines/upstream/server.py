@@ -10,6 +10,7 @@ from swarm.chat.formats.table import format_of
 from swarm.engines.base import ModelInfo
 from swarm.engines.sampling import DEFAULTS
 from swarm.errors import ConfigurationError
+from swarm.printable import printable
 
 CHAT_MARK = "\0chat\0"
 """How a prompt begins that is a conversation as JSON, for a server with a template of its own."""
@@ -74,8 +75,8 @@ class Server:
     def info(self) -> ModelInfo:
         own = {} if self.temperature is None else {"temperature": self.temperature}
         return ModelInfo(
-            name=self.model,
-            description=f"{self.model} at {self.url}",
+            name=printable(self.model),
+            description=f"{printable(self.model)} at {self.url}",
             architecture="upstream",
             parameters=self.parameters,
             size_bytes=self.size_bytes,
@@ -116,7 +117,8 @@ def read_server(
     length = min(filter(None, (context_tokens, told)), default=None)
     if length is None:
         raise ConfigurationError(
-            f"{url} does not say how long the context of {card['id']} is; say it with --ctx N"
+            f"{url} does not say how long the context of {printable(str(card['id']))} is; "
+            "say it with --ctx N"
         )
     return Server(
         url=url,
@@ -142,5 +144,5 @@ def _chosen(url: str, models: Mapping[str, Any], wanted: str | None) -> Mapping[
     if wanted is None:
         return cards[0]
     if wanted not in known:
-        raise ConfigurationError(f"--model {wanted}: {url} serves {', '.join(known)}")
+        raise ConfigurationError(f"--model {wanted}: {url} serves {printable(', '.join(known))}")
     return cards[known.index(wanted)]

@@ -96,3 +96,8 @@ def test_a_refusal_of_the_inputs_length_is_an_overflow_whatever_its_words() -> N
 
 def test_other_refusals_are_no_overflow_though_they_speak_of_tokens() -> None:
     assert isinstance(refusal(400, {"error": {"message": "no 40 tokens"}}), InvalidRequest)
+
+
+def test_the_words_of_a_refusal_can_be_shown() -> None:
+    refused = refusal(500, {"error": {"message": "\x1b[2Jout of\nmemory"}})
+    assert "\ufffd[2Jout of memory" in str(refused)
