@@ -1,4 +1,4 @@
-"""The house's budgets: sizes of files and functions, broad excepts, what the guard imports.
+"""The house's budgets: sizes of files and functions, broad excepts, what leaves import.
 
 `python -m scripts.budgets` prints the figures and every breach.
 """
@@ -16,6 +16,7 @@ ROOMS = (
     "flags.py",
     "settings.py",
     "guard.py",
+    "pattern_size.py",
     "hardware",
     "tools",
     "swarm",
@@ -32,8 +33,8 @@ FUNCTION_P90 = 30
 # The process edges, where whatever comes must be caught: file:function.
 EDGES = frozenset({"api/app.py:_report", "federation/discovery.py:_tell"})
 
-# Any door may use these, so they stand on nothing: module -> the rooms it may import.
-LEAVES = ("guard.py",)
+# Several floors use these, so they stand on nothing.
+LEAVES = ("guard.py", "pattern_size.py")
 
 
 @dataclass(frozen=True)

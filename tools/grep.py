@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import regex
 from pydantic import Field
 
+from pattern_size import MOST_PARTS, is_bounded
 from tools.errors import InvalidArguments, ToolError, ToolFailed
 from tools.lines import lines_of
 from tools.patterns import Patterns
@@ -59,8 +60,13 @@ def _grep(arguments: GrepArguments, call: Call) -> Output:
 def _compiled(pattern: str) -> "regex.Pattern[str]":
     if len(pattern) > _PATTERN_CHARS:
         raise InvalidArguments(f"a pattern has at most {_PATTERN_CHARS} characters")
+    if not is_bounded(pattern):
+        raise InvalidArguments(
+            f"{pattern!r} has more than {MOST_PARTS} parts once its counts are written out; use "
+            "smaller counts, and no comments or (?f), (?x), (?V1)"
+        )
     try:
-        return regex.compile(pattern)
+        return regex.compile(pattern, cache_pattern=False)
     except (regex.error, OverflowError, RecursionError) as error:
         raise InvalidArguments(f"{pattern!r} is no regular expression: {error}") from error
 

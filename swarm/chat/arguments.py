@@ -39,6 +39,8 @@ def check_of(schema: Mapping[str, Any], path: str) -> Check:
         validator = _validator(json.dumps(schema))
     except SchemaError as error:
         raise InvalidRequest(f"{path} is no JSON schema: {error.message}", param=path) from error
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{path}: {error}", param=path) from error
     except ValueError as error:  # an address in it that is none
         raise InvalidRequest(f"{path} is no JSON schema: {error}", param=path) from error
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 import regex
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
+from pattern_size import MOST_PARTS, is_bounded
 from swarm.errors import InvalidRequest
 from swarm.lark import json_rule
 
@@ -50,7 +51,7 @@ class Search:
 
 
 def readable(pattern: object) -> bool:
-    """Whether a text is a pattern that can be looked for."""
+    """Whether a text is a pattern that can be looked for. Raises InvalidRequest as `_tried`."""
     if not isinstance(pattern, str):
         return True
     return _held(pattern) is not None or _tried(pattern) is not None
@@ -106,10 +107,17 @@ def _held(pattern: str) -> _Held | None:
     return None if matcher.is_error() else _Held(matcher)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _tried(pattern: str) -> "regex.Pattern[str] | None":
+    """Raises InvalidRequest where it is too large: to read it is given no time."""
+    said = _PIECE.sub(_in_python, pattern)
+    if not is_bounded(said):
+        raise InvalidRequest(
+            f"the pattern {pattern[:200]!r} has more than {MOST_PARTS} parts once its counts are "
+            "written out; use smaller ones"
+        )
     try:
-        return regex.compile(_PIECE.sub(_in_python, pattern))
+        return regex.compile(said, cache_pattern=False)
     except (regex.error, ValueError, OverflowError, RecursionError):
         return None
 

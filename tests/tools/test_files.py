@@ -264,6 +264,8 @@ async def test_an_expression_that_is_none_is_refused(run: Run) -> None:
         await run(GREP, pattern="(")
     with pytest.raises(InvalidArguments, match="at most"):
         await run(GREP, pattern="x" * 1001)
+    with pytest.raises(InvalidArguments, match="more than 10000 parts"):
+        await run(GREP, pattern="(?:(?:a{1000}){1000}){10}")
 
 
 async def test_binary_files_are_not_searched(run: Run, workspace: Workspace) -> None:

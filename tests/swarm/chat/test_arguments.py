@@ -109,6 +109,13 @@ def test_a_pattern_that_nobody_can_read_is_named(schema: Any) -> None:
         wrong("{}", {"properties": {"a": schema}})
 
 
+def test_a_pattern_that_would_become_too_large_is_the_clients_mistake() -> None:
+    schema = {"properties": {"a": {"pattern": "(?=a)(?:(?:a{1000}){1000}){10}"}}}
+    with pytest.raises(InvalidRequest, match=r"parameters: the pattern .* 10000 parts") as caught:
+        wrong("{}", schema)
+    assert caught.value.param == "tools[0].function.parameters"
+
+
 def test_a_pattern_in_what_is_read_as_a_schema_only_later_is_not_passed_over() -> None:
     schema = {"$ref": "#/x/y", "x": {"y": {"properties": {"a": {"pattern": "("}}}}}
     assert "the pattern '('" in (wrong('{"a": "b"}', schema) or "")
