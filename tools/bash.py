@@ -12,11 +12,15 @@ from tools.tool import Arguments, Call, Output, Tool
 _COMMAND_BYTES = 128_000
 """Linux takes 128 KiB in one argument of a program."""
 
-_PACKAGE_MANAGERS = re.compile(
-    r"(?:^|[;&|(\n]\s*|\b(?:sudo|env|exec|time|nice)\s+)(?:\w+=\S*\s+)*"
-    r"(?:(?:npm|npx|pnpm|yarn|bun|pip3?|pipx|uv|poetry|pdm|conda|mamba|cargo|go|gem|bundle|"
-    r"composer|mvn|gradle|dotnet|apt|apt-get|apk|dnf|brew|nix)\b|\S*python[\d.]*\s+-m\s+(?:pip|uv)\b)"
+_WORDS = re.compile(r"[;&|(\n]|[^\s;&|(]+")
+_SEPARATORS = frozenset(";&|(\n")
+_BEFORE_COMMANDS = frozenset({"sudo", "env", "exec", "time", "nice"})
+_ASSIGNMENT = re.compile(r"\w+=")
+_PACKAGE_MANAGER = re.compile(
+    r"(?:npm|npx|pnpm|yarn|bun|pip3?|pipx|uv|poetry|pdm|conda|mamba|cargo|go|gem|bundle|"
+    r"composer|mvn|gradle|dotnet|apt|apt-get|apk|dnf|brew|nix)\b"
 )
+_MODULE = re.compile(r"(?:pip|uv)\b")
 
 
 class BashArguments(Arguments):
@@ -64,7 +68,23 @@ def seconds(arguments: BashArguments, call: Call) -> float:
 
 def is_package_manager(command: str) -> bool:
     """Whether it starts one, which downloads and builds."""
-    return _PACKAGE_MANAGERS.search(command) is not None
+    begins = True
+    words = _WORDS.findall(command)
+    for at, word in enumerate(words):
+        if word in _SEPARATORS:
+            begins = True
+        elif begins and (_PACKAGE_MANAGER.match(word) or _is_module(words[at : at + 3])):
+            return True
+        elif not (begins and _ASSIGNMENT.match(word)):
+            begins = word.rpartition("/")[2] in _BEFORE_COMMANDS
+    return False
+
+
+def _is_module(words: list[str]) -> bool:
+    """Whether they are `python -m pip`, wherever that Python is."""
+    if len(words) < 3 or words[1] != "-m":
+        return False
+    return words[0].rstrip("0123456789.").endswith("python") and bool(_MODULE.match(words[2]))
 
 
 def _folder(workdir: str | None, call: Call) -> str:
