@@ -135,7 +135,8 @@ async def _registry(
     from tools.errors import ToolError
     from tools.fetcher import Fetcher
     from tools.kept import KeptOutputs
-    from tools.registry import Registry
+    from tools.registry import MOST_CALLS, Registry
+    from tools.threads import Threads
     from tools.tool import Times
     from tools.workspace import Workspace
 
@@ -161,6 +162,7 @@ async def _registry(
         yield Registry(
             workspace,
             kept,
+            stack.enter_context(Threads(MOST_CALLS)),
             sandbox=sandbox,
             fetcher=Fetcher(permits=_is_fetched) if settings.allow_network == "all" else None,
             times=Times(told.usual_s, told.packages_s, told.longest_s),

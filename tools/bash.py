@@ -1,6 +1,5 @@
 """The tool `bash`: a command in the sandbox, with its output as it comes."""
 
-import asyncio
 import re
 
 from pydantic import Field
@@ -42,11 +41,11 @@ async def _run(arguments: BashArguments, call: Call) -> Output:
         raise ToolFailed(
             f"a command has at most {_COMMAND_BYTES} bytes; put what is long in a file with `write`"
         )
-    folder = await asyncio.to_thread(_folder, arguments.workdir, call)
+    folder = await call.threads.run(_folder, arguments.workdir, call)
     timeout_s = seconds(arguments, call)
-    launch = await asyncio.to_thread(call.sandbox.launch, arguments.command, folder)
+    launch = await call.threads.run(call.sandbox.launch, arguments.command, folder)
     ended = await run_to_end(launch, timeout_s=timeout_s, emit=call.emit)
-    text = await asyncio.to_thread(call.kept.told, ended.output, call.output_chars)
+    text = await call.threads.run(call.kept.told, ended.output, call.output_chars)
     return Output(
         "\n".join(filter(None, [text.rstrip("\n"), _mark(ended, timeout_s, call)])),
         {"exit": ended.status, "ending": ended.ending, "characters": len(ended.output)},

@@ -1,8 +1,8 @@
 """The tool `edit`: exact words of a file in the place of others."""
 
-import asyncio
 import difflib
 import re
+import time
 
 from pydantic import Field
 
@@ -11,7 +11,11 @@ from tools.lines import lines_of
 from tools.tool import Arguments, Call, Output, Tool
 
 _FILE_BYTES = 8 << 20
-_DIFF_LINES = 20_000
+_DIFF_LINES = 1000
+"""From the first that changes to the last; comparing can take the cube of them."""
+_AROUND = 3
+_HINT_CHARS = 300
+_HINT_S = 1.0
 
 
 class EditArguments(Arguments):
@@ -24,7 +28,7 @@ class EditArguments(Arguments):
 
 
 async def _run(arguments: EditArguments, call: Call) -> Output:
-    return await asyncio.to_thread(_edit, arguments, call)
+    return await call.threads.run(_edit, arguments, call)
 
 
 def _edit(arguments: EditArguments, call: Call) -> Output:
@@ -77,21 +81,55 @@ def _ended(part: str, ends: list[str]) -> str:
 
 
 def _nearest(text: str, old: str) -> str:
-    """The line that is most like the first one looked for, with its number."""
+    """The line that is most like the first one looked for, with its number, as far as the time
+    goes; a line that is long is like none.
+    """
     wanted = next((line.strip() for line in old.splitlines() if line.strip()), "")
-    lines = lines_of(text)[:_DIFF_LINES]
-    near = difflib.get_close_matches(wanted, [line.strip() for line in lines], n=1, cutoff=0.6)
-    for number, line in enumerate(lines, 1):
-        if near and line.strip() == near[0]:
-            return f"; line {number} is like its first line: {line[:200]!r}"
-    return ""
+    if not 0 < len(wanted) <= _HINT_CHARS:
+        return ""
+    until = time.monotonic() + _HINT_S
+    alike = difflib.SequenceMatcher(b=wanted)
+    best, said = 0.6, ""
+    for number, line in enumerate(lines_of(text), 1):
+        if time.monotonic() > until:
+            break
+        bare = line.strip()
+        alike.set_seq1(bare if len(bare) <= _HINT_CHARS else "")
+        if _is_above(alike, best):
+            best = alike.ratio()
+            said = f"; line {number} is like its first line: {line[:200]!r}"
+    return said
+
+
+def _is_above(alike: "difflib.SequenceMatcher[str]", least: float) -> bool:
+    """The first two are bounds of the third, and cheap."""
+    return all(
+        ratio() > least for ratio in (alike.real_quick_ratio, alike.quick_ratio, alike.ratio)
+    )
 
 
 def _diff(path: str, before: str, after: str) -> str:
-    lines = (before.splitlines(keepends=True), after.splitlines(keepends=True))
-    if max(map(len, lines)) > _DIFF_LINES:
+    """Nothing where what changes is too long to compare."""
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    first = _same(old, new)
+    last = min(_same(old[::-1], new[::-1]), min(len(old), len(new)) - first)
+    if max(len(old), len(new)) - first - last > _DIFF_LINES:
         return ""
-    return "".join(difflib.unified_diff(*lines, path, path))
+    skipped, end = max(first - _AROUND, 0), max(last - _AROUND, 0)
+    parts = (old[skipped : len(old) - end], new[skipped : len(new) - end])
+    told = difflib.unified_diff(*parts, path, path, n=_AROUND)
+    return "".join(_moved(line, skipped) if line.startswith("@@") else line for line in told)
+
+
+def _same(one: list[str], other: list[str]) -> int:
+    """How many lines are the same from the first on."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+def _moved(head: str, lines: int) -> str:
+    """The head of a part of a diff, with its line numbers so much higher."""
+    return re.sub(r"(?<=[-+])\d+", lambda number: str(int(number[0]) + lines), head)
 
 
 EDIT = Tool(

@@ -1,6 +1,5 @@
 """The tool `glob`: files by a pattern of their paths, the last changed first."""
 
-import asyncio
 import time
 
 from pydantic import Field
@@ -21,7 +20,7 @@ class GlobArguments(Arguments):
 
 
 async def _run(arguments: GlobArguments, call: Call) -> Output:
-    return await asyncio.to_thread(_glob, arguments, call)
+    return await call.threads.run(_glob, arguments, call)
 
 
 def _glob(arguments: GlobArguments, call: Call) -> Output:

@@ -1,6 +1,5 @@
 """The tool `grep`: lines of files by a regular expression."""
 
-import asyncio
 import time
 from collections.abc import Iterator
 
@@ -31,7 +30,7 @@ class GrepArguments(Arguments):
 
 
 async def _run(arguments: GrepArguments, call: Call) -> Output:
-    return await asyncio.to_thread(_grep, arguments, call)
+    return await call.threads.run(_grep, arguments, call)
 
 
 def _grep(arguments: GrepArguments, call: Call) -> Output:

@@ -1,6 +1,5 @@
 """The tool `list`: the files beneath a folder as a tree."""
 
-import asyncio
 import time
 
 from pydantic import Field
@@ -22,7 +21,7 @@ class ListArguments(Arguments):
 
 
 async def _run(arguments: ListArguments, call: Call) -> Output:
-    return await asyncio.to_thread(_list, arguments, call)
+    return await call.threads.run(_list, arguments, call)
 
 
 def _list(arguments: ListArguments, call: Call) -> Output:

@@ -1,7 +1,5 @@
 """The tool `read`: a page of a text file with its line numbers, or the names in a folder."""
 
-import asyncio
-
 from pydantic import Field
 
 from tools.errors import ToolFailed
@@ -25,7 +23,7 @@ class ReadArguments(Arguments):
 
 
 async def _run(arguments: ReadArguments, call: Call) -> Output:
-    return await asyncio.to_thread(_read, arguments, call)
+    return await call.threads.run(_read, arguments, call)
 
 
 def _read(arguments: ReadArguments, call: Call) -> Output:

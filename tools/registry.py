@@ -26,6 +26,7 @@ from tools.list import LIST
 from tools.question import QUESTION
 from tools.read import READ
 from tools.skill import SKILL, told_of
+from tools.threads import Threads
 from tools.todo import TODOREAD, TODOWRITE
 from tools.tool import Call, Output, Session, Times, Tool
 from tools.webfetch import WEBFETCH
@@ -40,7 +41,7 @@ TOOLS: tuple[Tool[Any], ...] = (
 )
 
 MOST_CALLS = 8
-"""That run at once."""
+"""That run at once, with those whose callers left before their threads had ended."""
 
 _SESSIONS = 64
 
@@ -54,6 +55,7 @@ class Registry:
         self,
         workspace: Workspace,
         kept: KeptOutputs,
+        threads: Threads,
         *,
         sandbox: Sandbox | None = None,
         fetcher: Fetcher | None = None,
@@ -63,6 +65,7 @@ class Registry:
         self._tools = {tool.name: tool for tool in TOOLS}
         self._workspace = workspace
         self._kept = kept
+        self._threads = threads
         self._sandbox = sandbox
         self._fetcher = fetcher
         self._times = times
@@ -114,7 +117,7 @@ class Registry:
 
     @contextlib.contextmanager
     def _counted(self) -> Generator[None]:
-        if self._running >= MOST_CALLS:
+        if self._running + self._threads.left >= MOST_CALLS:
             raise TooBusy(f"{MOST_CALLS} tools run already; call again when one has ended")
         self._running += 1
         try:
@@ -130,6 +133,7 @@ class Registry:
         return Call(
             self._workspace,
             self._kept,
+            self._threads,
             remembered,
             emit,
             sandbox=self._sandbox,

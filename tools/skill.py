@@ -1,6 +1,5 @@
 """The tool `skill`: instructions that the workspace keeps for tasks of a kind."""
 
-import asyncio
 import contextlib
 import re
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ class SkillArguments(Arguments):
 
 
 async def _run(arguments: SkillArguments, call: Call) -> Output:
-    skills = await asyncio.to_thread(skills_of, call.workspace)
+    skills = await call.threads.run(skills_of, call.workspace)
     for skill in skills:
         if skill.name == arguments.name:
             folder = call.workspace.absolute(skill.folder)

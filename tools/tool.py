@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from tools.bounds import Sandbox
 from tools.fetcher import Fetcher
 from tools.kept import KeptOutputs
+from tools.threads import Threads
 from tools.workspace import Workspace
 
 
@@ -50,6 +51,7 @@ class Call:
 
     workspace: Workspace
     kept: KeptOutputs
+    threads: Threads
     session: Session
     emit: Callable[[str], None]
     sandbox: Sandbox | None = None

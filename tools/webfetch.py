@@ -33,7 +33,7 @@ async def _run(arguments: WebfetchArguments, call: Call) -> Output:
     timeout_s = min(arguments.timeout or _SECONDS, _MOST_SECONDS)
     page = await call.fetcher.fetch(arguments.url, timeout_s=timeout_s)
     text = await converted(page, arguments.format, timeout_s=timeout_s)
-    told = await asyncio.to_thread(call.kept.told, text, call.output_chars)
+    told = await call.threads.run(call.kept.told, text, call.output_chars)
     return Output(told, {"url": page.url, "status": page.status, "type": page.media_type})
 
 

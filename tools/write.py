@@ -1,7 +1,5 @@
 """The tool `write`: a whole file, with the folders that it needs."""
 
-import asyncio
-
 from pydantic import Field
 
 from tools.tool import Arguments, Call, Output, Tool
@@ -16,7 +14,7 @@ class WriteArguments(Arguments):
 
 async def _run(arguments: WriteArguments, call: Call) -> Output:
     content = arguments.content.encode(errors="replace")
-    existed = await asyncio.to_thread(call.workspace.write, arguments.filePath, content)
+    existed = await call.threads.run(call.workspace.write, arguments.filePath, content)
     path = call.workspace.absolute(arguments.filePath)
     what = "Replaced" if existed else "Made"
     return Output(f"{what} {path} ({len(content)} bytes).", {"path": path, "existed": existed})

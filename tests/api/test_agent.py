@@ -24,7 +24,8 @@ from tests.fakes import INFO, FakeEngine
 from tools.errors import ToolFailed
 from tools.executor import Emit, Executor, ToolDescription, silent
 from tools.kept import KeptOutputs
-from tools.registry import Registry
+from tools.registry import MOST_CALLS, Registry
+from tools.threads import Threads
 from tools.tool import Output
 from tools.workspace import Workspace
 
@@ -81,8 +82,12 @@ class Stuck:
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[Registry]:
     (tmp_path / "work").mkdir()
-    with Workspace(tmp_path / "work") as workspace, KeptOutputs(tmp_path) as kept:
-        yield Registry(workspace, kept)
+    with (
+        Workspace(tmp_path / "work") as workspace,
+        KeptOutputs(tmp_path) as kept,
+        Threads(MOST_CALLS) as threads,
+    ):
+        yield Registry(workspace, kept, threads)
 
 
 def agent(tools: Executor, bounds: Bounds = WIDE) -> Agent:

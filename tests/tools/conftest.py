@@ -12,7 +12,9 @@ from tools.bash import BASH
 from tools.bounds import Bounds, Sandbox
 from tools.bubblewrap import Bubblewrap
 from tools.kept import KeptOutputs
+from tools.registry import MOST_CALLS
 from tools.sandbox import Landlocked, find_bash
+from tools.threads import Threads
 from tools.tool import Call, Output, Session, Tool
 from tools.workspace import Workspace
 
@@ -45,8 +47,14 @@ def kept(tmp_path: Path) -> Iterator[KeptOutputs]:
 
 
 @pytest.fixture
-def call(workspace: Workspace, kept: KeptOutputs) -> Call:
-    return Call(workspace, kept, Session(), emit=lambda text: None)
+def threads() -> Iterator[Threads]:
+    with Threads(MOST_CALLS) as running:
+        yield running
+
+
+@pytest.fixture
+def call(workspace: Workspace, kept: KeptOutputs, threads: Threads) -> Call:
+    return Call(workspace, kept, threads, Session(), emit=lambda text: None)
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The tools for files, with OpenCode's arguments."""
 
 import asyncio
+import difflib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,50 @@ async def test_words_that_do_not_stand_there_name_the_nearest(
     make(workspace.root, "a.py", text="a\n    return value + 1\n")
     with pytest.raises(ToolFailed, match="line 2 is like its first line"):
         await run(EDIT, filePath="a.py", oldString="return valu + 1", newString="")
+
+
+async def test_the_nearest_line_is_the_most_alike_and_none_that_is_long(
+    run: Run, workspace: Workspace
+) -> None:
+    lines = ["x" * 5000, "return values", "return value", "return value", "retur"]
+    make(workspace.root, "a.py", text="\n".join(lines))
+    with pytest.raises(ToolFailed, match="line 3 is like its first line: 'return value'"):
+        await run(EDIT, filePath="a.py", oldString="return value!", newString="")
+    with pytest.raises(ToolFailed, match=r"stand in a.py$"):
+        await run(EDIT, filePath="a.py", oldString="x" * 4999 + "y", newString="")
+
+
+async def test_the_nearest_line_is_looked_for_only_so_long(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "a.txt", text=("ab" * 100 + "\n") * 20_000 + "ab" * 40_000)
+    for wanted in ("a" * 199 + "b" * 40, "b" + "ab" * 39_000 + "bb"):
+        begun = time.monotonic()
+        with pytest.raises(ToolFailed, match="does not stand"):
+            await run(EDIT, filePath="a.txt", oldString=wanted, newString="")
+        assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 9, 500])
+@pytest.mark.parametrize("new", ["y", "y\nz", "", "old\ny"])
+async def test_a_diff_is_that_of_the_whole_file(
+    run: Run, workspace: Workspace, count: int, new: str
+) -> None:
+    around = [str(number % 250) for number in range(count)]
+    before = "\n".join([*around, "old", *around[:2], "old", *around])
+    make(workspace.root, "a", text=before)
+    edited = await run(EDIT, filePath="a", oldString="old", newString=new, replaceAll=True)
+    texts = (before, before.replace("old", new))
+    whole = difflib.unified_diff(*(text.splitlines(keepends=True) for text in texts), "a", "a")
+    assert edited.metadata["diff"] == "".join(whole)
+
+
+async def test_a_diff_is_told_of_few_lines_of_a_long_file_and_not_of_many(
+    run: Run, workspace: Workspace
+) -> None:
+    make(workspace.root, "a", text="x\n" * 15_000 + "one\n" + "x\n" * 15_000)
+    edited = await run(EDIT, filePath="a", oldString="one", newString="two")
+    assert "@@ -14998,7 +14998,7 @@\n x\n x\n x\n-one\n+two\n x\n" in edited.metadata["diff"]
+    edited = await run(EDIT, filePath="a", oldString="x", newString="y", replaceAll=True)
+    assert edited.metadata == {"replaced": 30_000, "diff": ""}
 
 
 async def test_lines_of_windows_stay_lines_of_windows(run: Run, workspace: Workspace) -> None:

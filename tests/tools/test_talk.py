@@ -15,6 +15,7 @@ from tools.kept import KeptOutputs
 from tools.question import QUESTION, QuestionArguments
 from tools.registry import Registry
 from tools.skill import SKILL, head_of, skills_of
+from tools.threads import Threads
 from tools.todo import TODOREAD, TODOWRITE
 from tools.tool import Call
 from tools.workspace import Workspace
@@ -72,8 +73,8 @@ async def test_a_missing_skill_names_those_there_are(run: Run) -> None:
 
 
 @pytest.fixture
-def registry(workspace: Workspace, kept: KeptOutputs) -> Registry:
-    return Registry(workspace, kept)
+def registry(workspace: Workspace, kept: KeptOutputs, threads: Threads) -> Registry:
+    return Registry(workspace, kept, threads)
 
 
 async def said_of_skills(registry: Registry) -> str:

@@ -9,5 +9,6 @@ from tests.tools.conftest import (  # noqa: F401 - fixtures, found by name
     run,
     sandbox,
     shell,
+    threads,
     workspace,
 )

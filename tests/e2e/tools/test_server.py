@@ -31,6 +31,7 @@ from tools.kept import KeptOutputs
 from tools.registry import MOST_CALLS, Registry
 from tools.remote import Find, Place, RemoteTools
 from tools.server import ToolServer, make_app
+from tools.threads import Threads
 from tools.workspace import Workspace
 
 TOKEN = "a token of the tests"
@@ -64,9 +65,11 @@ class Served:
 
 
 @pytest_asyncio.fixture
-async def served(workspace: Workspace, kept: KeptOutputs, bounds: Bounds) -> AsyncIterator[Served]:
+async def served(
+    workspace: Workspace, kept: KeptOutputs, threads: Threads, bounds: Bounds
+) -> AsyncIterator[Served]:
     sandbox = Bubblewrap("/usr/bin/bwrap", "/bin/bash", bounds)
-    registry = Registry(workspace, kept, sandbox=sandbox)
+    registry = Registry(workspace, kept, threads, sandbox=sandbox)
     port = free_port()
     app = make_app(registry, Door(port), token=TOKEN)
     async with ToolServer(app, hosts=["127.0.0.1"], port=port), aiohttp.ClientSession() as session:
@@ -353,8 +356,10 @@ async def test_without_the_token_nothing_is_done(served: Served, header: str) ->
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_a_door_beyond_loopback_needs_a_token(workspace: Workspace, kept: KeptOutputs) -> None:
-    registry = Registry(workspace, kept)
+def test_a_door_beyond_loopback_needs_a_token(
+    workspace: Workspace, kept: KeptOutputs, threads: Threads
+) -> None:
+    registry = Registry(workspace, kept, threads)
     with pytest.raises(ValueError, match="token"):
         make_app(registry, Door(1, names=("127.0.0.1", "192.168.1.5")), token=None)
     make_app(registry, Door(1), token=None)
