@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Protocol, cast
 
 from jsonschema import Draft202012Validator, SchemaError, ValidationError
@@ -11,6 +10,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from swarm.chat.keywords import Texts, bounded
+from swarm.chat.recalled import recalled
 from swarm.chat.tool_calls import strict_json
 from swarm.consensus.validity import Check
 from swarm.errors import InvalidRequest
@@ -62,7 +62,7 @@ def check_of(schema: Mapping[str, Any], path: str) -> Check:
     return wrong
 
 
-@lru_cache(maxsize=256)
+@recalled(256)
 def _validator(text: str) -> Callable[[], _Validator]:
     """For a schema's JSON text, one for each check; an agent sends the same tools every time."""
     schema = with_known_drafts(json.loads(text))

@@ -4,13 +4,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, Literal, TypeAlias, cast
 
 from llguidance import LLMatcher
 
 from swarm.chat.formats.format import Format, Spelling
 from swarm.chat.reasoning import OPEN
+from swarm.chat.recalled import recalled
 from swarm.lark import SPACE, json_rule, pattern
 from swarm.types import Constraint, Grammar, ToolSpec
 
@@ -164,7 +164,7 @@ class _Left:
     blind: bool = False
 
 
-@lru_cache(maxsize=256)
+@recalled(256)
 def _unenforced(schema: str) -> _Left:
     text = f"start: answer\n{json_rule('answer', json.loads(schema))}\n"
     failed, said = LLMatcher.validate_grammar_with_warnings(text)

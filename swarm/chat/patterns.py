@@ -13,6 +13,7 @@ import regex
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
 from pattern_size import MOST_PARTS, is_bounded
+from swarm.chat.recalled import recalled
 from swarm.errors import InvalidRequest
 from swarm.lark import json_rule
 
@@ -100,7 +101,7 @@ def _vocabulary() -> LLTokenizer:
     return LLTokenizer(TokenizerWrapper(_Bytes()), slices=[])
 
 
-@lru_cache(maxsize=128)
+@recalled(128)
 def _held(pattern: str) -> _Held | None:
     rule = json_rule("start", {"type": "string", "pattern": pattern})
     matcher = LLMatcher(_vocabulary(), rule + "\n", log_level=0, limits=_LIMITS)
