@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from codecs import BOM_UTF8
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -58,9 +59,10 @@ def parse_body(form: type[BodyT], raw: bytes) -> BodyT:
     """The body as `form`. Raises InvalidRequest that names the first wrong field.
 
     Half a character is read as U+FFFD: JavaScript cuts strings there, and its JSON tells it.
+    A byte order mark is ignored: .NET and PowerShell write one (RFC 8259 leaves it to the reader).
     """
     try:
-        return form.model_validate_json(_with_whole_characters(raw))
+        return form.model_validate_json(_with_whole_characters(raw.removeprefix(BOM_UTF8)))
     except ValidationError as error:
         if error.error_count() > _NAMED_MISTAKES:
             message = f"the body has {error.error_count()} mistakes"

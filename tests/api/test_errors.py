@@ -226,6 +226,14 @@ async def test_half_an_emoji_is_read_as_a_replacement_character(
     assert f"user\n{read}<" in str(node.engine.prompts[0].text)
 
 
+def test_a_byte_order_mark_before_the_body_is_ignored() -> None:
+    """As .NET and PowerShell write it."""
+    raw = json.dumps({"model": "fake", "input": "a"})
+    assert parse_body(EmbeddingBody, raw.encode("utf-8-sig")).input == "a"
+    with pytest.raises(InvalidRequest, match="not JSON"):
+        parse_body(EmbeddingBody, raw.encode("utf-16"))
+
+
 async def test_a_missing_model_is_a_missing_field(node: Node) -> None:
     status, error = await post(node, {"messages": HELLO})
     assert (status, error["param"], error["message"]) == (400, "model", "model is required")
