@@ -1,6 +1,8 @@
 """Every error as OpenAI's clients expect it: one table, one shape."""
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,8 +95,16 @@ def _row(error: SwarmError) -> _Row:
 
 
 def _param(error: SwarmError) -> str | None:
-    if isinstance(error, InvalidRequest):
+    if isinstance(error, InvalidRequest | ContextOverflow):
         return error.param
-    if isinstance(error, UnknownModel):
-        return "model"
-    return "messages" if isinstance(error, ContextOverflow) else None
+    return "model" if isinstance(error, UnknownModel) else None
+
+
+@contextmanager
+def naming(path: str) -> Generator[None]:
+    """A prompt that is too long in here stands at this place of the request."""
+    try:
+        yield
+    except ContextOverflow as error:
+        error.param = path
+        raise

@@ -53,12 +53,16 @@ class UnknownModel(RequestError):
 
 
 class ContextOverflow(RequestError):
-    """The prompt does not fit the model's context; known before anything is generated."""
+    """The prompt does not fit the model's context; known before anything is generated.
+
+    `param` is the request's field that it was made of, where that is not its messages.
+    """
 
     def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
         super().__init__(prompt_tokens, context_tokens)
         self.prompt_tokens = prompt_tokens
         self.context_tokens = context_tokens
+        self.param = "messages"
 
     def __str__(self) -> str:
         return (

@@ -103,6 +103,8 @@ class FakeEngine:
 
     async def embed(self, text: str | tuple[int, ...]) -> Embedding:
         self.embedded.append(text)
+        if len(text) > self.info.context_tokens:
+            raise ContextOverflow(len(text), self.info.context_tokens)
         return Embedding((0.6, 0.8), len(text))
 
     async def load(self) -> EngineLoad:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from api.context import CALLER, POOL, PULSE_S, watched
-from api.errors import json_response
+from api.errors import json_response, naming
 from api.openai.body import body_of
 from api.openai.reply import Counts, Envelope, envelope, finite, gather, must_be_finished
 from api.openai.schema import CompletionBody
@@ -54,7 +55,10 @@ async def _answer(request: web.Request, ask: CompletionAsk) -> web.StreamRespons
     model = pool.resolve(ask.model)
     head = envelope("cmpl", model.id, model.engine.info)
     prompts = [Prompt(text, ask.sampling, ask.n) for text in ask.prompts]
-    generations = [pool.generate(model, prompt) for prompt in prompts]
+    generations = [
+        _named(pool.generate(model, prompt), path)
+        for prompt, path in zip(prompts, ask.paths, strict=True)
+    ]
     events = watched(request, merged(generations, ask.n))
     with_logprobs = ask.sampling.top_logprobs is not None
     choices = [_Choice(with_logprobs=with_logprobs) for _ in range(len(prompts) * ask.n)]
@@ -62,6 +66,14 @@ async def _answer(request: web.Request, ask: CompletionAsk) -> web.StreamRespons
         encoder = CompletionStream(head, choices, include_usage=ask.include_usage)
         return await stream_answer(request, events, encoder, pulse_s=request.app[PULSE_S])
     return json_response(await gather(events, CompletionWhole(head, choices)))
+
+
+async def _named(stream: AsyncGenerator[list[Event]], path: str) -> AsyncGenerator[list[Event]]:
+    """The same events; a refusal names the prompt's place in the request."""
+    with naming(path):
+        async with aclosing(stream) as steps:
+            async for step in steps:
+                yield step
 
 
 def merged(streams: Sequence[AsyncGenerator[list[Event]]], n: int) -> AsyncGenerator[list[Event]]:

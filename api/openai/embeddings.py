@@ -8,10 +8,10 @@ from typing import Any
 from aiohttp import web
 
 from api.context import CALLER, POOL
-from api.errors import json_response
+from api.errors import json_response, naming
 from api.openai.body import body_of
 from api.openai.schema import EmbeddingBody
-from api.openai.translate import prompts_of
+from api.openai.translate import paths_of, prompts_of
 from swarm.engines.base import Embedding
 from swarm.errors import InvalidRequest
 
@@ -29,7 +29,9 @@ async def embeddings(request: web.Request) -> web.StreamResponse:
             raise InvalidRequest(message, param="dimensions")
         made: list[Embedding] = []
         async with aclosing(pool.embed(model, prompts_of(body.input))) as vectors:
-            async for each in vectors:
+            for path in paths_of("input", body.input):
+                with naming(path):
+                    each = await anext(vectors)
                 caller.has_read(each.tokens)
                 made.append(each)
     tokens = sum(each.tokens for each in made)

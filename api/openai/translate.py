@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
@@ -21,6 +21,9 @@ from swarm.chat.template import RESERVED
 from swarm.engines.sampling import SEEDS
 from swarm.errors import InvalidRequest
 from swarm.types import Constraint, Message, Question, SamplingParams, ToolCall, ToolSpec
+
+Prompts: TypeAlias = str | list[str] | list[int] | list[list[int]]
+"""One or several texts, or lists of token ids."""
 
 VOTE_HEADER = "x-swarm-"
 _DECIDE_THEMSELVES = ("first", "best", "judge", "leader")
@@ -59,10 +62,14 @@ class ChatAsk:
 
 @dataclass(frozen=True, slots=True)
 class CompletionAsk:
-    """What a plain completion request asks for: every prompt is completed `n` times."""
+    """What a plain completion request asks for: every prompt is completed `n` times.
+
+    `paths` are the places of the prompts in the request.
+    """
 
     model: str
     prompts: tuple[str | tuple[int, ...], ...]
+    paths: tuple[str, ...]
     sampling: SamplingParams
     n: int = 1
     stream: bool = False
@@ -114,6 +121,7 @@ def completion_ask(body: CompletionBody) -> CompletionAsk:
     return CompletionAsk(
         model=body.model,
         prompts=prompts_of(body.prompt),
+        paths=paths_of("prompt", body.prompt),
         sampling=_sampling(
             body,
             max_tokens=16 if body.max_tokens is None else body.max_tokens,
@@ -173,10 +181,15 @@ def _must_agree(vote: VoteBody) -> None:
         )
 
 
-def prompts_of(
-    prompt: str | list[str] | list[int] | list[list[int]],
-) -> tuple[str | tuple[int, ...], ...]:
-    """One or several texts or lists of token ids, as several."""
+def paths_of(name: str, prompt: Prompts) -> tuple[str, ...]:
+    """The places of these prompts in a request that has them under this name."""
+    if isinstance(prompt, str) or isinstance(prompt[0], int):
+        return (name,)
+    return tuple(f"{name}[{at}]" for at in range(len(prompt)))
+
+
+def prompts_of(prompt: Prompts) -> tuple[str | tuple[int, ...], ...]:
+    """These prompts, one or several, as several."""
     if isinstance(prompt, str):
         return (prompt,)
     texts = [item for item in prompt if isinstance(item, str)]

@@ -67,7 +67,15 @@ async def test_one_prompt_too_long_is_a_status_before_the_stream(node: Node) -> 
     with pytest.raises(openai.BadRequestError) as caught:
         await node.sdk.completions.create(model="swarm", prompt=["a", "b" * 5000], stream=True)
     assert caught.value.code == "context_length_exceeded"
+    assert caught.value.param == "prompt[1]"
     assert node.pool.in_flight == 0
+
+
+@pytest.mark.parametrize("prompt", ["b" * 5000, [7] * 5000])
+async def test_a_prompt_too_long_is_named(node: Node, prompt: Any) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        await node.sdk.completions.create(model="swarm", prompt=prompt)
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "prompt")
 
 
 async def test_a_failure_of_one_of_several_prompts_is_an_error(start_node: StartNode) -> None:

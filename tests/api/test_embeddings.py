@@ -55,6 +55,16 @@ async def test_what_is_wrong_is_named(
     assert said in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "param"),
+    [("a" * 5000, "input"), ([1] * 5000, "input"), (["a", "a" * 5000], "input[1]")],
+)
+async def test_a_text_too_long_is_named(embedding_node: Node, wanted: Any, param: str) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        await embedding_node.sdk.embeddings.create(model="swarm", input=wanted)
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", param)
+
+
 async def test_a_model_that_makes_none_says_so(node: Node) -> None:
     with pytest.raises(openai.BadRequestError, match="fake makes no embeddings"):
         await node.sdk.embeddings.create(model="swarm", input="a")
