@@ -58,33 +58,42 @@ class Telling:
 
 @dataclass(slots=True, eq=False)
 class Speech:
-    """What sequence `index` of a request has said: `tokens` of them, and its text so far."""
+    """What sequence `index` of a request has said: `tokens` of them, and its text so far.
+
+    A log probability goes out with the text that its token begins in; those behind the text that
+    a stop string ends never do, as the text itself.
+    """
 
     telling: Telling
     index: int
     pieces: Pieces
     text: TextStream
     tokens: int = 0
-    _logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
+    _logprobs: list[tuple[int, TokenLogprob]] = field(
+        default_factory=list[tuple[int, TokenLogprob]]
+    )
     _told_tokens: int = 0
+    _told_characters: int = 0
 
     def hear(self, token: int, logprob: TokenLogprob | None) -> bool:
         """One more token; whether it completed a stop string."""
         self.tokens += 1
         if logprob is not None:
-            self._logprobs.append(logprob)
+            self._logprobs.append((self._told_characters + self.text.held, logprob))
         written = token in self.telling.shown
         piece = self.pieces.written(token).encode() if written else self.pieces.piece(token)
         shown = self.text.feed(piece)
         if shown.text:
-            self._tell(shown.text)
+            self._tell_shown(shown.text)
+        if shown.stopped:
+            self._logprobs.clear()
         return shown.stopped
 
     def finish(self, reason: FinishReason) -> None:
         """Nothing more comes."""
         rest = self.text.flush()
         if rest or self._logprobs:  # of tokens that show nothing, such as half a character
-            self._tell(rest)
+            self._tell(rest, tuple(logprob for _, logprob in self._logprobs))
         now = time.monotonic()
         began = self.telling.decode_began or now
         self.telling.events.append(
@@ -97,10 +106,16 @@ class Speech:
             )
         )
 
-    def _tell(self, text: str) -> None:
+    def _tell_shown(self, text: str) -> None:
+        """More text, with its tokens."""
+        self._told_characters += len(text)
+        begun = [logprob for at, logprob in self._logprobs if at < self._told_characters]
+        self._logprobs = self._logprobs[len(begun) :]
+        self._tell(text, tuple(begun))
+
+    def _tell(self, text: str, logprobs: tuple[TokenLogprob, ...]) -> None:
         tokens = self.tokens - self._told_tokens
         self._told_tokens = self.tokens
-        logprobs, self._logprobs = tuple(self._logprobs), []
         self.telling.events.append(Delta(self.index, text, tokens, logprobs))
 
 

@@ -24,6 +24,11 @@ class TextStream:
         self._stop = tuple(s for s in stop if s)
         self._held = ""
 
+    @property
+    def held(self) -> int:
+        """How many characters are held back."""
+        return len(self._held)
+
     def feed(self, piece: bytes) -> Shown:
         text = self._held + self._decoder.decode(piece)
         if not self._stop:

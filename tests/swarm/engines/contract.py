@@ -118,6 +118,15 @@ class EngineContract:
         assert answer.texts.get(0, "") == text[: text.index(stop)]
         assert answer.finished[0].reason == "stop"
 
+    async def test_logprobs_end_where_a_stop_string_ends_the_text(self, engine: Engine):
+        params = SamplingParams(temperature=0, max_tokens=16, top_logprobs=0)
+        whole = await ask(engine, Prompt(chat("Who are you?"), params))
+        stop = "".join(entry.token for entry in whole.logprobs[4:7])
+        answer = await ask(engine, Prompt(chat("Who are you?"), replace(params, stop=(stop,))))
+        tokens = [entry.token for entry in answer.logprobs]
+        assert "".join(tokens).startswith(answer.texts[0])
+        assert len("".join(tokens[:-1])) < len(answer.texts[0])
+
     async def test_logprobs_are_there_for_every_token_when_asked_for(self, engine: Engine):
         params = SamplingParams(temperature=0, max_tokens=6, top_logprobs=3)
         answer = await ask(engine, Prompt(chat("Who are you?"), params))

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import pytest
+
 from swarm.engines.base import Delta, Event, Finished, Started
 from swarm.engines.telling import Speech, Telling, collect
 from swarm.engines.text import TextStream
@@ -75,6 +77,50 @@ def test_a_stop_string_ends_a_speech_and_what_was_held_back_is_told_at_the_end()
     assert isinstance(end, Finished)
     assert (end.reason, end.completion_tokens) == ("length", 2)
     assert speech(telling, "a").hear(ord("a"), None)
+
+
+class Words(Letters):
+    """A token is a word."""
+
+    words = ("How", " can", " I", " help", "a", "b")
+
+    def piece(self, token: int) -> bytes:
+        return self.words[token].encode()
+
+
+@pytest.mark.parametrize(
+    ("stop", "tokens", "text", "told"),
+    [
+        ("help", [0, 1, 2, 3], "How can I ", "0123"),
+        ("can I", [0, 1, 2], "How ", "01"),
+        (" can", [0, 1], "How", "0"),
+        ("How", [0], "", ""),
+        ("aab", [0, 4, 4, 4, 5], "Howa", "04"),
+    ],
+)
+def test_of_tokens_behind_a_stop_string_s_beginning_no_probability_is_told(
+    stop: str, tokens: list[int], text: str, told: str
+) -> None:
+    telling = Telling(1)
+    speaks = Speech(telling, 0, Words(), TextStream((stop,)))
+    heard = [speaks.hear(token, TokenLogprob(f"{token}", b"", 0.0)) for token in tokens]
+    assert heard == [False] * (len(tokens) - 1) + [True]
+    speaks.finish("stop")
+    deltas = [event for event in said(telling) if isinstance(event, Delta)]
+    assert "".join(delta.text for delta in deltas) == text
+    assert "".join(each.token for delta in deltas for each in delta.logprobs) == told
+
+
+def test_what_a_stop_string_s_beginning_held_back_is_told_with_its_probabilities() -> None:
+    telling = Telling(1)
+    speaks = speech(telling, "!?")
+    for letter in "a!":
+        speaks.hear(ord(letter), SURE)
+    speaks.finish("length")
+    assert [event.logprobs for event in said(telling) if isinstance(event, Delta)] == [
+        (SURE,),
+        (SURE,),
+    ]
 
 
 def test_a_request_without_sequences_is_told_and_gone() -> None:
