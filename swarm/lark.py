@@ -24,7 +24,8 @@ def pattern(text: str) -> str:
 
 def json_rule(name: str, schema: Mapping[str, Any]) -> str:
     """A rule that is JSON of this schema."""
-    return f"{name}: %json {json.dumps({**with_known_drafts(schema), 'x-guidance': _OPTIONS})}"
+    read = _asking(with_known_drafts(schema))
+    return f"{name}: %json {json.dumps({**read, 'x-guidance': _OPTIONS})}"
 
 
 _DRAFTS = {
@@ -54,6 +55,58 @@ def with_known_drafts(schema: Any) -> Any:
         else:
             known[word] = said if word in _DATA else with_known_drafts(said)
     return known
+
+
+_BY_NAME = frozenset(
+    {
+        "properties",
+        "patternProperties",
+        "$defs",
+        "definitions",
+        "dependentSchemas",
+        "dependentRequired",
+        "dependencies",
+    }
+)
+"""What these words say are schemas, or lists, under names of any kind."""
+
+_ANYTHING: tuple[Any, ...] = (True, {})
+_ASK_NOTHING: dict[str, tuple[Any, ...]] = {
+    "uniqueItems": (False,),
+    "not": (False,),
+    "dependentRequired": ({},),
+    "dependentSchemas": ({},),
+    "dependencies": ({},),
+    "unevaluatedProperties": _ANYTHING,
+    "unevaluatedItems": _ANYTHING,
+    "propertyNames": (*_ANYTHING, {"type": "string"}),
+}
+"""Words that llguidance does not know, with what is no wish: zod writes the last for each record.
+"""
+
+_CONTAINS = ("contains", "minContains")
+
+
+def _asking(schema: Any) -> Any:
+    """The schema without the words that ask for nothing."""
+    if isinstance(schema, list):
+        return [_asking(part) for part in cast(list[Any], schema)]
+    if not isinstance(schema, Mapping):
+        return schema
+    left: dict[str, Any] = {}
+    for word, said in cast(Mapping[str, Any], schema).items():
+        if word in _DATA:
+            left[word] = said
+        elif word in _BY_NAME and isinstance(said, Mapping):
+            named = cast(Mapping[str, Any], said)
+            left[word] = {name: _asking(part) for name, part in named.items()}
+        else:
+            left[word] = _asking(said)
+        if left[word] in _ASK_NOTHING.get(word, ()):
+            del left[word]
+    if left.get("minContains") == 0 and "maxContains" not in left:
+        left = {word: said for word, said in left.items() if word not in _CONTAINS}
+    return left
 
 
 def any_of(rule: str, count: int) -> str:

@@ -123,6 +123,54 @@ def test_a_draft_that_is_spelled_in_another_way_or_unknown_is_no_hindrance(said:
     assert unenforced({"$schema": said, "type": "object", "properties": {"a": part}}) == ()
 
 
+@pytest.mark.parametrize(
+    "idle",
+    [
+        {"propertyNames": {"type": "string"}},
+        {"propertyNames": True},
+        {"uniqueItems": False},
+        {"dependentRequired": {}},
+        {"dependentSchemas": {}},
+        {"unevaluatedProperties": True},
+        {"unevaluatedItems": {}},
+        {"not": False},
+        {"contains": {"const": 1}, "minContains": 0},
+    ],
+)
+def test_words_that_ask_for_nothing_are_no_hindrance(idle: dict[str, Any]) -> None:
+    nested = {"anyOf": [{"type": "integer", **idle}], "const": 1}
+    schema = {"properties": {"a": nested}, "$defs": {"b": [idle]}, "items": idle, **idle}
+    assert unenforced(schema) == ()
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        {"propertyNames": {"type": "string", "pattern": "^a"}},
+        {"uniqueItems": True},
+        {"dependentRequired": {"uniqueItems": ["a"]}},
+        {"unevaluatedItems": False},
+        {"not": {"uniqueItems": False}},
+        {"contains": {"const": 1}, "minContains": 0, "maxContains": 1},
+        {"contains": {"const": 1}},
+    ],
+)
+def test_words_that_ask_for_something_are_told(asking: dict[str, Any]) -> None:
+    assert next(iter(asking)) in unenforced({"items": asking})[0]
+
+
+def test_a_property_or_a_constant_may_be_called_as_such_a_word() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"not": False, "uniqueItems": {"const": {"not": False}}},
+        "required": ["uniqueItems"],
+        "additionalProperties": False,
+    }
+    held: Any = {"schema": json.dumps(schema), "tools": ()}
+    assert read('{"uniqueItems": {"not": false}}', **held) == "whole"
+    assert read('{"not"', **held).startswith("not after")
+
+
 def test_what_a_schema_quotes_of_another_is_left_alone() -> None:
     held: Any = {"schema": json.dumps({"const": {"$schema": "urn:mine"}}), "tools": ()}
     assert read('{"$schema": "urn:mine"}', **held) == "whole"
