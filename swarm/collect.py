@@ -3,13 +3,11 @@
 `Poll` is told what happens and when; `collect` runs it against proposers until it is decided.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Literal, TypeAlias
 
+from swarm.arrivals import Arrival, Heard, at_once, next_arrival
 from swarm.chat.completion import Reasoning, Text
 from swarm.chat.tool_calls import Arguments, Call
 from swarm.consensus.canonical import Reading, form_of
@@ -19,15 +17,12 @@ from swarm.consensus.tally import Vote, Voter
 from swarm.consensus.validity import Check, flaw
 from swarm.errors import GenerationFailed, Overloaded, RequestError, SwarmError
 from swarm.fallback import as_given
-from swarm.proposer import Began, Ended, News, Said, Told
+from swarm.proposer import Began, Ended, News, Said
 from swarm.types import Candidate, DecidedBy, TokenLogprob, ToolCall
 
 State: TypeAlias = Literal["waiting", "generating", "valid", "abstained", "failed", "cancelled"]
 Piece: TypeAlias = Text | Reasoning | ToolCall | Arguments
 """A piece of an answer; arguments go on those of the last call."""
-
-Heard: TypeAlias = tuple[str, News]
-"""A voter's id and what there is of its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +108,6 @@ class Draft:
             self.arguments = []
 
 
-async def as_heard(
-    told: AsyncGenerator[list[Told]], voters: Sequence[str]
-) -> AsyncGenerator[list[Heard]]:
-    """What a proposer tells of its workers: the i-th is the i-th of these voters."""
-    async with aclosing(told):
-        async for step in told:
-            yield [(voters[at], news) for at, news in step]
-
-
 class Poll:
     """The state of one vote. Knows no clock: every event comes with its time.
 
@@ -182,7 +168,7 @@ class Poll:
                 self._finish(draft, news, now_s)
 
     def take(
-        self, arrival: "Arrival", voters: Sequence[Sequence[str]], now_s: float
+        self, arrival: Arrival, voters: Sequence[Sequence[str]], now_s: float
     ) -> SwarmError | None:
         """Take what a proposer says; the error that it ended with, if that cost answers.
 
@@ -354,47 +340,3 @@ def to_tell(error: SwarmError, failure: SwarmError | None) -> SwarmError:
     if isinstance(error, Overloaded) and not isinstance(failure, RequestError):
         return error
     return failure
-
-
-Arrival: TypeAlias = tuple[int, list[Heard] | BaseException]
-"""What the proposer at this place says, or the error that it ended with."""
-
-
-@asynccontextmanager
-async def at_once(
-    proposals: Sequence[AsyncGenerator[list[Heard]]],
-) -> AsyncGenerator[tuple[asyncio.Queue[Arrival], list[asyncio.Task[None]]]]:
-    """All proposers running; what they say in one queue, and the task of each.
-
-    Cancelling a task ends its proposer, leaving ends all.
-    """
-    queue: asyncio.Queue[Arrival] = asyncio.Queue()
-
-    async def pump(at: int, proposal: AsyncGenerator[list[Heard]]) -> None:
-        async with aclosing(proposal):
-            async for heard in proposal:
-                queue.put_nowait((at, heard))
-        raise GenerationFailed("it ended without an answer")
-
-    def ended(at: int, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()):
-            queue.put_nowait((at, error))
-
-    tasks = [asyncio.create_task(pump(at, proposal)) for at, proposal in enumerate(proposals)]
-    for at, task in enumerate(tasks):
-        task.add_done_callback(partial(ended, at))
-    try:
-        yield queue, tasks
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def next_arrival(queue: asyncio.Queue[Arrival], timeout_s: float) -> Arrival | None:
-    """What arrives next, None if there is nothing for so many seconds."""
-    try:
-        async with asyncio.timeout(max(0.0, timeout_s)):
-            return await queue.get()
-    except TimeoutError:
-        return None

@@ -11,7 +11,8 @@ from fractions import Fraction
 from statistics import median
 
 from swarm.answer import ONE_WORKER, Course, End, Part, Say, may_win, verdict_on
-from swarm.collect import Arrival, Draft, Heard, Poll, at_once, next_arrival, to_tell
+from swarm.arrivals import Arrival, Heard, at_once, next_arrival
+from swarm.collect import Draft, Poll, to_tell
 from swarm.consensus.stopping import LEAST_GRACE_S
 from swarm.errors import GenerationFailed, SwarmError
 from swarm.proposer import Ended

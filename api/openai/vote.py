@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 
 from api.openai.schema import VoteBody
 from swarm.answer import Part, voted
+from swarm.arrivals import Heard, as_heard
 from swarm.ask_again import ASK_AGAIN_S, with_call
 from swarm.chat.arguments import check_of, checks_of
 from swarm.chat.completion import Text
-from swarm.collect import Heard, Poll, Rules, as_heard, collect
+from swarm.collect import Poll, Rules, collect
 from swarm.consensus.canonical import Reading
 from swarm.consensus.judge import order_of, picked, question
 from swarm.consensus.stopping import Decide

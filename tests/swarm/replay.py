@@ -7,9 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 from swarm.answer import End, Part, Say, voted
+from swarm.arrivals import Heard
 from swarm.chat.completion import CompletionParser
 from swarm.chat.tool_calls import CLOSE, OPEN, CallParser
-from swarm.collect import Heard, Poll, Rules, collect
+from swarm.collect import Poll, Rules, collect
 from swarm.consensus.tally import Voter
 from swarm.engines.base import Delta, Finished
 from swarm.lead import led

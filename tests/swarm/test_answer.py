@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.answer import NO_PICK, Course, End, Judge, Part, Say, agreed_further, voted
+from swarm.arrivals import Heard
 from swarm.chat.completion import CompletionParser, Reasoning, Text
 from swarm.chat.tool_calls import Arguments, CallParser
-from swarm.collect import Draft, Heard, Poll, Rules, collect
+from swarm.collect import Draft, Poll, Rules, collect
 from swarm.consensus.tally import Voter
 from swarm.engines.base import Delta, Finished
 from swarm.errors import ContextOverflow, EngineLost, GenerationFailed, Overloaded, SwarmError

@@ -5,9 +5,10 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from swarm.arrivals import Heard
 from swarm.chat.completion import Reasoning, Text
 from swarm.chat.tool_calls import Arguments, Call
-from swarm.collect import Draft, Heard, Poll, Rules, collect, to_tell
+from swarm.collect import Draft, Poll, Rules, collect, to_tell
 from swarm.consensus.tally import Voter
 from swarm.errors import (
     ContextOverflow,

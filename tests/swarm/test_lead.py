@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.answer import Course, End, Part, Say
+from swarm.arrivals import Heard
 from swarm.chat.completion import Piece, Reasoning, Text
-from swarm.collect import Draft, Heard, Poll, Rules
+from swarm.collect import Draft, Poll, Rules
 from swarm.consensus.tally import Voter
 from swarm.errors import EngineLost, GenerationFailed
 from swarm.lead import chosen, led, opening, share_of, waited_until

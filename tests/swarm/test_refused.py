@@ -5,8 +5,9 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from swarm.arrivals import Heard
 from swarm.chat.completion import Text
-from swarm.collect import Heard, Poll, Rules, collect
+from swarm.collect import Poll, Rules, collect
 from swarm.consensus.tally import Voter
 from swarm.errors import ContextOverflow, Overloaded, PeerUnreachable, SwarmError
 from swarm.lead import led
