@@ -14,7 +14,7 @@ from swarm.consensus.canonical import Reading, form_of
 from swarm.consensus.score import Outstanding, Score
 from swarm.consensus.stopping import Course, Decide, decided, wake_s
 from swarm.consensus.tally import Vote, Voter
-from swarm.consensus.validity import Check, flaw
+from swarm.consensus.validity import Check, flaw, is_stopped
 from swarm.errors import GenerationFailed, Overloaded, RequestError, SwarmError
 from swarm.fallback import as_given
 from swarm.proposer import Began, Ended, News, Said
@@ -32,7 +32,8 @@ class Rules:
     `strategy` is the asker's word for the rest, told in the verdict.
     `checks` say what is wrong with a call's arguments, by the tool's name; `schemas` are the
     tools' own, for their defaults. `wanted` is what a response format asks of a text;
-    `must_call`: a text is no answer. `hurried`: an agent waits in its loop.
+    `must_call`: a text is no answer. `stops`: the asker named stop strings. `hurried`: an agent
+    waits in its loop.
     """
 
     seed: str
@@ -46,6 +47,7 @@ class Rules:
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     wanted: Check | None = None
     must_call: bool = False
+    stops: bool = False
 
 
 @dataclass(slots=True)
@@ -82,8 +84,8 @@ class Draft:
 
     @property
     def cut_unsaid(self) -> bool:
-        """Whether the limit of tokens ended it before a text or a call, as amid its reasoning."""
-        cut = self.candidate is not None and self.candidate.finish == "length"
+        """Whether it was cut before a text or a call, as amid its reasoning."""
+        cut = self.candidate is not None and self.candidate.cut
         return cut and not self.calls and not self.text.strip()
 
     def write(self, piece: Piece) -> None:
@@ -204,7 +206,7 @@ class Poll:
             draft = self.drafts[vote.voter.id]
             if vote.form.weak and draft.state == "valid":
                 draft.state = "abstained"
-                cut = vote.candidate.finish == "length"
+                cut = vote.candidate.cut
                 draft.why = f"it {'is cut off' if cut else 'does not parse'}, and others are whole"
 
     def course(self, now_s: float) -> Course:
@@ -233,7 +235,7 @@ class Poll:
 
     def _finish(self, draft: Draft, end: Ended, now_s: float) -> None:
         draft.end_call()
-        draft.candidate = candidate = Candidate(
+        candidate = Candidate(
             draft.voter.id,
             draft.text,
             tuple(draft.calls),
@@ -243,7 +245,11 @@ class Poll:
             now_s - draft.began_s,
         )
         rules = self.rules
-        why = flaw(candidate, tools=rules.checks, wanted=rules.wanted, must_call=rules.must_call)
+        wanted, must_call = rules.wanted, rules.must_call
+        if rules.stops and is_stopped(candidate, wanted=wanted, must_call=must_call):
+            candidate = replace(candidate, stopped=True)
+        draft.candidate = candidate
+        why = flaw(candidate, tools=rules.checks, wanted=wanted, must_call=must_call)
         if why is not None:
             self._end(draft, "abstained", why)
             return

@@ -147,7 +147,8 @@ class TokenLogprob:
 class Candidate:
     """One worker's completed answer, offered to the vote; never changed, never spliced.
 
-    `voter` is unique within a request. `text` is without reasoning and calls.
+    `voter` is unique within a request. `text` is without reasoning and calls. `stopped`: a stop
+    string of the asker's cut it before it was what was asked for.
     """
 
     voter: str
@@ -157,6 +158,12 @@ class Candidate:
     finish: FinishReason = "stop"
     tokens: int = 0
     seconds: float = 0.0
+    stopped: bool = False
+
+    @property
+    def cut(self) -> bool:
+        """Whether there would be more of it."""
+        return self.stopped or self.finish == "length"
 
 
 @dataclass(frozen=True, slots=True)

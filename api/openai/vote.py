@@ -67,6 +67,7 @@ def rules_of(wishes: VoteBody, question: Question, *, patience_s: float, n: int 
         schemas={tool.name: tool.parameters for tool in question.tools},
         wanted=wanted,
         must_call=held.must_call,
+        stops=bool(question.sampling.stop),
     )
 
 

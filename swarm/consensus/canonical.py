@@ -126,7 +126,7 @@ def form_of(
     defaults: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Form:
     """The canonical form. `defaults` are the tools' schemas, whose defaults are filled in."""
-    weak = candidate.finish == "length"
+    weak = candidate.cut
     if candidate.tool_calls:
         calls = candidate.tool_calls
         names = tuple(call.name for call in calls)

@@ -1,7 +1,8 @@
 """Votes counted level by level, and the classes of the leading structure in order of merit.
 
-Nothing depends on the order in which votes came: ties go to support, then distinct models, then
-distinct nodes, then the highest single weight, then a hash seeded by the request.
+Nothing depends on the order in which votes came: ties go to support, then answers that no limit
+ended, then distinct models, then distinct nodes, then the highest single weight, then a hash
+seeded by the request.
 """
 
 import hashlib
@@ -213,18 +214,26 @@ def _classes(votes: Iterable[Vote], seed: str) -> list[Standing]:
 
 
 def _standing(votes: list[Vote], seed: str) -> Standing:
-    best = max(votes, key=lambda vote: (vote.weight, _hash(seed, vote)))
+    best = max(votes, key=lambda vote: (vote.weight, _ended(vote), _hash(seed, vote)))
     members = tuple(sorted(votes, key=lambda vote: vote.voter.id))
     return Standing(members, best, sum((vote.weight for vote in votes), Fraction(0)))
 
 
-def _merit(seed: str) -> Callable[[Standing], tuple[Fraction, int, int, Fraction, str]]:
-    """Support, distinct models, distinct nodes, the highest single weight, a seeded hash."""
+def _ended(vote: Vote) -> bool:
+    """Whether no limit ended the answer."""
+    return vote.candidate.finish != "length"
 
-    def merit(standing: Standing) -> tuple[Fraction, int, int, Fraction, str]:
+
+def _merit(seed: str) -> Callable[[Standing], tuple[Fraction, bool, int, int, Fraction, str]]:
+    """Support, that no limit ended one, distinct models, distinct nodes, the highest single
+    weight, a seeded hash.
+    """
+
+    def merit(standing: Standing) -> tuple[Fraction, bool, int, int, Fraction, str]:
         voters = [vote.voter for vote in standing.votes]
         return (
             standing.weight,
+            any(map(_ended, standing.votes)),
             len({voter.model for voter in voters}),
             len({voter.node for voter in voters}),
             max(voter.weight for voter in voters),

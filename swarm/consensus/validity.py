@@ -25,12 +25,12 @@ def flaw(
     """Why this candidate abstains, or None if it is valid.
 
     `tools` are the offered tools with a check of their arguments; `wanted` checks the text, as a
-    response format asks; with `must_call` a text is no answer. A truncated answer is no flaw here,
-    nor is the call that it ends in: it counts where all are truncated.
+    response format asks; with `must_call` a text is no answer. That an answer is cut is no flaw
+    here, nor is the call that it ends in: it counts where all are cut.
     """
     if not candidate.text.strip() and not candidate.tool_calls:
         return "empty"
-    if must_call and not candidate.tool_calls and candidate.finish != "length":
+    if must_call and not candidate.tool_calls and not candidate.cut:
         return "it calls no tool"
     offered = tools or {}
     for at, call in enumerate(candidate.tool_calls):
@@ -39,11 +39,24 @@ def flaw(
         problem = wrong_arguments(candidate, at, offered)
         if problem is not None:
             return f"{call.name}: {problem}"
-    if wanted and not candidate.tool_calls and candidate.finish != "length":
+    if wanted and not candidate.tool_calls and not candidate.cut:
         problem = wanted(candidate.text)
         if problem is not None:
             return problem
     return "it repeats itself without end" if loops(candidate.text) else None
+
+
+def is_stopped(candidate: Candidate, *, wanted: Check | None, must_call: bool) -> bool:
+    """Whether a stop string, where the asker named some, must have cut this answer.
+
+    Engines and peers do not tell it from an end of the model's own choice. A model that is held
+    to a form or a call makes none amid it, nor before it has said anything.
+    """
+    if candidate.finish != "stop" or candidate.tool_calls:
+        return False
+    if must_call or not candidate.text.strip():
+        return True
+    return wanted is not None and canonical_json(candidate.text) is None
 
 
 def wrong_arguments(candidate: Candidate, at: int, tools: Mapping[str, Check]) -> str | None:
@@ -52,7 +65,7 @@ def wrong_arguments(candidate: Candidate, at: int, tools: Mapping[str, Check]) -
     """
     call = candidate.tool_calls[at]
     check = tools.get(call.name)
-    cut = candidate.finish == "length" and at == len(candidate.tool_calls) - 1
+    cut = candidate.cut and at == len(candidate.tool_calls) - 1
     return None if check is None or cut else check(call.arguments)
 
 

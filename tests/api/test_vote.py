@@ -99,6 +99,27 @@ async def test_a_vote_streams_what_is_agreed_and_the_verdict_on_the_last_chunk(
     assert chunks[-1].usage.swarm["asked"] == 3  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("said", "wishes"),
+    [
+        ('{"a": |8', {"stop": ["}"], "response_format": {"type": "json_object"}}),
+        ("", {"stop": ["{"], "response_format": {"type": "json_object"}}),
+        ('{"', {"stop": ["name"], "tools": [READ], "tool_choice": "required"}),
+    ],
+)
+async def test_what_a_stop_string_cuts_is_the_answer_of_one_worker_and_of_a_vote(
+    start_node: StartNode, said: str, wishes: Any
+) -> None:
+    async with start_node(Voters(said, said, said), usual_workers=3) as node:
+        for model in ("swarm-fast", "swarm"):
+            for n in (1, 2):
+                answer = await node.sdk.chat.completions.create(
+                    model=model, messages=HELLO, n=n, **wishes
+                )
+                told = [(choice.message.content, choice.finish_reason) for choice in answer.choices]
+                assert told == [(said.replace("|", ""), "stop")] * n
+
+
 async def test_voted_calls_go_out_whole_and_once(start_node: StartNode) -> None:
     call = '<tool_call>{"name": "read", "arguments": {"path": "%s"}}|</tool_call>'
     engine = Voters(call % "a", call % "a", "I will not|.", step_s=0.01)

@@ -156,6 +156,54 @@ async def test_truncated_answers_count_only_where_there_is_nothing_else():
     assert (won.finish, verdict.decided_by) == ("length", "unanimous")
 
 
+FORM: Any = {"wanted": not_json, "reading": "json", "stops": True, "decide": "all"}
+
+
+async def test_answers_that_a_stop_string_cut_are_given_as_they_are():
+    won, verdict = await replayed(said(*['{"a": 8, "b": "x"'] * 3), **FORM)
+    assert (won.text, won.finish) == ('{"a": 8, "b": "x"', "stop")
+    assert (verdict.decided_by, verdict.valid) == ("unanimous", 3)
+    with pytest.raises(GenerationFailed, match="valid"):
+        await replayed(said(*['{"a": 8, "b": "x"'] * 3), **{**FORM, "stops": False})
+
+
+@pytest.mark.parametrize("others", [['{"a": 8', '{"a": 8'], ['{"a": 8', '{"a": 4'], ['{"a": 8']])
+@pytest.mark.parametrize("first", [True, False])
+async def test_who_was_cut_by_a_stop_string_wins_over_who_ran_into_the_limit(
+    others: list[str], first: bool
+):
+    long = Candidate("9", '{"a": 823423423423423', finish="length")
+    answers = [long, *said(*others)] if first else [*said(*others), long]
+    won, _ = await replayed(answers, **FORM)
+    assert (won.text in others, won.finish) == (True, "stop")
+    same = [Candidate("0", '{"a": 8', finish="length"), *said('{"a": 8')]
+    assert (await replayed(same, **FORM))[0].finish == "stop"
+
+
+async def test_a_whole_answer_wins_over_those_that_a_stop_string_cut():
+    won, verdict = await replayed(said('{"a": 8', '{"a": 8', '{"a": 4}'), **FORM)
+    assert won.text == '{"a": 4}'
+    assert verdict.workers[0].why == "it is cut off, and others are whole"
+
+
+async def test_json_that_is_whole_and_wrong_was_cut_by_nobody():
+    wrong: Any = {**FORM, "wanted": lambda _: "a is missing"}
+    with pytest.raises(GenerationFailed, match="valid"):
+        await replayed(said("{}", "{}"), **wrong)
+
+
+@pytest.mark.parametrize("leader", [True, False])
+@pytest.mark.parametrize("rules", [{"must_call": True}, {"wanted": not_json}, {}])
+async def test_a_stop_string_may_leave_nothing(rules: Any, leader: bool):
+    won, _ = await replayed(said(" ", " "), leader=leader, stops=True, **rules)
+    assert (won.text.strip(), won.tool_calls, won.finish) == ("", (), "stop")
+
+
+async def test_where_a_stop_string_cut_the_calls_that_were_asked_for_their_text_is_given():
+    won, _ = await replayed(said('{"', '{"'), must_call=True, stops=True)
+    assert (won.text, won.finish) == ('{"', "stop")
+
+
 async def test_an_answer_that_was_not_counted_is_told_as_an_abstention():
     cut = Candidate("2", "42", finish="length")
     _, verdict = await replayed([*said("42", "42"), cut], decide="all")
