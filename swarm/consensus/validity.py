@@ -43,6 +43,8 @@ def flaw(
         problem = wanted(candidate.text)
         if problem is not None:
             return problem
+    if candidate.cut and (wanted or must_call):  # what a form asks for may repeat itself
+        return None
     return "it repeats itself without end" if loops(candidate.text) else None
 
 

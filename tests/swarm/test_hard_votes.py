@@ -186,6 +186,13 @@ async def test_a_whole_answer_wins_over_those_that_a_stop_string_cut():
     assert verdict.workers[0].why == "it is cut off, and others are whole"
 
 
+async def test_json_that_repeats_itself_up_to_the_limit_is_given():
+    looping = [Candidate(f"{at}", '{"v": "' + "abc " * 100, finish="length") for at in range(3)]
+    won, verdict = await replayed(looping, **FORM)
+    assert (won.text, won.finish, verdict.valid) == (looping[0].text, "length", 3)
+    assert (await replayed([*looping, *said('{"v": "a"}')], **FORM))[0].text == '{"v": "a"}'
+
+
 async def test_json_that_is_whole_and_wrong_was_cut_by_nobody():
     wrong: Any = {**FORM, "wanted": lambda _: "a is missing"}
     with pytest.raises(GenerationFailed, match="valid"):

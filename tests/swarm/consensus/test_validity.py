@@ -29,6 +29,12 @@ def test_flaws(candidate, why):
     assert flaw(candidate, tools={"read": refuses}) == why
 
 
+def test_json_that_is_cut_may_repeat_itself():
+    looping = Candidate("v", '{"v": "' + "abc " * 100, finish="length")
+    assert flaw(looping, wanted=lambda _: "it is not JSON") is None
+    assert flaw(looping) == "it repeats itself without end"
+
+
 @pytest.mark.parametrize(
     ("text", "right"),
     [('{"a": 1}', True), ("```json\n[1]\n```", True), ("Sure: {}", False), ('{"a": 1', False)],
