@@ -151,13 +151,19 @@ async def _load_of(engine: Engine) -> EngineLoad | None:
 
 
 async def _name_request(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["x-request-id"] = request.get(REQUEST_ID, "")
+    if REQUEST_ID not in request:  # aiohttp refuses an unknown `Expect` before anything here
+        request[REQUEST_ID] = _new_id()
+    response.headers["x-request-id"] = request[REQUEST_ID]
+
+
+def _new_id() -> str:
+    return f"req_{secrets.token_hex(8)}"
 
 
 @web.middleware
 async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Name the request and count its answer."""
-    request[REQUEST_ID] = f"req_{secrets.token_hex(8)}"
+    request[REQUEST_ID] = _new_id()
     started = time.perf_counter()
     status = 499  # The client left; nothing was answered.
     try:

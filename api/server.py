@@ -5,13 +5,15 @@ import errno
 import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from api.connection import ErrorObjectHandler
 from api.context import CALLER
 from federation.connections import BACKLOG, Connection, works
 from guard import Places
@@ -59,18 +61,21 @@ class ClientServer:
 
     async def __aenter__(self) -> Self:
         runner = web.AppRunner(
-            self._app,
-            access_log=None,
-            logger=_connection_logger(),
-            handler_cancellation=True,
-            keepalive_timeout=_KEEP_ALIVE_SECONDS,
-            shutdown_timeout=_LAST_WRITES_SECONDS,
+            self._app, handler_cancellation=True, shutdown_timeout=_LAST_WRITES_SECONDS
         )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
-        server = runner.server
-        if server is None:
+        if runner.server is None:
             raise RuntimeError("an aiohttp runner that was set up has a server")
+        quiet: Any = None  # as `AppRunner` takes it; the connection's own type does not say so
+        server = partial(
+            ErrorObjectHandler,
+            runner.server,
+            loop=asyncio.get_running_loop(),
+            access_log=quiet,
+            logger=_connection_logger(),
+            keepalive_timeout=_KEEP_ALIVE_SECONDS,
+        )
         loop = asyncio.get_running_loop()
         try:
             self._listener = await loop.create_server(

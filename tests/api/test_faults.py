@@ -155,6 +155,35 @@ async def test_what_is_no_http_is_answered_and_never_shown_in_the_log(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"GARBAGE sk-secret\r\n\r\n", "cannot be read"),
+        (b"GET /health HTTP/1.1\r\nX: " + b"sk-secret" * 1000 + b"\r\n\r\n", "8190 bytes"),
+        (b"GET /health HTTP/1.1\r\nsk-secret\x01: x\r\n\r\n", "Invalid header token"),
+    ],
+)
+async def test_what_is_no_http_is_refused_with_an_error_object_too(
+    node: Node, raw: bytes, message: str
+) -> None:
+    reader, writer = await connect(node, raw)
+    async with asyncio.timeout(5):
+        head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+    writer.close()
+    assert " 400 " in head.splitlines()[0]
+    assert "Content-Type: application/json" in head
+    assert f"Content-Length: {len(body)}" in head
+    error = json.loads(body)["error"]
+    assert error["type"] == "invalid_request_error"
+    assert message in error["message"]
+    assert "sk-secret" not in error["message"]
+
+
+async def test_what_is_refused_before_any_handler_has_an_id_too(node: Node) -> None:
+    async with node.http.get("/health", headers={"Expect": "tea"}) as answer:
+        assert (answer.status, answer.headers["x-request-id"][:4]) == (417, "req_")
+
+
 async def test_the_engines_own_load_stands_in_the_metrics(node: Node) -> None:
     async with node.http.get("/metrics") as answer:
         text = await answer.text()
