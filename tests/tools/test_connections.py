@@ -13,6 +13,7 @@ from tools import connections
 from tools.kept import KeptOutputs
 from tools.registry import Registry
 from tools.server import ToolServer, make_app
+from tools.threads import Threads
 from tools.workspace import Workspace
 
 TOKEN = "a token of the tests"
@@ -20,8 +21,10 @@ MOST = 4
 
 
 @pytest_asyncio.fixture
-async def served(workspace: Workspace, kept: KeptOutputs) -> AsyncIterator[ToolServer]:
-    app = make_app(Registry(workspace, kept), Door(80), token=TOKEN)
+async def served(
+    workspace: Workspace, kept: KeptOutputs, threads: Threads
+) -> AsyncIterator[ToolServer]:
+    app = make_app(Registry(workspace, kept, threads), Door(80), token=TOKEN)
     async with ToolServer(app, hosts=["127.0.0.1"], port=0, most=MOST) as server:
         yield server
 
