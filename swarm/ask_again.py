@@ -50,7 +50,9 @@ async def with_call(
                 continue
             asked = True
             yield [part for part in step if part is not end]
+            began_s = clock()
             calls = await _calls(poll, question, ask, end, min(ASK_AGAIN_S, left_s))
+            end.draft.ended_s += clock() - began_s  # whose tokens are counted as well
             yield [
                 *(Say(0, call) for call in calls),
                 replace(end, reason="tool_calls" if calls else end.reason),

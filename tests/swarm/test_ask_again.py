@@ -124,6 +124,23 @@ async def test_the_call_stands_behind_the_text_and_its_tokens_are_counted() -> N
     assert parts[-1] == replace(VERDICT, note=f"as it was; {NOTE}")
 
 
+async def test_a_worker_that_is_asked_again_is_not_told_as_faster_than_it_is() -> None:
+    poll = Poll([Voter("v0")], Rules(seed="s", checks=checks_of(QUESTION.tools)), call_id=str)
+    draft = Draft(Voter("v0"), "valid", text=TEXT, tokens=8, began_s=0.0, ended_s=1.0)
+    now_s = [1.0]
+
+    async def answer() -> AsyncGenerator[list[Part]]:
+        yield [End(0, "stop", draft)]
+
+    async def again(_: Question) -> AsyncGenerator[list[Told]]:
+        now_s[0] = 10.0
+        yield [(0, Ended("stop", 72))]
+
+    async for _ in with_call(answer(), poll, QUESTION, again, clock=lambda: now_s[0]):
+        pass
+    assert (draft.tokens, draft.tokens_per_s) == (80, 8.0)
+
+
 async def test_several_calls_keep_their_own_arguments() -> None:
     more = Said((Call("bash", '{"command": "pwd"'), Arguments("}")), 4)
     parts, _ = await after(*LS, more, Ended("tool_calls", 9))
