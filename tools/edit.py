@@ -52,6 +52,8 @@ def _edit(arguments: EditArguments, call: Call) -> Output:
             f"oldString stands {count} times in {path}; give more of the lines around it, "
             "or set replaceAll"
         )
+    if len(plain) + count * (len(new) - len(old)) > _FILE_BYTES:
+        raise ToolFailed(f"{count} times newString would make {path} larger than 8 MiB")
     edited = text.replace(old, new) if plain == text else _with_ends(text, plain, old, new)
     call.workspace.write(path, edited.encode(errors="replace"))
     said = f"Edited {call.workspace.absolute(path)}: {count} replaced."
