@@ -221,7 +221,10 @@ def _built_libraries() -> list[Path]:
 def _is_built(choice: EngineChoice) -> bool:
     if not STAMP.exists() or not any(LLAMA.glob("bin/**/llama-server*")):
         return False
-    return json.loads(STAMP.read_text())["key"] == _key(choice)
+    try:
+        return bool(json.loads(STAMP.read_text())["key"] == _key(choice))
+    except (ValueError, LookupError, TypeError):  # it was cut while it was written
+        return False
 
 
 def _key(choice: EngineChoice) -> str:

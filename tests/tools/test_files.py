@@ -88,7 +88,7 @@ async def test_words_that_stand_twice_need_a_decision(run: Run, workspace: Works
 
 async def test_an_edit_cannot_make_a_file_too_large(run: Run, workspace: Workspace) -> None:
     make(workspace.root, "a.txt", text="a" * 5000)
-    with pytest.raises(ToolFailed, match="5000 times newString would make a.txt larger than 8 MiB"):
+    with pytest.raises(ToolFailed, match="5000 times newString would make"):
         await run(EDIT, filePath="a.txt", oldString="a", newString="b" * 2000, replaceAll=True)
     assert (workspace.root / "a.txt").read_text() == "a" * 5000
 
