@@ -204,11 +204,12 @@ async def copy_file(
     await asyncio.to_thread(part.parent.mkdir, parents=True, exist_ok=True)
     with await asyncio.to_thread(part.open, "ab") as file:
         moved(file.tell())
-        async for piece in client.file(door, offer.name, offset=file.tell()):
-            if file.tell() + len(piece) > offer.size_bytes:
-                raise ProtocolMismatch(f"{offer.name} is longer than it said")
-            await asyncio.to_thread(file.write, piece)
-            moved(len(piece))
+        if file.tell() < offer.size_bytes:  # else only the check is left: no range begins there
+            async for piece in client.file(door, offer.name, offset=file.tell()):
+                if file.tell() + len(piece) > offer.size_bytes:
+                    raise ProtocolMismatch(f"{offer.name} is longer than it said")
+                await asyncio.to_thread(file.write, piece)
+                moved(len(piece))
     if await asyncio.to_thread(sha256_of, part) != offer.sha256:
         await asyncio.to_thread(part.unlink)
         raise ProtocolMismatch(f"{offer.name} is not what it said: the checksum differs")

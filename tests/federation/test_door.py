@@ -455,11 +455,35 @@ async def test_a_copy_goes_on_where_it_broke_off(here: Side, there: Side, model:
     async with listening(there), calling(here) as client:
         [offer] = await client.files(there.to(), ["model.gguf"])
         half = model.parent / f"copies/model.gguf.{offer.sha256[:16]}.part"
-        await asyncio.to_thread(begun, half, model)
+        await asyncio.to_thread(begun, half, model, 1 << 20)
         pieces = [piece async for piece in client.file(there.to(), offer.name, offset=1 << 20)]
         assert sum(map(len, pieces)) == offer.size_bytes - (1 << 20)
         await copy_file(client, there.to(), offer, half.parent, moved=int)
         assert same(half.parent / "model.gguf", model)
+
+
+@pytest.mark.parametrize("size", [0, 256 * 8192])
+async def test_a_copy_that_was_left_before_its_check_is_checked_and_done(
+    size: int, here: Side, there: Side, model: Path
+) -> None:
+    await asyncio.to_thread(lambda: model.write_bytes(model.read_bytes()[:size]))
+    async with listening(there), calling(here) as client:
+        [offer] = await client.files(there.to(), ["model.gguf"])
+        whole = model.parent / f"copies/model.gguf.{offer.sha256[:16]}.part"
+        await asyncio.to_thread(begun, whole, model, size)
+        await copy_file(client, there.to(), offer, whole.parent, moved=int)
+        assert same(whole.parent / "model.gguf", model)
+
+
+async def test_a_copy_that_is_too_long_is_thrown_away(here: Side, there: Side, model: Path) -> None:
+    async with listening(there), calling(here) as client:
+        [offer] = await client.files(there.to(), ["model.gguf"])
+        longer = model.parent / f"copies/model.gguf.{offer.sha256[:16]}.part"
+        await asyncio.to_thread(begun, longer, model, offer.size_bytes)
+        await asyncio.to_thread(lambda: longer.write_bytes(longer.read_bytes() + b"!"))
+        with pytest.raises(ProtocolMismatch, match="checksum"):
+            await copy_file(client, there.to(), offer, longer.parent, moved=int)
+        assert list(longer.parent.iterdir()) == []
 
 
 async def test_a_copy_with_another_checksum_is_thrown_away(
@@ -486,9 +510,9 @@ def same(one: Path, other: Path) -> bool:
     return one.read_bytes() == other.read_bytes()
 
 
-def begun(part: Path, whole: Path) -> None:
+def begun(part: Path, whole: Path, size: int) -> None:
     part.parent.mkdir()
-    part.write_bytes(whole.read_bytes()[: 1 << 20])
+    part.write_bytes(whole.read_bytes()[:size])
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
