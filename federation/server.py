@@ -17,6 +17,7 @@ from aiohttp.typedefs import Handler
 
 from federation.background import Background
 from federation.connections import BACKLOG, SecureConnection, notice_when_gone, works
+from federation.gathered import gathered
 from federation.interfaces import scoped
 from federation.refusals import OVERDUE, as_refusal
 from federation.rooms import Rooms
@@ -45,7 +46,7 @@ from swarm.errors import (
     ProtocolMismatch,
     SwarmError,
 )
-from swarm.proposer import Said, Told
+from swarm.proposer import Told
 from swarm.types import Question
 
 logger = logging.getLogger(__name__)
@@ -277,33 +278,6 @@ class PeerDoor:
         except SwarmError as error:
             status, why = as_refusal(error)
             await response.write(encode_line(FailedLine(why=why[:1024], status=status)))
-
-
-async def gathered(told: AsyncGenerator[list[Told]]) -> AsyncGenerator[list[Told]]:
-    """The same news with each worker's words in one piece, when it has ended."""
-    kept: dict[int, list[Said]] = {}
-    async with aclosing(told):
-        async for step in told:
-            out: list[Told] = []
-            for at, news in step:
-                if isinstance(news, Said):
-                    kept.setdefault(at, []).append(news)
-                    continue
-                if at in kept:
-                    out.append((at, _joined(kept.pop(at))))
-                out.append((at, news))
-            if out:
-                yield out
-
-
-def _joined(said: Sequence[Said]) -> Said:
-    return Said(
-        tuple(piece for one in said for piece in one.pieces),
-        tokens=sum(one.tokens for one in said),
-        reasoning_tokens=sum(one.reasoning_tokens for one in said),
-        calling=said[-1].calling,
-        logprobs=tuple(token for one in said for token in one.logprobs),
-    )
 
 
 def _caller(request: web.Request) -> str:
