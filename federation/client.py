@@ -56,6 +56,9 @@ CONNECT_S = 2.0
 SILENCE_S = 5.0
 """A peer that generates writes at least an empty line in a fraction of this."""
 
+FILE_SILENCE_S = 60.0
+"""A peer that gives a file says nothing while its disk or its network sleeps."""
+
 CHECKSUM_S = 120.0
 """A peer that has never told a large file's checksum computes it first."""
 
@@ -202,11 +205,10 @@ class PeerClient:
 
     async def file(self, door: Door, name: str, *, offset: int) -> AsyncGenerator[bytes]:
         """The bytes of a file from `offset` on. Raises PeerError."""
+        path = f"/peer/files/{quote(name, safe='')}"
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         async with (
-            self._request(
-                "GET", door, f"/peer/files/{quote(name, safe='')}", headers=headers
-            ) as response,
+            self._request("GET", door, path, headers=headers, silence_s=FILE_SILENCE_S) as response,
             self._broken_off_at_exit(response),
         ):
             async for piece in response.content.iter_chunked(1 << 20):

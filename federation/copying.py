@@ -1,14 +1,15 @@
 """Copies model files from peers instead of downloading them again: resumed, and checked.
 
-Asks who has the files and takes them from the first that has all; before the node runs, on a visit
-of its own that looks for members first.
+Asks who has the files and takes them from the first that has all, or from the next where that one
+breaks off; before the node runs, on a visit of its own that looks for members first.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -37,8 +38,19 @@ LOOK_S = 2.0
 PEERS_S = 5.0
 """From the start of a node: peers that run are found and proved within it."""
 
+PAUSE_S = 2.0
+PATIENCE_S = 60.0
+"""A copy that breaks off is gone on with when a peer answers again: after a sleep, a restart, a
+change of the code. So long without a byte, and it is given up."""
+
 Moved: TypeAlias = Callable[[int], object]
 """Is told how many bytes more are here."""
+
+Doors: TypeAlias = Callable[[], AsyncIterable[Door]]
+"""The peers that can be asked now."""
+
+Client: TypeAlias = Callable[[], PeerClient | None]
+"""What calls them now, if anything does."""
 
 
 def copy_from_peers(
@@ -75,18 +87,22 @@ async def _visit(
         named = await asyncio.to_thread(credentials.client_context, named=True)
         client = await stack.enter_async_context(PeerClient(plain, named))
         addresses = [*wishes.peers, *await _members(wishes, key.node_id, membership)]
-        doors = _named_doors(client, addresses, own)
-        return await copy_files(client, doors, names, folder, moved=moved)
+        told = _Told()
+
+        def doors() -> AsyncGenerator[Door]:
+            return _named_doors(client, addresses, own, told)
+
+        return await copy_files(lambda: client, doors, names, folder, moved=moved)
 
 
 async def _named_doors(
-    client: PeerClient, addresses: Sequence[Address], own: Status
+    client: PeerClient, addresses: Sequence[Address], own: Status, told: "_Told"
 ) -> AsyncGenerator[Door]:
     for host, port in addresses:
         try:
             status = await client.heartbeat(Door(host, port), own)
         except PeerError as error:
-            logger.warning("no copy from %s: %s", host, error)
+            told.no_copy(host, error)
         else:
             yield Door(host, port, door_name(status.node))
 
@@ -100,11 +116,13 @@ async def copy_beside(
     moved: Moved,
 ) -> bool:
     """The same as `copy_from_peers` for a node that runs, from the peers of its table."""
+
+    def client() -> PeerClient | None:
+        present = era()
+        return present.client if present is not None else None
+
     await asyncio.sleep(PEERS_S)
-    present = era()
-    if present is None:
-        return False
-    return await copy_files(present.client, _ready_doors(table), names, folder, moved=moved)
+    return await copy_files(client, lambda: _ready_doors(table), names, folder, moved=moved)
 
 
 async def _ready_doors(table: PeerTable[Status]) -> AsyncGenerator[Door]:
@@ -114,33 +132,104 @@ async def _ready_doors(table: PeerTable[Status]) -> AsyncGenerator[Door]:
 
 
 async def copy_files(
-    client: PeerClient,
-    doors: AsyncIterable[Door],
+    client: Client,
+    doors: Doors,
     names: Sequence[str],
     folder: Path,
     *,
     moved: Moved,
+    pause_s: float = PAUSE_S,
+    patience_s: float = PATIENCE_S,
 ) -> bool:
     """Copy the files from the first of the doors that has them all, and does not fail.
 
-    No door is asked for a name that none can have. Raises OSError.
+    Where one breaks off, whoever has the files is asked for the rest while bytes come. No door is
+    asked for a name that none can have. Raises OSError.
     """
     if not can_be_asked_for(names):
         logger.info("peers are not asked for files of such names: %s", ", ".join(names))
         return False
-    async for door in doors:
-        try:
-            offers = await _offers(client, door, names)
-            if {offer.name for offer in offers} != set(names):
+    loop = asyncio.get_running_loop()
+    copy = _Copy(names, folder, moved)
+    until_s = loop.time()
+    while not await copy.from_any(client, doors()):
+        if copy.has_grown():
+            until_s = loop.time() + patience_s
+            logger.info("the copy goes on from there if a peer answers in %.0f s", patience_s)
+        if loop.time() >= until_s:
+            return False
+        await asyncio.sleep(pause_s)
+    return True
+
+
+class _Told:
+    """Says why a peer gives no copy, once for each reason."""
+
+    def __init__(self) -> None:
+        self._told = set[str]()
+
+    def no_copy(self, host: str, error: PeerError) -> None:
+        why = f"no copy from {host}: {error}"
+        if why not in self._told:
+            self._told.add(why)
+            logger.warning("%s", why)
+
+
+class _Copy:
+    """Files on their way into a folder. What has come stays, whoever gives the rest."""
+
+    def __init__(self, names: Sequence[str], folder: Path, moved: Moved) -> None:
+        self._names = names
+        self._folder = folder
+        self._moved = moved
+        self._whole = set[FileOffer]()
+        self._wrong = set[Door]()
+        self._here: dict[str, int] = {}
+        self._counted: dict[str, int] = {}
+        self._grown = False
+        self._told = _Told()
+
+    def has_grown(self) -> bool:
+        """Whether bytes have come since this was asked last."""
+        grown, self._grown = self._grown, False
+        return grown
+
+    async def from_any(self, client: Client, doors: AsyncIterable[Door]) -> bool:
+        """Whether all files are here, after each door was asked once. Raises OSError."""
+        async for door in doors:
+            calling = client()
+            if calling is None:
+                return False
+            if door in self._wrong:
                 continue
-            logger.info("copying %s from %s", ", ".join(names), door.host)
-            for offer in offers:
-                await copy_file(client, door, offer, folder, moved=moved)
-        except PeerError as error:
-            logger.warning("no copy from %s: %s", door.host, error)
-            continue
+            try:
+                if await self._from(calling, door):
+                    return True
+            except PeerError as error:
+                if isinstance(error, ProtocolMismatch):  # what it gives is not what it says
+                    self._wrong.add(door)
+                self._told.no_copy(door.host, error)
+        return False
+
+    async def _from(self, client: PeerClient, door: Door) -> bool:
+        offers = await _offers(client, door, self._names)
+        if {offer.name for offer in offers} != set(self._names):
+            return False
+        logger.info("copying %s from %s", ", ".join(self._names), door.host)
+        for offer in offers:
+            if offer not in self._whole:
+                here = partial(self._count, offer.name)
+                await copy_file(client, door, offer, self._folder, here=here)
+                self._whole.add(offer)
         return True
-    return False
+
+    def _count(self, name: str, here: int) -> None:
+        """Each byte is told once, also where a file is begun again."""
+        self._grown = self._grown or here != self._here.get(name, 0)
+        self._here[name] = here
+        if (more := here - self._counted.get(name, 0)) > 0:
+            self._counted[name] = here
+            self._moved(more)
 
 
 async def _offers(client: PeerClient, door: Door, names: Sequence[str]) -> list[FileOffer]:
@@ -191,9 +280,9 @@ async def copy_file(
     offer: FileOffer,
     folder: Path,
     *,
-    moved: Moved,
+    here: Callable[[int], object],
 ) -> None:
-    """Copy one file, from where an earlier copy broke off.
+    """Copy one file, from where an earlier copy broke off; `here` is told how much of it is here.
 
     Raises PeerError, OSError.
     """
@@ -203,13 +292,14 @@ async def copy_file(
     part = goal.with_name(f"{goal.name}.{offer.sha256[:16]}.part")
     await asyncio.to_thread(part.parent.mkdir, parents=True, exist_ok=True)
     with await asyncio.to_thread(part.open, "ab") as file:
-        moved(file.tell())
+        here(file.tell())
         if file.tell() < offer.size_bytes:  # else only the check is left: no range begins there
-            async for piece in client.file(door, offer.name, offset=file.tell()):
-                if file.tell() + len(piece) > offer.size_bytes:
-                    raise ProtocolMismatch(f"{offer.name} is longer than it said")
-                await asyncio.to_thread(file.write, piece)
-                moved(len(piece))
+            async with aclosing(client.file(door, offer.name, offset=file.tell())) as pieces:
+                async for piece in pieces:
+                    if file.tell() + len(piece) > offer.size_bytes:
+                        raise ProtocolMismatch(f"{offer.name} is longer than it said")
+                    await asyncio.to_thread(file.write, piece)
+                    here(file.tell())
     if await asyncio.to_thread(sha256_of, part) != offer.sha256:
         await asyncio.to_thread(part.unlink)
         raise ProtocolMismatch(f"{offer.name} is not what it said: the checksum differs")

@@ -5,9 +5,10 @@ TLS has proved that the caller is a member; what it may use up here is bounded a
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -56,6 +57,7 @@ _HANDSHAKE_S = 5.0
 MOST_CONNECTIONS = 256
 _KEEP_ALIVE_S = 60.0
 _BODY_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 20
 
 
 class Answers(Protocol):
@@ -230,11 +232,28 @@ class PeerDoor:
         return _json(encode_body(FilesAnswer(files=await self._node.shelf.offers(names))))
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
-        """The file, or its end by a Range header."""
+        """The file, or the part of it that a Range header names.
+
+        Not by aiohttp's FileResponse, whose sendfile over TLS fails loudly when a caller leaves.
+        """
         path = self._node.shelf.path(request.match_info["name"])
         if path is None:
             raise web.HTTPNotFound(text="this file is not shared")
-        return web.FileResponse(path, chunk_size=1 << 20)
+        try:
+            opened = await asyncio.to_thread(path.open, "rb")
+        except OSError:
+            raise web.HTTPNotFound(text="this file cannot be read any more") from None
+        with opened as file:
+            part = _asked_part(request, os.fstat(file.fileno()).st_size)
+            response = web.StreamResponse(status=206 if "Range" in request.headers else 200)
+            response.content_length = len(part)
+            await response.prepare(request)
+            await asyncio.to_thread(file.seek, part.start)
+            with suppress(ConnectionError):  # whoever has left asks again, or does not
+                for at in range(part.start, part.stop, _PIECE_BYTES):
+                    count = min(_PIECE_BYTES, part.stop - at)
+                    await response.write(await asyncio.to_thread(file.read, count))
+        return response
 
     async def _propose(self, request: web.Request) -> web.StreamResponse:
         node = _caller(request)
@@ -346,6 +365,15 @@ async def _read(request: web.Request, most: int) -> bytes:
         raw += piece
         _check_size(len(raw), most)
     return bytes(raw)
+
+
+def _asked_part(request: web.Request, size: int) -> range:
+    """The bytes that a Range header names, all of `size` without one. Raises an answer with 416."""
+    with suppress(ValueError):  # of a header that names none
+        part = range(size)[request.http_range]
+        if part or "Range" not in request.headers:
+            return part
+    raise web.HTTPRequestRangeNotSatisfiable(text=f"the file has {size} bytes")
 
 
 def _check_size(size: int, most: int) -> None:

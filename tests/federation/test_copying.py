@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
+import os
+import random
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from federation import copying
-from federation.client import Door
+from federation.client import Door, PeerClient
 from federation.copying import copy_files
 from federation.peers import PeerTable
 from federation.sharing import Shelf
@@ -49,7 +51,7 @@ async def copied(folder: Path, there: Side, names: Sequence[str]) -> dict[str, s
     goal = folder / "copies"
     here = await asyncio.to_thread(side, folder / "here")
     async with calling(here) as client:
-        done = await copy_files(client, doors(), names, goal, moved=int)
+        done = await copy_files(lambda: client, doors, names, goal, moved=int)
     return await asyncio.to_thread(texts) if done else None
 
 
@@ -119,3 +121,133 @@ async def test_a_peer_whose_last_heartbeat_failed_is_asked_where_it_answered_bef
         table.heard((host, 17617), node_id(1), STATUS, 0.0)
     table.failed(node_id(1), "reachable", "no answer within 1 s", 1.5)
     assert [door.host async for door in copying._ready_doors(table)] == ["10.0.0.1"]
+
+
+SIZE = 8 << 20
+
+
+@contextlib.asynccontextmanager
+async def breaking(to: Door, *after: int) -> AsyncGenerator[Door]:
+    """A way to a door on which the first connections break off after so many bytes each."""
+    left = list(after)
+    at_work = set[asyncio.Task[None]]()
+
+    async def forward(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int
+    ) -> None:
+        while (piece := await reader.read(1 << 16)) and most > 0:
+            writer.write(piece)
+            await writer.drain()
+            most -= len(piece)
+
+    async def both(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        most = left.pop(0) if left else 1 << 40
+        there, back = await asyncio.open_connection(to.host, to.port)
+        ways = (forward(reader, back, 1 << 40), forward(there, writer, most))
+        tasks = [asyncio.create_task(way) for way in ways]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for each in (writer, back):
+                each.transport.abort()
+
+    def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        at_work.add(asyncio.create_task(both(reader, writer)))
+
+    server = await asyncio.start_server(met, "127.0.0.1", 0)
+    async with server:
+        yield Door("127.0.0.1", server.sockets[0].getsockname()[1], to.name)
+        for task in at_work:
+            task.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
+
+
+@pytest.fixture
+async def large(tmp_path: Path) -> AsyncGenerator[Side]:
+    """A peer that shares a file of several pieces."""
+    async with shared(tmp_path, "model.gguf") as there:
+        content = random.Random(1).randbytes(SIZE)
+        await asyncio.to_thread(there.files["model.gguf"].write_bytes, content)
+        yield there
+
+
+async def copied_from(
+    folder: Path,
+    door: Door,
+    client: Callable[[], PeerClient | None],
+    moved: list[int],
+    *,
+    patience_s: float = 10,
+) -> bool:
+    """Whether the file was copied from this door alone."""
+
+    async def doors() -> AsyncGenerator[Door]:
+        yield door
+
+    names, goal = ["model.gguf"], folder / "copies"
+    return await copy_files(
+        client, doors, names, goal, moved=moved.append, pause_s=0.01, patience_s=patience_s
+    )
+
+
+async def test_a_copy_that_breaks_off_goes_on_while_bytes_come(tmp_path: Path, large: Side) -> None:
+    moved: list[int] = []
+    here = await asyncio.to_thread(side, tmp_path / "here")
+    async with calling(here) as client, breaking(large.to(), 3 << 20, 3 << 20) as door:
+        assert await copied_from(tmp_path, door, lambda: client, moved)
+    copy = await asyncio.to_thread((tmp_path / "copies/model.gguf").read_bytes)
+    assert copy == await asyncio.to_thread(large.files["model.gguf"].read_bytes)
+    assert sum(moved) == SIZE
+
+
+async def test_a_copy_without_more_bytes_is_given_up_and_its_part_stays(
+    tmp_path: Path, large: Side
+) -> None:
+    moved: list[int] = []
+    here = await asyncio.to_thread(side, tmp_path / "here")
+    async with calling(here) as client, breaking(large.to(), 3 << 20, *[0] * 1000) as door:
+        assert not await copied_from(tmp_path, door, lambda: client, moved, patience_s=0.1)
+    [part] = await asyncio.to_thread(lambda: list((tmp_path / "copies").iterdir()))
+    assert 0 < part.stat().st_size == sum(moved) < SIZE
+
+
+async def test_a_copy_goes_on_with_the_client_of_the_next_code(tmp_path: Path, large: Side) -> None:
+    here = await asyncio.to_thread(side, tmp_path / "here")
+    async with contextlib.AsyncExitStack() as first, calling(here) as after:
+        now: list[PeerClient | None] = [await first.enter_async_context(calling(here))]
+        ending: list[asyncio.Task[None]] = []
+
+        async def change() -> None:
+            now[0] = None
+            await first.aclose()
+            now[0] = after
+
+        class Moved(list[int]):
+            def append(self, count: int, /) -> None:
+                super().append(count)
+                if count and not ending:
+                    ending.append(asyncio.create_task(change()))
+
+        moved = Moved()
+        assert await copied_from(tmp_path, large.to(), lambda: now[0], moved)
+        assert ending
+        await ending[0]
+    assert sum(moved) == SIZE
+
+
+async def test_a_peer_whose_file_is_another_than_it_says_is_not_asked_again(
+    tmp_path: Path, large: Side
+) -> None:
+    moved: list[int] = []
+    path = large.files["model.gguf"]
+    about = await asyncio.to_thread(path.stat)
+    here = await asyncio.to_thread(side, tmp_path / "here")
+    async with calling(here) as client:
+        await client.files(large.to(), ["model.gguf"])  # from now on it knows the sum
+        await asyncio.to_thread(path.write_bytes, bytes(SIZE))
+        os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+        assert not await copied_from(tmp_path, large.to(), lambda: client, moved, patience_s=0.1)
+    assert sum(moved) == SIZE

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
@@ -446,7 +447,7 @@ async def test_a_model_file_is_copied_whole(here: Side, there: Side, model: Path
     async with listening(there), calling(here) as client:
         [offer] = await client.files(there.to(), ["model.gguf", "other.gguf"])
         goal = model.parent / "copies"
-        await copy_file(client, there.to(), offer, goal, moved=int)
+        await copy_file(client, there.to(), offer, goal, here=int)
         assert same(goal / "model.gguf", model)
         assert [path.name for path in goal.iterdir()] == ["model.gguf"]
 
@@ -458,7 +459,7 @@ async def test_a_copy_goes_on_where_it_broke_off(here: Side, there: Side, model:
         await asyncio.to_thread(begun, half, model, 1 << 20)
         pieces = [piece async for piece in client.file(there.to(), offer.name, offset=1 << 20)]
         assert sum(map(len, pieces)) == offer.size_bytes - (1 << 20)
-        await copy_file(client, there.to(), offer, half.parent, moved=int)
+        await copy_file(client, there.to(), offer, half.parent, here=int)
         assert same(half.parent / "model.gguf", model)
 
 
@@ -471,7 +472,7 @@ async def test_a_copy_that_was_left_before_its_check_is_checked_and_done(
         [offer] = await client.files(there.to(), ["model.gguf"])
         whole = model.parent / f"copies/model.gguf.{offer.sha256[:16]}.part"
         await asyncio.to_thread(begun, whole, model, size)
-        await copy_file(client, there.to(), offer, whole.parent, moved=int)
+        await copy_file(client, there.to(), offer, whole.parent, here=int)
         assert same(whole.parent / "model.gguf", model)
 
 
@@ -482,7 +483,7 @@ async def test_a_copy_that_is_too_long_is_thrown_away(here: Side, there: Side, m
         await asyncio.to_thread(begun, longer, model, offer.size_bytes)
         await asyncio.to_thread(lambda: longer.write_bytes(longer.read_bytes() + b"!"))
         with pytest.raises(ProtocolMismatch, match="checksum"):
-            await copy_file(client, there.to(), offer, longer.parent, moved=int)
+            await copy_file(client, there.to(), offer, longer.parent, here=int)
         assert list(longer.parent.iterdir()) == []
 
 
@@ -493,8 +494,30 @@ async def test_a_copy_with_another_checksum_is_thrown_away(
         [offer] = await client.files(there.to(), ["model.gguf"])
         wrong = offer.model_copy(update={"sha256": "0" * 64})
         with pytest.raises(ProtocolMismatch, match="checksum"):
-            await copy_file(client, there.to(), wrong, model.parent / "copies", moved=int)
+            await copy_file(client, there.to(), wrong, model.parent / "copies", here=int)
         assert list((model.parent / "copies").iterdir()) == []
+
+
+@pytest.mark.parametrize("offset", [256 * 8192, 256 * 8192 + 1])
+async def test_no_byte_behind_a_files_end_is_given(
+    offset: int, here: Side, there: Side, model: Path
+) -> None:
+    async with listening(there), calling(here) as client:
+        with pytest.raises(PeerRefused, match=f"has {256 * 8192} bytes"):
+            [piece async for piece in client.file(there.to(), model.name, offset=offset)]
+
+
+async def test_a_caller_that_leaves_amid_a_file_is_no_fault(
+    here: Side, there: Side, model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await asyncio.to_thread(os.truncate, model, 64 << 20)  # more than the sockets hold
+    async with (
+        listening(there),
+        calling(here) as client,
+        contextlib.aclosing(client.file(there.to(), model.name, offset=0)) as pieces,
+    ):
+        assert await anext(pieces)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 async def test_only_what_is_shared_can_be_copied(here: Side, there: Side, model: Path) -> None:
