@@ -7,11 +7,13 @@ from pathlib import Path
 from federation.copying import copy_from_peers
 from federation.federation import Federation
 from federation.sharing import Shelf
+from federation.statuses import Sayable
 from federation.trust import decode_code
+from federation.wire import HARDWARE_CHARACTERS, LABEL_CHARACTERS
 from federation.wishes import Wishes, parse_peer
 from settings import Settings, VoteSettings
 from swarm.models.hub import copied_folder
-from swarm.models.local import AnyModel
+from swarm.models.local import AnyModel, printable
 from swarm.models.wanted import Moved, Wanted
 from swarm.pool import Pool
 from swarm.propose import OwnProposer
@@ -56,9 +58,10 @@ def join_others(
 
     Raises ConfigurationError.
     """
+    sayable = Sayable()
     return Federation(
         _wishes(settings, version=version, hardware=hardware, engine=engine),
-        offers=lambda: offered(pool, vote()),
+        offers=lambda: sayable.of(offered(pool, vote())),
         answers=OwnProposer(pool),
         shelf=Shelf(lambda: files),
         say=say,
@@ -81,13 +84,18 @@ def _wishes(
 ) -> Wishes:
     return Wishes(
         folder=settings.state,
-        name=socket.gethostname(),
+        name=_cut(socket.gethostname(), LABEL_CHARACTERS),
         version=version,
         port=settings.peer_port,
         join=decode_code(settings.join.get_secret_value()) if settings.join else None,
         open=settings.open,
         peers=tuple(parse_peer(peer, settings.peer_port) for peer in settings.peer),
         interfaces=settings.peer_interface,
-        hardware=hardware,
+        hardware=_cut(hardware, HARDWARE_CHARACTERS),
         engine=engine,
     )
+
+
+def _cut(text: str, most: int) -> str:
+    """As much of it as peers read."""
+    return printable(text if len(text) <= most else f"{text[: most - 1]}\u2026")

@@ -1,10 +1,24 @@
-"""What nodes said of themselves in full, so that a heartbeat without news is short. Pure."""
+"""What nodes say of themselves: as far as the wire can, and once in full, so that a heartbeat
+without news is short.
+"""
 
 import hashlib
+import logging
+from collections.abc import Sequence
+
+from pydantic import TypeAdapter, ValidationError
 
 from federation.peers import TABLE_SIZE
-from federation.wire import Same, Status, encode_body
+from federation.wire import MOST_MODELS, STATUS_BYTES, Offered, Same, Status, encode_body
 from swarm.errors import PeerRefused
+from swarm.proposer import Offer
+
+logger = logging.getLogger(__name__)
+
+_OFFERED: TypeAdapter[Offer] = TypeAdapter(Offered)
+_MODELS_BYTES = STATUS_BYTES - (8 << 10)
+"""All else that a status says takes less than the rest."""
+_SHOWN = 6
 
 NOT_KNOWN = 409
 """The status of the answer to a short heartbeat whose long one is not known any more."""
@@ -43,3 +57,43 @@ class Statuses:
             del self._of[next(iter(self._of))]
         self._of[node] = known, status
         return status.model_copy(update={"clock_s": said.clock_s})
+
+
+class Sayable:
+    """The models of which a status can tell. Of the others nobody but the log knows, once."""
+
+    def __init__(self) -> None:
+        self._left_out = set[str]()
+
+    def of(self, offers: Sequence[Offer]) -> tuple[Offer, ...]:
+        """The first of these that have room in a status, under ids that peers take."""
+        said: list[Offer] = []
+        room = _MODELS_BYTES
+        for offer in offers:
+            room -= _size_bytes(offer)
+            if room >= 0 and len(said) < MOST_MODELS and _can_be_said(offer):
+                said.append(offer)
+        self._tell({offer.model for offer in offers} - {offer.model for offer in said})
+        return tuple(said)
+
+    def _tell(self, left_out: set[str]) -> None:
+        news = sorted(left_out - self._left_out)
+        if news:
+            self._left_out |= left_out
+            more = f" and {len(news) - _SHOWN} more" if len(news) > _SHOWN else ""
+            told = (
+                "peers are not told of %s%s: a node tells of at most %d models with printable ids"
+            )
+            logger.warning(told, ", ".join(map(repr, news[:_SHOWN])), more, MOST_MODELS)
+
+
+def _can_be_said(offer: Offer) -> bool:
+    try:
+        _OFFERED.validate_python(offer)
+    except ValidationError:
+        return False
+    return True
+
+
+def _size_bytes(offer: Offer) -> int:
+    return len(_OFFERED.dump_json(offer)) + 1 if offer.model.isprintable() else 0

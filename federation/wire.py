@@ -74,6 +74,8 @@ def _offered(offer: Offer) -> Offer:
 ToldT = TypeVar("ToldT")
 MODEL_CHARACTERS = 256
 LABEL_CHARACTERS = 128
+HARDWARE_CHARACTERS = 512
+MOST_MODELS = 256
 Name: TypeAlias = Annotated[str, Field(max_length=LABEL_CHARACTERS), AfterValidator(_printable)]
 Offered: TypeAlias = Annotated[
     Offer,
@@ -102,8 +104,8 @@ class Status(_Message):
     epoch: int
     clock_s: float
     port: int = Field(ge=1, le=65535)
-    models: tuple[Offered, ...] = Field(max_length=256)
-    hardware: Annotated[str, Field(max_length=512), AfterValidator(_printable)] = ""
+    models: tuple[Offered, ...] = Field(max_length=MOST_MODELS)
+    hardware: Annotated[str, Field(max_length=HARDWARE_CHARACTERS), AfterValidator(_printable)] = ""
     engine: Name = ""
 
 

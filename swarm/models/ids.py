@@ -29,6 +29,7 @@ from swarm.models.local import (
     described,
     mlx_model,
     part_names,
+    printable,
 )
 from swarm.models.wanted import Wanted
 
@@ -82,7 +83,7 @@ def find(name: str, known: Known, machine: Machine) -> Named:
     if (there := _at(name)) is not None:
         return there
     for model in known.found:
-        if model.id == name:
+        if model.id == printable(name):
             return model
     if name.endswith(".gguf") or name.startswith((".", "~")) or Path(name).is_absolute():
         raise ConfigurationError(f"--model {name}: there is no such file")

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -32,9 +33,9 @@ class LocalModel:
     """A GGUF file, or the first of several parts, or the folder of an MLX model.
 
     Its id for clients is the stem of the file, the folder's name (in the hub's cache its
-    repository's), or what the owner asked for. `path` may be a link, whose name is the model's.
-    `sampling` is what a card recommends, `tool_calls` how the model writes calls by its card; what
-    the file itself says comes before both.
+    repository's), both as far as they are printable, or what the owner asked for. `path` may be a
+    link, whose name is the model's. `sampling` is what a card recommends, `tool_calls` how the
+    model writes calls by its card; what the file itself says comes before both.
     """
 
     id: str
@@ -59,6 +60,13 @@ class UpstreamModel:
 AnyModel: TypeAlias = LocalModel | UpstreamModel
 
 
+def printable(name: str) -> str:
+    """The name with `-` for each character that cannot be shown, and each byte that is no UTF-8:
+    ids stand in logs and metrics, and peers refuse such names.
+    """
+    return "".join(letter if letter.isprintable() else "-" for letter in name)
+
+
 def upstream_models(url: str, names: Sequence[str]) -> tuple[UpstreamModel, ...]:
     """The models of an `--engine` address: those that are named, else the first it lists."""
     if not names:
@@ -76,7 +84,7 @@ def described(path: Path) -> LocalModel:
     try:
         if not _has_magic(path):
             raise ConfigurationError(f"{path} is not a GGUF file, or it is damaged")
-        return _gguf_model(path)
+        return _with_printable_ids([_gguf_model(path)])[0]
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
 
@@ -98,13 +106,17 @@ def _file_place(path: Path) -> Path:
 
 def mlx_model(folder: Path) -> LocalModel:
     """The MLX model in a folder. Raises ConfigurationError where there is none."""
+    return _with_printable_ids([_mlx_model(folder)])[0]
+
+
+def _mlx_model(folder: Path) -> LocalModel:
     try:
-        return _mlx_model(folder)
+        return _whole_mlx_model(folder)
     except OSError as error:  # such as a link to what is gone
         raise ConfigurationError(f"{folder} cannot be read: {error.strerror}") from error
 
 
-def _mlx_model(folder: Path) -> LocalModel:
+def _whole_mlx_model(folder: Path) -> LocalModel:
     weights = [path.stat().st_size for path in folder.glob(f"*{WEIGHTS}")]
     if not weights or not (folder / "config.json").is_file():
         raise ConfigurationError(
@@ -159,14 +171,29 @@ def scan_models(folder: Path) -> tuple[LocalModel, ...]:
     found = [path for path in sorted(folder.rglob("*.gguf")) if _is_model(path)]
     models = [_gguf_model(path) for path in found]
     models += _mlx_models(folder)
-    return tuple(sorted(models, key=lambda model: -model.size_bytes))
+    return tuple(sorted(_with_printable_ids(models), key=lambda model: -model.size_bytes))
+
+
+def _with_printable_ids(models: Sequence[LocalModel]) -> list[LocalModel]:
+    """The same; names that become alike by it get a number."""
+    taken = {model.id for model in models if model.id.isprintable()}
+    told: list[LocalModel] = []
+    for model in models:
+        if not model.id.isprintable():
+            plain = printable(model.id)
+            numbered = (f"{plain}-{number}" for number in count(2))
+            free = next(name for name in chain([plain], numbered) if name not in taken)
+            taken.add(free)
+            model = replace(model, id=free)  # noqa: PLW2901 - the same model
+        told.append(model)
+    return told
 
 
 def _mlx_models(folder: Path) -> list[LocalModel]:
     models: list[LocalModel] = []
     for configuration in sorted(folder.rglob("config.json")):
         try:
-            models.append(mlx_model(configuration.parent))
+            models.append(_mlx_model(configuration.parent))
         except ConfigurationError as error:
             log.debug("%s", error)
     return models

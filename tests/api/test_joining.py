@@ -33,3 +33,19 @@ def test_peers_are_told_what_runs_the_model(model: AnyModel, engine: str, tmp_pa
         say=print,
     )
     assert federation.wishes.status("a" * 64, 1, 1, (), 0.0).engine == engine
+
+
+def test_what_peers_cannot_read_of_a_machine_is_cut(tmp_path: Path) -> None:
+    federation = join_others(
+        Settings.model_validate({"state": tmp_path}),
+        Pool([ServedModel("nano", FakeEngine(), 0)]),
+        version="1",
+        hardware="a\u00a0machine" + " with a card" * 100,
+        engine="MLX",
+        files={},
+        vote=VoteSettings,
+        say=print,
+    )
+    status = federation.wishes.status("a" * 64, 1, 1, (), 0.0)
+    assert status.hardware.startswith("a-machine with a card")
+    assert len(status.hardware) == 512

@@ -3,8 +3,8 @@
 import pytest
 
 from federation.peers import TABLE_SIZE
-from federation.statuses import NOT_KNOWN, Statuses, digest, told_to
-from federation.wire import Same, Status, decode_heartbeat, encode_body
+from federation.statuses import NOT_KNOWN, Sayable, Statuses, digest, told_to
+from federation.wire import STATUS_BYTES, Same, Status, decode_heartbeat, encode_body
 from swarm.errors import PeerRefused, ProtocolMismatch
 from swarm.proposer import Offer
 
@@ -67,3 +67,35 @@ def test_both_are_read_from_the_wire_and_the_short_one_is_short():
     for wrong in (b'{"protocol":1,"same":"x","clock_s":1}', b'{"protocol":1,"same":7}'):
         with pytest.raises(ProtocolMismatch):
             decode_heartbeat(wrong)
+
+
+def offer(model: str) -> Offer:
+    return Offer(model, 3, 8, 8)
+
+
+def test_a_model_of_which_the_wire_cannot_tell_is_left_out_and_named_once(
+    caplog: pytest.LogCaptureFixture,
+):
+    sayable = Sayable()
+    for _ in range(3):
+        said = sayable.of(
+            [offer("my\u00a0model"), offer("nano"), offer("x" * 257), offer("\udce9")]
+        )
+        assert said == (offer("nano"),)
+    [line] = caplog.messages
+    assert "'my\\xa0model'" in line
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("model", ["{}", "{}" + "\u6f22" * 240, "{}" + '"' * 240])
+def test_of_more_models_than_a_status_holds_the_first_are_told(
+    model: str, caplog: pytest.LogCaptureFixture
+):
+    many = [offer(model.format(number)) for number in range(300)]
+    said = Sayable().of(many)
+    assert 50 < len(said) <= 256
+    assert said == tuple(many[: len(said)])
+    whole = status().model_copy(update={"models": said, "hardware": "\u6f22" * 512})
+    assert len(encode_body(whole)) <= STATUS_BYTES
+    assert decode_heartbeat(encode_body(whole)) == whole
+    assert len(caplog.messages) == 1

@@ -115,6 +115,12 @@ def test_a_name_that_does_not_work_is_told_why_and_what_does(name: str, said: st
         find(name, known(), Machine(PC, "cpu"))
 
 
+def test_a_file_is_found_by_its_name_and_by_the_id_made_of_it() -> None:
+    model = LocalModel("my-model", Path("my\u00a0model.gguf"), 1)
+    for name in ("my-model", "my\u00a0model"):
+        assert find(name, known(model), Machine(PC, "cpu")) is model
+
+
 def test_what_would_fit_loses_little_and_runs_well() -> None:
     with pytest.raises(ConfigurationError) as caught:
         find("llama3.3:70b", known(), Machine(PC, "cpu"))

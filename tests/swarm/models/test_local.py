@@ -1,11 +1,15 @@
 """Which model files are found, and which are not taken for models."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from swarm.errors import ConfigurationError
 from swarm.models.local import described, mlx_model, parts_of, scan_models
+
+ANY_BYTES = pytest.mark.skipif(sys.platform == "darwin", reason="its file names are UTF-8")
 
 
 def write(path: Path, size: int = 100, magic: bytes = b"GGUF") -> Path:
@@ -18,6 +22,37 @@ def test_the_id_of_a_file_is_its_stem(tmp_path: Path) -> None:
     model = described(write(tmp_path / "qwen2.5-coder.Q4_K_M.gguf"))
     assert model.id == "qwen2.5-coder.Q4_K_M"
     assert model.size_bytes == 100
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (b"my\xc2\xa0model", "my-model"),
+        pytest.param(b"caf\xe9", "caf-", marks=ANY_BYTES),
+        (b"two\nlines", "two-lines"),
+        ("modèl 7B (größer)".encode(), "modèl 7B (größer)"),
+    ],
+)
+def test_an_id_is_printable_and_the_path_as_it_is(tmp_path: Path, name: bytes, told: str) -> None:
+    file = write(tmp_path / os.fsdecode(name + b".gguf"))
+    model = described(file)
+    assert (model.id, model.path) == (told, file)
+    folder = tmp_path / os.fsdecode(name)
+    write(folder / "model.safetensors")
+    write(folder / "config.json")
+    assert (mlx_model(folder).id, mlx_model(folder).path) == (told, folder)
+
+
+@ANY_BYTES
+def test_ids_that_become_alike_by_being_printable_are_told_apart(tmp_path: Path) -> None:
+    for name in (b"caf\xe8", b"caf\xe9", b"caf-", b"caf"):
+        write(tmp_path / os.fsdecode(name + b".gguf"))
+    assert {os.fsencode(model.path.name): model.id for model in scan_models(tmp_path)} == {
+        b"caf\xe8.gguf": "caf--2",
+        b"caf\xe9.gguf": "caf--3",
+        b"caf-.gguf": "caf-",
+        b"caf.gguf": "caf",
+    }
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
