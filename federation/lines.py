@@ -22,8 +22,8 @@ def line_of(change: Change[Status]) -> str:
     """One line for the log."""
     peer, told = change.peer, change.sighting
     where = ""
-    if peer is not None and peer.address is not None:
-        where = f" at {peer.address[0]}"
+    if peer is not None and (address := change.at or peer.address) is not None:
+        where = f" at {address[0]}"
     elif told is not None and told.addresses:
         where = f" at {told.addresses[0]}"
     name = peer.name if peer is not None else told.name if told is not None else "a node"

@@ -106,12 +106,15 @@ ChangeKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[StatusT]):
-    """Something worth a line in the log, once. `peer` is None for a stranger."""
+    """Something worth a line in the log, once. `peer` is None for a stranger, `at` the address at
+    which it failed: the peer is asked elsewhere next.
+    """
 
     kind: ChangeKind
     reason: str
     peer: Peer[StatusT] | None = None
     sighting: Sighting | None = None
+    at: Address | None = None
 
 
 def with_address(peer: Peer[StatusT], address: Address) -> tuple[Address, ...]:

@@ -182,7 +182,8 @@ class PeerTable(Generic[StatusT]):
         peer = self.find(key)
         if peer is None:
             return []
-        last = tuple(known for known in peer.addresses if known == (at or peer.address))
+        at = at or peer.address
+        last = tuple(known for known in peer.addresses if known == at)
         peer = replace(
             peer,
             failing=Failure(step, reason, now_s),
@@ -200,7 +201,9 @@ class PeerTable(Generic[StatusT]):
             told=frozenset({step}) if was_ready else peer.told,
         )
         self._put(replace(peer, next_probe_s=now_s + pause_s(peer)))
-        return [Change("lost", reason, peer)] if was_ready else self._tell(peer, step, now_s)
+        if was_ready:
+            return [Change("lost", reason, peer, at=at)]
+        return self._tell(peer, step, now_s, at)
 
     def may_ask(self, node_id: str, now_s: float) -> bool:
         """Whether a request may go to the peer now; if so it counts as begun.
@@ -307,7 +310,9 @@ class PeerTable(Generic[StatusT]):
         self._put(left)
         return [Change("lost", reason, left)]
 
-    def _tell(self, peer: Peer[StatusT], step: Step, now_s: float) -> list[Change[StatusT]]:
+    def _tell(
+        self, peer: Peer[StatusT], step: Step, now_s: float, at: Address | None
+    ) -> list[Change[StatusT]]:
         """A line for each step that fails, once; no connection only when it fails again."""
         is_early = step == "reachable" and peer.attempts < MISSED_FOR_LOST
         if is_early or step in peer.told or not (peer.was_proved or self._lines.take(now_s)):
@@ -315,7 +320,7 @@ class PeerTable(Generic[StatusT]):
         peer = replace(self._peers[peer.key], told=peer.told | {step})
         self._put(peer)
         reason = peer.failing.reason if peer.failing else ""
-        return [Change("unreachable" if step == "reachable" else "refused", reason, peer)]
+        return [Change("unreachable" if step == "reachable" else "refused", reason, peer, at=at)]
 
     def _make_room(self, *, proved: bool) -> bool:
         """Whether there is a place, after the least worth one went.
