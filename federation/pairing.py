@@ -35,6 +35,7 @@ from federation.pairing_messages import (
     check_version,
     decode,
     decode_begin,
+    told_why,
 )
 from federation.pake import Channel, Side
 from federation.pin import Pin
@@ -377,6 +378,5 @@ def _check_status(response: aiohttp.ClientResponse, answer: bytes) -> None:
         )
     if response.status == 400:
         check_version(decode(Refused, answer).protocol)
-    raise PeerRefused(
-        f"the machine refused with the status {response.status}", status=response.status
-    )
+    why = told_why(answer) or f"it answered with the status {response.status}"
+    raise PeerRefused(f"the machine refused: {why}", status=response.status)

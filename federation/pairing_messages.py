@@ -105,6 +105,17 @@ def decode(kind: type[AnyMessage], body: bytes) -> AnyMessage:
         raise ProtocolMismatch(printable(f"{where}: {first['msg']}")[:300]) from None
 
 
+def told_why(body: bytes) -> str:
+    """A refusal in the other machine's words, as far as a terminal may show them; empty where it
+    has none.
+    """
+    try:
+        words = decode(Refused, body).error
+    except ProtocolMismatch:
+        return ""
+    return "".join(letter if letter.isprintable() else " " for letter in words)[:200]
+
+
 def decode_begin(body: bytes) -> Begin:
     """Its version is looked at first, for another one may have other fields."""
     check_version(decode(_Versioned, body).protocol)

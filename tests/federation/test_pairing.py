@@ -136,6 +136,7 @@ async def test_after_it_has_joined_nobody_can_take_it(alone):
         with pytest.raises(PeerRefused) as refused:
             await let_in(PIN, door.port, secret=bytes(16))
     assert refused.value.status == 409
+    assert "has joined a federation" in str(refused.value)
     assert [joined.secret for joined in alone.joined] == [SECRET]
 
 
@@ -444,6 +445,12 @@ def http(status: str, body: bytes, more: str = "") -> bytes:
         (http("200 OK", b"x" * 5000), ProtocolMismatch, "longer than 4096"),
         (http("302 Found", b"", "Location: http://127.0.0.1:1/\r\n"), PeerRefused, "302"),
         (http("400 No", b'{"error": "no", "protocol": 7}'), ProtocolMismatch, "version 7"),
+        (
+            http("409 No", b'{"error": "busy\\u001b[31m"}'),
+            PeerRefused,
+            r"^the .* refused: busy \[31m$",
+        ),
+        (http("409 No", b"busy"), PeerRefused, "^the machine refused: it answered .* status 409$"),
         (http("429 No", b"", "Retry-After: \x1b[31m\r\n"), PeerRefused, "later"),
         (b"", PeerTimedOut, "no answer in time"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", PeerTimedOut, "no answer in time"),
