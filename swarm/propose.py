@@ -44,7 +44,7 @@ class OwnProposer:
         try:
             return self._pool.offer(self._pool.resolve(model))
         except UnknownModel as error:
-            raise UnknownModel(model, (*error.known, *elsewhere)) from None
+            raise UnknownModel(model, tuple(dict.fromkeys((*error.known, *elsewhere)))) from None
 
     @contextmanager
     def keeping(self, workers: Sequence[tuple[str, int]]) -> Generator[None]:

@@ -89,8 +89,10 @@ def test_a_model_that_only_a_peer_holds_is_answered_there() -> None:
 
 def test_a_model_that_nobody_holds_is_named_with_those_there_are() -> None:
     own = OwnProposer(pool_of(FakeEngine()))
-    with pytest.raises(UnknownModel, match=r"first.*other"):
-        Seats.of("third", own, [FakePeer("other")])
+    peers = [FakePeer("other"), FakePeer("first"), FakePeer("other")]
+    with pytest.raises(UnknownModel) as error:
+        Seats.of("third", own, peers)
+    assert error.value.known == ("swarm", "swarm-fast", "first", "first-fast", "other")
 
 
 def test_before_its_model_is_loaded_a_node_leaves_the_answer_to_peers() -> None:
