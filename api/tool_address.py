@@ -3,7 +3,7 @@
 import contextlib
 from urllib.parse import urlsplit
 
-from api.listening import Listening, is_loopback, listening
+from api.listening import Listening, is_loopback, listening, own_addresses
 from federation.interfaces import lan_addresses, read_interfaces
 from flags import LAN
 from swarm.errors import ConfigurationError
@@ -49,6 +49,22 @@ def tool_listening(wanted: str | None, port: int) -> Listening:
             "to use another machine's tools, leave out --tool-server"
         )
     return listening(host)
+
+
+def still_listening(wanted: str, before: Listening) -> Listening:
+    """Where the tools are served now: as before while this machine has that address, else where it
+    has moved, unless the owner has named an address.
+
+    Raises ConfigurationError where the door stays at an address that is gone.
+    """
+    if before.address in own_addresses():
+        return before
+    if wanted == LAN:
+        return listening(own_lan_address())
+    raise ConfigurationError(
+        f"--tool-host {wanted}: this machine has that address no longer, so no other one reaches "
+        "the tools; leave out the address, and they go where the machine goes"
+    )
 
 
 def own_lan_address() -> str:

@@ -6,18 +6,19 @@ The tools' libraries are imported when it starts.
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.listening import Listening, in_url, own_addresses
-from api.tool_address import tool_listening
+from api.tool_address import still_listening, tool_listening
 from federation.files import make_private_folder, write_private
 from federation.wire import ToolKey
 from guard import LOOPBACK_NAMES, Door
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TOKEN_FILE = "tool-token"  # noqa: S105  a name
+WATCH_S = 3.0
+"""How often it is looked at where this machine is, as the federation does."""
+
 _PROGRAM = Path(__file__).resolve().parent.parent
 _PROJECT_MARKS = (".git", "opencode.json", "pyproject.toml", "package.json", "Cargo.toml", "go.mod")
 
@@ -97,7 +101,8 @@ async def _server(
 
     place = await asyncio.to_thread(tool_listening, settings.tool_host, settings.tool_port)
     token = await asyncio.to_thread(_token, settings, place)
-    door = Door(settings.tool_port, names=place.names if place.beyond else LOOPBACK_NAMES)
+    names = place.names if place.beyond else LOOPBACK_NAMES
+    door = Door(settings.tool_port, names, everywhere=place.beyond)
     for chatty in ("mcp", "sse_starlette", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     async with contextlib.AsyncExitStack() as stack:
@@ -113,15 +118,58 @@ async def _server(
             raise ConfigurationError(
                 f"--tool-port {settings.tool_port}: {why}; choose another with --tool-port N"
             ) from error
-        base = f"http://{in_url(place.address)}:{settings.tool_port}"
+        base = _url(place, settings)
         asks = f"token in {settings.state / TOKEN_FILE}" if token else "this machine only"
         if settings.tool_token is not None:
             asks = "with the token of your settings"
         say(f"  tools      {base}/v1/tools, MCP: {base}/mcp ({asks})")
-        if federation is not None and token is not None and place.beyond:
-            own = ToolKey(host=place.address, port=settings.tool_port, token=token)
-            federation.tool_keys.own = own
+
+        def told(place: Listening) -> None:
+            if federation is not None and token is not None and place.beyond:
+                own = ToolKey(host=place.address, port=settings.tool_port, token=token)
+                federation.tool_keys.own = own
+
+        async def moved(place: Listening) -> None:
+            await server.listen(place.hosts)
+            told(place)
+            logger.info("this machine's tools are at %s now", _url(place, settings))
+
+        told(place)
+        if place.beyond:
+            where = functools.partial(still_listening, settings.tool_host or "")
+            following = asyncio.create_task(follow(place, where, moved))
+            stack.push_async_callback(_ended, following)
         yield
+
+
+def _url(place: Listening, settings: Settings) -> str:
+    return f"http://{in_url(place.address)}:{settings.tool_port}"
+
+
+async def follow(
+    place: Listening,
+    where: Callable[[Listening], Listening],
+    moved: Callable[[Listening], Awaitable[None]],
+    *,
+    every_s: float = WATCH_S,
+) -> None:
+    """Tell where the door belongs when that changes. Where it cannot go yet, it is tried again."""
+    trouble = ""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            now = await asyncio.to_thread(where, place)
+            if now != place:
+                await moved(now)
+            place, trouble = now, ""
+        except (ConfigurationError, OSError) as error:
+            if trouble != (trouble := str(error)):
+                logger.warning("the tools stay at %s: %s", place.address, error)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 @contextlib.asynccontextmanager

@@ -150,7 +150,7 @@ class _Guarded:
     def _refused(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         found = refusal(
-            self._door,
+            self._door.at((scope.get("server") or ("",))[0]),
             method=scope.get("method", "GET"),
             hosts=headers.getlist("host"),
             origins=headers.getlist("origin"),
@@ -229,6 +229,20 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self.ready.set()
 
+    async def listen(self, door: socket.socket) -> asyncio.Server:
+        """Serve at this door too, by the protocol that `startup` gives the others."""
+        protocol: Any = self.config.http_protocol_class
+
+        def accept() -> asyncio.Protocol:
+            return protocol(
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+            )
+
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(accept, sock=door, backlog=_BACKLOG)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
@@ -243,7 +257,7 @@ class ToolServer:
     def __init__(
         self, app: ASGIApp, *, hosts: Sequence[str], port: int, most: int = MOST_CONNECTIONS
     ) -> None:
-        self._hosts = hosts
+        self._hosts = tuple(hosts)
         protocol: Any = partial(Connection, Places(most))
         self._server = _Server(
             uvicorn.Config(
@@ -277,6 +291,19 @@ class ToolServer:
         finally:
             started.cancel()
         return self
+
+    async def listen(self, hosts: Sequence[str]) -> None:
+        """Listen there from now on; what is already connected stays. Raises OSError."""
+        at = dict(zip(self._hosts, self._server.servers, strict=True))
+        with contextlib.ExitStack() as opened:
+            new = [host for host in hosts if host not in at]
+            doors = [opened.enter_context(_door(host, self.port)) for host in new]
+            opened.pop_all()
+        for host, door in zip(new, doors, strict=True):
+            at[host] = await self._server.listen(door)
+        for gone in at.keys() - set(hosts):
+            at.pop(gone).close()
+        self._hosts, self._server.servers = tuple(at), list(at.values())
 
     async def __aexit__(
         self,

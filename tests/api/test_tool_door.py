@@ -11,8 +11,8 @@ import pytest
 from psutil import Process
 
 from api.listening import Listening, in_url
-from api.tool_address import tool_listening
-from api.tool_door import Place, project_around, tools_of, workspace_root
+from api.tool_address import still_listening, tool_listening
+from api.tool_door import Place, follow, project_around, tools_of, workspace_root
 from federation.interfaces import lan_addresses, read_interfaces
 from guard import LOOPBACK_NAMES
 from settings import TOML_FILE, WORKSPACES_FILE, Settings
@@ -179,6 +179,55 @@ async def test_on_the_lan_a_token_is_made_and_asked_for(tmp_path: Path) -> None:
     assert f"http://{in_url(address)}:{port}/v1/tools" in said[-1]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.read_text().strip() not in " ".join(said)
+
+
+ONE, OTHER = (Listening(("127.0.0.1", host), host, (), beyond=True) for host in ("1.1", "1.2"))
+
+
+async def test_the_door_follows_the_machine_as_soon_as_it_can_be_there(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ways: list[Listening | Exception] = [
+        ONE,
+        ConfigurationError("none"),
+        ConfigurationError("none"),
+    ]
+    ways += [OTHER, OTHER, OTHER]
+    busy = [OSError("not yet")]
+    moves: list[Listening] = []
+    arrived = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def where(before: Listening) -> Listening:
+        if before == OTHER:
+            loop.call_soon_threadsafe(arrived.set)
+        way = ways.pop(0) if ways else OTHER
+        if isinstance(way, Exception):
+            raise way
+        return way
+
+    async def moved(place: Listening) -> None:
+        if busy:
+            raise busy.pop()
+        moves.append(place)
+
+    following = asyncio.create_task(follow(ONE, where, moved, every_s=0))
+    async with asyncio.timeout(10):
+        await arrived.wait()
+    following.cancel()
+    await asyncio.wait([following])
+    assert moves == [OTHER]
+    assert caplog.messages == [f"the tools stay at 1.1: {why}" for why in ("none", "not yet")]
+
+
+def test_an_address_that_the_owner_has_named_is_not_left_for_another() -> None:
+    gone = Listening(("127.0.0.1", "192.0.2.7"), "192.0.2.7", (), beyond=True)
+    with pytest.raises(ConfigurationError, match="leave out the address"):
+        still_listening("http://192.0.2.7:17616", gone)
+    address = lan_address()
+    assert still_listening("lan", gone).hosts == ("127.0.0.1", address)
+    here = Listening(("127.0.0.1", address), address, (), beyond=True)
+    assert still_listening("lan", here) is here
 
 
 async def test_a_port_that_is_taken_on_one_address_is_left_on_the_other(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import os
+import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -497,3 +498,32 @@ async def test_names_and_arguments_are_checked_first(served: Served) -> None:
         await served.registry.execute("nothing", {})
     with pytest.raises(InvalidArguments, match="read: filePath: Field required"):
         await served.registry.execute("read", {})
+
+
+async def test_a_door_that_moves_keeps_its_connections_and_its_application(
+    workspace: Workspace, kept: KeptOutputs, bounds: Bounds
+) -> None:
+    registry = Registry(workspace, kept, sandbox=Bubblewrap("/usr/bin/bwrap", "/bin/bash", bounds))
+    port = free_port()
+    app = make_app(registry, Door(port, everywhere=True), token=TOKEN)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+
+    async def status(http: aiohttp.ClientSession, host: str) -> int:
+        async with http.get(f"http://{host}:{port}/v1/tools", headers=headers) as answer:
+            return answer.status
+
+    hosts = ["127.0.0.1", "127.0.0.2"]
+    async with ToolServer(app, hosts=hosts, port=port) as server, aiohttp.ClientSession() as before:
+        assert await status(before, "127.0.0.2") == 200
+        await server.listen(["127.0.0.1", "127.0.0.3"])
+        assert await status(before, "127.0.0.2") == 200
+        async with aiohttp.ClientSession() as after:
+            assert await status(after, "127.0.0.1") == 200
+            assert await status(after, "127.0.0.3") == 200
+            with pytest.raises(aiohttp.ClientConnectionError):
+                await status(after, "127.0.0.2")
+        with socket.create_server(("127.0.0.4", port)), pytest.raises(OSError, match="in use"):
+            await server.listen(["127.0.0.1", "127.0.0.5", "127.0.0.4"])
+        async with aiohttp.ClientSession() as after:
+            assert await status(after, "127.0.0.3") == 200
+        socket.create_server(("127.0.0.5", port)).close()
