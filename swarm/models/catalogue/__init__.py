@@ -1,6 +1,5 @@
 """The models that a node knows by name: our cards, and those that the owner adds."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from swarm.errors import ConfigurationError
@@ -29,8 +28,3 @@ def _unique(folder: Path) -> dict[str, Card]:
                 raise ConfigurationError(f"{path}: there is a second card of {card.id}")
             cards[card.id] = card
     return cards
-
-
-def families(cards: Iterable[Card]) -> tuple[str, ...]:
-    """The names of the families, in order, each once."""
-    return tuple(dict.fromkeys(card.family for card in cards))
