@@ -89,7 +89,6 @@ def test_a_call_that_should_have_come_and_did_not_is_named(on_llama_server: Runn
         tools=[READ],
         tool_choice="required",
         temperature=0,
-        stop=["."],
     )
     assert said.usage
     [worker] = said.usage.to_dict()["swarm"]["workers"]  # pyright: ignore

@@ -501,9 +501,10 @@ async def test_names_and_arguments_are_checked_first(served: Served) -> None:
 
 
 async def test_a_door_that_moves_keeps_its_connections_and_its_application(
-    workspace: Workspace, kept: KeptOutputs, bounds: Bounds
+    workspace: Workspace, kept: KeptOutputs, threads: Threads, bounds: Bounds
 ) -> None:
-    registry = Registry(workspace, kept, sandbox=Bubblewrap("/usr/bin/bwrap", "/bin/bash", bounds))
+    sandbox = Bubblewrap("/usr/bin/bwrap", "/bin/bash", bounds)
+    registry = Registry(workspace, kept, threads, sandbox=sandbox)
     port = free_port()
     app = make_app(registry, Door(port, everywhere=True), token=TOKEN)
     headers = {"Authorization": f"Bearer {TOKEN}"}
