@@ -55,18 +55,21 @@ class UnknownModel(RequestError):
 class ContextOverflow(RequestError):
     """The prompt does not fit the model's context; known before anything is generated.
 
-    `param` is the request's field that it was made of, where that is not its messages.
+    `at_least`: it was counted only so far, and may be longer. `param` is the request's field that it
+    was made of, where that is not its messages.
     """
 
-    def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
-        super().__init__(prompt_tokens, context_tokens)
+    def __init__(self, prompt_tokens: int, context_tokens: int, at_least: bool = False) -> None:
+        super().__init__(prompt_tokens, context_tokens, at_least)
         self.prompt_tokens = prompt_tokens
         self.context_tokens = context_tokens
         self.param = "messages"
+        self.at_least = at_least
 
     def __str__(self) -> str:
+        told = "at least " * self.at_least
         return (
-            f"request ({self.prompt_tokens} tokens) exceeds the available context size "
+            f"request ({told}{self.prompt_tokens} tokens) exceeds the available context size "
             f"({self.context_tokens} tokens); maximum context length is "
             f"{self.context_tokens} tokens"
         )

@@ -6,6 +6,18 @@ from swarm.engines.base import ModelInfo
 from swarm.errors import ContextOverflow, InvalidRequest
 from swarm.types import Prompt
 
+_COUNTED_BEYOND = 8192
+
+
+def most_counted(context_tokens: int) -> int:
+    """So many tokens of a text are counted: further ones only say again that it does not fit."""
+    return context_tokens + _COUNTED_BEYOND
+
+
+def overflow(tokens: int, context_tokens: int) -> ContextOverflow:
+    """The error of a text with so many tokens, of which `most_counted` and some were counted."""
+    return ContextOverflow(tokens, context_tokens, tokens > most_counted(context_tokens))
+
 
 def checked_tokens(
     prompt: Prompt, info: ModelInfo, tokenize: Callable[[str], list[int]]
@@ -31,4 +43,4 @@ def check_prompt(tokens: Sequence[int], n: int, info: ModelInfo) -> None:
         message = f"token ids of this model are 0 to {info.vocabulary - 1}"
         raise InvalidRequest(message, param="prompt")
     if len(tokens) >= info.context_tokens:
-        raise ContextOverflow(len(tokens), info.context_tokens)
+        raise overflow(len(tokens), info.context_tokens)

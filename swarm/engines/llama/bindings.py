@@ -3,6 +3,7 @@
 import ctypes
 import logging
 from collections import deque
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import llama_cpp
 
 from swarm.engines.grammar import Grammars
+from swarm.engines.llama.slices import SLICE_CHARACTERS, Slicer
 from swarm.errors import ModelLoadFailed
 
 log = logging.getLogger(__name__)
@@ -108,29 +110,31 @@ class Vocabulary:
         self.eos: Any = llama_cpp.llama_vocab_eos(self.handle)
         self.adds_bos: bool = llama_cpp.llama_vocab_get_add_bos(self.handle)
         self._pieces: dict[int, bytes] = {}
-        self._buffer = ctypes.create_string_buffer(512)
 
-    def tokenize(self, text: str) -> list[int]:
+    def tokenize(self, text: str, *, most: int | None = None) -> list[int]:
         """Ids of a text in which special tokens are written out.
 
         The model's beginning token is added where the model wants one and the text, as most
-        chat templates write it, does not have it already.
+        chat templates write it, does not have it already. Of a text with more than `most` tokens
+        they are those of its beginning, more than `most` too.
         """
         written = self.bos >= 0 and text.startswith(self.written(self.bos))
-        return self._tokens(text, framed=self.adds_bos and not written)
+        return self._tokens(text, framed=self.adds_bos and not written, most=most)
 
-    def tokenize_whole(self, text: str) -> list[int]:
+    def tokenize_whole(self, text: str, *, most: int | None = None) -> list[int]:
         """Ids of a text that stands alone, between the tokens for its beginning and its end where
-        the model wants them: embeddings may be what is known at the last one.
+        the model wants them: embeddings may be what is known at the last one. `most` as above.
         """
-        return self._tokens(text, framed=True)
+        return self._tokens(text, framed=True, most=most)
 
-    def _tokens(self, text: str, *, framed: bool) -> list[int]:
-        raw = text.encode("utf-8", errors="replace")
-        room = len(raw) + 8
-        ids = (llama_cpp.llama_token * room)()
-        count = llama_cpp.llama_tokenize(self.handle, raw, len(raw), ids, room, framed, True)
-        return ids[:count]
+    def _tokens(self, text: str, *, framed: bool, most: int | None) -> list[int]:
+        before, after = self._frame if framed else ([], [])
+        ids = list(before)
+        for found in self._in_slices(text, marks=True, errors="replace"):
+            ids += found
+            if most is not None and len(ids) > most:
+                return ids
+        return ids + after
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token shows; control tokens show none."""
@@ -145,9 +149,9 @@ class Vocabulary:
 
     def plain_tokens(self, raw: bytes) -> list[int]:
         """Ids of bytes in which special tokens are only letters."""
-        room = len(raw) + 8
-        ids = (llama_cpp.llama_token * room)()
-        return ids[: llama_cpp.llama_tokenize(self.handle, raw, len(raw), ids, room, False, False)]
+        text = raw.decode(errors="surrogateescape")
+        slices = self._in_slices(text, marks=False, errors="surrogateescape")
+        return [token for found in slices for token in found]
 
     def ends_generation(self, token: int) -> bool:
         return llama_cpp.llama_vocab_is_eog(self.handle, token)
@@ -174,11 +178,71 @@ class Vocabulary:
             tokenize=self.plain_tokens,
         )
 
-    def _render(self, token: int, *, special: bool) -> bytes:
-        length = llama_cpp.llama_token_to_piece(
-            self.handle, token, self._buffer, len(self._buffer), 0, special
+    @cached_property
+    def _slicer(self) -> Slicer:
+        kinds = (
+            llama_cpp.LLAMA_TOKEN_ATTR_CONTROL
+            | llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED
+            | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
         )
-        if length < 0:
-            self._buffer = ctypes.create_string_buffer(-length)
-            return self._render(token, special=special)
-        return self._buffer.raw[:length]
+        attributes = llama_cpp.llama_vocab_get_attr
+        marks = [t for t in range(self.size) if attributes(self.handle, t) & kinds]
+        return Slicer(
+            [self._render(token, special=True) for token in range(self.size)],
+            [self.written(token) for token in marks],
+        )
+
+    @cached_property
+    def _frame(self) -> tuple[list[int], list[int]]:
+        """What the model wants before and behind a text."""
+        text = self._native(b"a")
+        whole = self._native(b"a", framed=True)
+        at = next(at for at in range(len(whole)) if whole[at : at + len(text)] == text)
+        return whole[:at], whole[at + len(text) :]
+
+    @cached_property
+    def _heads(self) -> list[tuple[bytes, list[int]]]:
+        """What is put before a later slice, and its tokens taken off again, where every text gets a
+        space before it: the first that the slice does not merge with.
+        """
+        if not b"".join(map(self.piece, self._native(b"a"))).startswith(b" "):
+            return []
+        heads = [(head, self._native(head)) for head in (b"\n", b"a")]
+        return [(head, ids) for head, ids in heads if ids]
+
+    def _in_slices(self, text: str, *, marks: bool, errors: str) -> Iterator[list[int]]:
+        """The ids of each slice of a text, most of which are one."""
+        if len(text) <= SLICE_CHARACTERS:
+            yield self._native(text.encode(errors=errors), marks=marks)
+            return
+        slices = self._slicer.slices(text)
+        yield self._native(next(slices).encode(errors=errors), marks=marks)
+        for part in slices:
+            yield self._continued(part.encode(errors=errors), marks=marks)
+
+    def _continued(self, raw: bytes, *, marks: bool) -> list[int]:
+        """The ids of a text's later slice."""
+        for head, head_ids in self._heads:
+            ids = self._native(head + raw, marks=marks)
+            if ids[: len(head_ids)] == head_ids:
+                return ids[len(head_ids) :]
+        return self._native(raw, marks=marks)
+
+    def _native(self, raw: bytes, *, framed: bool = False, marks: bool = True) -> list[int]:
+        room = len(raw) + 8
+        while True:
+            ids = (llama_cpp.llama_token * room)()
+            count = llama_cpp.llama_tokenize(self.handle, raw, len(raw), ids, room, framed, marks)
+            if count >= 0:
+                return ids[:count]
+            room = -count  # bytes that are no text become several tokens each
+
+    def _render(self, token: int, *, special: bool) -> bytes:
+        # A buffer of its own: texts become tokens in one thread, tokens texts in another.
+        room = 512
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            length = llama_cpp.llama_token_to_piece(self.handle, token, buffer, room, 0, special)
+            if length >= 0:
+                return buffer.raw[:length]
+            room = -length

@@ -10,7 +10,8 @@ from swarm.engines.base import Embedding
 from swarm.engines.llama.bindings import Model, first_complaint, forget_complaints
 from swarm.engines.llama.context import Batch
 from swarm.engines.llama.options import KV_TYPES, LlamaOptions
-from swarm.errors import ContextOverflow, GenerationFailed, InvalidRequest
+from swarm.engines.prompts import most_counted, overflow
+from swarm.errors import GenerationFailed, InvalidRequest
 
 EMBEDDED_TOKENS = 2048
 """A longer text is refused: it is computed in one piece, whose memory grows with its length."""
@@ -51,7 +52,7 @@ class Embedder:
     def embed(self, text: str | Sequence[int]) -> Embedding:
         """The vector of a text. Raises InvalidRequest, ContextOverflow, GenerationFailed."""
         vocabulary = self._model.vocabulary
-        tokens = vocabulary.tokenize_whole(text) if isinstance(text, str) else text
+        tokens = self._tokens(text) if isinstance(text, str) else text
         if not tokens:
             raise InvalidRequest("an input is empty; it needs at least one token", param="input")
         if not all(0 <= token < vocabulary.size for token in tokens):
@@ -59,7 +60,7 @@ class Embedder:
                 f"token ids of this model are 0 to {vocabulary.size - 1}", param="input"
             )
         if len(tokens) > self.tokens:
-            raise ContextOverflow(len(tokens), self.tokens)
+            raise overflow(len(tokens), self.tokens)
         llama_cpp.llama_memory_clear(self._memory, True)
         self._batch.clear()
         self._batch.add(tokens, slot=0, start=0, want_logits=True)
@@ -71,6 +72,9 @@ class Embedder:
         width = embedding_width(self._model)
         vector = np.ctypeslib.as_array(pointer, (width,)).astype(np.float64)
         return Embedding(tuple((vector / max(np.linalg.norm(vector), 1e-12)).tolist()), len(tokens))
+
+    def _tokens(self, text: str) -> list[int]:
+        return self._model.vocabulary.tokenize_whole(text, most=most_counted(self.tokens))
 
 
 def _told_pooling(model: Model) -> int | None:

@@ -28,7 +28,7 @@ from swarm.engines.llama.sampler import OutOfGrammar, Sampler
 from swarm.engines.llama.schedule import Shares, prompt_shares, stream_shares
 from swarm.engines.llama.sequence import Request, Sequence
 from swarm.engines.pace import Pace
-from swarm.engines.prompts import checked_tokens
+from swarm.engines.prompts import checked_tokens, most_counted
 from swarm.engines.sampling import with_defaults
 from swarm.engines.telling import Speech, Telling, collect
 from swarm.engines.text import TextStream
@@ -101,7 +101,8 @@ class LlamaEngine:
         self._cache.drop(slot)
 
     def tokenize(self, text: str) -> list[int]:
-        return self._model.vocabulary.tokenize(text)
+        most = most_counted(self._info.context_tokens)
+        return self._model.vocabulary.tokenize(text, most=most)
 
     def embed(self, text: str | tuple[int, ...]) -> Embedding:
         if not self._info.embedding_width:

@@ -117,6 +117,21 @@ def test_a_shared_beginning_is_computed_once_though_the_requests_come_together(e
     assert all(count >= 127 for count in cached[1:])
 
 
+@pytest.mark.parametrize("text", [" ", "7", "ba do "])
+def test_a_text_far_beyond_the_context_is_refused_before_it_is_read_to_its_end(engine, text):
+    with pytest.raises(ContextOverflow, match=r"at least \d+ tokens\) exceeds") as refused:
+        engine.submit(1, Prompt(text * 400_000, GREEDY))
+    assert refused.value.prompt_tokens < 20_000
+    with pytest.raises(ContextOverflow, match="at least"):
+        engine.embed(text * 400_000)
+    assert engine.info.context_tokens < len(engine.tokenize(text * 400_000)) < 20_000
+
+
+def test_a_text_that_is_a_little_too_long_is_counted_to_its_end(engine):
+    with pytest.raises(ContextOverflow, match=r"request \(1501 tokens\)"):
+        engine.submit(1, Prompt("7" * 1501, GREEDY))
+
+
 def test_n_sequences_share_one_reading_of_the_prompt_and_differ_by_seed(engine):
     hot = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, min_p=0, seed=1)
     hot = replace(hot, max_tokens=12, ignore_eos=True)
