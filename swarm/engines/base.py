@@ -112,7 +112,10 @@ class EngineLoad:
 
 
 class Stepper(Protocol):
-    """A model inside the engine process. One thread drives it: submit, step, step, ..."""
+    """A model inside the engine process. One thread drives it: submit, step, step, ...
+
+    Another one calls `interrupt` and `tokenize`, beside the steps.
+    """
 
     @property
     def info(self) -> ModelInfo: ...
@@ -126,17 +129,18 @@ class Stepper(Protocol):
         ...
 
     def interrupt(self, request_id: int) -> None:
-        """A cancel is on its way: cut the running step short if it is mostly for this request.
-
-        The only method that is called from another thread than the one that steps.
-        """
+        """A cancel is on its way: cut the running step short if it is mostly for this request."""
         ...
 
     def step(self) -> list[tuple[int, list[Event]]]:
         """Advance every request by about one token or one chunk; events by request id."""
         ...
 
-    def tokenize(self, text: str) -> list[int]: ...
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of a text, special tokens parsed; of one that is far beyond the context its
+        beginning may do, if that is beyond it too.
+        """
+        ...
 
     def embed(self, text: str | tuple[int, ...]) -> Embedding:
         """A text as a vector. Raises InvalidRequest, also where it makes none; ContextOverflow."""
@@ -168,7 +172,9 @@ class Engine(Protocol):
         ...
 
     async def tokenize(self, text: str) -> list[int]:
-        """Token ids of a text, special tokens parsed."""
+        """Token ids of a text, special tokens parsed; of one that is far beyond the context its
+        beginning may do, if that is beyond it too.
+        """
         ...
 
     async def embed(self, text: str | tuple[int, ...]) -> Embedding:

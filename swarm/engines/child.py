@@ -9,7 +9,8 @@ import os
 import queue
 import sys
 import threading
-from typing import Any, BinaryIO
+from dataclasses import replace
+from typing import Any, BinaryIO, TypeAlias
 
 from swarm.engines.base import Stepper
 from swarm.engines.messages import (
@@ -30,8 +31,12 @@ from swarm.engines.messages import (
     encode_frame,
 )
 from swarm.errors import GenerationFailed, SwarmError
+from swarm.types import Prompt
 
 log = logging.getLogger(__name__)
+
+_Work: TypeAlias = Submit | Cancel | Embed | AskLoad | Reply
+"""What is left of a command for the thread that steps; a Reply it only hands on."""
 
 
 def main() -> int:
@@ -47,13 +52,14 @@ def main() -> int:
         _write(reports, Refused(None, error))
         return 1
     _write(reports, Ready(stepper.info))
-    inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[_Work] = queue.SimpleQueue()
+    threading.excepthook = _end
     threading.Thread(target=_receive, args=(commands, inbox, stepper), daemon=True).start()
     serve(stepper, inbox, reports)
     return 0
 
 
-def serve(stepper: Stepper, inbox: "queue.SimpleQueue[Command]", reports: BinaryIO) -> None:
+def serve(stepper: Stepper, inbox: "queue.SimpleQueue[_Work]", reports: BinaryIO) -> None:
     """Step while there is work, wait for a command while there is none."""
     while True:
         while not inbox.empty() or not stepper.busy:
@@ -63,7 +69,7 @@ def serve(stepper: Stepper, inbox: "queue.SimpleQueue[Command]", reports: Binary
             _write(reports, Stepped(events))
 
 
-def _obey(stepper: Stepper, command: Command, reports: BinaryIO) -> None:
+def _obey(stepper: Stepper, command: _Work, reports: BinaryIO) -> None:
     match command:
         case Submit(request_id, prompt):
             try:
@@ -74,8 +80,8 @@ def _obey(stepper: Stepper, command: Command, reports: BinaryIO) -> None:
                 _write(reports, Stepped([(request_id, [accepted])]))
         case Cancel(request_id):
             stepper.cancel(request_id)
-        case Tokenize(request_id, text):
-            _write(reports, Reply(request_id, stepper.tokenize(text)))
+        case Reply():
+            _write(reports, command)
         case Embed(request_id, text):
             try:
                 _write(reports, Reply(request_id, stepper.embed(text)))
@@ -97,14 +103,34 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return sys.stdin.buffer, reports
 
 
-def _receive(commands: BinaryIO, inbox: "queue.SimpleQueue[Command]", stepper: Stepper) -> None:
+def _receive(commands: BinaryIO, inbox: "queue.SimpleQueue[_Work]", stepper: Stepper) -> None:
     while (command := _read(commands)) is not None:
         if isinstance(command, Cancel):
             stepper.interrupt(command.id)
-        inbox.put(command)
+        inbox.put(_in_tokens(stepper, command))
     # The node has gone. The main thread may be deep in a step, and nothing is left to save.
     logging.shutdown()
     os._exit(0)
+
+
+def _in_tokens(stepper: Stepper, command: Command) -> _Work:
+    """The command with its text as tokens. A long text takes longer than a step may: so it is
+    read here, beside the steps.
+    """
+    match command:
+        case Submit(request_id, Prompt(text=str(text)) as prompt):
+            return Submit(request_id, replace(prompt, text=tuple(stepper.tokenize(text))))
+        case Tokenize(request_id, text):
+            return Reply(request_id, stepper.tokenize(text))
+        case _:
+            return command
+
+
+def _end(error: threading.ExceptHookArgs) -> None:
+    """Without the thread that receives there is no engine."""
+    threading.__excepthook__(error)
+    logging.shutdown()
+    os._exit(1)
 
 
 def _read(pipe: BinaryIO) -> Any:

@@ -192,6 +192,30 @@ def test_the_lines_of_the_first_screen_work(nano: RunningNode) -> None:
     assert "python main.py --opencode " in screen
 
 
+@pytest.mark.parametrize("text", [" " * (1 << 20), "7" * 33_113], ids=["spaces", "digits"])
+def test_a_message_of_one_kind_of_character_costs_nobody_anything(
+    nano: RunningNode, text: str
+) -> None:
+    engine = nano.engine()
+    stream = nano.sdk().completions.create(
+        model="swarm-fast",
+        prompt="1, 2,",
+        max_tokens=1000,
+        stream=True,
+        extra_body={"ignore_eos": True},
+    )
+    chunks = iter(stream)
+    next(chunks)
+    body = {"model": "swarm", "messages": [{"role": "user", "content": text}]}
+    status, said = nano.post("/v1/chat/completions", body)
+    error = json.loads(said)["error"]
+    assert (status, error["code"]) == (400, "context_length_exceeded")
+    assert error["n_prompt_tokens"] > error["n_ctx"]
+    assert f"request (at least {error['n_prompt_tokens']} tokens) exceeds" in error["message"]
+    assert [chunk.choices[0].finish_reason for chunk in chunks][-1] == "length"
+    assert nano.engine() == engine
+
+
 def test_the_line_for_opencode_writes_what_is_served(nano: RunningNode, tmp_path: Path) -> None:
     line = [sys.executable, str(ROOT / "main.py"), "--opencode", "--port", str(nano.port)]
     typed = subprocess.run(

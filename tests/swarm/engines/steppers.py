@@ -30,6 +30,7 @@ class Counter:
 
     def __init__(self) -> None:
         self._requests: dict[int, int] = {}
+        self._steps = 0
 
     @property
     def busy(self) -> bool:
@@ -46,6 +47,7 @@ class Counter:
         pass
 
     def step(self) -> list[tuple[int, list[Event]]]:
+        self._steps += 1
         events: list[tuple[int, list[Event]]] = []
         for request_id, count in self._requests.items():
             event = Delta(0, str(count), 1) if count else Started(1, 0)
@@ -56,6 +58,12 @@ class Counter:
     def tokenize(self, text: str) -> list[int]:
         if text == "die":
             os._exit(3)
+        if text == "wrong":
+            raise ValueError(text)
+        if text == "three steps long":
+            last = self._steps + 3
+            while self._steps < last:
+                time.sleep(0.001)
         return list(text.encode())
 
     def embed(self, text: str | tuple[int, ...]) -> Embedding:

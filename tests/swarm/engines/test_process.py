@@ -4,6 +4,8 @@ import os
 import signal
 import sys
 import time
+from contextlib import aclosing
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -137,6 +139,25 @@ async def test_a_question_that_the_process_took_to_its_grave_fails():
     async with engine() as process:
         with pytest.raises(EngineLost, match="status 3"):
             await process.tokenize("die")
+
+
+async def test_a_bug_over_a_question_ends_the_process_too():
+    async with engine() as process:
+        with pytest.raises(EngineLost, match="status 1"):
+            await process.tokenize("wrong")
+
+
+async def test_streams_go_on_while_a_long_text_is_made_tokens():
+    long = replace(ENDLESS, text="three steps long")
+    async with (
+        asyncio.timeout(20),
+        engine() as process,
+        aclosing(process.generate(ENDLESS)) as events,
+        aclosing(process.generate(long)) as others,
+    ):
+        await anext(events)
+        assert len(await process.tokenize("three steps long")) == 16
+        await anext(others)
 
 
 async def test_a_model_that_does_not_load_is_an_error_and_leaves_no_process():
