@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from swarm.errors import ConfigurationError
 
+KEYS_VARIABLE = "API_KEYS"
 TOML_FILE = "swarm.toml"
 ENVIRONMENT_PREFIX = "SWARM_"
 
@@ -55,6 +56,7 @@ _ENDING = {
 }
 """What is done instead of starting a node, one of them at a time."""
 
+_ASKING = _ENDING.keys() - {"detect", "explain"}
 _OF_FEDERATION = {"join": "--join", "open": "--open", "peer": "--peer"}
 _OF_TOOLS = {
     "workspace": "--workspace",
@@ -74,7 +76,15 @@ def parse_flags(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def check_use(flags: Mapping[str, Any], *, federation: bool, tools: bool) -> None:
-    """Raise ConfigurationError for a flag that says something of what the node is not to have."""
+    """Raise ConfigurationError for a flag that says something of what the node is not to have.
+
+    Beside a node that is started, who names a key means one of its own.
+    """
+    if "key" in flags and not flags.keys() & _ASKING:
+        raise ConfigurationError(
+            "--key is for commands that ask a node; the keys of this node stand in [keys] of "
+            f"{TOML_FILE} or in {KEYS_VARIABLE}"
+        )
     idle = [told for name, told in _OF_FEDERATION.items() if name in flags and not federation]
     if idle:
         raise ConfigurationError(

@@ -30,11 +30,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from flags import ENVIRONMENT_PREFIX, TOML_FILE, check_use, is_flag, parse_flags
+from flags import ENVIRONMENT_PREFIX, KEYS_VARIABLE, TOML_FILE, check_use, is_flag, parse_flags
 from swarm.errors import ConfigurationError
-
-KEYS_VARIABLE = "API_KEYS"
-
 
 COMMANDS = ("approve", "remove")
 """What can be said to the node that runs here."""
@@ -45,6 +42,8 @@ KvType: TypeAlias = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1"
 
 def _at_home(path: Path) -> Path:
     """The path that a shell makes of one with a ~ at its beginning."""
+    if "\0" in str(path):
+        raise ValueError("a path has no NUL in it")
     try:
         return path.expanduser()
     except RuntimeError:  # there is no such user
@@ -262,8 +261,6 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     _check_tools(settings)
     tools = settings.tool_server or settings.agent
     check_use(flags, federation=settings.federation, tools=tools)
-    if "key" in flags:
-        _check_key(settings)
     return settings
 
 
@@ -281,6 +278,8 @@ def _from_everywhere(flags: dict[str, Any]) -> Settings:
         raise ConfigurationError(f"{TOML_FILE}: {error}") from error
     except OSError as error:
         raise ConfigurationError(f"{TOML_FILE} cannot be read: {error.strerror}") from error
+    except RecursionError:
+        raise ConfigurationError(f"{TOML_FILE}: its values are nested too deep") from None
 
 
 def _outside_state(flags: Mapping[str, Any]) -> Path:
@@ -292,10 +291,15 @@ def _check_origin(memory: Path) -> None:
     """A settings file beneath a folder in which tools worked may be a model's. Raises
     ConfigurationError.
     """
-    file, known = Path(TOML_FILE).resolve(), memory / WORKSPACES_FILE
-    if not file.exists() or not known.exists():
-        return
-    for root in known.read_text("utf-8").splitlines():
+    known = memory / WORKSPACES_FILE
+    try:
+        file = Path(TOML_FILE).resolve()
+        roots = known.read_text("utf-8") if file.exists() and known.exists() else ""
+    except RuntimeError:
+        raise ConfigurationError(f"{TOML_FILE} is a link to itself") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{known} cannot be read: {error}") from None
+    for root in roots.splitlines():
         if file.is_relative_to(root):
             raise ConfigurationError(
                 f"{file} lies where tools of this node could write it ({root}): start from another "
@@ -331,16 +335,6 @@ def _check_tools(settings: Settings) -> None:
     if settings.keyless and settings.agent:
         raise ConfigurationError(
             "--keyless and --agent exclude each other: the whole network could run commands here"
-        )
-
-
-def _check_key(settings: Settings) -> None:
-    """Beside a node that is started, who names a key means one of its own."""
-    asking = (settings.diagnose, settings.new_code, settings.leave, settings.show_code)
-    if not (settings.command or settings.opencode is not None or any(asking)):
-        raise ConfigurationError(
-            "--key is for commands that ask a node; the keys of this node stand in [keys] of "
-            f"{TOML_FILE} or in {KEYS_VARIABLE}"
         )
 
 

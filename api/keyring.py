@@ -144,7 +144,7 @@ def _check_mode(file: Path) -> None:
         shared = os.name == "posix" and bool(stat.S_IMODE(file.stat().st_mode) & 0o077)
         if shared and SECRET.intersection(tomllib.loads(file.read_text("utf-8"))):
             logger.warning("%s holds keys and others can read it: chmod 600 %s", file, file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return  # without a file there is nothing to say; a broken one was refused before
 
 

@@ -117,6 +117,10 @@ class LiveSettings:
         except ConfigurationError as error:
             logger.warning("%s has changed and is not used: %s", TOML_FILE, error)
             return
+        except (OSError, RuntimeError, ValueError):
+            # The next change must be seen all the same: a key that is taken out ends then.
+            logger.exception("%s has changed and is not used", TOML_FILE)
+            return
         changed = [
             name
             for name in Settings.model_fields

@@ -55,8 +55,8 @@ class UnknownModel(RequestError):
 class ContextOverflow(RequestError):
     """The prompt does not fit the model's context; known before anything is generated.
 
-    `at_least`: it was counted only so far, and may be longer. `param` is the request's field that it
-    was made of, where that is not its messages.
+    `at_least`: it was counted only so far, and may be longer. `param` is the request's field that
+    it was made of, where that is not its messages.
     """
 
     def __init__(self, prompt_tokens: int, context_tokens: int, at_least: bool = False) -> None:

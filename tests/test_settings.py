@@ -318,6 +318,35 @@ def test_a_key_of_the_command_line_is_for_commands_only(
     assert read_settings(["--auto"]).key is not None
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a = " + "[" * 3000 + "]" * 3000, "swarm.toml: .*nested too deep"),
+        ('prompt_file = "a\\u0000b"', "prompt_file .*no NUL"),
+    ],
+    ids=["nested", "NUL"],
+)
+def test_a_file_that_nobody_would_write_is_refused_in_words(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "swarm.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=said):
+        read_settings([])
+
+
+def test_a_file_that_is_a_link_to_itself_is_named(tmp_path: Path) -> None:
+    (tmp_path / "swarm.toml").symlink_to("swarm.toml")
+    with pytest.raises(ConfigurationError, match=r"swarm.toml is a link to itself"):
+        read_settings([])
+
+
+def test_a_list_of_workspaces_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "swarm.toml").write_text("port = 1")
+    (tmp_path / "state" / WORKSPACES_FILE).mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match=rf"{WORKSPACES_FILE} cannot be read"):
+        read_settings(["--state", str(tmp_path / "state")])
+
+
 def test_keyless_and_keys_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEYS", "sk-from-variable-1")
     with pytest.raises(ConfigurationError, match="exclude"):

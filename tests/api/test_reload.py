@@ -172,6 +172,30 @@ async def test_a_wrong_file_changes_nothing_and_is_named_once(
     assert not isinstance(entrance.keyring.caller([]), Refusal)
 
 
+async def test_after_a_reading_that_nobody_foresaw_the_next_change_is_taken(
+    pool: Pool, entrance: Entrance, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await write(tmp_path, '[keys]\na = "sk-phone-1234"\nb = "sk-other-1234"\n')
+    live = await started(pool, entrance)
+    entrance.keyring.hold(live.settings.keys)
+    read, surprises = live._read, [RecursionError("deep")]
+
+    def reading() -> Settings:
+        if surprises:
+            raise surprises.pop()
+        return read()
+
+    live._read = reading
+    async with live:
+        await write(tmp_path, "[keys]\n")
+        await logged(caplog, "RecursionError: deep")
+        assert not isinstance(entrance.keyring.caller(["Bearer sk-other-1234"]), Refusal)
+        await write(tmp_path, '[keys]\na = "sk-phone-1234"\n')
+        await logged(caplog, "in force now")
+        assert isinstance(entrance.keyring.caller(["Bearer sk-other-1234"]), Refusal)
+
+
 def test_a_file_is_read_when_it_stands_still_and_once() -> None:
     changes = Changes("old")
     looks = ["old", "emptied", "half", "new", "new", "new", "gone", "new", "new", "newer", "newer"]
