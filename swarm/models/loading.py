@@ -111,10 +111,11 @@ class Loading:
         model = self.resident(model_id)
         if model is None or model.status == "unloaded":
             return
-        if model.users or model.status == "loading":
-            message = f"{model_id} is in use, and is unloaded only when it is not"
-            raise Overloaded(message, retry_after_s=2)
-        await self._unload(model, "as was asked")
+        self._must_be_idle(model)
+        async with self._one_at_a_time:  # no copy is loaded beside one that still ends
+            self._must_be_idle(model)
+            if model.status == "loaded":
+                await self._unload(model, "as was asked")
 
     async def aclose(self) -> None:
         """Stop loading; the pool ends the engines."""
@@ -122,6 +123,11 @@ class Loading:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _must_be_idle(self, model: Resident) -> None:
+        if model.users or model.status == "loading":
+            message = f"{model.id} is in use, and is unloaded only when it is not"
+            raise Overloaded(message, retry_after_s=2)
 
     async def _loaded(self, model: Resident) -> None:
         """All who wait for a model wait for one load, which goes on when one of them leaves."""

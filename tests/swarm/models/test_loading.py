@@ -262,6 +262,40 @@ async def test_an_owner_unloads_what_nobody_uses() -> None:
     await house.loading.aclose()
 
 
+async def test_a_model_is_loaded_again_once_its_old_engine_has_ended() -> None:
+    house = await begun({"a": 1}, "a")
+    leaving = house.engines["a"].leaving = asyncio.Event()
+    unloading = asyncio.create_task(house.loading.unload("a"))
+    await until(lambda: house.log[-1] == "unload a")
+    using = asyncio.create_task(house.use("a"))
+    await until(lambda: bool(house.models["a"].users))
+    for _ in range(100):  # whatever could go on does
+        await asyncio.sleep(0)
+    await asyncio.to_thread(house.models["a"].make, Taken())
+    assert house.log == ["load a", "unload a"]
+    leaving.set()
+    await unloading
+    await using
+    assert house.log == ["load a", "unload a", "load a"]
+    await house.loading.aclose()
+
+
+async def test_one_that_is_asked_for_while_its_unloading_waits_stays() -> None:
+    house = await begun({"a": 1, "b": 1}, "a")
+    house.gates["b"] = asyncio.Event()
+    using_b = asyncio.create_task(house.use("b"))
+    await until(lambda: "load b" in house.log)
+    unloading = asyncio.create_task(house.loading.unload("a"))
+    await asyncio.sleep(0)
+    async with house.loading.held("a"):
+        house.gates["b"].set()
+        with pytest.raises(Overloaded, match="a is in use"):
+            await unloading
+    await using_b
+    assert house.loaded() == {"a", "b"}
+    await house.loading.aclose()
+
+
 async def test_a_failure_of_the_first_load_is_the_node_s() -> None:
     house = House({"a": 40})
     with pytest.raises(ModelLoadFailed):
