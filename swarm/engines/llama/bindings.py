@@ -172,7 +172,7 @@ class Vocabulary:
     def grammars(self) -> Grammars:
         """What makes grammars ready for these tokens; half a second's work for 150,000 of them."""
         return Grammars(
-            [self._render(token, special=True) for token in range(self.size)],
+            self._all_written,
             control=self.control_tokens,
             ends=self.end_tokens or (self.eos,),
             tokenize=self.plain_tokens,
@@ -188,9 +188,12 @@ class Vocabulary:
         attributes = llama_cpp.llama_vocab_get_attr
         marks = [t for t in range(self.size) if attributes(self.handle, t) & kinds]
         return Slicer(
-            [self._render(token, special=True) for token in range(self.size)],
-            [self.written(token) for token in marks],
+            self._all_written, [self._all_written[t].decode(errors="replace") for t in marks]
         )
+
+    @cached_property
+    def _all_written(self) -> list[bytes]:
+        return [self._render(token, special=True) for token in range(self.size)]
 
     @cached_property
     def _frame(self) -> tuple[list[int], list[int]]:
@@ -239,10 +242,10 @@ class Vocabulary:
 
     def _render(self, token: int, *, special: bool) -> bytes:
         # A buffer of its own: texts become tokens in one thread, tokens texts in another.
-        room = 512
+        room = 64
         while True:
             buffer = ctypes.create_string_buffer(room)
             length = llama_cpp.llama_token_to_piece(self.handle, token, buffer, room, 0, special)
             if length >= 0:
-                return buffer.raw[:length]
+                return ctypes.string_at(buffer, length)
             room = -length
