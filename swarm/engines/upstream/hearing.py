@@ -126,9 +126,9 @@ class Hearing:
         text = str(choice.get("text") or delta.get("content") or "")
         for call in delta.get("tool_calls") or ():
             _note_call(sequence, call)
-        reason = choice.get("finish_reason")
+        reason = choice.get("finish_reason") or None  # "" before the end, with some servers
         if reason is not None:
-            text += _calls(sequence)
+            text += _taken_calls(sequence)
         events: list[Event] = []
         if text or thought or logprobs:
             events += self._course.begin(chunk, self._clock())
@@ -151,7 +151,7 @@ class Hearing:
         return Finished(
             sequence.index,
             sequence.reason or "stop",
-            sequence.tokens if told is None else int(told),
+            int(told or sequence.tokens),  # some count 0 in every chunk
             prefill_s=began - self._course.asked_s,
             decode_s=self._clock() - began,
         )
@@ -240,13 +240,14 @@ def _note_call(sequence: _Sequence, piece: Mapping[str, Any]) -> None:
     known[-1].arguments += arguments
 
 
-def _calls(sequence: _Sequence) -> str:
-    """The calls, in the marks that this program reads.
+def _taken_calls(sequence: _Sequence) -> str:
+    """The calls, in the marks that this program reads; each once, though an end may come twice.
 
     Arguments go in as they came: what is no JSON is then no call, and counts for nothing.
     """
     text = ""
-    for call in sorted(sequence.calls, key=lambda call: call.place):
+    calls, sequence.calls = sequence.calls, []
+    for call in sorted(calls, key=lambda call: call.place):
         body = f'{{"name": {json.dumps(call.name)}, "arguments": {call.arguments or "{}"}}}'
         text += f"{CALL_OPEN}{body}{CALL_CLOSE}"
     return text

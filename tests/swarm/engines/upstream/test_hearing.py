@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from swarm.engines.base import Delta
+from swarm.engines.base import Delta, Event, Finished
 from swarm.engines.upstream.hearing import Course, Hearing, refusal
 from swarm.errors import ContextOverflow, InvalidRequest
 
@@ -16,14 +16,24 @@ def call(id: str | None, name: str | None, arguments: str, **place: int) -> dict
     return {"id": id, "function": {"name": name, "arguments": arguments}, **place}
 
 
+END = {"delta": {}, "finish_reason": "tool_calls"}
+
+
+def heard(*choices: dict[str, Any], count: int = 1, **more: Any) -> list[Event]:
+    """The events of a stream with these choices, each in a chunk of its own with `more`."""
+    course = Course(1, 0.0)
+    hearing = Hearing(course, first=0, count=count, top_logprobs=None, clock=lambda: 0.0)
+    chunks = [{"choices": [choice], **more} for choice in choices]
+    return [event for chunk in chunks for event in hearing.hear(chunk)] + hearing.end()
+
+
+def shown(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Delta))
+
+
 def text_of(*calls: dict[str, Any]) -> str:
     """What is heard of a choice that tells these pieces of calls, each in a chunk of its own."""
-    course = Course(1, 0.0)
-    hearing = Hearing(course, first=0, count=1, top_logprobs=None, clock=lambda: 0.0)
-    deltas = [{"delta": {"tool_calls": [each]}} for each in calls]
-    choices = [*deltas, {"delta": {}, "finish_reason": "tool_calls"}]
-    events = [event for choice in choices for event in hearing.hear({"choices": [choice]})]
-    return "".join(event.text for event in events if isinstance(event, Delta))
+    return shown(heard(*({"delta": {"tool_calls": [each]}} for each in calls), END))
 
 
 @pytest.mark.parametrize("place", [{}, {"index": 0}])
@@ -39,6 +49,35 @@ def test_a_call_that_gets_another_id_with_each_piece_is_one() -> None:
 def test_calls_come_in_the_order_of_their_indices() -> None:
     first, second = call("a", "read", '{"n": 1}', index=1), call("b", "read", '{"n": 2}', index=0)
     assert text_of(first, second) == TWO + ONE
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("usage", [None, {"prompt_tokens": 0, "completion_tokens": 0}])
+def test_an_answer_ends_with_a_reason_and_not_with_an_empty_one(
+    count: int, usage: dict[str, int] | None
+) -> None:
+    each = [{"index": at, "finish_reason": ""} for at in range(count)]
+    choices = [
+        *(one | {"delta": {"content": word}} for word in ("one ", "two") for one in each),
+        *(one | {"delta": {}, "finish_reason": "stop"} for one in each),
+    ]
+    events = heard(*choices, count=count, usage=usage)
+    ends = [event for event in events if isinstance(event, Finished)]
+    assert shown(events) == "one " * count + "two" * count
+    assert [end.completion_tokens for end in ends] == [2] * count
+
+
+def test_an_empty_reason_tells_no_calls() -> None:
+    first = {"delta": {"tool_calls": [call("a", "read", '{"n"')]}, "finish_reason": ""}
+    second = {"delta": {"tool_calls": [call(None, None, ": 1}")]}, "finish_reason": ""}
+    assert shown(heard(first, second, END)) == ONE
+
+
+def test_an_end_that_comes_twice_tells_each_call_once() -> None:
+    told = {"delta": {"tool_calls": [call("a", "read", '{"n": 1}')]}}
+    late = END | {"delta": {"tool_calls": [call("b", "read", '{"n": 2}')]}}
+    assert shown(heard(told, END, END)) == ONE
+    assert shown(heard(told, END, late)) == ONE + TWO
 
 
 MOST = "This model's maximum context length is 4096 tokens"
