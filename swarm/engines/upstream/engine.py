@@ -19,7 +19,7 @@ from swarm.connecting import system_words
 from swarm.engines.base import Accepted, Embedding, EngineLoad, Event, Finished, ModelInfo
 from swarm.engines.prompts import check_prompt
 from swarm.engines.upstream.asking import Ask, asks, is_chat, probe
-from swarm.engines.upstream.hearing import Course, Hearing, Lines, refusal
+from swarm.engines.upstream.hearing import Course, Hearing, KeyRefused, Lines, refusal
 from swarm.engines.upstream.server import Server, read_server
 from swarm.errors import (
     ConfigurationError,
@@ -187,8 +187,7 @@ class UpstreamEngine:
             wanted=self._wanted,
             context_tokens=self._context_tokens,
         )
-        tokens = await self._tokenized("a", server)
-        server = replace(server, tokenizes=tokens is not None)
+        server = replace(server, tokenizes=await self._tokenizes(server))
         return replace(server, draws_many=await self._draws_many(server))
 
     async def _models(self) -> Mapping[str, Any]:
@@ -209,17 +208,27 @@ class UpstreamEngine:
         try:
             async with self._request("GET", url) as answer:
                 return await _json(answer)
-        except (InvalidRequest, EngineNotReady, EngineLost) as error:
-            log.debug("%s: %s", url, error)
+        except SwarmError as error:
+            _log_lack(url, error)
             return {}
 
+    async def _tokenizes(self, server: Server) -> bool:
+        try:
+            return await self._tokenized("a", server) is not None
+        except SwarmError as error:
+            _log_lack(f"{self._root}/tokenize", error)
+            return False
+
     async def _draws_many(self, server: Server) -> bool:
+        """Raises KeyRefused; whatever else it says to two answers, it may say to two only."""
         ask = probe(server)
         try:
             async with self._request("POST", self._url + ask.path, ask.body) as answer:
                 return len((await _json(answer)).get("choices") or ()) == ask.count
-        except InvalidRequest as error:
-            log.debug("%s does not draw two answers at once: %s", self._url, error)
+        except KeyRefused:
+            raise
+        except SwarmError as error:
+            _log_lack(f"two answers at once of {self._url}", error)
             return False
 
     async def _checked(self, prompt: Prompt, server: Server) -> list[int] | None:
@@ -309,6 +318,12 @@ def checked_url(url: str) -> str:
     if parts.username or parts.password:
         raise ConfigurationError("--engine: give the key as SWARM_ENGINE_KEY, not in the address")
     return url.rstrip("/")
+
+
+def _log_lack(what: str, error: SwarmError) -> None:
+    """Why the engine does without: said where the server does not merely lack it."""
+    level = logging.DEBUG if isinstance(error, InvalidRequest) else logging.INFO
+    log.log(level, "%s: %s", what, error)
 
 
 async def _estimated(prompt: Prompt) -> int:

@@ -34,6 +34,10 @@ _PART = re.compile(r"(\d+) (?:input|output) tokens|is too large: (\d+)")
 """The figures of an overflow in the words of vLLM and SGLang, which give it no code of its own."""
 
 
+class KeyRefused(GenerationFailed):
+    """The server does not know who asks: no question of ours will be answered."""
+
+
 @dataclass(slots=True)
 class Course:
     """One generation over all of its requests: what is known of the prompt, and when it began."""
@@ -191,7 +195,8 @@ def refusal(status: int, body: Any, *, retry_after: str | None = None) -> SwarmE
         return Overloaded(message, retry_after_s=wait_s or 2)
     if status == 503:
         return EngineNotReady(message, retry_after_s=wait_s or 5)
-    return GenerationFailed(f"{message} (status {status})")
+    kind = KeyRefused if status == 401 else GenerationFailed
+    return kind(f"{message} (status {status})")
 
 
 def _overflow(told: str) -> ContextOverflow:

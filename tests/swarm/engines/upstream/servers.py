@@ -22,7 +22,8 @@ BOS = 1
 class FakeServer:
     """`answer` serves both kinds of completions; `asked` are the bodies that came.
 
-    `many`: it honours `n`. `lacking` is the status of what it does not have. `gone` is set when a
+    `many`: it honours `n`, `refused_many` is its status for more than one. `lacking` is the status
+    of what it does not have, `page` what it shows there in the place of JSON. `gone` is set when a
     client left in the middle of an answer.
     """
 
@@ -31,7 +32,9 @@ class FakeServer:
     card: dict[str, Any] = field(default_factory=lambda: dict(CARD))
     tokenizes: bool = False
     many: bool = False
+    refused_many: int | None = None
     lacking: int = 404
+    page: str | None = None
     loading: int = 0
     asked: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -45,12 +48,17 @@ class FakeServer:
             return web.json_response(body, status=503, headers={"Retry-After": "0"})
         return web.json_response({"data": [self.card]})
 
+    def lacks(self) -> web.Response:
+        if self.page is not None:
+            return web.Response(status=self.lacking, text=self.page, content_type="text/html")
+        return web.json_response({"detail": "not here"}, status=self.lacking)
+
     async def tell_props(self, _request: web.Request) -> web.Response:
-        return web.json_response(self.props or {}, status=200 if self.props else self.lacking)
+        return web.json_response(self.props) if self.props else self.lacks()
 
     async def tokenize(self, request: web.Request) -> web.Response:
         if not self.tokenizes:
-            return web.json_response({"detail": "not here"}, status=self.lacking)
+            return self.lacks()
         body = await request.json()
         begin = [BOS] * bool(self.props and self.props.get("bos_token") and body["add_special"])
         return web.json_response({"tokens": begin + [ord(c) for c in body["content"]]})
@@ -58,6 +66,8 @@ class FakeServer:
     async def complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         if not body.get("stream"):
+            if self.refused_many:
+                return web.json_response({"error": "not two"}, status=self.refused_many)
             return web.json_response({"choices": [{}] * (body["n"] if self.many else 1)})
         self.asked.append({"path": request.path, **body})
         try:

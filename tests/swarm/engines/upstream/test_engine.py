@@ -471,8 +471,27 @@ async def test_a_server_that_is_loading_is_waited_for():
     assert (await answer_of(fake)).texts == {0: "Hello"}
 
 
-async def test_a_server_may_refuse_the_method_where_it_has_only_pages():
-    assert (await answer_of(FakeServer(HELLO, lacking=405))).texts == {0: "Hello"}
+@pytest.mark.parametrize("page", [None, "<html>"])
+@pytest.mark.parametrize("lacking", [200, 401, 403, 404, 405, 429, 500, 502, 503])
+async def test_what_only_some_servers_tell_may_be_refused_in_any_way(
+    lacking: int, page: str | None
+):
+    fake = FakeServer(HELLO, lacking=lacking, page=page)
+    assert (await answer_of(fake)).texts == {0: "Hello"}
+
+
+@pytest.mark.parametrize("status", [400, 403, 429, 500, 501, 503])
+async def test_a_server_that_refuses_two_answers_in_any_way_is_asked_for_each(status: int):
+    fake = FakeServer(HELLO, many=True, refused_many=status)
+    answer = await answer_of(fake, Prompt("p", SamplingParams(), n=2))
+    assert answer.texts == {0: "Hello", 1: "Hello"}
+    assert texts_of(fake.asked, "n") == [None, None]
+
+
+async def test_a_server_that_does_not_know_the_key_is_said_at_the_start():
+    async with serving(FakeServer(HELLO, lacking=401, refused_many=401)) as url:
+        with pytest.raises(ConfigurationError, match="status 401"):
+            await UpstreamEngine(url).start()
 
 
 async def test_a_start_that_is_ended_while_the_server_loads_leaves_no_session():
