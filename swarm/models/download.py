@@ -117,6 +117,8 @@ def _fetch(wanted: Wanted, name: str, commit: str, hub: Hub, bar: type[Bar]) -> 
         if blob.exists():
             return  # another process has brought it meanwhile
         with part.open("ab") as file:
+            if about.size is not None and file.tell() > about.size:  # not of this file: anew
+                file.truncate(file.seek(0))
             _begin(wanted, name, (about.size or 0) - file.tell(), hub)
             http_get(
                 url,

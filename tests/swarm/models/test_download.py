@@ -76,6 +76,18 @@ async def test_what_another_start_has_begun_is_gone_on_with(
     assert [blob.name for blob in blobs.iterdir()] == [server.named_sum]
 
 
+async def test_what_was_begun_and_is_longer_than_the_file_is_begun_anew(
+    fake: tuple[FakeHub, str], tmp_path: Path
+) -> None:
+    server, endpoint = fake
+    blobs = tmp_path / "models--me--mine" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{server.named_sum}.incomplete").write_bytes(DATA + b"more")
+    assert (await brought(Hub(tmp_path, endpoint))).read_bytes() == DATA
+    assert server.ranges == [""]
+    assert [blob.name for blob in blobs.iterdir()] == [server.named_sum]
+
+
 async def test_a_repository_is_brought_without_what_lies_beside_the_model(
     fake: tuple[FakeHub, str], tmp_path: Path
 ) -> None:
