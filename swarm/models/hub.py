@@ -47,7 +47,7 @@ def hub_of(environ: Mapping[str, str]) -> Hub:
     return Hub(
         cache=Path(environ.get("HF_HUB_CACHE", home / "hub")).expanduser(),
         endpoint=environ.get("HF_ENDPOINT") or None,
-        token=environ.get("HF_TOKEN") or _stored_token(home),
+        token=environ.get("HF_TOKEN", "").strip() or _stored_token(home),
         offline=environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"),
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from swarm.models.card import Card, Format
 from swarm.models.catalogue import load_catalogue
-from swarm.models.hub import Hub, copied_folder, downloaded
+from swarm.models.hub import Hub, copied_folder, downloaded, hub_of
 from swarm.models.ids import wanted
 from swarm.models.wanted import Wanted
 
@@ -79,3 +79,10 @@ def test_an_mlx_folder_without_all_of_its_weights_is_not_there(tmp_path: Path) -
     assert downloaded([CODER], "mlx", Hub(tmp_path)) == []
     filled(folder, "model-2.safetensors")
     assert len(downloaded([CODER], "mlx", Hub(tmp_path))) == 1
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n", " "])
+def test_a_token_has_no_end_of_a_line(tmp_path: Path, end: str) -> None:
+    assert hub_of({"HF_HOME": str(tmp_path), "HF_TOKEN": f"hf_x{end}"}).token == "hf_x"
+    (tmp_path / "token").write_text(f"kept{end}")
+    assert hub_of({"HF_HOME": str(tmp_path), "HF_TOKEN": end}).token == "kept"
