@@ -43,7 +43,8 @@ class Hub:
 
 def hub_of(environ: Mapping[str, str]) -> Hub:
     """The hub by the variables that people have set for it anyway."""
-    home = Path(environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+    caches = environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = Path(environ.get("HF_HOME", f"{caches}/huggingface")).expanduser()
     return Hub(
         cache=Path(environ.get("HF_HUB_CACHE", home / "hub")).expanduser(),
         endpoint=environ.get("HF_ENDPOINT") or None,

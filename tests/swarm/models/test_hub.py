@@ -86,3 +86,12 @@ def test_a_token_has_no_end_of_a_line(tmp_path: Path, end: str) -> None:
     assert hub_of({"HF_HOME": str(tmp_path), "HF_TOKEN": f"hf_x{end}"}).token == "hf_x"
     (tmp_path / "token").write_text(f"kept{end}")
     assert hub_of({"HF_HOME": str(tmp_path), "HF_TOKEN": end}).token == "kept"
+
+
+def test_the_cache_is_where_the_hub_s_library_has_it() -> None:
+    caches = {"XDG_CACHE_HOME": "/caches"}
+    assert hub_of(caches).cache == Path("/caches/huggingface/hub")
+    assert hub_of(caches | {"HF_HOME": "/home"}).cache == Path("/home/hub")
+    assert hub_of(caches | {"HF_HUB_CACHE": "/hub"}).cache == Path("/hub")
+    own = Path.home() / ".cache" / "huggingface" / "hub"
+    assert hub_of({}).cache == hub_of({"XDG_CACHE_HOME": ""}).cache == own
