@@ -31,6 +31,17 @@ class Agent:
     compute_units: int | None
     slot: str | None
     integrated: bool
+    uuid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A GPU as the kernel's compute driver lists it; `uuid` is ROCm's name for it, None without."""
+
+    slot: str
+    architecture: str
+    compute_units: int | None
+    uuid: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +55,37 @@ class Card:
     integrated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """An accelerator, and what lists of visible devices may call it."""
+
+    accelerator: Accelerator
+    uuid: str | None
+
+
 def find(probe: Probe, graphics: Iterable[Graphics]) -> Found:
     """AMD's devices on this machine; `graphics` gives names to those without ROCm."""
     listed = {device.slot: device for device in graphics if device.vendor == "AMD"}
     cards = [card for name in probe.names(_DRM) if (card := _card(probe, name)) is not None]
     agents, failures = _agents(probe)
-    nodes = dict(_nodes(probe))
+    nodes = {node.slot: node for node in _nodes(probe)}
     by_slot = {agent.slot: agent for agent in agents if agent.slot}
+    ranks = {slot: rank for rank, slot in enumerate(nodes)}  # as ROCm counts them
     found = [
-        _accelerator(card, by_slot.get(card.slot), nodes.get(card.slot), listed.get(card.slot))
-        for card in cards
+        _device(card, by_slot.get(card.slot), nodes.get(card.slot), listed.get(card.slot))
+        for card in sorted(cards, key=lambda card: ranks.get(card.slot, len(ranks)))
     ]
     known = {card.slot for card in cards}
-    found += [_from_agent(agent, probe) for agent in agents if agent.slot not in known]
-    if found and not _reachable(probe):
+    told = [
+        _Device(_from_agent(agent, probe), agent.uuid)
+        for agent in agents
+        if agent.slot not in known
+    ]
+    if (found or told) and not _reachable(probe):
         return Found(
             others=tuple(
-                f"{one.name} (is not passed in: no /dev/kfd, no /dev/dri)" for one in found
+                f"{one.accelerator.name} (is not passed in: no /dev/kfd, no /dev/dri)"
+                for one in found + told
             )
         )
     others = [] if cards else failures
@@ -69,7 +94,8 @@ def find(probe: Probe, graphics: Iterable[Graphics]) -> Found:
         for slot, device in listed.items()
         if slot not in known and not agents
     ]
-    return Found(_visible(found, probe.environ), others=tuple(others))
+    visible, unknowns = _visible(found, told, probe.environ)
+    return Found(tuple(one.accelerator for one in visible), tuple(others), tuple(unknowns))
 
 
 def parse_rocminfo(text: str) -> list[Agent]:
@@ -94,8 +120,8 @@ def parse_card(files: Mapping[str, str]) -> Card | None:
     )
 
 
-def parse_node(text: str) -> tuple[str, str, int | None] | None:
-    """Slot, architecture and compute units of a GPU in KFD's properties; None for a processor."""
+def parse_node(text: str) -> Node | None:
+    """A GPU from KFD's properties; None for a processor."""
     pairs = (line.partition(" ") for line in text.splitlines())
     values = {name: int(value) for name, _, value in pairs if value.strip().isdecimal()}
     version, location = values.get("gfx_target_version", 0), values.get("location_id")
@@ -103,8 +129,13 @@ def parse_node(text: str) -> tuple[str, str, int | None] | None:
         return None
     simds, per_unit = values.get("simd_count", 0), values.get("simd_per_cu", 0)
     architecture = f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}"
-    slot = _slot(location, values.get("domain", 0))
-    return slot, architecture, simds // per_unit if per_unit else None
+    number = values.get("unique_id")
+    return Node(
+        slot=_slot(location, values.get("domain", 0)),
+        architecture=architecture,
+        compute_units=simds // per_unit if per_unit else None,
+        uuid=f"GPU-{number:016x}" if number else None,
+    )
 
 
 def _parse_agent(block: str) -> Agent | None:
@@ -125,6 +156,7 @@ def _parse_agent(block: str) -> Agent | None:
         compute_units=_number(fields.get("Compute Unit", "")),
         slot=None if location is None else _slot(location, 0),
         integrated="APU" in fields.get("Memory Properties", ""),
+        uuid=fields.get("Uuid"),
     )
 
 
@@ -151,23 +183,26 @@ def _agents(probe: Probe) -> tuple[list[Agent], list[str]]:
         return [], [f"an AMD GPU ({error})"]
 
 
-def _nodes(probe: Probe) -> Iterator[tuple[str, tuple[str, int | None]]]:
-    for number in probe.names(_NODES):
+def _nodes(probe: Probe) -> Iterator[Node]:
+    numbers = [name for name in probe.names(_NODES) if name.isdecimal()]
+    for number in sorted(numbers, key=int):
         node = parse_node(probe.read(f"{_NODES}/{number}/properties"))
         if node is not None:
-            yield node[0], node[1:]
+            yield node
+
+
+def _device(card: Card, agent: Agent | None, node: Node | None, listed: Graphics | None) -> _Device:
+    compute = node or agent
+    return _Device(_accelerator(card, agent, node, listed), compute.uuid if compute else None)
 
 
 def _accelerator(
-    card: Card,
-    agent: Agent | None,
-    node: tuple[str, int | None] | None,
-    listed: Graphics | None,
+    card: Card, agent: Agent | None, node: Node | None, listed: Graphics | None
 ) -> Accelerator:
     """A card with all that is known; one that the compute driver does not list is Vulkan's."""
-    architecture, units = (
-        (agent.architecture, agent.compute_units) if agent else node or (None, None)
-    )
+    compute = agent or node
+    architecture = compute.architecture if compute else None
+    units = compute.compute_units if compute else None
     free = None if card.vram_used is None else max(0, card.vram_total - card.vram_used)
     name = (
         agent.name if agent else listed.name if listed else f"AMD GPU {architecture or card.slot}"
@@ -196,14 +231,53 @@ def _reachable(probe: Probe) -> bool:
     return nodes or probe.exists("dev/kfd") or probe.exists("dev/dxg")
 
 
-def _visible(found: list[Accelerator], environ: Mapping[str, str]) -> tuple[Accelerator, ...]:
-    """Those that HIP_VISIBLE_DEVICES leaves; a list by other names than numbers leaves all."""
-    setting = environ.get("HIP_VISIBLE_DEVICES")
-    entries = [entry.strip() for entry in setting.split(",")] if setting is not None else []
-    if setting is None or not all(entry in ("", "-1") or entry.isdecimal() for entry in entries):
-        return tuple(found)
-    chosen = [int(entry) for entry in entries if entry.isdecimal()]
-    return tuple(found[number] for number in chosen if number < len(found))
+def _visible(
+    cards: list[_Device], told: list[_Device], environ: Mapping[str, str]
+) -> tuple[list[_Device], list[str]]:
+    """What ROCm's lists leave, and what they leave unclear; cards that are Vulkan's stay.
+
+    HIP counts within what ROCR_VISIBLE_DEVICES leaves, and so does `rocminfo`: what only that has
+    `told` is on that list already.
+    """
+    computing = [card for card in cards if card.accelerator.kind == "hip"]
+    left, unknowns = _chosen(computing, "ROCR_VISIBLE_DEVICES", environ)
+    name = "HIP_VISIBLE_DEVICES"
+    # HIP takes CUDA's list where it has none of its own; an empty one is none to it.
+    if name not in environ and environ.get("CUDA_VISIBLE_DEVICES"):
+        name = "CUDA_VISIBLE_DEVICES"
+    chosen, unclear = _chosen(left + told, name, environ)
+    others = [card for card in cards if card.accelerator.kind != "hip"]
+    return chosen + others, unknowns + unclear
+
+
+def _chosen(
+    devices: list[_Device], name: str, environ: Mapping[str, str]
+) -> tuple[list[_Device], list[str]]:
+    """The devices of the list in the variable `name`, in its order; all where there is none."""
+    setting = environ.get(name)
+    if setting is None:
+        return devices, []
+    chosen: list[int] = []
+    for entry in (each.strip() for each in setting.split(",")):
+        number = _numbered(devices, entry)
+        if number is None and entry not in ("", "-1") and not entry.isdecimal():
+            unclear = f"which GPU {name}={setting} means: ROCm stops at {entry}, which is none here"
+            return [devices[number] for number in chosen], [unclear]
+        if number is None or number in chosen:  # ROCm stops at the first that it does not know
+            break
+        chosen.append(number)
+    return [devices[number] for number in chosen], []
+
+
+def _numbered(devices: list[_Device], entry: str) -> int | None:
+    """The place of a device by its number, or by the beginning of its UUID alone."""
+    if entry.isdecimal():
+        return int(entry) if int(entry) < len(devices) else None
+    if not entry.upper().startswith("GPU-"):
+        return None
+    uuids = [(device.uuid or "").upper() for device in devices]
+    found = [number for number, uuid in enumerate(uuids) if uuid.startswith(entry.upper())]
+    return found[0] if len(found) == 1 else None
 
 
 def _slot(location: int, domain: int) -> str:

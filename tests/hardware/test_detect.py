@@ -7,7 +7,7 @@ import pytest
 
 from hardware.detect import detect, snapshot_of
 from hardware.probe import Host, Probe, ToolFailed, ToolMissing, free_bytes, run_tool, this_host
-from tests.hardware.recorded import Machine
+from tests.hardware.recorded import Machine, machines
 
 
 def plain(root: Path, **data: object) -> Probe:
@@ -70,19 +70,76 @@ def test_fast_cores_of_a_mixed_processor_are_counted_by_core_not_by_thread(tmp_p
     assert snapshot_of(plain(tmp_path, files=files)).performance_cores == 2
 
 
-def test_hip_visible_devices_hides_devices(tmp_path: Path) -> None:
-    card = "sys/class/drm/card{}/device/{}"
-    files = {"dev/dri/renderD128": ""}
-    for number in (0, 1):
+def amd_cards(*, computing: int) -> dict[str, str]:
+    """Three cards with 1000, 2000 and 3000 bytes; ROCm lists so many of them, the last first."""
+    files = {"dev/kfd": "", "dev/dri/renderD128": ""}
+    for number in range(3):
+        card = f"sys/class/drm/card{number}/device"
         files |= {
-            card.format(number, "vendor"): "0x1002\n",
-            card.format(number, "uevent"): f"PCI_SLOT_NAME=0000:0{number}:00.0\n",
-            card.format(number, "mem_info_vram_total"): f"{number + 1}000\n",
-            card.format(number, "mem_busy_percent"): "0\n",
+            f"{card}/vendor": "0x1002\n",
+            f"{card}/uevent": f"PCI_SLOT_NAME=0000:0{number}:00.0\n",
+            f"{card}/mem_info_vram_total": f"{number + 1}000\n",
+            f"{card}/mem_busy_percent": "0\n",
         }
-    for setting, memory in (("1", [2000]), ("", []), ("GPU-x", [1000, 2000])):
-        probe = plain(tmp_path, files=files, environ={"HIP_VISIBLE_DEVICES": setting})
-        assert [each.memory_total_bytes for each in snapshot_of(probe).accelerators] == memory
+        if number >= 3 - computing:
+            node = f"sys/class/kfd/kfd/topology/nodes/{12 - number}/properties"
+            unique = f"unique_id {0xABC0 + number}\n"
+            files[node] = f"gfx_target_version 110000\nlocation_id {number << 8}\n{unique}"
+    return files
+
+
+ROCR, HIP, CUDA = "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"
+
+
+@pytest.mark.parametrize(
+    ("environ", "memory"),
+    [
+        ({}, [3000, 2000, 1000]),
+        ({HIP: "1"}, [2000]),
+        ({HIP: ""}, []),
+        ({HIP: "-1"}, []),
+        ({HIP: "1,7,0"}, [2000]),
+        ({ROCR: "1"}, [2000]),
+        ({ROCR: ""}, []),
+        ({ROCR: "2, 0"}, [1000, 3000]),
+        ({ROCR: "2,2,0"}, [1000]),
+        ({ROCR: "gpu-000000000000ABC1,0"}, [2000, 3000]),
+        ({ROCR: "1,2", HIP: "1"}, [1000]),
+        ({ROCR: "1", HIP: "1"}, []),
+        ({CUDA: "1"}, [2000]),
+        ({CUDA: ""}, [3000, 2000, 1000]),
+        ({CUDA: "1", HIP: "0"}, [3000]),
+    ],
+)
+def test_lists_of_visible_devices_hide_amd_s_as_rocm_does(
+    environ: dict[str, str], memory: list[int], tmp_path: Path
+) -> None:
+    snapshot = snapshot_of(plain(tmp_path, files=amd_cards(computing=3), environ=environ))
+    assert [each.memory_total_bytes for each in snapshot.accelerators] == memory
+    assert not [each for each in snapshot.unknowns if "VISIBLE" in each]
+
+
+@pytest.mark.parametrize("name", [ROCR, HIP, CUDA])
+@pytest.mark.parametrize("entry", ["GPU-dead", "GPU-", "first"])
+def test_a_name_that_no_amd_device_has_is_told(name: str, entry: str, tmp_path: Path) -> None:
+    environ = {name: f"0,{entry},1"}
+    snapshot = snapshot_of(plain(tmp_path, files=amd_cards(computing=3), environ=environ))
+    assert [each.memory_total_bytes for each in snapshot.accelerators] == [3000]
+    means = f"which GPU {name}=0,{entry},1 means: ROCm stops at {entry}, which is none here"
+    assert means in snapshot.unknowns
+
+
+def test_a_device_that_rocm_does_not_list_is_neither_counted_nor_hidden(tmp_path: Path) -> None:
+    probe = plain(tmp_path, files=amd_cards(computing=2), environ={ROCR: "1"})
+    found = [(each.kind, each.memory_total_bytes) for each in snapshot_of(probe).accelerators]
+    assert found == [("hip", 2000), ("vulkan", 1000)]
+
+
+def test_what_only_rocminfo_tells_is_on_the_list_already(tmp_path: Path) -> None:
+    wsl = next(machine for machine in machines() if machine.name == "amd-wsl")
+    for environ, count in (({ROCR: "1"}, 1), ({ROCR: "1", HIP: "1"}, 0)):
+        snapshot = snapshot_of(Machine("wsl", {**wsl.data, "environ": environ}).probe(tmp_path))
+        assert len(snapshot.accelerators) == count
 
 
 def test_an_amd_device_that_was_not_passed_in_is_named(tmp_path: Path) -> None:
