@@ -42,8 +42,13 @@ class ToolResult:
 
 
 Emit: TypeAlias = Callable[[str], None]
-Ask: TypeAlias = Callable[[Question], AsyncGenerator[list[Part]]]
-"""Puts one step to the vote; its parts end with the verdict."""
+STEP_GRACE_S = 0.5
+"""For a step to give, once its time is over, what it has by then."""
+
+Ask: TypeAlias = Callable[[Question, float], AsyncGenerator[list[Part]]]
+"""Puts one step to the vote, which is told how many seconds are left; its parts end with the
+verdict.
+"""
 
 Execute: TypeAlias = Callable[[ToolCall, Emit], Awaitable[ToolResult]]
 """Runs a call, and emits what it says meanwhile. Cancelling it ends the tool."""
@@ -60,15 +65,13 @@ async def worked(
     Raises what a step raises; GenerationFailed where not one of them ends in time.
     """
     run = _Run(question, bounds)
-    limit = _Limit(bounds.time_s, asyncio.get_running_loop().time() + bounds.time_s)
+    limit = _Limit(bounds.time_s, _now() + bounds.time_s)
     try:
         while True:
             turn = _Turn()
-            async with aclosing(_in_time(ask(run.question()), limit)) as parts:
-                async for some in parts:
-                    if told := run.heard(turn, some):
-                        yield told
-            run.ended(turn)
+            async with aclosing(_step(ask, run, turn, limit)) as parts:
+                async for told in parts:
+                    yield told
             if not turn.calls_are_due:
                 break
             run.must_go_on()
@@ -82,6 +85,25 @@ async def worked(
     except _BoundReachedError as bound:
         run.stopped = str(bound)
     yield run.closing()
+
+
+async def _step(
+    ask: Ask, run: "_Run", turn: "_Turn", limit: "_Limit"
+) -> AsyncGenerator[list[Part]]:
+    """What the client is told of one step. Raises _BoundReachedError where the time cuts it."""
+    asked = ask(run.question(), limit.left_s)
+    try:
+        async with aclosing(_in_time(asked, limit, grace_s=STEP_GRACE_S)) as parts:
+            async for some in parts:
+                if told := run.heard(turn, some):
+                    yield told
+    except GenerationFailed:
+        if not run.reports or limit.left_s > 0:
+            raise
+        raise limit.reached() from None
+    run.ended(turn)
+    if limit.left_s <= 0 and turn.is_cut:
+        raise limit.reached()
 
 
 async def _called(
@@ -108,6 +130,17 @@ class _Limit:
     time_s: float
     deadline: float
 
+    @property
+    def left_s(self) -> float:
+        return self.deadline - _now()
+
+    def reached(self) -> _BoundReachedError:
+        return _BoundReachedError(f"it has worked for {self.time_s:g} s, which is the most")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
 
 @dataclass(slots=True)
 class _Turn:
@@ -124,6 +157,10 @@ class _Turn:
     def calls_are_due(self) -> bool:
         """Whether it ends with calls that are whole."""
         return bool(self.calls) and self.end is not None and self.end.reason == "tool_calls"
+
+    @property
+    def is_cut(self) -> bool:
+        return self.end is not None and self.end.reason == "length"
 
     @property
     def message(self) -> Message:
@@ -227,10 +264,9 @@ class _Run:
         )
         self.reports.append(report)
         self._messages.append(turn.message)
-        cut = self._reason == "length"
-        if cut and self._spent.tokens >= self._bounds.tokens:
+        if turn.is_cut and self._spent.tokens >= self._bounds.tokens:
             raise self._too_long()
-        if cut and turn.calls:
+        if turn.is_cut and turn.calls:
             raise _BoundReachedError("a tool call was cut at the most tokens of an answer")
 
     def must_go_on(self) -> None:
@@ -276,15 +312,20 @@ def _together(before: Draft, last: Draft) -> Draft:
 T = TypeVar("T")
 
 
-async def _in_time(some: AsyncGenerator[T], limit: _Limit) -> AsyncGenerator[T]:
-    """The same until the deadline. Raises _BoundReachedError then, and ends what runs."""
-    async with aclosing(until(some, limit.deadline)) as steps:
+async def _in_time(
+    some: AsyncGenerator[T], limit: _Limit, *, grace_s: float = 0.0
+) -> AsyncGenerator[T]:
+    """The same until the deadline. Raises _BoundReachedError then, and ends what runs; nothing is
+    begun past it.
+    """
+    if limit.left_s <= 0:
+        raise limit.reached()
+    async with aclosing(until(some, limit.deadline + grace_s)) as steps:
         try:
             async for each in steps:
                 yield each
         except DeadlinePassedError:
-            why = f"it has worked for {limit.time_s:g} s, which is the most"
-            raise _BoundReachedError(why) from None
+            raise limit.reached() from None
 
 
 async def _ran(call: ToolCall, execute: Execute, results: list[ToolResult]) -> AsyncGenerator[str]:

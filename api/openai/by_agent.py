@@ -14,6 +14,7 @@ from api.context import AGENT, CALLER, POOL, request_label
 from api.openai.panel import Panel
 from api.openai.reply import named_envelope
 from api.openai.translate import ChatAsk
+from api.openai.vote import LONGEST_S
 from api.openai.voted import answer_in_parts
 from swarm.agent import worked
 from swarm.answer import Part
@@ -58,7 +59,9 @@ async def answer_by_agent(request: web.Request, ask: ChatAsk, agent: Agent) -> w
     with Panel.of(request, ask) as panel:
         head = named_envelope("chatcmpl", panel.model)
     execute = partial(agent.run, label=label)
-    parts = worked(ask.question, partial(_step, request, ask), execute, agent.bounds)
+    time_s = min(agent.bounds.time_s, ask.vote.deadline_s or agent.bounds.time_s)
+    bounds = replace(agent.bounds, time_s=time_s)
+    parts = worked(ask.question, partial(_step, request, ask), execute, bounds)
     progress = ask.vote.progress is not False
 
     def tell(verdict: Verdict | None) -> None:
@@ -71,10 +74,11 @@ async def answer_by_agent(request: web.Request, ask: ChatAsk, agent: Agent) -> w
 
 
 async def _step(
-    request: web.Request, ask: ChatAsk, question: Question
+    request: web.Request, ask: ChatAsk, question: Question, left_s: float
 ) -> AsyncGenerator[list[Part]]:
     """One step by those who can answer now; its verdict is told."""
-    asked = replace(ask, messages=question.messages, sampling=question.sampling)
+    vote = ask.vote.model_copy(update={"deadline_s": min(left_s, LONGEST_S)})
+    asked = replace(ask, messages=question.messages, sampling=question.sampling, vote=vote)
     with Panel.of(request, asked) as panel:
         async with aclosing(panel.parts()) as parts:
             async for some in parts:

@@ -28,7 +28,7 @@ from swarm.types import Candidate, Question, Verdict
 
 logger = logging.getLogger(__name__)
 
-_DEADLINE_S = 3600.0
+LONGEST_S = 3600.0
 """The longest that a request may ask for: on a slow machine a long file takes many minutes."""
 
 
@@ -60,7 +60,7 @@ def rules_of(wishes: VoteBody, question: Question, *, patience_s: float, n: int 
         strategy=strategy,
         reading=reading,
         decide="all" if n > 1 else decide,
-        deadline_s=wishes.deadline_s or _DEADLINE_S,
+        deadline_s=wishes.deadline_s or LONGEST_S,
         patience_s=patience_s,
         hurried=bool(question.tools),
         checks=checks_of(offered),

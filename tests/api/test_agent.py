@@ -169,6 +169,18 @@ async def test_a_bound_ends_the_answer_in_words(start_node: StartNode, registry:
     assert "2 steps are the most" in (said.choices[0].message.content or "")
 
 
+async def test_the_clients_deadline_holds_for_the_whole_answer(start_node: StartNode) -> None:
+    tools = Stuck()
+    model = engine(f"I wait. {call('stuck')}")
+    async with start_node(model, agent=agent(tools)) as node, asyncio.timeout(20):
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=ASK, extra_body={"swarm": {"deadline_s": 0.5}}
+        )
+    assert tools.cancelled.get_nowait() == "stuck"
+    assert said.choices[0].finish_reason == "length"
+    assert "worked for 0.5 s" in (said.choices[0].message.content or "")
+
+
 async def test_failures_of_tools_are_told_to_the_model(
     start_node: StartNode, registry: Registry
 ) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -48,12 +48,14 @@ class Model:
     def __init__(self, *steps: Step, gate: asyncio.Event | None = None) -> None:
         self.steps = list(steps)
         self.asked: list[Question] = []
+        self.left_s: list[float] = []
         self.gate = gate
         self.closed = 0
 
-    async def __call__(self, question: Question) -> AsyncGenerator[list[Part]]:
+    async def __call__(self, question: Question, left_s: float) -> AsyncGenerator[list[Part]]:
         at = min(len(self.asked), len(self.steps) - 1)
         self.asked.append(question)
+        self.left_s.append(left_s)
         now = self.steps[at]
         try:
             if isinstance(now, SwarmError):
@@ -246,6 +248,53 @@ async def test_a_first_step_that_is_out_of_time_is_an_error() -> None:
     with pytest.raises(GenerationFailed, match=r"no answer: it has worked for 0\.05 s"):
         await run(model, bounds=Bounds(9, 0.05, 1000))
     assert model.closed == 1
+
+
+async def test_each_step_is_told_what_is_left_of_the_time() -> None:
+    model = Model(step(call("read")), step("Done."))
+    await run(model)
+    first, second = model.left_s
+    assert WIDE.time_s >= first > second > WIDE.time_s - 30
+
+
+async def over(left_s: float) -> None:
+    """Until the time that a step is told is over."""
+    await asyncio.sleep(left_s)
+
+
+async def test_a_step_that_its_time_cuts_is_told_as_far_as_it_came() -> None:
+    async def ask(question: Question, left_s: float) -> AsyncGenerator[list[Part]]:
+        await over(left_s)
+        yield cast("list[Part]", step("Hel", reason="length"))
+
+    parts = await run(cast("Model", ask), bounds=Bounds(9, 0.05, 1000))
+    assert text(parts).startswith("Hel\n\n[Stopped here: it has worked for 0.05 s")
+    assert ending(parts)[0].reason == "length"
+
+
+async def test_a_later_step_that_has_nothing_in_time_ends_the_answer_with_a_closing() -> None:
+    asked: list[Question] = []
+
+    async def ask(question: Question, left_s: float) -> AsyncGenerator[list[Part]]:
+        asked.append(question)
+        if asked[1:]:
+            await over(left_s)
+            raise GenerationFailed("no worker has answered")
+        yield cast("list[Part]", step("I look.", call("read")))
+
+    parts = await run(cast("Model", ask), bounds=Bounds(9, 0.05, 1000))
+    assert text(parts).startswith("I look.\n\n[Stopped here: it has worked for 0.05 s")
+
+
+async def test_no_tool_is_begun_once_the_time_is_over() -> None:
+    async def ask(question: Question, left_s: float) -> AsyncGenerator[list[Part]]:
+        await over(left_s)
+        yield cast("list[Part]", step("I look.", call("read")))
+
+    tools = Tools()
+    parts = await run(cast("Model", ask), tools, Bounds(9, 0.05, 1000))
+    assert tools.ran == []
+    assert ending(parts)[0].reason == "length"
 
 
 async def test_a_full_context_ends_the_work_but_not_before_it_began() -> None:
