@@ -4,8 +4,7 @@ import time
 
 from pydantic import Field
 
-from tools.errors import InvalidArguments
-from tools.rules import spec_of
+from tools.patterns import Patterns
 from tools.tool import Arguments, Call, Output, Tool
 from tools.walk import walk
 
@@ -26,13 +25,10 @@ async def _run(arguments: ListArguments, call: Call) -> Output:
 
 def _list(arguments: ListArguments, call: Call) -> Output:
     start = arguments.path or "."
-    try:
-        ignored = spec_of(arguments.ignore or [])
-    except ValueError as error:
-        raise InvalidArguments(f"ignore: no glob pattern: {error}") from error
+    ignored = [Patterns(call.workspace, start, pattern) for pattern in arguments.ignore or []]
     found: list[str] = []
     for file in walk(call.workspace, start, deadline=time.monotonic() + _SECONDS):
-        if ignored.match_file(file.path):
+        if any(patterns.match(file) for patterns in ignored):
             continue
         if len(found) == _FILES:
             found.append("")

@@ -207,6 +207,18 @@ async def test_a_tree_leaves_out_what_git_ignores(run: Run, workspace: Workspace
     ]
 
 
+@pytest.mark.parametrize(
+    "ignore", [["out/**"], ["./out/*"], ["*.{o,p}"], ["{root}/sub/out"], ["/out"]]
+)
+async def test_what_a_tree_leaves_out_is_matched_as_other_patterns_are(
+    run: Run, workspace: Workspace, ignore: list[str]
+) -> None:
+    make(workspace.root, "sub/a.txt", "sub/out/b.o", "sub/out/c.p", "sub/deep/d.txt")
+    ignore = [each.replace("{root}", str(workspace.root)) for each in ignore]
+    listed = await run(LIST, path="sub", ignore=ignore)
+    assert listed.text.split() == [f"{workspace.root}/sub/", "a.txt", "deep/", "d.txt"]
+
+
 async def test_a_long_tree_ends_at_a_hundred(run: Run, workspace: Workspace) -> None:
     make(workspace.root, *(f"f{number:03}" for number in range(101)))
     listed = await run(LIST)
