@@ -43,7 +43,7 @@ def _list(arguments: ListArguments, call: Call) -> Output:
 
 def _tree(paths: list[str], start: str, call: Call) -> list[str]:
     """Folders before what they hold, two spaces a step."""
-    base = call.workspace.relative(start).rstrip("/")
+    base = call.workspace.relative(start)
     shown: set[str] = set()
     lines: list[str] = []
     for path in paths:

@@ -18,9 +18,10 @@ class Patterns:
 
     def __init__(self, workspace: Workspace, start: str, pattern: str) -> None:
         """Raises InvalidArguments for a pattern that is none."""
-        base = workspace.relative(start).rstrip("/")
-        self._prefix = "" if base == "." else f"{base}/"
-        told = pattern.removeprefix(workspace.absolute(start) + "/").removeprefix("./")
+        base, inner = workspace.relative(start), workspace.within(pattern)
+        # an absolute pattern counts from the root, wherever the search begins
+        self._prefix = "" if base == "." or inner is not None else f"{base}/"
+        told = (pattern if inner is None else inner).removeprefix("./")
         if "\0" in told or not 0 < len(told) <= _CHARS or told.startswith("!"):
             raise InvalidArguments(f"{pattern!r} is no glob pattern")
         try:

@@ -40,7 +40,7 @@ class _Rules:
 
 def walk(workspace: Workspace, start: str, *, deadline: float) -> Iterator[Found]:
     """Files by folder, then name. Raises ToolFailed past the deadline (time.monotonic)."""
-    base = workspace.relative(start).rstrip("/")
+    base = workspace.relative(start)
     stack: list[tuple[str, tuple[_Rules, ...]]] = [(base, _above(workspace, base))]
     while stack:
         folder, rules = stack.pop()

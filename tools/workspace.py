@@ -70,17 +70,24 @@ class Workspace:
         os.close(self._descriptor)
 
     def relative(self, path: str) -> str:
-        """The same path from the root; `.` is the root. Looks at the words only."""
+        """The same path from the root, without parts that say nothing (`./`, a slash at the end);
+        `.` is the root. Looks at the words only.
+        """
         if "\0" in path or _length(path) > _PATH_BYTES:
             raise ToolFailed("a path is text of at most 4,096 bytes, and none of them is zero")
-        if not path.startswith("/"):
-            return path or "."
+        inner = self.within(path) if path.startswith("/") else path
+        if inner is None:
+            raise OutsideWorkspace(f"{path} is outside of the workspace {self.root}")
+        return "/".join(part for part in inner.split("/") if part not in ("", ".")) or "."
+
+    def within(self, path: str) -> str | None:
+        """What an absolute path says behind the root, by either of the root's names; None where
+        it begins with neither.
+        """
         for root in (self.root, self._given):
-            if path == str(root):
-                return "."
-            if path.startswith(f"{root}/"):
-                return path[len(str(root)) :].lstrip("/") or "."
-        raise OutsideWorkspace(f"{path} is outside of the workspace {self.root}")
+            if f"{path}/".startswith(f"{root}/"):
+                return path[len(str(root)) :].lstrip("/")
+        return None
 
     def absolute(self, path: str) -> str:
         """The path as it is shown."""

@@ -1,9 +1,11 @@
 """The tools for files, with OpenCode's arguments."""
 
 import asyncio
+import dataclasses
 import difflib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -246,6 +248,27 @@ async def test_a_pattern_finds_files_the_last_changed_first(
     found = await run(GLOB, pattern=pattern.replace("{root}", str(workspace.root)), path=path)
     wanted = [f"{workspace.root}/{name}" for name in names] or ["No files found"]
     assert found.text.splitlines() == wanted
+
+
+@pytest.fixture
+def named(tmp_path: Path, call: Call) -> Iterator[Call]:
+    """The same workspace, opened by way of a link."""
+    (tmp_path / "name").symlink_to(call.workspace.root)
+    with Workspace(tmp_path / "name") as workspace:
+        yield dataclasses.replace(call, workspace=workspace)
+
+
+@pytest.mark.parametrize("path", ["src", "src/", "./src", "{root}/src", "{name}/src/", ".", None])
+@pytest.mark.parametrize("pattern", ["{root}/src/**/*.py", "{name}/src/**/*.py"])
+async def test_an_absolute_pattern_counts_from_the_root(
+    named: Call, tmp_path: Path, pattern: str, path: str | None
+) -> None:
+    root = named.workspace.root
+    make(root, "src/b.py", "src/x/c.py", "src/src/d.md", "a.py")
+    names = {"root": root, "name": tmp_path / "name"}
+    arguments = {"pattern": pattern.format_map(names), "path": path and path.format_map(names)}
+    found = await GLOB.run(GLOB.arguments.model_validate(arguments), named)
+    assert found.text.splitlines() == [f"{root}/src/x/c.py", f"{root}/src/b.py"]
 
 
 @pytest.mark.parametrize("pattern", ["", "!x", "a\0", "{a,b}" * 9, "x" * 501])
