@@ -90,7 +90,7 @@ def _rules(workspace: Workspace, folder: str, entries: list[Entry]) -> list[_Rul
         return []
     path = _RULES if folder == "." else f"{folder}/{_RULES}"
     try:
-        text = workspace.read(path, most_bytes=_RULES_BYTES).decode(errors="replace")
+        text = workspace.read(path, most_bytes=_RULES_BYTES).decode("utf-8-sig", "replace")
     except ToolError:
         return []  # unreadable rules hide nothing
     return [_Rules(folder, spec_of_file(text))]

@@ -452,6 +452,12 @@ async def test_what_is_no_pattern_is_said_to_be_none(
         await run(LIST, ignore=[pattern])
 
 
+async def test_a_byte_order_mark_hides_no_rule(run: Run, workspace: Workspace) -> None:
+    make(workspace.root, "a.txt", "b.log")
+    (workspace.root / ".gitignore").write_text("\ufeff*.log\n")
+    assert (await run(GLOB, pattern="*.{txt,log}")).metadata["count"] == 1
+
+
 async def test_a_line_of_gitignore_that_is_no_pattern_is_passed_over(
     run: Run, workspace: Workspace
 ) -> None:

@@ -130,5 +130,53 @@ def test_a_value_of_many_lines_becomes_one(mark: str) -> None:
 def test_the_head_of_a_skill_is_read_in_every_shape() -> None:
     assert head_of("no head") == ({}, "no head")
     assert head_of("---\nnever: closed") == ({}, "---\nnever: closed")
-    assert head_of("---\n# c\na: b: c\n  x: y\n---\nz") == ({"a": "b: c"}, "z")
+    assert head_of("---\n# c\na: b: c\n  x: y\n---\nz") == ({"a": "b: c x: y"}, "z")
+    assert head_of("--- \na: b\n---\t\nz") == ({"a": "b"}, "z")
+    assert head_of("a\n---\nb: c\n---\n")[0] == {}
     assert head_of("") == ({}, "")
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("one\n  two\n  three", "one two three"),
+        ("\n  one\n  two", "one two"),
+        ("\n  - one\n  - two", ""),
+        ("Use it when: asked", "Use it when: asked"),
+        (r'"Say \"hi\"" # remark', 'Say "hi"'),
+        (r'"a\\b\nc # d"', r"a\b c # d"),
+        ('"one\n  two" # remark', "one two"),
+        ("'it''s # one' # remark", "it's # one"),
+        ("one # remark", "one"),
+        ("mends issue #12", "mends issue #12"),
+        ('"a" or "b"', '"a" or "b"'),
+        ('"open', '"open'),
+    ],
+)
+def test_a_value_is_read_as_it_is_meant(value: str, read: str) -> None:
+    assert head_of(f"---\na: {value}\nb: c\n---\n")[0] == {"a": read, "b": "c"}
+
+
+def test_a_byte_order_mark_hides_no_head(workspace: Workspace) -> None:
+    make(workspace, ".claude/skills/a", "\ufeff---\nname: alpha\n---\nDo A.")
+    assert [(skill.name, skill.text) for skill in skills_of(workspace)] == [("alpha", "Do A.")]
+
+
+def test_skills_are_found_in_groups_and_by_links_down_to_a_depth(workspace: Workspace) -> None:
+    make(workspace, ".opencode/skills/grp/inner", "Do.")
+    make(workspace, ".opencode/skills/grp", "Do.")
+    make(workspace, ".claude/skills/1/2/3/deep", "Do.")
+    make(workspace, ".claude/skills/1/2/3/4/deeper", "Do.")
+    (workspace.root / ".claude/skills/linked").symlink_to("1/2/3/deep")
+    (workspace.root / ".claude/skills/1/round").symlink_to("../1")
+    names = [skill.name for skill in skills_of(workspace)]
+    assert names == ["deep", "grp", "inner", "linked"]
+
+
+def test_only_so_many_folders_are_looked_at(workspace: Workspace) -> None:
+    for group in range(6):
+        for number in range(100):
+            (workspace.root / f".claude/skills/g{group}/{number}").mkdir(parents=True)
+    make(workspace, ".claude/skills/g0/0", "Do.")
+    make(workspace, ".claude/skills/g5/99", "Do.")
+    assert [skill.name for skill in skills_of(workspace)] == ["0"]
