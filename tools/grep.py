@@ -1,5 +1,6 @@
 """The tool `grep`: lines of files by a regular expression."""
 
+import itertools
 import time
 from collections.abc import Iterator
 
@@ -8,7 +9,8 @@ from pydantic import Field
 
 from pattern_size import MOST_PARTS, is_bounded
 from tools.errors import InvalidArguments, ToolError, ToolFailed
-from tools.lines import lines_of
+from tools.kept import LINE_CHARS
+from tools.lines import lines_of, pieces_of
 from tools.patterns import Patterns
 from tools.tool import Arguments, Call, Output, Tool
 from tools.walk import Found, walk
@@ -16,6 +18,7 @@ from tools.workspace import Workspace
 
 _MATCHES = 100
 _LINE_CHARS = 500
+_BEFORE_CHARS = 200
 _FILE_BYTES = 8 << 20
 _PATTERN_CHARS = 1000
 _SECONDS = 15.0
@@ -40,9 +43,10 @@ def _grep(arguments: GrepArguments, call: Call) -> Output:
     place = call.readable(start)
     paths = _paths(place, start, arguments.include, deadline)
     lines: list[str] = []
-    count = 0
+    count, broken = 0, place is call.kept.folder
     for path in paths:
-        found = list(_matches(place, path, pattern, deadline, most=_MATCHES + 1 - count))
+        matches = _matches(place, path, pattern, deadline, broken=broken)
+        found = list(itertools.islice(matches, _MATCHES + 1 - count))
         count += len(found)
         if found:
             lines += [f"{place.absolute(path)}:", *(f"  Line {n}: {text}" for n, text in found), ""]
@@ -85,29 +89,39 @@ def _is_searched(file: Found) -> bool:
 
 
 def _matches(
-    place: Workspace, path: str, pattern: "regex.Pattern[str]", deadline: float, *, most: int
+    place: Workspace, path: str, pattern: "regex.Pattern[str]", deadline: float, *, broken: bool
 ) -> Iterator[tuple[int, str]]:
-    """Number and text of each line that matches; nothing for binary and unreadable files."""
+    """Number and text of each line that matches; nothing for binary and unreadable files. Where
+    long lines count as several, the number is that of the one in which the match begins.
+    """
     try:
         content = place.read(path, most_bytes=_FILE_BYTES)
     except ToolError:
         return
     if b"\0" in content[:8192]:
         return
-    for number, line in enumerate(lines_of(content.decode(errors="replace")), 1):
-        if _stands_in(line, pattern, deadline):
-            yield number, line[:_LINE_CHARS]
-            most -= 1
-        if most == 0:
-            return
+    number = 1
+    for line in lines_of(content.decode(errors="replace")):
+        if span := _first_in(line, pattern, deadline):
+            yield number + (span[0] // LINE_CHARS if broken else 0), _around(line, *span)
+        number += len(pieces_of(line, LINE_CHARS)) if broken else 1
 
 
-def _stands_in(line: str, pattern: "regex.Pattern[str]", deadline: float) -> bool:
+def _around(line: str, first: int, last: int) -> str:
+    """The line's beginning, or what stands around a match that lies behind it."""
+    if last <= _LINE_CHARS:
+        return line[:_LINE_CHARS]
+    begin = max(0, min(first - _BEFORE_CHARS, len(line) - _LINE_CHARS))
+    return f"{'...' if begin else ''}{line[begin : begin + _LINE_CHARS]}"
+
+
+def _first_in(line: str, pattern: "regex.Pattern[str]", deadline: float) -> tuple[int, int] | None:
     """A pattern can take exponential time, so it is given what is left."""
     left = deadline - time.monotonic()
     try:
         if left > 0:
-            return pattern.search(line, timeout=left, concurrent=True) is not None
+            match = pattern.search(line, timeout=left, concurrent=True)
+            return match and match.span()
     except TimeoutError:
         pass
     raise ToolFailed(f"the search took longer than {_SECONDS:.0f} s; use a simpler pattern")

@@ -15,6 +15,11 @@ from tools.workspace import Workspace
 MOST_FILES = 64
 """Older outputs go when there are more."""
 
+LINE_CHARS = 2000
+"""A longer line of an output counts as several, so that `read` can go on within it. The file has
+the output as it was, for commands to read.
+"""
+
 
 class KeptOutputs:
     """A folder of this process, for this user alone; it goes when it is closed."""

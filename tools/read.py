@@ -3,12 +3,12 @@
 from pydantic import Field
 
 from tools.errors import ToolFailed
-from tools.lines import lines_of
+from tools.kept import LINE_CHARS
+from tools.lines import lines_of, pieces_of
 from tools.tool import Arguments, Call, Output, Tool
 from tools.workspace import Workspace
 
 _LINES = 2000
-_LINE_CHARS = 2000
 _PAGE_CHARS = 20_000
 _FILE_BYTES = 32 << 20
 _ENTRIES = 1000
@@ -35,6 +35,8 @@ def _read(arguments: ReadArguments, call: Call) -> Output:
     if b"\0" in content[:8192]:
         raise ToolFailed(f"{path} is a binary file, {len(content)} bytes")
     lines = lines_of(content.decode(errors="replace"))
+    if place is call.kept.folder:
+        lines = [piece for line in lines for piece in pieces_of(line, LINE_CHARS)]
     first = max(arguments.offset or 1, 1)
     if first > max(len(lines), 1):
         raise ToolFailed(f"{path} has {len(lines)} lines, so there is no line {first}")
@@ -53,7 +55,7 @@ def _page(lines: list[str], first: int, most: int) -> tuple[str, int]:
     shown: list[str] = []
     chars = 0
     for number, line in enumerate(lines[first - 1 : first - 1 + most], first):
-        text = line if len(line) <= _LINE_CHARS else line[:_LINE_CHARS] + "... (line cut)"
+        text = line if len(line) <= LINE_CHARS else line[:LINE_CHARS] + "... (line cut)"
         chars += len(text)
         if shown and chars > _PAGE_CHARS:
             break

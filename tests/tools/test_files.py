@@ -400,6 +400,36 @@ async def test_a_cut_text_names_the_file_with_all_of_it(run: Run, call: Call) ->
     assert (await run(GREP, pattern="line 77$", path=path)).metadata["matches"] == 1
 
 
+async def test_a_kept_line_that_is_long_is_read_to_its_end(run: Run, call: Call) -> None:
+    text = "first\n" + "".join(f"<{number:06}>" for number in range(5000)) + "\n\nlast"
+    told = await asyncio.to_thread(call.kept.told, text, 3000)
+    path = told.partition(" is in ")[2].partition(",")[0]
+    parts: list[str] = []
+    at: int | None = 1
+    while at is not None:
+        page = await run(READ, filePath=path, offset=at)
+        shown = page.text.partition("<content>\n")[2].partition("\n\n(")[0]
+        parts += [line.partition(": ")[2] for line in shown.splitlines()]
+        at = page.metadata["last"] + 1 if page.metadata["last"] < page.metadata["lines"] else None
+    assert "".join(parts) == text.replace("\n", "")
+    (line,) = (await run(GREP, pattern="<003000>.*<003001>", path=path)).text.splitlines()[2:]
+    number, shown = line.removeprefix("  Line ").split(": ")
+    assert "<003000>" in shown
+    assert "<003000>" in (await run(READ, filePath=path, offset=int(number), limit=1)).text
+    assert "Line 23: last" in (await run(GREP, pattern="last", path=path)).text
+
+
+@pytest.mark.parametrize("before", [0, 400, 494, 499, 600, 5000])
+@pytest.mark.parametrize("behind", [0, 5, 5000])
+async def test_a_search_shows_what_stands_around_a_match(
+    run: Run, workspace: Workspace, before: int, behind: int
+) -> None:
+    make(workspace.root, "a.min.js", text="x" * before + "needle" + "y" * behind)
+    (_, _, line) = (await run(GREP, pattern="needle")).text.splitlines()
+    assert "needle" in line
+    assert len(line) <= 520
+
+
 def test_kept_outputs_are_few_and_go_at_the_end(call: Call) -> None:
     for _ in range(70):
         call.kept.told("x" * 10, 5)
