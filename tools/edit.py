@@ -14,6 +14,7 @@ _FILE_BYTES = 8 << 20
 _DIFF_LINES = 1000
 """From the first that changes to the last; comparing can take the cube of them."""
 _AROUND = 3
+_NO_END = "\n\\ No newline at end of file\n"
 _HINT_CHARS = 300
 _HINT_S = 1.0
 
@@ -112,7 +113,7 @@ def _is_above(alike: "difflib.SequenceMatcher[str]", least: float) -> bool:
 
 def _diff(path: str, before: str, after: str) -> str:
     """Nothing where what changes is too long to compare."""
-    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    old, new = _with_feeds(before), _with_feeds(after)
     first = _same(old, new)
     last = min(_same(old[::-1], new[::-1]), min(len(old), len(new)) - first)
     if max(len(old), len(new)) - first - last > _DIFF_LINES:
@@ -120,7 +121,13 @@ def _diff(path: str, before: str, after: str) -> str:
     skipped, end = max(first - _AROUND, 0), max(last - _AROUND, 0)
     parts = (old[skipped : len(old) - end], new[skipped : len(new) - end])
     told = difflib.unified_diff(*parts, path, path, n=_AROUND)
-    return "".join(_moved(line, skipped) if line.startswith("@@") else line for line in told)
+    lines = (_moved(line, skipped) if line.startswith("@@") else line for line in told)
+    return "".join(line if line.endswith("\n") else line + _NO_END for line in lines)
+
+
+def _with_feeds(text: str) -> list[str]:
+    """Its lines with their ends, as programs that apply a diff count them."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def _same(one: list[str], other: list[str]) -> int:

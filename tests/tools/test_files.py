@@ -134,7 +134,29 @@ async def test_a_diff_is_that_of_the_whole_file(
     edited = await run(EDIT, filePath="a", oldString="old", newString=new, replaceAll=True)
     texts = (before, before.replace("old", new))
     whole = difflib.unified_diff(*(text.splitlines(keepends=True) for text in texts), "a", "a")
-    assert edited.metadata["diff"] == "".join(whole)
+    marked = (line if line.endswith("\n") else f"{line}\n{NO_END}" for line in whole)
+    assert edited.metadata["diff"] == "".join(marked)
+
+
+NO_END = "\\ No newline at end of file\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "old", "new", "told"),
+    [
+        ("a\nb", "b", "c", f" a\n-b\n{NO_END}+c\n{NO_END}"),
+        ("a\nb", "b", "b\n", f" a\n-b\n{NO_END}+b\n"),
+        ("a\nb\n", "b\n", "b", f" a\n-b\n+b\n{NO_END}"),
+        ("a\nb", "a", "c", f"-a\n+c\n b\n{NO_END}"),
+        ("a\x0cb\u2028c\r\n", "a", "d", "-a\x0cb\u2028c\r\n+d\x0cb\u2028c\r\n"),
+    ],
+)
+async def test_a_diff_can_be_applied_where_a_line_has_no_usual_end(
+    run: Run, workspace: Workspace, before: str, old: str, new: str, told: str
+) -> None:
+    (workspace.root / "a").write_bytes(before.encode())
+    edited = await run(EDIT, filePath="a", oldString=old, newString=new)
+    assert edited.metadata["diff"].partition("@@\n")[2] == told
 
 
 async def test_a_diff_is_told_of_few_lines_of_a_long_file_and_not_of_many(
