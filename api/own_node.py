@@ -11,10 +11,10 @@ from urllib.request import HTTPDefaultErrorHandler, HTTPErrorProcessor, HTTPHand
 
 from api.keyring import kept_key_file, own_key, read_key
 from api.listening import LOOPBACK, base_url, is_here, is_loopback, own_addresses
+from printable import printable
 from settings import Settings
 from swarm.connecting import system_words
 from swarm.errors import ConfigurationError, SwarmError
-from swarm.printable import printable
 
 _T = TypeVar("_T")
 

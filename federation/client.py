@@ -37,6 +37,7 @@ from federation.wire import (
     decode_tool_key,
     encode_body,
 )
+from printable import printable
 from swarm.connecting import system_words
 from swarm.errors import (
     PeerError,
@@ -46,7 +47,6 @@ from swarm.errors import (
     ProtocolMismatch,
     UntrustedPeer,
 )
-from swarm.printable import printable
 from swarm.proposer import Told
 
 HEARTBEAT_S = 1.0

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from federation.pake import MESSAGE_BYTES
 from federation.store import MOST_PAST
 from federation.trust import SECRET_BYTES
+from printable import printable
 from swarm.errors import ProtocolMismatch
-from swarm.printable import printable
 
 PROTOCOL = 1
 BODY_BYTES = 4096

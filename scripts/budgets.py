@@ -17,6 +17,7 @@ ROOMS = (
     "settings.py",
     "guard.py",
     "pattern_size.py",
+    "printable.py",
     "hardware",
     "tools",
     "swarm",
@@ -34,7 +35,7 @@ FUNCTION_P90 = 30
 EDGES = frozenset({"api/app.py:_report", "federation/discovery.py:_tell"})
 
 # Several floors use these, so they stand on nothing.
-LEAVES = ("guard.py", "pattern_size.py")
+LEAVES = ("guard.py", "pattern_size.py", "printable.py")
 
 
 @dataclass(frozen=True)

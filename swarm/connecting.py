@@ -2,7 +2,7 @@
 
 import os
 
-from swarm.printable import printable
+from printable import printable
 
 _PYTHONS = ("Connect call failed", "Multiple exceptions")
 """So begins what asyncio, and aiohttp for several addresses, put in place of the system's words."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from printable import printable
 from swarm.chat.tool_calls import CLOSE as CALL_CLOSE
 from swarm.chat.tool_calls import OPEN as CALL_OPEN
 from swarm.engines.base import Delta, Event, Finished, Started
@@ -18,7 +19,6 @@ from swarm.errors import (
     Overloaded,
     SwarmError,
 )
-from swarm.printable import printable
 from swarm.types import FinishReason, TokenLogprob
 
 Chunk: TypeAlias = Mapping[str, Any]

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from printable import printable
 from swarm.chat import reasoning
 from swarm.chat.formats.canonical import CANONICAL
 from swarm.chat.formats.table import format_of
 from swarm.engines.base import ModelInfo
 from swarm.engines.sampling import DEFAULTS
 from swarm.errors import ConfigurationError
-from swarm.printable import printable
 
 CHAT_MARK = "\0chat\0"
 """How a prompt begins that is a conversation as JSON, for a server with a template of its own."""

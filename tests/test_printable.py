@@ -2,7 +2,7 @@
 
 import pytest
 
-from swarm.printable import printable
+from printable import printable
 
 
 @pytest.mark.parametrize(
