@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from api.tool_door import Place
+from printable import printable
 from settings import Settings
 from swarm.agent import Bounds, Emit, ToolResult
 from swarm.errors import ToolsUnavailable
@@ -35,7 +36,7 @@ class Agent:
         try:
             described = await self.tools.descriptions()
         except ToolError as error:
-            raise ToolsUnavailable(f"the agent has no tools: {error}") from error
+            raise ToolsUnavailable(f"the agent has no tools: {printable(str(error))}") from error
         return tuple(ToolSpec(each.name, each.description, each.parameters) for each in described)
 
     async def run(self, call: ToolCall, emit: Emit, *, label: str) -> ToolResult:

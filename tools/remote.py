@@ -1,5 +1,6 @@
 """The tools of another machine, by way of its tool server."""
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -11,6 +12,7 @@ from typing import Any, Self, TypeAlias
 
 import aiohttp
 
+from printable import printable
 from tools.errors import ToolError, ToolFailed, UnknownTool
 from tools.executor import Emit, ToolDescription, silent
 from tools.statuses import ERRORS
@@ -19,6 +21,10 @@ from tools.tool import Output
 logger = logging.getLogger(__name__)
 
 _CONNECT_S = 5.0
+_HEAD_S = 10.0
+"""For the head of an answer, which comes before the tool has ended. A connection of an earlier call
+says nothing of a machine that is gone.
+"""
 _SILENT_S = 900.0
 _LINE_BYTES = 32 << 20
 _BY_CODE = {code: error for error, (_, code) in ERRORS.items() if error is not UnknownTool}
@@ -42,8 +48,9 @@ class RemoteTools:
     to be told.
     """
 
-    def __init__(self, find: Find) -> None:
+    def __init__(self, find: Find, *, head_s: float = _HEAD_S) -> None:
         self._find = find
+        self._head_s = head_s
         self._place: Place | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -84,7 +91,8 @@ class RemoteTools:
             try:
                 return await _result(answer, emit)
             finally:
-                logger.info("tool %s ran on %s for %.2f s", name, where, time.monotonic() - began)
+                took_s = time.monotonic() - began
+                logger.info("tool %s ran on %s for %.2f s", printable(name), where, took_s)
 
     @contextlib.asynccontextmanager
     async def _asked(
@@ -113,14 +121,21 @@ class RemoteTools:
         if self._session is None:
             raise ToolFailed("the client of the tool server is not started")
         headers = {"Authorization": f"Bearer {place.token}"} if place.token else {}
+        request = self._session.request(
+            method, f"{place.url}{path}", json=body, headers=headers, allow_redirects=False
+        )
         try:
-            async with self._session.request(
-                method, f"{place.url}{path}", json=body, headers=headers, allow_redirects=False
-            ) as answer:
+            async with contextlib.AsyncExitStack() as stack:
+                async with asyncio.timeout(self._head_s):
+                    answer = await stack.enter_async_context(request)
                 yield answer
+        except TimeoutError as error:
+            self._place = None
+            why = "does not answer; is that machine on, and at this address?"
+            raise ToolFailed(f"the tool server {place.url} {why}") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             self._place = None  # it may have another address by now
-            raise ToolFailed(f"the tool server {place.url}: {error}") from error
+            raise ToolFailed(f"the tool server {place.url}: {printable(str(error))}") from error
         except (LookupError, TypeError) as error:
             raise ToolFailed(f"what answers at {place.url} is no tool server") from error
 
@@ -152,7 +167,8 @@ def _failed(body: Any) -> ToolError:
     """The error that the server raised, as the same type here."""
     try:
         told = body["error"]
-        message, code = str(told["message"]), str(told["code"])
+        message = "\n".join(map(printable, str(told["message"]).splitlines()))
+        code = str(told["code"])
     except (KeyError, TypeError):
         return ToolFailed("the tool server answered with an error that is none of ours")
     return _BY_CODE.get(code, ToolFailed)(message)
