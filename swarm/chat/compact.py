@@ -24,8 +24,11 @@ _SENTENCE = re.compile(
 )
 _SENTENCE_CHARACTERS = 160
 _LISTED = re.compile(r"^[-*] +`?([\w-]+)`?:", re.MULTILINE)
-_SKILL = re.compile(r"<description>(.*?)</description>", re.DOTALL)
-_LOCATION = re.compile(r"\s*<location>.*?</location>", re.DOTALL)
+_SKILL = re.compile(
+    r"(\s*<skill>\s*<name>[^<]*</name>\s*<description>)(.*)</description>"
+    r"(?:\s*<location>[^<]*</location>)?(\s*)",
+    re.DOTALL,
+)
 _NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _VALUES = frozenset({"enum", "const", "default"})
 _LARGEST_EXACT = 2**53 - 1
@@ -108,8 +111,18 @@ def compact_system(text: str, words: Words) -> str:
 
 
 def _short_skills(text: str) -> str:
-    short = _SKILL.sub(lambda m: f"<description>{first_sentence(m[1])}</description>", text)
-    return _LOCATION.sub("", short)
+    """The text with its last list of skills shortened. The user's words may use the same tags."""
+    listed, closed, after = text.rpartition("</available_skills>")
+    before, opened, listed = listed.rpartition("<available_skills>")
+    if not closed or not opened:
+        return text
+    skills = "</skill>".join(map(_short_skill, listed.split("</skill>")))
+    return f"{before}{opened}{skills}{closed}{after}"
+
+
+def _short_skill(text: str) -> str:
+    found = _SKILL.fullmatch(text)
+    return f"{found[1]}{first_sentence(found[2])}</description>{found[3]}" if found else text
 
 
 def compact_tool(tool: ToolSpec, words: Words) -> ToolSpec:

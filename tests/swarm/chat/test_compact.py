@@ -82,6 +82,31 @@ def test_a_clients_prose_goes_and_surroundings_and_the_users_instructions_stay()
     assert "It is long" not in short
 
 
+tags = st.sampled_from(
+    [
+        f"<{slash}{name}>"
+        for name in ("location", "description", "skill", "name", "available_skills")
+        for slash in ("", "/")
+    ]
+)
+
+
+@given(st.lists(tags | st.sampled_from(["First. Second.", "curl ?city=", "\n", " "])))
+def test_the_users_instructions_may_use_the_tags_of_a_skill(words: list[str]) -> None:
+    """As a command with `<location>` does, or a whole skill that is quoted."""
+    own = "".join(words)
+    short = compact_system(CLIENTS.replace("Always answer in French.", own), WORDS)
+    assert f"AGENTS.md\n{own} You are free to choose." in short
+    assert "<description>Use it to deploy.</description>\n  </skill>" in short
+
+
+@pytest.mark.parametrize("skills", ["", "Skills provide specialized instructions", "<skill>"])
+def test_without_a_list_of_skills_nothing_but_the_prose_goes(skills: str) -> None:
+    head, _, _ = CLIENTS.partition("Skills provide")
+    own = "<available_skills> of <description>one. Two.</description>, <location>here</location>"
+    assert compact_system(f"{head}{own}{skills}", WORDS).endswith(f"choose.\n\n{own}{skills}")
+
+
 @pytest.mark.parametrize(
     "text", ["You are a pirate.", "", "You are opencode, and nothing else is known.", "you are"]
 )
