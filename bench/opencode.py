@@ -3,6 +3,8 @@
 The first request is recorded from the real client and counted by o200k, in which the client's own
 figures are; needs `npm ci` in tests/e2e/opencode. The steps have its shape (2,000 tokens of system
 prompt, ten tools of 4,700) in words of the random model's vocabulary: one call, its result.
+
+`--only lines` prints what `swarm/chat/compact.toml` has of the client's prompts.
 """
 
 import asyncio
@@ -11,12 +13,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from api.clients.opencode import Endpoint, configuration
+from api.clients.opencode import PROVIDER, Endpoint, configuration
 from api.openai.body import parse_body
 from api.openai.schema import ChatBody
 from api.openai.translate import chat_ask
@@ -24,13 +27,19 @@ from bench.client import Timing, chat
 from bench.figures import must_have, parser, spread, verdict
 from bench.models import ROOT, random_model, text
 from bench.servers import Server, free_port, node
-from swarm.chat.compact import compacted, our_words
+from swarm.chat.compact import compacted, fingerprint, our_words
 from swarm.types import Question, ToolSpec
 from tests.conftest import MEANS, OPENCODE
 from tests.e2e.opencode_client import Client
 
 SYSTEM_TOKENS, TOOL_TOKENS, TOOLS = 2_000, 470, 10
 RESULT_TOKENS, NEW_TOKENS = 200, 24
+PROMPTED = (
+    *("swarm", "gpt-4", "gpt-5", "gpt-6", "gpt-codex", "gemini-2", "claude", "trinity", "kimi"),
+    *("muse-spark", "muse-glimmer"),
+)
+"""Names of models: the client has a prompt of its own for each."""
+
 STEP_BAR, COMPACT_BAR, INSTRUCTIONS_BAR = 0.10, 1_200, 125
 
 _COUNT = """
@@ -42,8 +51,11 @@ console.log(JSON.stringify(texts.map((text) => getEncoding("o200k_base").encode(
 
 def main() -> int:
     options = parser(__doc__, rounds=3)
-    options.add_argument("--only", choices=["tokens", "steps"])
+    options.add_argument("--only", choices=["tokens", "steps", "lines"])
     chosen = options.parse_args()
+    if chosen.only == "lines":
+        print(textwrap.fill(" ".join(sorted(lines())), 117))
+        return 0
     met: list[bool] = []
     if chosen.only != "steps":
         met += tokens()
@@ -66,8 +78,21 @@ def tokens() -> list[bool]:
     ]
 
 
-async def first_request(prompt: str) -> Question:
-    """What the real client sends first with its tools."""
+def lines() -> set[str]:
+    """Fingerprints of all lines of the client's prompts before its surroundings."""
+    must_have(OPENCODE.exists(), MEANS["opencode"])
+    [client] = our_words().system
+    found: set[str] = set()
+    for model in PROMPTED:
+        prompt = asyncio.run(first_request("Write hello to a.txt", model)).messages[0].content or ""
+        prose = prompt.partition(client.keeps_from[0])[0].splitlines()
+        told = (line for line in prose if line.strip() and not line.startswith(client.begins))
+        found |= {fingerprint(line) for line in told}
+    return found
+
+
+async def first_request(prompt: str, model: str = "swarm") -> Question:
+    """What the real client sends first with its tools, to a model that has this name."""
     received: asyncio.Queue[Question] = asyncio.Queue()
 
     async def answer(request: web.Request) -> web.Response:
@@ -91,20 +116,20 @@ async def first_request(prompt: str) -> Question:
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
         with tempfile.TemporaryDirectory() as name:
-            await asyncio.to_thread(_run_client, Path(name), port, prompt)
+            await asyncio.to_thread(_run_client, Path(name), port, prompt, model)
         return received.get_nowait()
     finally:
         await runner.cleanup()
 
 
-def _run_client(folder: Path, port: int, prompt: str) -> None:
+def _run_client(folder: Path, port: int, prompt: str, model: str) -> None:
     project, home = folder / "project", folder / "home"
     project.mkdir()
     home.mkdir()
-    models = {"swarm": 32_768, "swarm-fast": 32_768}
+    models = dict.fromkeys(("swarm", "swarm-fast", model), 32_768)
     endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", models, "none", folder)
     (project / "opencode.json").write_text(json.dumps(configuration(endpoint)))
-    Client(project, home).run(prompt)
+    Client(project, home).run("--model", f"{PROVIDER}/{model}", prompt)
 
 
 def _written(question: Question) -> str:

@@ -8,7 +8,8 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any, cast
 
@@ -40,10 +41,23 @@ _WHOLE_RESULTS = 2
 
 
 class _System(BaseModel):
+    """A client's own system prompts. `lines`: the fingerprints of theirs, with white space between.
+
+    `begins`: how those lines begin that go on with a name. They stand below a user's prompt too.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    begins: str = Field(min_length=8)
     keeps_from: tuple[str, ...] = Field(min_length=1)
+    begins: tuple[str, ...] = ()
+    lines: str
+
+    @cached_property
+    def _fingerprints(self) -> frozenset[str]:
+        return frozenset(self.lines.split())
+
+    def has(self, line: str) -> bool:
+        return fingerprint(line) in self._fingerprints
 
 
 class _Lists(BaseModel):
@@ -100,14 +114,42 @@ def _compact_message(message: Message, words: Words) -> Message:
 
 
 def compact_system(text: str, words: Words) -> str:
-    """A client's own prose replaced by ours; surroundings and the user's instructions stay."""
+    """A client's own prose replaced by ours; surroundings and the user's own words stay.
+
+    Its prompt is known by its lines. Those that are not known may be the user's: a prompt that has
+    more of them stays whole, and in one of the client's they stay behind our words.
+    """
     for known in words.system:
-        if not text.lstrip().lower().startswith(known.begins.lower()):
-            continue
         places = [at for mark in known.keeps_from if (at := text.find(mark)) >= 0]
-        if places:
-            return f"{words.instructions.strip()}\n{_short_skills(text[min(places) :])}"
+        if not places:
+            continue
+        prose, rest = text[: min(places)], text[min(places) :]
+        lines = [each for each in prose.splitlines(True) if not each.startswith(known.begins)]
+        own = _own_lines(lines, known)
+        if 2 * _characters(own) <= _characters(lines) > 0:
+            return f"{words.instructions.strip()}\n{''.join(own)}{_short_skills(rest)}"
     return text
+
+
+def fingerprint(line: str) -> str:
+    """What the data file has in the place of a line of somebody else's text."""
+    return sha256(line.strip().encode()).hexdigest()[:8]
+
+
+def _own_lines(lines: Sequence[str], known: _System) -> list[str]:
+    """Without the client's, and without the blank ones that follow these."""
+    own: list[str] = []
+    after_own = False
+    for line in lines:
+        if line.strip():
+            after_own = not known.has(line)
+        if after_own:
+            own.append(line)
+    return own
+
+
+def _characters(lines: Sequence[str]) -> int:
+    return sum(len(line.strip()) for line in lines)
 
 
 def _short_skills(text: str) -> str:

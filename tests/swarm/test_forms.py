@@ -15,7 +15,12 @@ from tests.fakes import INFO, FakeEngine
 
 TEMPLATE = ChatTemplate("{{ messages | tojson }}{{ tools | tojson }}", tool_calls="canonical")
 TOOL = ToolSpec("read", "Reads a file. " + "And more. " * 50, {"type": "object"})
-SYSTEM = "You are opencode. " + "Rules. " * 50 + "<env>here</env>"
+RULE = (
+    "Only use emojis if the user explicitly requests it. "
+    "Avoid using emojis in all communication unless asked."
+)
+"""One of OpenCode's."""
+SYSTEM = f"{RULE}\n" * 4 + "<env>here</env>"
 
 
 def question(*more: Message, **changes: object) -> Question:
@@ -36,7 +41,7 @@ async def test_a_small_context_reads_the_compact_form(caplog: pytest.LogCaptureF
     forms = Forms()
     small = await fit(forms, question(), 2_500)
     assert small.tools[0].description == "Reads a file."
-    assert "Rules." not in (small.messages[0].content or "")
+    assert RULE not in (small.messages[0].content or "")
     assert small.messages[1] == Message("user", "hi")
     assert await fit(Forms(), question(), 9_000) == question()
     assert "its context is 2500" in caplog.text

@@ -22,11 +22,18 @@ from swarm.errors import ConfigurationError
 from swarm.types import Message, Question, SamplingParams, ToolSpec
 
 WORDS = our_words()
-CLIENTS = """\
-You are opencode, an interactive CLI tool that helps users.
+OPENCODES = """\
+You are opencode, an interactive CLI tool that helps users with software engineering tasks. Use \
+the instructions below and the tools available to you to assist the user.
 
-IMPORTANT: a great many rules.
-You are powered by the model named swarm.
+# Tone and style
+You should be concise, direct, and to the point. When you run a non-trivial bash command, you \
+should explain what the command does and why you are running it, to make sure the user understands \
+what you are doing (this is especially important when you are running a command that will make \
+changes to the user's system).
+"""
+SURROUNDINGS = """\
+You are powered by the model named swarm. The exact model ID is swarm/swarm
 Here is some useful information about the environment you are running in:
 <env>
   Working directory: /home/u/p
@@ -42,6 +49,7 @@ Skills provide specialized instructions and workflows for specific tasks.
     <location>/x/y</location>
   </skill>
 </available_skills>"""
+CLIENTS = OPENCODES + SURROUNDINGS
 
 TASK = ToolSpec(
     "task",
@@ -74,7 +82,8 @@ def test_the_instructions_are_short() -> None:
 def test_a_clients_prose_goes_and_surroundings_and_the_users_instructions_stay() -> None:
     short = compact_system(CLIENTS, WORDS)
     assert short.startswith(WORDS.instructions.strip())
-    assert "a great many rules" not in short
+    assert "concise" not in short
+    assert "You are powered by" not in short
     assert "  Working directory: /home/u/p" in short
     assert "Always answer in French. You are free to choose." in short
     assert "<name>deploy</name>" in short
@@ -108,10 +117,38 @@ def test_without_a_list_of_skills_nothing_but_the_prose_goes(skills: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["You are a pirate.", "", "You are opencode, and nothing else is known.", "you are"]
+    "text",
+    [
+        "You are a pirate.",
+        "",
+        OPENCODES,
+        f"You are opencode's release manager. Never push to main.\n{SURROUNDINGS}",
+        f"Be brief.\n{SURROUNDINGS}",
+        f"Be brief.\n\n# Tone and style\nAnswer in verse.\n{SURROUNDINGS}",
+        SURROUNDINGS,
+    ],
 )
 def test_a_system_prompt_that_is_not_known_stays_whole(text: str) -> None:
     assert compact_system(text, WORDS) == text
+
+
+def test_the_users_own_lines_in_a_clients_prompt_stay() -> None:
+    """As in a copy that they changed, or in a version that is not known yet."""
+    changed = OPENCODES.replace("# Tone and style\n", "# Rules\n- No tests,\n\n  no merge.\n\n")
+    short = compact_system(f"{changed}\nPush to a branch.\n{SURROUNDINGS}", WORDS)
+    own = "# Rules\n- No tests,\n\n  no merge.\n\nPush to a branch.\nHere is"
+    assert short.startswith(f"{WORDS.instructions.strip()}\n{own}")
+
+
+lines = st.sampled_from(["Be brief.", "  - RULE-77", "# Tone and style", "", "You are opencode."])
+
+
+@given(st.lists(lines | st.text("ab \t", max_size=200)), st.booleans())
+def test_no_line_that_may_be_the_users_is_lost(own: list[str], below_the_clients: bool) -> None:
+    prompt = "\n".join([*([OPENCODES] if below_the_clients else []), *own, SURROUNDINGS])
+    short = compact_system(prompt, WORDS).splitlines()
+    theirs = [line for line in own if line.strip() and line != "# Tone and style"]
+    assert [line for line in short if line in theirs] == theirs
 
 
 def test_a_tool_keeps_what_is_needed_to_call_it() -> None:
