@@ -1,7 +1,7 @@
 """OpenCode's configuration for a node, put into what a person's file already says. Pure."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -96,34 +96,56 @@ def _room(context_tokens: int) -> dict[str, Any]:
     }
 
 
-def merged(text: str, endpoint: Endpoint) -> tuple[str, list[str]]:
+def layered(texts: Iterable[str]) -> dict[str, Any]:
+    """What several files say together: objects are merged, of all else the last counts."""
+    whole: dict[str, Any] = {}
+    for text in texts:
+        whole = _over(whole, _object(parse(text) if text.strip() else {}) or {})
+    return whole
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    whole = dict(below)
+    for key, value in above.items():
+        under, over = _object(whole.get(key)), _object(value)
+        whole[key] = value if under is None or over is None else _over(under, over)
+    return whole
+
+
+def merged(
+    text: str, endpoint: Endpoint, below: Mapping[str, Any] | None = None
+) -> tuple[str, list[str]]:
     """The text of a configuration with this endpoint in it, and what was done, in lines.
 
     Ours are the provider's address, key and limits, and what was written here for another context;
     everything else that the person has chosen (the model, compaction, names) stays, and is named.
-    Raises ConfigurationError for a broken text.
+    `below` is what the other files say that OpenCode reads before this one: a choice there counts
+    as well. Raises ConfigurationError for a broken text.
     """
     before = _object(parse(text) if text.strip() else {})
     if before is None:
         raise ConfigurationError("the file is not an object")
+    below = below or {}
     text = text if text.strip() else "{}\n"
     said: list[str] = []
-    room = _room_of(before)
     for path, value in _leaves(configuration(endpoint)):
-        there = _at(before, path)
-        if there == value:
+        here = _at(before, path)
+        if here == value:
             continue
         name = ".".join(path)
-        if there is None:
+        teller = below if here is None else before
+        there = _at(teller, path)
+        if there is None or there == value:
             said.append(f"added      {name}")
-        elif there == _at(room, path) or _is_ours(path, there, endpoint):
-            said.append(f"changed    {name}")
+        elif there == _at(_room_of(teller), path) or _is_ours(path, there, endpoint):
+            said.append(f"{'added  ' if here is None else 'changed'}    {name}")
         else:
-            said.append(f"kept       {name} = {json.dumps(there)}, not {json.dumps(value)}")
+            whose = " (in another file)" if here is None else ""
+            said.append(f"kept       {name} = {json.dumps(there)}{whose}, not {json.dumps(value)}")
             continue
         text = put(text, path, value)
-    text, more = _let_in(text, before)
-    _check(text, before, endpoint)
+    text, more = _let_in(text, before, below)
+    _check(text, before, below, endpoint)
     return text, said + more
 
 
@@ -150,23 +172,33 @@ def _is_our_key(there: str, endpoint: Endpoint) -> bool:
     return endpoint.key != PLACEHOLDER and not there.startswith("{env:")
 
 
-def _let_in(text: str, before: Mapping[str, Any]) -> tuple[str, list[str]]:
+def _let_in(
+    text: str, before: Mapping[str, Any], below: Mapping[str, Any]
+) -> tuple[str, list[str]]:
     """The provider must be on the person's list of providers, where there is one."""
     said: list[str] = []
-    enabled = before.get("enabled_providers")
+    whole = _over(below, before)
+    enabled, disabled = whole.get("enabled_providers"), whole.get("disabled_providers")
     if isinstance(enabled, list) and PROVIDER not in enabled:
-        text = append(text, ["enabled_providers"], PROVIDER)
-        said.append(f"added      {PROVIDER} to enabled_providers")
-    disabled = before.get("disabled_providers")
+        if "enabled_providers" in before:
+            text = append(text, ["enabled_providers"], PROVIDER)
+            said.append(f"added      {PROVIDER} to enabled_providers")
+        else:  # a list hides that of the files before it
+            listed = [*cast("list[Any]", enabled), PROVIDER]
+            text = put(text, ["enabled_providers"], listed)
+            said.append(f"added      enabled_providers, another file's and {PROVIDER}")
     if isinstance(disabled, list) and PROVIDER in disabled:
         said.append(f"WARNING    disabled_providers names {PROVIDER}: take it out to use it")
     return text, said
 
 
-def _check(text: str, before: Mapping[str, Any], endpoint: Endpoint) -> None:
+def _check(
+    text: str, before: Mapping[str, Any], below: Mapping[str, Any], endpoint: Endpoint
+) -> None:
     """What was written holds the endpoint and all that was there. Raises ConfigurationError."""
     after = parse(text)
-    complete = all(_at(after, path) is not None for path, _ in _leaves(configuration(endpoint)))
+    whole = _over(below, after)
+    complete = all(_at(whole, path) is not None for path, _ in _leaves(configuration(endpoint)))
     options = after["provider"][PROVIDER]["options"]
     complete = complete and options["baseURL"] == endpoint.base_url
     kept = all(_at(after, path) is not None for path, value in _leaves(before) if value is not None)

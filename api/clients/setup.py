@@ -1,11 +1,12 @@
 """`main.py --opencode`: asks a node what it serves and writes OpenCode's configuration for it."""
 
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from api.clients.opencode import PLACEHOLDER, Endpoint, merged
+from api.clients.jsonc import parse
+from api.clients.opencode import PLACEHOLDER, Endpoint, layered, merged
 from api.keyring import kept_key_file, key_file, read_key, write_key
 from api.listening import LAN, base_url, is_unspecified, lan_address
 from api.own_node import NodeRefusedError, key_header, known_keys, no_node, told_by, with_a_key
@@ -15,7 +16,8 @@ from settings import Settings
 from swarm.errors import ConfigurationError, SwarmError
 
 GLOBAL = "global"
-_NAMES = ("opencode.jsonc", "opencode.json")
+_NAMES = ("opencode.json", "opencode.jsonc")
+"""In a folder's files the later one counts."""
 _PATIENCE_S = 10.0
 
 
@@ -35,7 +37,8 @@ def set_up_opencode(settings: Settings, environ: Mapping[str, str], platform: st
     file = None if key is None else _kept(settings, key)
     reference = PLACEHOLDER if file is None else f"{{file:{file.as_posix()}}}"
     path = place(settings.opencode or ".", environ)
-    said = write(path, Endpoint(url, models, reference, settings.state.absolute()))
+    endpoint = Endpoint(url, models, reference, settings.state.absolute())
+    said = write(path, endpoint, read_before(path, environ))
     return "\n".join(
         [
             f"{path}: {len(said)} changes" if said else f"{path}: nothing to change",
@@ -46,12 +49,16 @@ def set_up_opencode(settings: Settings, environ: Mapping[str, str], platform: st
     )
 
 
-def write(path: Path, endpoint: Endpoint) -> list[str]:
-    """Put the endpoint into a configuration file, made where there is none; what was done."""
+def write(path: Path, endpoint: Endpoint, others: Sequence[Path] = ()) -> list[str]:
+    """Put the endpoint into a configuration file, made where there is none; what was done.
+
+    `others` are the files that count where this one says nothing.
+    """
     path = path.resolve()  # a link stays one
+    below = layered(_read(other) for other in others if other.resolve() != path)
     try:
         old = path.read_bytes() if path.exists() else b""
-        text, said = merged(old.decode(), endpoint)
+        text, said = merged(old.decode(), endpoint, below)
         if text.encode() != old:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, text.encode())
@@ -64,17 +71,45 @@ def write(path: Path, endpoint: Endpoint) -> list[str]:
     return said
 
 
+def _read(path: Path) -> str:
+    """The text of a configuration that is only looked at; raises where OpenCode fails too."""
+    try:
+        text = path.read_text("utf-8") if path.exists() else ""
+        parse(text or "{}")
+    except (OSError, UnicodeDecodeError, ConfigurationError) as error:
+        raise ConfigurationError(f"{path}: {error}; nothing was written") from None
+    return text
+
+
 def place(where: str, environ: Mapping[str, str]) -> Path:
     """The file of a folder, or of all projects: of those that are there, what is read last."""
     if where == GLOBAL:
-        home = environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-        folder = Path(home) / "opencode"
+        folder = _global_folder(environ)
     else:
         folder = Path(where).expanduser().absolute()
         if not folder.is_dir():
             raise ConfigurationError(f"--opencode {where}: there is no such folder")
     there = [folder / name for name in _NAMES if (folder / name).exists()]
-    return there[0] if there else folder / "opencode.json"
+    return there[-1] if there else folder / "opencode.json"
+
+
+def read_before(path: Path, environ: Mapping[str, str]) -> list[Path]:
+    """The files that OpenCode merges before this one, in its order.
+
+    Those of all projects, then those of each folder from the repository's root down to the project;
+    from the disk's root down where there is no repository.
+    """
+    common = _global_folder(environ)
+    files = [common / name for name in ("config.json", *_NAMES)]
+    if path.parent != common:
+        above = [path.parent, *path.parent.parents]
+        root = next((at for at, each in enumerate(above) if (each / ".git").exists()), -1)
+        files += [each / name for each in above[root::-1] for name in _NAMES]
+    return files[: files.index(path)]
+
+
+def _global_folder(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "opencode"
 
 
 def served_models(url: str, key: str | None) -> dict[str, int]:

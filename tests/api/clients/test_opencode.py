@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from api.clients.jsonc import parse
-from api.clients.opencode import Endpoint, configuration, merged, output_tokens
+from api.clients.opencode import Endpoint, configuration, layered, merged, output_tokens
 from swarm.errors import ConfigurationError
 
 STATE = Path("/home/me/.local/state/swarm")
@@ -95,6 +95,55 @@ def test_a_list_of_providers_lets_this_one_in() -> None:
     assert "added      swarm to enabled_providers" in said
     _, said = merged('{"disabled_providers": ["swarm"]}', ENDPOINT)
     assert any(line.startswith("WARNING") for line in said)
+
+
+BELOW = {
+    "model": "anthropic/best",
+    "compaction": {"reserved": 77},
+    "enabled_providers": ["anthropic"],
+    "provider": {"swarm": {"options": {"baseURL": "http://old/v1"}}},
+}
+
+
+def test_what_the_person_has_in_another_file_stays_too() -> None:
+    text, said = merged("", ENDPOINT, BELOW)
+    after = json.loads(text)
+    assert "model" not in after
+    assert "reserved" not in after["compaction"]
+    assert after["provider"]["swarm"]["options"]["baseURL"] == "http://127.0.0.1:1/v1"
+    assert 'kept       model = "anthropic/best" (in another file), not "swarm/swarm"' in said
+    assert after["enabled_providers"] == ["anthropic", "swarm"], "or theirs would hide ours"
+    assert "added      enabled_providers, another file's and swarm" in said
+    again, said = merged(text, ENDPOINT, BELOW)
+    assert again == text
+    assert all(line.startswith("kept") for line in said)
+
+
+def test_this_file_counts_before_another() -> None:
+    mine = '{"model": "mine/x", "enabled_providers": ["swarm"], "disabled_providers": []}'
+    text, said = merged(mine, ENDPOINT, {**BELOW, "disabled_providers": ["swarm"]})
+    assert parse(text)["model"] == "mine/x"
+    assert parse(text)["enabled_providers"] == ["swarm"]
+    assert 'kept       model = "mine/x", not "swarm/swarm"' in said
+    assert not any(line.startswith("WARNING") for line in said)
+    _, said = merged("", ENDPOINT, {"disabled_providers": ["swarm"]})
+    assert any(line.startswith("WARNING") for line in said)
+
+
+def test_what_was_written_in_another_file_for_another_context_is_no_choice() -> None:
+    text, said = merged("", serving(4_096), configuration(serving(32_768)))
+    assert json.loads(text) == configuration(serving(4_096))
+    assert not any(line.startswith("kept") for line in said)
+
+
+def test_of_several_files_the_last_counts() -> None:
+    texts = [
+        '{"a": {"b": 1, "c": 1}, "d": [1]} // first',
+        "",
+        '{"a": {"c": {}}, "d": [2]}',
+        '{"a": {}}',
+    ]
+    assert layered(texts) == {"a": {"b": 1, "c": {}}, "d": [2]}
 
 
 def test_a_second_time_changes_nothing() -> None:

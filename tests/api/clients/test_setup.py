@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from api.clients.setup import place, set_up_opencode
+from api.clients.jsonc import parse
+from api.clients.setup import place, read_before, set_up_opencode
 from api.keyring import write_key
 from api.own_node import Node as OwnNode
 from api.own_node import call, known_keys
@@ -17,6 +18,8 @@ from tests.api.conftest import NO_NODE, Node, StartNode, nobodys_door
 from tests.fakes import FakeEngine
 
 KEY = "sk-test-12345678"
+ALONE = {"XDG_CONFIG_HOME": "/nowhere"}
+"""No configuration for all projects."""
 
 
 def settings(node: Node, folder: Path, **more: object) -> Settings:
@@ -30,7 +33,7 @@ def assert_private(file: Path, content: str) -> None:
 
 
 async def test_the_file_says_what_the_node_serves(node: Node, tmp_path: Path) -> None:
-    said = await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {}, "Linux")
+    said = await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), ALONE, "Linux")
     written = json.loads((tmp_path / "opencode.json").read_text())
     swarm = written["provider"]["swarm"]
     assert swarm["options"]["baseURL"] == f"http://127.0.0.1:{node.port}/v1"
@@ -45,7 +48,7 @@ async def test_the_file_says_what_the_node_serves(node: Node, tmp_path: Path) ->
 
 async def test_on_windows_the_line_to_copy_is_powershell_s(node: Node, tmp_path: Path) -> None:
     def said(**more: object) -> str:
-        return set_up_opencode(settings(node, tmp_path, **more), {}, "Windows")
+        return set_up_opencode(settings(node, tmp_path, **more), ALONE, "Windows")
 
     url = f"http://127.0.0.1:{node.port}/v1"
     line = f'any client $env:OPENAI_BASE_URL="{url}"; $env:OPENAI_API_BASE="{url}"; '
@@ -56,16 +59,16 @@ async def test_on_windows_the_line_to_copy_is_powershell_s(node: Node, tmp_path:
 async def test_a_proxy_of_the_environment_does_not_see_the_key(
     node: Node, tmp_path: Path, nobodys_proxy: None
 ) -> None:
-    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path, key=KEY), {}, "Linux")
+    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path, key=KEY), ALONE, "Linux")
     assert (tmp_path / "opencode.json").exists()
 
 
 async def test_a_second_time_leaves_the_file_alone(node: Node, tmp_path: Path) -> None:
-    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {}, "Linux")
+    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), ALONE, "Linux")
     file = tmp_path / "opencode.json"
     file.chmod(0o640)
     before = file.stat()
-    said = await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {}, "Linux")
+    said = await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), ALONE, "Linux")
     assert "nothing to change" in said
     assert file.stat().st_mtime_ns == before.st_mtime_ns
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
@@ -77,7 +80,7 @@ async def test_the_file_that_is_there_is_edited_and_a_link_stays_one(
     real = tmp_path / "dotfiles.jsonc"
     real.write_text('{\n  "theme": "x" // mine\n}\n')
     (tmp_path / "opencode.jsonc").symlink_to(real)
-    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {}, "Linux")
+    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), ALONE, "Linux")
     assert (tmp_path / "opencode.jsonc").is_symlink()
     assert '"theme": "x", // mine\n' in real.read_text()
     assert not (tmp_path / "opencode.json").exists()
@@ -87,7 +90,7 @@ async def test_a_broken_file_is_not_touched(node: Node, tmp_path: Path) -> None:
     file = tmp_path / "opencode.json"
     file.write_text('{"model": ')
     with pytest.raises(ConfigurationError, match=r"line 1.*nothing was written"):
-        await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {}, "Linux")
+        await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), ALONE, "Linux")
     assert file.read_text() == '{"model": '
 
 
@@ -97,9 +100,9 @@ async def test_the_key_stands_in_a_file_of_its_owner_and_is_only_named(
     keys = {"laptop": KeySettings.model_validate({"key": KEY})}
     async with start_node(FakeEngine(), keys=keys) as node:
         with pytest.raises(SwarmError, match="SWARM_KEY"):
-            await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), {}, "Linux")
+            await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), ALONE, "Linux")
         said = await asyncio.to_thread(
-            set_up_opencode, settings(node, tmp_path, key=KEY), {}, "Linux"
+            set_up_opencode, settings(node, tmp_path, key=KEY), ALONE, "Linux"
         )
     text = (tmp_path / "opencode.json").read_text()
     reference = json.loads(text)["provider"]["swarm"]["options"]["apiKey"]
@@ -118,7 +121,7 @@ async def test_a_second_node_gets_its_own_key(start_node: StartNode, tmp_path: P
         keys = {} if key is None else {"laptop": KeySettings.model_validate({"key": key})}
         async with start_node(FakeEngine(), keys=keys) as node:
             chosen = settings(node, tmp_path, **({} if key is None else {"key": key}))
-            await asyncio.to_thread(set_up_opencode, chosen, {}, "Linux")
+            await asyncio.to_thread(set_up_opencode, chosen, ALONE, "Linux")
         kept.append(await asyncio.to_thread(reference))
     a, b, none = kept
     assert_private(Path(a.removeprefix("{file:").removesuffix("}")), f"{KEY}\n")
@@ -142,8 +145,8 @@ async def test_a_key_that_was_named_once_is_known_from_then_on(
         unnamed = settings(node, tmp_path)
         with pytest.raises(SwarmError, match="--key KEY or in SWARM_KEY"):
             await asyncio.to_thread(call, OwnNode(unnamed), "diagnostics")
-        await asyncio.to_thread(set_up_opencode, settings(node, tmp_path, key=KEY), {}, "Linux")
-        said = await asyncio.to_thread(set_up_opencode, unnamed, {}, "Linux")
+        await asyncio.to_thread(set_up_opencode, settings(node, tmp_path, key=KEY), ALONE, "Linux")
+        said = await asyncio.to_thread(set_up_opencode, unnamed, ALONE, "Linux")
         assert "nothing to change" in said
         assert await asyncio.to_thread(call, OwnNode(unnamed), "diagnostics")
 
@@ -158,14 +161,14 @@ async def test_a_kept_key_that_holds_no_more_does_not_hide_the_node_s_own(
         await asyncio.to_thread(write_key, before, "sk-of-before")
         await asyncio.to_thread(write_key, here.state / "api-key", KEY)
         assert await asyncio.to_thread(call, OwnNode(here), "diagnostics")
-        said = await asyncio.to_thread(set_up_opencode, here, {}, "Linux")
+        said = await asyncio.to_thread(set_up_opencode, here, ALONE, "Linux")
     assert str(here.state / "api-key") in said
 
 
 def test_without_a_node_the_person_is_told_how_to_start_one(tmp_path: Path) -> None:
     nowhere = Settings.model_validate({"port": 1, "opencode": str(tmp_path), "state": tmp_path})
     with pytest.raises(ConfigurationError, match=r"`python main\.py --auto`"):
-        set_up_opencode(nowhere, {}, "Linux")
+        set_up_opencode(nowhere, ALONE, "Linux")
     assert not (tmp_path / "opencode.json").exists()
 
 
@@ -174,7 +177,7 @@ async def test_what_is_no_node_is_called_so(answer: bytes, tmp_path: Path) -> No
     async with nobodys_door(answer) as port:
         there = {"port": port, "opencode": str(tmp_path), "state": tmp_path}
         with pytest.raises(SwarmError, match=f"what answers at .*{port}/v1 is no node of Local"):
-            await asyncio.to_thread(set_up_opencode, Settings.model_validate(there), {}, "Linux")
+            await asyncio.to_thread(set_up_opencode, Settings.model_validate(there), ALONE, "Linux")
     assert not (tmp_path / "opencode.json").exists()
 
 
@@ -184,6 +187,39 @@ def test_the_global_file_is_where_opencode_looks(tmp_path: Path) -> None:
     (tmp_path / "opencode").mkdir()
     (tmp_path / "opencode" / "opencode.jsonc").write_text("{}")
     assert place("global", environ).name == "opencode.jsonc"
+
+
+def test_the_files_are_read_in_opencodes_order(tmp_path: Path) -> None:
+    environ = {"XDG_CONFIG_HOME": str(tmp_path / "all")}
+    project = tmp_path / "repository" / "project"
+    project.mkdir(parents=True)
+    (tmp_path / "repository" / ".git").mkdir()
+    common = [
+        tmp_path / "all/opencode" / each
+        for each in ("config.json", "opencode.json", "opencode.jsonc")
+    ]
+    above = [tmp_path / "repository" / each for each in ("opencode.json", "opencode.jsonc")]
+    here = [project / each for each in ("opencode.json", "opencode.jsonc")]
+    assert read_before(here[1], environ) == [*common, *above, here[0]]
+    assert read_before(common[1], environ) == common[:1]
+
+
+async def test_what_the_other_files_say_is_not_overridden(node: Node, tmp_path: Path) -> None:
+    common = tmp_path / "all" / "opencode"
+    common.mkdir(parents=True)
+    (common / "config.json").write_text('{"enabled_providers": ["anthropic"]}')
+    (tmp_path / "opencode.json").write_text('{"model": "anthropic/best"}')
+    file = tmp_path / "opencode.jsonc"
+    file.write_text("{} // mine\n")
+    environ = {"XDG_CONFIG_HOME": str(tmp_path / "all")}
+    said = await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), environ, "Linux")
+    written = parse(file.read_text())
+    assert "model" not in written
+    assert "anthropic/best" in said
+    assert written["enabled_providers"] == ["anthropic", "swarm"]
+    (common / "config.json").write_text("{")
+    with pytest.raises(ConfigurationError, match=r"config\.json: line 1.*nothing was written"):
+        await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), environ, "Linux")
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
