@@ -48,7 +48,6 @@ def output_tokens(context_tokens: int) -> int:
 
 def configuration(endpoint: Endpoint) -> dict[str, Any]:
     """The whole configuration, as it is written into an empty file."""
-    context = endpoint.models[_DEFAULT]
     return {
         "$schema": "https://opencode.ai/config.json",
         "model": f"{PROVIDER}/{_DEFAULT}",
@@ -65,7 +64,7 @@ def configuration(endpoint: Endpoint) -> dict[str, Any]:
                 "models": {name: _model(name, tokens) for name, tokens in endpoint.models.items()},
             }
         },
-        **_room(context),
+        **_room(min(endpoint.models.values())),
     }
 
 
@@ -76,7 +75,7 @@ def _model(name: str, context_tokens: int) -> dict[str, Any]:
 
 
 def _room(context_tokens: int) -> dict[str, Any]:
-    """What keeps a small context from being filled at once.
+    """What keeps a small context from being filled at once. It holds for all models together.
 
     The turns that a compaction leaves whole, and the longest result of a tool: OpenCode's own
     values are 2,000 to 15,000 tokens and 51,200 bytes.
@@ -137,7 +136,9 @@ def merged(
         there = _at(teller, path)
         if there is None or there == value:
             said.append(f"added      {name}")
-        elif there == _at(_room_of(teller), path) or _is_ours(path, there, endpoint):
+        elif _is_ours(path, there, endpoint) or any(
+            there == _at(room, path) for room in _rooms_of(teller)
+        ):
             said.append(f"{'added  ' if here is None else 'changed'}    {name}")
         else:
             whose = " (in another file)" if here is None else ""
@@ -149,10 +150,14 @@ def merged(
     return text, said + more
 
 
-def _room_of(before: Mapping[str, Any]) -> dict[str, Any]:
-    """What was written for the context that the file tells, while the person has not changed it."""
-    context = _at(before, ("provider", PROVIDER, "models", _DEFAULT, "limit", "context"))
-    return _room(context) if type(context) is int and context > 0 else {}
+def _rooms_of(before: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What may have been written for a context that the file tells, by models that are gone too.
+
+    While the person has not changed it, it is that for the context that was smallest then.
+    """
+    models = _object(_at(before, ("provider", PROVIDER, "models"))) or {}
+    contexts = [_at(model, ("limit", "context")) for model in models.values()]
+    return [_room(known) for known in contexts if type(known) is int and known > 0]
 
 
 def _is_ours(path: Sequence[str], there: Any, endpoint: Endpoint) -> bool:

@@ -189,6 +189,19 @@ def test_what_was_written_for_another_model_is_changed_with_it(before: int, now:
     assert not any(line.startswith("kept") for line in said)
 
 
+def test_the_smallest_context_has_room_too() -> None:
+    """OpenCode has one compaction for all models."""
+    small = configuration(serving(4_096))
+    both = replace(ENDPOINT, models={**SERVED, "nano": 4_096})
+    assert configuration(both)["compaction"] == small["compaction"]
+    assert configuration(both)["tool_output"] == small["tool_output"]
+    text, _ = merged("", both)
+    for more in ({"nano": 8_192}, {}, {"swarm": 8_192}):
+        served = replace(ENDPOINT, models={**SERVED, **more})
+        text, _ = merged(text, served)
+        assert parse(text)["compaction"] == configuration(served)["compaction"]
+
+
 def test_what_the_person_has_chosen_outlives_another_model() -> None:
     text, _ = merged('{"compaction": {"reserved": 77}, "tool_output": {"max_bytes": 88}}', ENDPOINT)
     after = parse(merged(text, serving(4_096))[0])
