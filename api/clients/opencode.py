@@ -145,9 +145,20 @@ def merged(
             said.append(f"kept       {name} = {json.dumps(there)}{whose}, not {json.dumps(value)}")
             continue
         text = put(text, path, value)
+    said += _not_served(_over(below, before), endpoint)
     text, more = _let_in(text, before, below)
     _check(text, before, below, endpoint)
     return text, said + more
+
+
+def _not_served(whole: Mapping[str, Any], endpoint: Endpoint) -> list[str]:
+    """The models of another day, or that the person has added."""
+    path = ("provider", PROVIDER, "models")
+    return [
+        f"kept       {'.'.join((*path, name))}, which this node does not serve or has not loaded"
+        for name in _object(_at(whole, path)) or {}
+        if name not in endpoint.models
+    ]
 
 
 def _rooms_of(before: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -189,6 +189,16 @@ def test_what_was_written_for_another_model_is_changed_with_it(before: int, now:
     assert not any(line.startswith("kept") for line in said)
 
 
+def test_a_model_that_is_served_no_more_is_named() -> None:
+    first, _ = merged("", replace(ENDPOINT, models={**SERVED, "nano": 4_096}))
+    text, said = merged(first, ENDPOINT)
+    assert parse(text)["provider"]["swarm"]["models"]["nano"]["limit"]["context"] == 4_096
+    line = "kept       provider.swarm.models.nano, which this node does not serve or has not loaded"
+    assert line in said
+    assert line in merged("", ENDPOINT, parse(first))[1]
+    assert not any("swarm-fast" in line for line in said)
+
+
 def test_the_smallest_context_has_room_too() -> None:
     """OpenCode has one compaction for all models."""
     small = configuration(serving(4_096))
