@@ -1,6 +1,5 @@
 """The models that a node can serve: the bundled one, named ones, those of a folder, upstream's."""
 
-import glob
 import json
 import logging
 import re
@@ -25,7 +24,6 @@ WEIGHTS = ".safetensors"
 _MAGIC = b"GGUF"
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}$")
 _HUB_REPOSITORY = re.compile(r"models--.+--(.+)")
-_FIRST_PART = re.compile(r"-00001(-of-\d{5})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +78,26 @@ def bundled_model() -> LocalModel:
 
 
 def described(path: Path) -> LocalModel:
-    """The model in a GGUF file. Raises ConfigurationError for a damaged or foreign one."""
+    """The model in a GGUF file. Raises ConfigurationError for a damaged or foreign one, and for one
+    of several parts that are not all here.
+    """
+    return _with_printable_ids([_gguf_model(path)])[0]
+
+
+def _gguf_model(path: Path) -> LocalModel:
     try:
-        if not _has_magic(path):
-            raise ConfigurationError(f"{path} is not a GGUF file, or it is damaged")
-        return _with_printable_ids([_gguf_model(path)])[0]
+        return _whole_gguf_model(path)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _gguf_model(path: Path) -> LocalModel:
+def _whole_gguf_model(path: Path) -> LocalModel:
+    if not _has_magic(path):
+        raise ConfigurationError(f"{path} is not a GGUF file, or it is damaged")
     place = _file_place(path)
+    for part in parts_of(place):
+        if not part.is_file():
+            raise ConfigurationError(f"{path} is not whole: {part.name} is missing")
     return LocalModel(path.stem, place, size_bytes(place))
 
 
@@ -166,11 +173,10 @@ def brought_model(wanted: Wanted, path: Path) -> LocalModel:
 def scan_models(folder: Path) -> tuple[LocalModel, ...]:
     """The GGUF files and MLX folders in a folder and below, largest first; no folder is no model.
 
-    Later parts of a split model, projectors of other media and what is damaged are left out.
+    Later parts of a split model, projectors of other media and what is damaged or not whole are
+    left out.
     """
-    found = [path for path in sorted(folder.rglob("*.gguf")) if _is_model(path)]
-    models = [_gguf_model(path) for path in found]
-    models += _mlx_models(folder)
+    models = _gguf_models(folder) + _mlx_models(folder)
     return tuple(sorted(_with_printable_ids(models), key=lambda model: -model.size_bytes))
 
 
@@ -189,6 +195,18 @@ def _with_printable_ids(models: Sequence[LocalModel]) -> list[LocalModel]:
     return told
 
 
+def _gguf_models(folder: Path) -> list[LocalModel]:
+    models: list[LocalModel] = []
+    for path in sorted(folder.rglob("*.gguf")):
+        if _LATER_PART.search(path.stem) or path.stem.startswith("mmproj"):
+            continue
+        try:
+            models.append(_gguf_model(path))
+        except ConfigurationError as error:
+            log.debug("%s", error)
+    return models
+
+
 def _mlx_models(folder: Path) -> list[LocalModel]:
     models: list[LocalModel] = []
     for configuration in sorted(folder.rglob("config.json")):
@@ -199,27 +217,14 @@ def _mlx_models(folder: Path) -> list[LocalModel]:
     return models
 
 
-def _is_model(path: Path) -> bool:
-    if _LATER_PART.search(path.stem) or path.stem.startswith("mmproj"):
-        return False
-    try:
-        return _has_magic(path) and all(part.is_file() for part in parts_of(path))
-    except OSError:
-        return False
-
-
 def size_bytes(path: Path) -> int:
     """A file's size, or that of all parts of a split model."""
     return sum(part.stat().st_size for part in parts_of(path))
 
 
 def parts_of(path: Path) -> list[Path]:
-    """The file, or all parts of a split model of which it is the first."""
-    part = _FIRST_PART.search(path.stem)
-    if part is None:
-        return [path]
-    name = glob.escape(path.stem[: part.start()])
-    return sorted(path.parent.glob(f"{name}-*{part[1]}.gguf"))
+    """The file, or all parts of a split model of which it is the first, here or not."""
+    return [path.with_name(name) for name in part_names(path.name)]
 
 
 def part_names(name: str) -> tuple[str, ...]:

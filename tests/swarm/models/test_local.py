@@ -161,3 +161,21 @@ def test_links_to_weights_that_are_gone_make_no_model(tmp_path: Path) -> None:
     assert [model.id for model in scan_models(tmp_path)] == ["a"]
     with pytest.raises(ConfigurationError, match="mlx cannot be read: No such file"):
         mlx_model(tmp_path / "mlx")
+
+
+def test_a_split_model_of_which_a_part_is_missing_is_none(tmp_path: Path) -> None:
+    first = write(tmp_path / "big-00001-of-00003.gguf", 500)
+    write(tmp_path / "big-00003-of-00003.gguf", 500)
+    write(tmp_path / "big-coder-00002-of-00003.gguf", 500)
+    write(tmp_path / "a.gguf")
+    assert [model.id for model in scan_models(tmp_path)] == ["a"]
+    with pytest.raises(ConfigurationError, match=r"not whole: big-00002-of-00003\.gguf is missing"):
+        described(first)
+
+
+def test_parts_of_another_model_are_not_counted(tmp_path: Path) -> None:
+    for name in ("qwen", "qwen-coder"):
+        for part in (1, 2):
+            write(tmp_path / f"{name}-0000{part}-of-00002.gguf")
+    found = {model.id: model.size_bytes for model in scan_models(tmp_path)}
+    assert found == {"qwen-00001-of-00002": 200, "qwen-coder-00001-of-00002": 200}
