@@ -179,15 +179,16 @@ def _from_peer(wanted: Wanted, hub: Hub, fetch: Fetch | None) -> Path | None:
     try:
         if not all(path.is_file() for path in paths) and not (fetch and fetch(wanted, folder)):
             return None
+        copied = sum(path.stat().st_size for path in paths)
+        if wanted.size_bytes in (None, copied):
+            return paths[0]
+        for path in paths:  # alone, for the repository's other models lie beside them
+            path.unlink()
     except OSError as error:  # such as a full disk, of which the hub's way says more
         log.warning("%s: no copy from a peer: %s", wanted.id, error)
         return None
-    copied = sum(path.stat().st_size for path in paths)
-    if wanted.size_bytes is not None and copied != wanted.size_bytes:
-        shutil.rmtree(folder)
-        log.warning("a peer's copy of %s has %d bytes: thrown away", wanted.id, copied)
-        return None
-    return paths[0]
+    log.warning("a peer's copy of %s has %d bytes: thrown away", wanted.id, copied)
+    return None
 
 
 def _begin(wanted: Wanted, name: str, size_bytes: int, hub: Hub) -> None:

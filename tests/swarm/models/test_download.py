@@ -198,6 +198,18 @@ async def test_a_peer_s_copy_of_another_size_is_thrown_away(tmp_path: Path) -> N
     assert not big_files(tmp_path, at_least=1)
 
 
+async def test_a_copy_that_is_thrown_away_leaves_the_others_of_its_repository(
+    tmp_path: Path,
+) -> None:
+    folder = copied_folder(WANTED, tmp_path)
+    folder.mkdir(parents=True)
+    (folder / WANTED.files[0]).write_bytes(b"short")
+    (folder / "finer.gguf").write_bytes(b"good")
+    with pytest.raises(Unreachable):
+        await brought(Hub(tmp_path, offline=True))
+    assert [path.name for path in folder.iterdir()] == ["finer.gguf"]
+
+
 async def test_a_copy_that_fails_on_this_side_is_told_and_the_hub_is_asked(
     fake: tuple[FakeHub, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
