@@ -19,9 +19,11 @@ _FORMATS[12] = "d"
 _STRING, _ARRAY = 8, 9
 _TOKENS = "tokenizer.ggml.tokens"
 _LONGEST_KEPT = 1024
-"""Arrays up to this length are read; of longer ones (the vocabulary) only the length is kept."""
+"""Arrays up to this length are read; of longer ones (the vocabulary) only the length is kept. A
+model has no more layers than that: llama.cpp takes half as many."""
 
 _MOST_KEYS = 100_000
+_MOST_TEXTS = 10_000_000
 _LONGEST_STRING = 64 << 20
 
 _INTERVAL = "full_attention_interval"
@@ -71,7 +73,7 @@ def read_header(path: Path) -> Header:
         return _header(path, metadata)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-    except (struct.error, UnicodeDecodeError, ValueError, TypeError, KeyError) as error:
+    except (struct.error, ValueError, TypeError, KeyError, ArithmeticError) as error:
         message = f"{path} is not a GGUF file, or it is damaged ({error})"
         raise ConfigurationError(message) from error
 
@@ -99,10 +101,17 @@ def _value(file: BinaryIO, kind: int) -> Any:
 def _array(file: BinaryIO) -> "list[Any] | int":
     """The elements of a short array, the length of a long one."""
     kind, count = struct.unpack("<IQ", file.read(12))
-    if kind == _STRING or count <= _LONGEST_KEPT:
-        elements = [_value(file, kind) for _ in range(count)]
-        return elements if count <= _LONGEST_KEPT else count
-    file.seek(count * struct.calcsize(_FORMATS[kind]), 1)
+    if kind == _ARRAY:  # neither does llama.cpp take one
+        raise ValueError("an array within an array")
+    if count <= _LONGEST_KEPT:
+        return [_value(file, kind) for _ in range(count)]
+    if kind != _STRING:
+        file.seek(count * struct.calcsize(_FORMATS[kind]), 1)
+    elif count > _MOST_TEXTS:
+        raise ValueError(f"an array of {count} texts")
+    else:
+        for _ in range(count):
+            _string(file)
     return count
 
 
@@ -126,12 +135,12 @@ def _header(path: Path, metadata: Mapping[str, Any]) -> Header:
     if architecture in _INTERVALS:
         own.setdefault(_INTERVAL, _INTERVALS[architecture])
     if architecture in _OWN_CACHES:
-        own[_SHARED] = max(int(own["block_count"]) - _OWN_CACHES[architecture], 0)
+        own[_SHARED] = max(_layers(own) - _OWN_CACHES[architecture], 0)
     shape = _shape(own, _length(metadata.get(_TOKENS, 0)))
     return Header(
         name=str(metadata.get("general.name", path.stem)),
         architecture=architecture,
-        context_tokens=int(own.get("context_length", 0)) or 4096,
+        context_tokens=_count(own.get("context_length", 0)) or 4096,
         shape=shape,
         active_share=_active_share(own, shape),
         generates=_generates(architecture, own),
@@ -144,20 +153,28 @@ def _generates(architecture: str, own: Mapping[str, Any]) -> bool:
     return causal and int(own.get("pooling_type", _NO_POOLING)) == _NO_POOLING
 
 
+def _layers(own: Mapping[str, Any]) -> int:
+    layers = int(own["block_count"])
+    if not 1 <= layers <= _LONGEST_KEPT:
+        raise ValueError(f"{layers} layers")
+    return layers
+
+
 def _shape(own: Mapping[str, Any], tokens: int) -> Shape:
-    layers, width = int(own["block_count"]), int(own["embedding_length"])
+    layers, width = _layers(own), _count(own["embedding_length"])
     heads = _largest(own.get("attention.head_count", 1))
     keys, values = _caches(own, layers, heads, width // max(heads, 1))
-    kept = max(layers - int(own.get(_SHARED, 0)), 0)
+    kept = max(layers - _count(own.get(_SHARED, 0)), 0)
+    widest = max(values, default=0)
     return Shape(
         layers=layers,
         heads=heads,
         cached_values=sum(keys[:kept]) + sum(values[:kept]),
-        vocabulary=int(own.get("vocab_size", 0)) or tokens,
+        vocabulary=_count(own.get("vocab_size", 0)) or tokens,
         width=width,
         feed_forward=_feed_forward(own, layers),
         state_values=_state_values(own) * _recurrent_layers(own, layers),
-        padding_values=sum(max(values) - each for each in values[:kept] if each),
+        padding_values=sum(widest - each for each in values[:kept] if each),
     )
 
 
@@ -179,7 +196,7 @@ def _caches(
 def _widths(own: Mapping[str, Any], ending: str, usual: int) -> tuple[int, int]:
     """Values of a head's key and value; latent attention keeps its latent once (MLA)."""
     key, value = (
-        int(own.get(f"{name}{ending}", own.get(name, usual)))
+        _count(own.get(f"{name}{ending}", own.get(name, usual)))
         for name in ("attention.key_length", "attention.value_length")
     )
     return key, 0 if "attention.key_length_mla" in own else value
@@ -190,7 +207,7 @@ def _kv_heads(own: Mapping[str, Any], layers: int, heads: int) -> list[int]:
     told = own.get("attention.head_count_kv", heads)
     every = own.get(_INTERVAL)
     if every and not isinstance(told, list):
-        return [int(told) if (layer + 1) % int(every) == 0 else 0 for layer in range(layers)]
+        return [_count(told) if (layer + 1) % _count(every) == 0 else 0 for layer in range(layers)]
     return _by_layer(told, layers)
 
 
@@ -208,13 +225,15 @@ def _experts(own: Mapping[str, Any], layers: int) -> list[tuple[int, int]]:
 
 def _active_share(own: Mapping[str, Any], shape: Shape) -> float:
     """Of a mixture's weights those that one token needs: the chosen experts and all the rest."""
-    count = int(own.get("expert_count", 0))
+    count = _count(own.get("expert_count", 0))
     if not count:
         return 1.0
     experts = _experts(own, shape.layers)
     chosen = 3 * shape.width * sum(map(prod, experts))
     every = 3 * shape.width * sum(width * count for width, _ in experts)
-    queries = shape.heads * int(own.get("attention.key_length", shape.width // shape.heads))
+    queries = shape.heads * _count(
+        own.get("attention.key_length", shape.width // max(shape.heads, 1))
+    )
     attention = shape.width * (2 * queries * shape.layers + shape.cached_values)
     rest = attention + shape.vocabulary * shape.width
     return (rest + chosen) / (rest + every)
@@ -222,9 +241,9 @@ def _active_share(own: Mapping[str, Any], shape: Shape) -> float:
 
 def _state_values(own: Mapping[str, Any]) -> int:
     """Values of one recurrent layer's state: of its convolution and of itself (llama.cpp)."""
-    inner, state = int(own.get("ssm.inner_size", 0)), int(own.get("ssm.state_size", 0))
-    groups = int(own.get("ssm.group_count", 0))
-    convolution = max(int(own.get("ssm.conv_kernel", 0)) - 1, 0)
+    inner, state = _count(own.get("ssm.inner_size", 0)), _count(own.get("ssm.state_size", 0))
+    groups = _count(own.get("ssm.group_count", 0))
+    convolution = max(_count(own.get("ssm.conv_kernel", 0)) - 1, 0)
     return convolution * (inner + 2 * groups * state) + state * inner
 
 
@@ -244,18 +263,27 @@ def _recurrent_layers(own: Mapping[str, Any], layers: int) -> int:
     return sum(1 for kv, part in zip(heads, alone, strict=False) if not kv and not part)
 
 
+def _count(told: Any) -> int:
+    number = int(told)
+    if number < 0:
+        raise ValueError(f"{number} of what cannot be less than none")
+    return number
+
+
 def _largest(told: Any) -> int:
     return (
-        max(map(int, cast("list[Any]", told)), default=0) if isinstance(told, list) else int(told)
+        max(map(_count, cast("list[Any]", told)), default=0)
+        if isinstance(told, list)
+        else _count(told)
     )
 
 
 def _by_layer(told: Any, layers: int) -> list[int]:
     """One number for each layer, of which a file may have told one for all."""
     if isinstance(told, list):
-        return [int(each) for each in cast("list[Any]", told)]
-    return [int(told)] * layers
+        return [_count(each) for each in cast("list[Any]", told)]
+    return [_count(told)] * layers
 
 
 def _length(told: Any) -> int:
-    return len(cast("list[Any]", told)) if isinstance(told, list) else int(told)
+    return len(cast("list[Any]", told)) if isinstance(told, list) else _count(told)

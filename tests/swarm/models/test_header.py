@@ -1,5 +1,6 @@
 """What a GGUF header tells, and damaged ones."""
 
+import struct
 from pathlib import Path
 
 import gguf
@@ -11,7 +12,7 @@ from swarm.models.header import read_header
 from swarm.models.local import BUNDLED_PATH
 
 
-def written(path: Path, architecture: str, **more: bool | int | list[int] | list[bool]) -> Path:
+def written(path: Path, architecture: str, **more: bool | float | list[int] | list[bool]) -> Path:
     """A header and no tensors."""
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_context_length(4096)
@@ -24,6 +25,10 @@ def written(path: Path, architecture: str, **more: bool | int | list[int] | list
             writer.add_array(name, value)
         elif isinstance(value, bool):
             writer.add_bool(name, value)
+        elif isinstance(value, float):
+            writer.add_float32(name, value)
+        elif value < 0:
+            writer.add_int32(name, value)
         else:
             writer.add_uint32(name, value)
     writer.write_header_to_file()
@@ -210,4 +215,55 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.gguf"
     path.write_bytes(b"PK" + bytes(100))
     with pytest.raises(ConfigurationError, match="not a GGUF file"):
+        read_header(path)
+
+
+MIXTURE = {"expert_count": 8, "expert_used_count": 2, "expert_feed_forward_length": 64}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"block_count": 0},
+        {"block_count": -1},
+        {"block_count": 2_000_000},
+        {"block_count": float("inf")},
+        {"attention__head_count": -4},
+        {"attention__key_length": -4},
+        {"context_length": -4096},
+        {"context_length": float("nan")},
+        {**MIXTURE, "expert_count": -8},
+        {"full_attention_interval": float("inf")},
+        {**MIXTURE, "embedding_length": 0, "attention__head_count": 0},
+    ],
+)
+def test_numbers_that_no_model_has_are_refused(
+    tmp_path: Path, told: dict[str, int | float]
+) -> None:
+    with pytest.raises(ConfigurationError, match="damaged"):
+        read_header(written(tmp_path / "a.gguf", "mine", **told))
+
+
+def test_a_mixture_needs_no_attention(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.gguf", "mine", attention__head_count=0, **MIXTURE)
+    assert 0 < read_header(path).active_share < 1
+
+
+ARRAY, TEXT = 9, 8
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        struct.pack("<I", ARRAY) + struct.pack("<IQ", ARRAY, 1) * 5000,
+        struct.pack("<IIQ", ARRAY, TEXT, 1 << 40),
+        struct.pack("<IIQ", ARRAY, 4, (1 << 64) - 1),
+    ],
+)
+def test_arrays_that_no_model_has_are_refused(tmp_path: Path, value: bytes) -> None:
+    path = tmp_path / "a.gguf"
+    with path.open("wb") as file:
+        file.write(struct.pack("<4sIQQQ", b"GGUF", 3, 0, 1, 1) + b"x" + value)
+        file.truncate(1 << 32)  # a hole: what is read of it is zeros
+    with pytest.raises(ConfigurationError, match=r"damaged|cannot be read"):
         read_header(path)
