@@ -139,7 +139,9 @@ def best_to_bring(known: Known, machine: Machine) -> Better | None:
 
 
 def _runs_well(plan: Plan) -> bool:
-    return not plan.compromises and plan.tokens_per_s[1] >= COMFORT_TOKENS_PER_S
+    """Without a shape nobody knows what the context takes, and so what is left of it."""
+    quick = plan.tokens_per_s[1] >= COMFORT_TOKENS_PER_S
+    return quick and not plan.compromises and plan.weights.shape is not None
 
 
 def _newest(each: tuple[Card, Release, Plan]) -> tuple[int, int]:

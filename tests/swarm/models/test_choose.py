@@ -21,6 +21,7 @@ from swarm.models.choose import (
 from swarm.models.fit import Wishes
 from swarm.models.ids import Known, Machine, find
 from swarm.models.local import BUNDLED_ID, LocalModel, bundled_model, scan_models
+from swarm.models.memory import CONTEXT_TOKENS
 from swarm.models.wanted import Unreachable, Wanted
 from tests.swarm.engines.llama.memories import encoder
 
@@ -223,6 +224,21 @@ def test_what_is_brought_calls_tools_and_is_not_of_years_ago(memory_gib: int) ->
         assert not better.wanted.id.endswith((":2bit", ":3bit"))
         if better.plan.weights.size_bytes > 15 * GIB:
             assert (one.year or 0) >= 2025
+
+
+def test_what_is_brought_has_a_context_that_is_known_to_fit() -> None:
+    bare = tuple(replace(card, shape=None) for card in CARDS)
+    assert best_to_bring(replace(known(), cards=bare), Machine(GPU, "cuda")) is None
+
+
+@pytest.mark.parametrize("free_gib", [14.5, 15, 15.5, 15.9])
+def test_a_card_of_16_gib_is_given_what_has_a_whole_context(free_gib: float) -> None:
+    card = Accelerator("cuda", "Card", 16 * GIB, int(free_gib * GIB))
+    better = best_to_bring(known(), Machine(replace(PC, accelerators=(card,)), "cuda"))
+    assert better
+    assert better.plan.offloaded
+    assert better.plan.context_tokens == CONTEXT_TOKENS
+    assert better.plan.weights.shape
 
 
 def test_every_coding_model_says_of_which_year_it_is() -> None:
