@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Release
 from swarm.models.fit import (
-    COMFORT_TOKENS_PER_S,
     USUAL_BITS,
     Plan,
     Weights,
@@ -27,6 +26,7 @@ from swarm.models.local import (
     bundled_model,
 )
 from swarm.models.place import Taken
+from swarm.models.speed import COMFORT_TOKENS_PER_S
 from swarm.models.wanted import Bring, Unreachable, Wanted
 
 NAMED = "named with --model"

@@ -17,6 +17,7 @@ from swarm.models.memory import (
     usual_cache,
 )
 from swarm.models.place import Place, Taken, place_for
+from swarm.models.speed import COMFORT_TOKENS_PER_S, expected_tokens_per_s
 from swarm.workers import usual_workers
 
 CACHE_BYTES = 256 << 20, 8 << 30
@@ -24,22 +25,6 @@ CACHE_BYTES = 256 << 20, 8 << 30
 
 LEAST_CONTEXT = 4096
 """A model that cannot have so much, or what it was trained with, is not said to fit."""
-
-BANDWIDTHS = {
-    "cuda": (200e9, 1000e9),
-    "metal": (60e9, 550e9),
-    "hip": (200e9, 950e9),
-    "vulkan": (60e9, 600e9),
-}
-"""Bytes a second that such devices read, slow ones and fast ones: a token reads all its weights."""
-
-CORE_BANDWIDTH = 4e9, 16e9
-"""The same of one processor core; all of them share what follows."""
-
-MOST_HOST_BANDWIDTH = 20e9, 100e9
-
-COMFORT_TOKENS_PER_S = 10
-"""A finer quantisation is taken as long as this much is expected at the least."""
 
 USUAL_BITS = 4
 """Coarser ones lose much and are taken only where nothing else fits."""
@@ -157,7 +142,9 @@ def plan_for(
         device_bytes=0 if part == 1 else _device_bytes(weights, shape, cells, wishes, on_devices),
         cache_bytes=whole.cache_bytes if weights.shape else _left_for_cache(place, host),
         place=place,
-        tokens_per_s=_speed(weights, place, share, snapshot),
+        tokens_per_s=expected_tokens_per_s(
+            weights.size_bytes * weights.active_share, place.kinds, share, snapshot.usable_cores
+        ),
     )
     compromises = _compromises(plan, wishes)
     idle = _idle_device(snapshot, engine_kind)
@@ -325,21 +312,6 @@ def _device_bytes(
     taken = _footprint_on_device(weights, shape, cells, wishes)
     used = sum(1 for layers in on_devices if layers)
     return int((taken.weights_bytes + taken.cache_bytes) * share) + taken.compute_bytes * used
-
-
-def _speed(weights: Weights, place: Place, share: float, snapshot: Snapshot) -> tuple[float, float]:
-    """Tokens a second of one stream, slowest and fastest, from what a token must read."""
-    read = weights.size_bytes * weights.active_share
-    devices = [BANDWIDTHS.get(kind, (60e9, 600e9)) for kind in place.kinds]
-    found: list[float] = []
-    for end in (0, 1):
-        cores = CORE_BANDWIDTH[end] * snapshot.usable_cores
-        host = min(cores, MOST_HOST_BANDWIDTH[end])
-        seconds = read * (1 - share) / host
-        if share and devices:
-            seconds += read * share / max(device[end] for device in devices)
-        found.append(1 / max(seconds, 1e-3))
-    return found[0], found[1]
 
 
 def _needs_no_compromise(plan: Plan) -> bool:

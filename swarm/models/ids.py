@@ -13,7 +13,6 @@ from hardware.snapshot import Snapshot
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Format, Release
 from swarm.models.fit import (
-    COMFORT_TOKENS_PER_S,
     USUAL_BITS,
     Plan,
     Wishes,
@@ -31,6 +30,7 @@ from swarm.models.local import (
     part_names,
     printable,
 )
+from swarm.models.speed import COMFORT_TOKENS_PER_S
 from swarm.models.wanted import Wanted
 
 HUB_PREFIX = "hf:"
