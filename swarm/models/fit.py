@@ -222,7 +222,8 @@ def _layer_and_room(
     """Bytes of one layer with its cache, and what each device has for layers."""
     taken = _footprint_on_device(weights, shape, cells, wishes)
     each = (taken.weights_bytes + taken.cache_bytes) / (shape.layers + 1)
-    return max(each, 1.0), tuple(max(0, free - taken.compute_bytes) for free in place.devices)
+    compute, scratch = _compute_on_device(shape, wishes)
+    return max(each, 1.0), tuple(max(0, free - compute - cells * scratch) for free in place.devices)
 
 
 def _split(count: int, most: tuple[int, ...], room: tuple[int, ...]) -> tuple[int, ...]:
@@ -247,10 +248,13 @@ def _cache(
     cell = shape.cell_bytes(wishes.kv_type, flash=wishes.flash)
     asked = wishes.context_tokens
     if asked is not None and asked > affordable:
+        longest = _longest_context(weights, shape, place, wishes, asked)
         raise ConfigurationError(
             f"--ctx {asked}: the cache of {weights.id} would take {gib(asked * cell)} beside "
-            f"{gib(weights.size_bytes)} of weights; there is room for at most {max(affordable, 0)} "
+            f"{gib(weights.size_bytes)} of weights; there is room for at most {longest} "
             "tokens, more with a smaller --kv type"
+            if longest
+            else _too_large(weights, shape, place)
         )
     if asked is not None:
         return asked, asked
@@ -270,14 +274,32 @@ def _affordable_cells(
     fixed = footprint(shape, 0, 0, kv_type=wishes.kv_type, flash=wishes.flash)
     states = fixed.cache_bytes  # without a cell that is all of it
     layers, free = weights.size_bytes + states, place.host_bytes - (fixed.total_bytes - states)
-    scratch = scratch_bytes(shape, flash=wishes.flash)
+    compute, scratch = _compute_on_device(shape, wishes)
     part = _host_part(place, share)
     left = [_cells(free, layers * part, cell * part + scratch)]
     if share and not place.unified:
-        compute = footprint(shape, 0, 0, rows=BATCH_TOKENS).compute_bytes
-        free = sum(place.devices) - compute * len(place.devices)
-        left.append(_cells(free, layers * share, cell * share + scratch))
+        used = [free for free, on in zip(place.devices, on_devices, strict=True) if on]
+        free = sum(used) - compute * len(used)
+        left.append(_cells(free, layers * share, cell * share + scratch * len(used)))
     return min(left)
+
+
+def _longest_context(
+    weights: Weights, shape: Shape, place: Place, wishes: Wishes, refused: int
+) -> int:
+    """The longest that is taken where one is refused: a shorter one leaves more layers on devices,
+    and so more room beside them.
+    """
+    taken = 0
+    while refused - taken > 1:
+        tokens = (taken + refused) // 2
+        shorter = replace(wishes, context_tokens=tokens)
+        on_devices = _layers_on_devices(weights, shape, place, shorter)
+        if tokens > _affordable_cells(weights, shape, place, shorter, on_devices):
+            refused = tokens
+        else:
+            taken = tokens
+    return taken
 
 
 def _left_for_cache(place: Place, host: Footprint) -> int:
@@ -301,6 +323,12 @@ def _footprint_on_device(weights: Weights, shape: Shape, cells: int, wishes: Wis
     kv_type, flash = wishes.kv_type, wishes.flash
     size = weights.size_bytes
     return footprint(shape, size, cells, kv_type=kv_type, flash=flash, rows=BATCH_TOKENS)
+
+
+def _compute_on_device(shape: Shape, wishes: Wishes) -> tuple[int, int]:
+    """What computing takes of each device at the most: by itself, and for each cell."""
+    by_itself = footprint(shape, 0, 0, rows=BATCH_TOKENS).compute_bytes
+    return by_itself, scratch_bytes(shape, flash=wishes.flash)
 
 
 def _device_bytes(

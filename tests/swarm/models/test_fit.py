@@ -117,6 +117,34 @@ def test_the_owner_s_context_counts_or_is_refused() -> None:
         plan_for(SMALL, PC, "cpu", Wishes(context_tokens=9_000_000))
 
 
+LARGE = Weights("large", 20 * GIB, replace(SHAPE, layers=60, cached_values=60 * 2048), 131_072)
+HALF = with_cards(replace(CARD, memory_free_bytes=int(11.5 * GIB)))
+
+
+@pytest.mark.parametrize(
+    "snapshot", [HALF, with_cards(LITTLE, LITTLE, LITTLE), with_cards(CARD, LITTLE)]
+)
+def test_of_a_context_that_is_refused_the_longest_that_is_taken_is_told(snapshot: Snapshot) -> None:
+    for refused in (200_000, 9_000_000):
+        with pytest.raises(ConfigurationError, match="room for at most") as caught:
+            plan_for(LARGE, snapshot, "cuda", Wishes(context_tokens=refused))
+        longest = int(str(caught.value).split("at most ")[1].split()[0])
+        for tokens in (1024, longest // 2, longest):
+            plan_for(LARGE, snapshot, "cuda", Wishes(context_tokens=tokens))
+        with pytest.raises(ConfigurationError, match=f"room for at most {longest} tokens"):
+            plan_for(LARGE, snapshot, "cuda", Wishes(context_tokens=longest + 1))
+
+
+def test_no_context_that_is_shorter_than_one_that_is_taken_is_refused() -> None:
+    for tokens in range(256, 24_576, 256):
+        plan_for(LARGE, HALF, "cuda", Wishes(context_tokens=tokens))
+
+
+def test_where_no_context_has_room_the_model_is_too_large() -> None:
+    with pytest.raises(ConfigurationError, match="huge is too large"):
+        plan_for(HUGE, PC, "cpu", Wishes(context_tokens=8192))
+
+
 def test_a_context_beyond_training_is_warned_of() -> None:
     plan = plan_for(SMALL, PC, "cpu", Wishes(context_tokens=40_000))
     assert "beyond the 32768 tokens" in plan.warnings[0]
