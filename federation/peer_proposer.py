@@ -14,7 +14,7 @@ from federation.peers import PeerTable
 from federation.refusals import own_words
 from federation.wire import LABEL_CHARACTERS, MAX_WORKERS, ProposeBody, Status, question_bytes
 from swarm.errors import PeerError, PeerLate, PeerRefused, PeerUnreachable
-from swarm.pool import ONE_WORKER, SWARM_IDS
+from swarm.ids import ONE_WORKER, SWARM_IDS
 from swarm.proposer import Ended, Offer, Told
 from swarm.types import Question
 

@@ -19,18 +19,13 @@ from swarm.engines.base import Embedding, Engine, Event, ModelInfo
 from swarm.engines.resident import Resident, Status
 from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
 from swarm.forms import Forms
+from swarm.ids import ONE_WORKER, SWARM_IDS, is_taken
 from swarm.models.loading import Loading
 from swarm.proposer import Offer
 from swarm.types import Constraint, Prompt, Question
 from swarm.workers import Weights
 
 logger = logging.getLogger(__name__)
-
-ONE_WORKER = "-fast"
-"""Ending of a model id that asks for one worker and no vote."""
-
-SWARM_IDS = ("swarm", "auto")
-"""Ids of the default model, whichever it is."""
 
 _RECENT = 32
 _USUAL_ANSWER = 256
@@ -121,7 +116,7 @@ class Pool:
 
     def resolve(self, model_id: str) -> ServedModel:
         """The model behind an id. Raises UnknownModel."""
-        if model_id.removesuffix(ONE_WORKER) in SWARM_IDS:
+        if is_taken(model_id):
             return self.models[0]
         for model in self.models:
             if model_id in (model.id, model.id + ONE_WORKER):

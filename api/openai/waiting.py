@@ -8,7 +8,8 @@ from aiohttp import web
 from api.context import POOL, PULSE_S
 from api.sse import stream_early
 from swarm.errors import UnknownModel
-from swarm.pool import ONE_WORKER, SWARM_IDS, Pool, ServedModel
+from swarm.ids import ONE_WORKER, SWARM_IDS
+from swarm.pool import Pool, ServedModel
 from swarm.proposer import Proposer
 
 Answer = Callable[[], Awaitable[web.StreamResponse]]

@@ -1,0 +1,12 @@
+"""The ids that a client may ask for beside those of the models: what they mean is the pool's."""
+
+ONE_WORKER = "-fast"
+"""Ending of a model id that asks for one worker and no vote."""
+
+SWARM_IDS = ("swarm", "auto")
+"""Ids of the default model, whichever it is."""
+
+
+def is_taken(name: str) -> bool:
+    """Whether no model can be asked for by this name, for it means the default one."""
+    return name.removesuffix(ONE_WORKER) in SWARM_IDS
