@@ -4,7 +4,7 @@ The format is ggml's docs/gguf.md, version 2 and 3, little-endian.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -40,12 +40,23 @@ _READERS = frozenset(
 
 _NO_POOLING = 0
 
+_DAMAGED = struct.error, ValueError, TypeError, KeyError, ArithmeticError
+"""What reading a header, or counting with its numbers, comes upon."""
+
 _SLIDING = "attention.sliding_window_pattern"
 _SHARED = "attention.shared_kv_layers"
 """How many of the last layers read the caches of layers before them and have none themselves."""
 
 _OWN_CACHES = {"gemma3n": 20}
 """So many layers at the beginning have a cache, whatever a file says (llama.cpp)."""
+
+_OTHERS = {
+    "adapter": "an adapter, which changes another model",
+    "imatrix": "an importance matrix, by which models are quantised",
+    "mmproj": "a projector, by which another model sees or hears",
+    "clip": "a projector, by which another model sees or hears",
+}
+"""What a file is that is no model, by its type, or in older ones by its architecture."""
 
 _Metadata = dict[str, Any]
 
@@ -69,24 +80,41 @@ def read_header(path: Path) -> Header:
     """The header of a GGUF file. Raises ConfigurationError for a damaged or foreign one."""
     try:
         with path.open("rb") as file:
-            metadata = _metadata(file)
+            metadata = dict(_pairs(file))
         return _header(path, metadata)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-    except (struct.error, ValueError, TypeError, KeyError, ArithmeticError) as error:
+    except _DAMAGED as error:
         message = f"{path} is not a GGUF file, or it is damaged ({error})"
         raise ConfigurationError(message) from error
 
 
-def _metadata(file: BinaryIO) -> _Metadata:
+def other_than_model(path: Path) -> str | None:
+    """What a GGUF file is in words where it is no model. None for one that is, and for a damaged
+    one, of which `read_header` says more. Raises OSError.
+
+    Reads the `general` keys, which come first, and not the vocabulary.
+    """
+    told: _Metadata = {}
+    with path.open("rb") as file:
+        try:
+            for key, value in _pairs(file):
+                if not key.startswith("general."):
+                    break
+                told[key] = value
+        except _DAMAGED:
+            return None
+    kinds = told.get("general.type"), told.get("general.architecture")
+    return next((_OTHERS[kind] for kind in kinds if kind in _OTHERS), None)
+
+
+def _pairs(file: BinaryIO) -> Iterator[tuple[str, Any]]:
     magic, version, _tensors, count = struct.unpack("<4sIQQ", file.read(24))
     if magic != _MAGIC or version not in (2, 3) or count > _MOST_KEYS:
         raise ValueError("its first bytes are of another format")
-    found: _Metadata = {}
     for _ in range(count):
         key = _string(file).decode()
-        found[key] = _value(file, *struct.unpack("<I", file.read(4)))
-    return found
+        yield key, _value(file, *struct.unpack("<I", file.read(4)))
 
 
 def _value(file: BinaryIO, kind: int) -> Any:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from swarm.errors import ConfigurationError
+from swarm.ids import is_taken
 from swarm.models.card import Format
+from swarm.models.header import other_than_model
 from swarm.models.wanted import Wanted
 
 log = logging.getLogger(__name__)
@@ -22,6 +24,7 @@ WEIGHTS = ".safetensors"
 """Ending of the files with an MLX model's weights."""
 
 _MAGIC = b"GGUF"
+_TAKEN = "%s cannot be asked for: %s means the default model of a node; rename it"
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}$")
 _HUB_REPOSITORY = re.compile(r"models--.+--(.+)")
 
@@ -78,10 +81,10 @@ def bundled_model() -> LocalModel:
 
 
 def described(path: Path) -> LocalModel:
-    """The model in a GGUF file. Raises ConfigurationError for a damaged or foreign one, and for one
-    of several parts that are not all here.
+    """The model in a GGUF file. Raises ConfigurationError for a damaged or foreign one, for one of
+    several parts that are not all here, and for a name that means the default model.
     """
-    return _with_printable_ids([_gguf_model(path)])[0]
+    return _named_model(_gguf_model(path))
 
 
 def _gguf_model(path: Path) -> LocalModel:
@@ -94,6 +97,8 @@ def _gguf_model(path: Path) -> LocalModel:
 def _whole_gguf_model(path: Path) -> LocalModel:
     if not _has_magic(path):
         raise ConfigurationError(f"{path} is not a GGUF file, or it is damaged")
+    if other := other_than_model(path):
+        raise ConfigurationError(f"{path} is no model, but {other}")
     place = _file_place(path)
     for part in parts_of(place):
         if not part.is_file():
@@ -112,8 +117,10 @@ def _file_place(path: Path) -> Path:
 
 
 def mlx_model(folder: Path) -> LocalModel:
-    """The MLX model in a folder. Raises ConfigurationError where there is none."""
-    return _with_printable_ids([_mlx_model(folder)])[0]
+    """The MLX model in a folder. Raises ConfigurationError where there is none, and for a name that
+    means the default model.
+    """
+    return _named_model(_mlx_model(folder))
 
 
 def _mlx_model(folder: Path) -> LocalModel:
@@ -166,18 +173,30 @@ def brought_model(wanted: Wanted, path: Path) -> LocalModel:
 
     Raises ConfigurationError for a folder without one.
     """
-    found = mlx_model(path) if path.is_dir() else LocalModel(wanted.id, path, size_bytes(path))
+    found = _mlx_model(path) if path.is_dir() else LocalModel(wanted.id, path, size_bytes(path))
     return replace(found, id=wanted.id, sampling=wanted.sampling, tool_calls=wanted.tool_calls)
 
 
 def scan_models(folder: Path) -> tuple[LocalModel, ...]:
     """The GGUF files and MLX folders in a folder and below, largest first; no folder is no model.
 
-    Later parts of a split model, projectors of other media and what is damaged or not whole are
-    left out.
+    Later parts of a split model, what is no model by itself, what is damaged or not whole, and what
+    cannot be asked for by its name are left out.
     """
-    models = _gguf_models(folder) + _mlx_models(folder)
+    models = [model for model in _gguf_models(folder) + _mlx_models(folder) if _is_askable(model)]
     return tuple(sorted(_with_printable_ids(models), key=lambda model: -model.size_bytes))
+
+
+def _is_askable(model: LocalModel) -> bool:
+    if is_taken(model.id):
+        log.warning(_TAKEN, model.path, model.id)
+    return not is_taken(model.id)
+
+
+def _named_model(model: LocalModel) -> LocalModel:
+    if is_taken(model.id):
+        raise ConfigurationError(_TAKEN % (model.path, model.id))
+    return _with_printable_ids([model])[0]
 
 
 def _with_printable_ids(models: Sequence[LocalModel]) -> list[LocalModel]:
@@ -198,7 +217,7 @@ def _with_printable_ids(models: Sequence[LocalModel]) -> list[LocalModel]:
 def _gguf_models(folder: Path) -> list[LocalModel]:
     models: list[LocalModel] = []
     for path in sorted(folder.rglob("*.gguf")):
-        if _LATER_PART.search(path.stem) or path.stem.startswith("mmproj"):
+        if _LATER_PART.search(path.stem):
             continue
         try:
             models.append(_gguf_model(path))

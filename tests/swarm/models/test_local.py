@@ -1,6 +1,7 @@
 """Which model files are found, and which are not taken for models."""
 
 import os
+import struct
 import sys
 from pathlib import Path
 
@@ -65,12 +66,52 @@ def test_a_folder_is_scanned_largest_first(tmp_path: Path) -> None:
     write(tmp_path / "deep" / "large.gguf", 1000)
     write(tmp_path / "split-00001-of-00002.gguf", 500)
     write(tmp_path / "split-00002-of-00002.gguf", 500)
-    write(tmp_path / "mmproj-large.gguf", 5000)
     write(tmp_path / "damaged.gguf", 700, magic=b"\0")
     write(tmp_path / "notes.txt")
     (tmp_path / "broken-link.gguf").symlink_to(tmp_path / "gone")
     names = [model.id for model in scan_models(tmp_path)]
     assert names == ["large", "split-00001-of-00002", "small"]
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"general.architecture": "llama", "general.type": "adapter"}, "an adapter"),
+        ({"general.type": "imatrix"}, "an importance matrix"),
+        ({"general.architecture": "clip", "general.type": "mmproj"}, "a projector"),
+        ({"general.architecture": "clip"}, "a projector"),
+    ],
+)
+def test_what_says_that_it_is_no_model_is_none(
+    tmp_path: Path, told: dict[str, str], said: str
+) -> None:
+    path = tmp_path / "mine.gguf"
+    pairs = b"".join(text(key) + struct.pack("<I", 8) + text(told[key]) for key in told)
+    path.write_bytes(struct.pack("<4sIQQ", b"GGUF", 3, 0, len(told)) + pairs)
+    assert scan_models(tmp_path) == ()
+    with pytest.raises(ConfigurationError, match=rf"mine\.gguf is no model, but {said}"):
+        described(path)
+
+
+def text(told: str) -> bytes:
+    return struct.pack("<Q", len(told)) + told.encode()
+
+
+@pytest.mark.parametrize("name", ["swarm", "auto", "swarm-fast"])
+def test_a_name_that_means_the_default_model_is_refused(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = write(tmp_path / f"{name}.gguf")
+    write(tmp_path / "mlx" / name / "model.safetensors")
+    write(tmp_path / "mlx" / name / "config.json")
+    write(tmp_path / "swarm-of-mine.gguf")
+    assert [model.id for model in scan_models(tmp_path)] == ["swarm-of-mine"]
+    for path in (file, tmp_path / "mlx" / name):
+        assert f"{path} cannot be asked for: {name} means the default model" in caplog.text
+    with pytest.raises(ConfigurationError, match="cannot be asked for"):
+        described(file)
+    with pytest.raises(ConfigurationError, match="cannot be asked for"):
+        mlx_model(tmp_path / "mlx" / name)
 
 
 def test_no_folder_is_no_model(tmp_path: Path) -> None:
