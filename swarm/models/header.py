@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
+from os import SEEK_END
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -23,6 +24,8 @@ _LONGEST_KEPT = 1024
 model has no more layers than that: llama.cpp takes half as many."""
 
 _MOST_KEYS = 100_000
+_MOST_DIMENSIONS = 4
+_ALIGNMENT = 32
 _MOST_TEXTS = 10_000_000
 _LONGEST_STRING = 64 << 20
 
@@ -80,7 +83,10 @@ def read_header(path: Path) -> Header:
     """The header of a GGUF file. Raises ConfigurationError for a damaged or foreign one."""
     try:
         with path.open("rb") as file:
-            metadata = dict(_pairs(file))
+            tensors, count = _begin(file)
+            metadata = dict(_pairs(file, count))
+            if _ends_early(file, tensors, metadata):
+                raise ConfigurationError(f"{path} is not whole: it ends before its last weights")
         return _header(path, metadata)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
@@ -98,7 +104,8 @@ def other_than_model(path: Path) -> str | None:
     told: _Metadata = {}
     with path.open("rb") as file:
         try:
-            for key, value in _pairs(file):
+            _, count = _begin(file)
+            for key, value in _pairs(file, count):
                 if not key.startswith("general."):
                     break
                 told[key] = value
@@ -108,13 +115,37 @@ def other_than_model(path: Path) -> str | None:
     return next((_OTHERS[kind] for kind in kinds if kind in _OTHERS), None)
 
 
-def _pairs(file: BinaryIO) -> Iterator[tuple[str, Any]]:
-    magic, version, _tensors, count = struct.unpack("<4sIQQ", file.read(24))
-    if magic != _MAGIC or version not in (2, 3) or count > _MOST_KEYS:
+def _begin(file: BinaryIO) -> tuple[int, int]:
+    """How many tensors and how many keys there are."""
+    magic, version, tensors, count = struct.unpack("<4sIQQ", file.read(24))
+    if magic != _MAGIC or version not in (2, 3) or max(tensors, count) > _MOST_KEYS:
         raise ValueError("its first bytes are of another format")
+    return tensors, count
+
+
+def _pairs(file: BinaryIO, count: int) -> Iterator[tuple[str, Any]]:
     for _ in range(count):
         key = _string(file).decode()
         yield key, _value(file, *struct.unpack("<I", file.read(4)))
+
+
+def _offsets(file: BinaryIO, tensors: int) -> Iterator[int]:
+    """Where each tensor begins among the weights, which come behind these entries."""
+    for _ in range(tensors):
+        _string(file)
+        (dimensions,) = struct.unpack("<I", file.read(4))
+        if dimensions > _MOST_DIMENSIONS:
+            raise ValueError(f"a tensor of {dimensions} dimensions")
+        *_, offset = struct.unpack(f"<{dimensions}QIQ", file.read(8 * dimensions + 12))
+        yield offset
+
+
+def _ends_early(file: BinaryIO, tensors: int, metadata: Mapping[str, Any]) -> bool:
+    """Whether the last tensor begins behind the end. A first part may hold none."""
+    last = max(_offsets(file, tensors), default=None)
+    unit = int(metadata.get("general.alignment", _ALIGNMENT))
+    weights = -(-file.tell() // unit) * unit
+    return last is not None and weights + last >= file.seek(0, SEEK_END)
 
 
 def _value(file: BinaryIO, kind: int) -> Any:

@@ -211,6 +211,14 @@ def test_a_file_that_ends_early_is_refused(tmp_path: Path, length: int) -> None:
         read_header(cut)
 
 
+def test_a_file_that_ends_behind_its_header_is_not_whole(tmp_path: Path) -> None:
+    whole = BUNDLED_PATH.read_bytes()
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ConfigurationError, match="not whole: it ends before its last weights"):
+        read_header(cut)
+
+
 def test_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.gguf"
     path.write_bytes(b"PK" + bytes(100))
