@@ -281,7 +281,7 @@ class UpstreamEngine:
         )
         lines = Lines()
         async with self._request("POST", self._url + ask.path, ask.body) as answer:
-            async for data in answer.content.iter_any():
+            async for data in _to_the_end(answer.content):
                 for chunk in lines.feed(data):
                     if events := hearing.hear(chunk):
                         yield events
@@ -308,6 +308,13 @@ class UpstreamEngine:
         except aiohttp.ClientError as error:
             why = system_words(error)
             raise EngineLost(f"the upstream server {self._url} is not there: {why}") from error
+
+
+async def _to_the_end(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """What comes, and the end of its last line, which some servers leave out."""
+    async for data in content.iter_any():
+        yield data
+    yield b"\n"
 
 
 def checked_url(url: str) -> str:

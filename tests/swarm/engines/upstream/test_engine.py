@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing
 from typing import Any
@@ -86,6 +87,12 @@ async def test_a_server_without_usage_is_counted_by_its_chunks():
     fake = FakeServer(streams(said("a"), said("b", finish="length")), props=PROPS)
     answer = await answer_of(fake)
     assert (answer.finished[0].completion_tokens, answer.finished[0].reason) == (2, "length")
+
+
+async def test_a_last_line_without_an_end_is_read():
+    last = b"data: " + json.dumps(said("lo", finish="stop")).encode()
+    answer = await answer_of(FakeServer(streams(said("Hel"), last, done=False)))
+    assert answer.texts == {0: "Hello"}
 
 
 async def test_what_the_first_chunk_says_of_the_prompt_is_believed():
