@@ -254,10 +254,10 @@ async def test_a_silent_one_does_not_lead_at_the_deadline_though_it_is_the_first
 async def test_where_nobody_has_begun_in_time_nothing_was_given() -> None:
     """So that the client gets a status, and no stream that breaks off."""
     clock, parts = Clock(), list[Part]()
-    poll = Poll([Voter("v0")], Rules(seed="s", deadline_s=9.0), call_id=str)
+    poll = Poll([Voter("v0")], Rules(seed="s", deadline_s=0.2), call_id=str)
 
     async def busy() -> AsyncGenerator[list[Heard]]:
-        clock.now = 9.0
+        clock.now = 0.2
         await asyncio.Event().wait()
         yield []
 
@@ -265,7 +265,7 @@ async def test_where_nobody_has_begun_in_time_nothing_was_given() -> None:
         async for step in led(poll, {"v0": busy()}, clock=clock):
             parts.extend(step)
 
-    with pytest.raises(GenerationFailed, match="within 9 s"):
+    with pytest.raises(GenerationFailed, match="within"):
         await listen()
     assert parts == []
 
