@@ -11,9 +11,10 @@ from federation.statuses import Sayable
 from federation.trust import decode_code
 from federation.wire import HARDWARE_CHARACTERS, LABEL_CHARACTERS
 from federation.wishes import Wishes, parse_peer
+from printable import printable
 from settings import Settings, VoteSettings
 from swarm.models.hub import copied_folder
-from swarm.models.local import AnyModel, printable
+from swarm.models.local import AnyModel
 from swarm.models.wanted import Moved, Wanted
 from swarm.pool import Pool
 from swarm.propose import OwnProposer

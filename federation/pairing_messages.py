@@ -113,7 +113,7 @@ def told_why(body: bytes) -> str:
         words = decode(Refused, body).error
     except ProtocolMismatch:
         return ""
-    return "".join(letter if letter.isprintable() else " " for letter in words)[:200]
+    return printable(words)[:200]
 
 
 def decode_begin(body: bytes) -> Begin:

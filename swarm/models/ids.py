@@ -28,7 +28,7 @@ from swarm.models.local import (
     described,
     mlx_model,
     part_names,
-    printable,
+    printable_id,
 )
 from swarm.models.speed import COMFORT_TOKENS_PER_S
 from swarm.models.wanted import Wanted
@@ -83,7 +83,7 @@ def find(name: str, known: Known, machine: Machine) -> Named:
     if (there := _at(name)) is not None:
         return there
     for model in known.found:
-        if model.id == printable(name):
+        if model.id == printable_id(name):
             return model
     if name.endswith(".gguf") or name.startswith((".", "~")) or Path(name).is_absolute():
         raise ConfigurationError(f"--model {name}: there is no such file")

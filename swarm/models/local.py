@@ -61,7 +61,7 @@ class UpstreamModel:
 AnyModel: TypeAlias = LocalModel | UpstreamModel
 
 
-def printable(name: str) -> str:
+def printable_id(name: str) -> str:
     """The name with `-` for each character that cannot be shown, and each byte that is no UTF-8:
     ids stand in logs and metrics, and peers refuse such names.
     """
@@ -205,7 +205,7 @@ def _with_printable_ids(models: Sequence[LocalModel]) -> list[LocalModel]:
     told: list[LocalModel] = []
     for model in models:
         if not model.id.isprintable():
-            plain = printable(model.id)
+            plain = printable_id(model.id)
             numbered = (f"{plain}-{number}" for number in count(2))
             free = next(name for name in chain([plain], numbered) if name not in taken)
             taken.add(free)

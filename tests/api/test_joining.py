@@ -47,5 +47,5 @@ def test_what_peers_cannot_read_of_a_machine_is_cut(tmp_path: Path) -> None:
         say=print,
     )
     status = federation.wishes.status("a" * 64, 1, 1, (), 0.0)
-    assert status.hardware.startswith("a-machine with a card")
+    assert status.hardware.startswith("a machine with a card")
     assert len(status.hardware) == 512

@@ -448,7 +448,7 @@ def http(status: str, body: bytes, more: str = "") -> bytes:
         (
             http("409 No", b'{"error": "busy\\u001b[31m"}'),
             PeerRefused,
-            r"^the .* refused: busy \[31m$",
+            "^the .* refused: busy\ufffd\\[31m$",
         ),
         (http("409 No", b"busy"), PeerRefused, "^the machine refused: it answered .* status 409$"),
         (http("429 No", b"", "Retry-After: \x1b[31m\r\n"), PeerRefused, "later"),
