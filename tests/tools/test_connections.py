@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import AsyncIterator
 
@@ -54,12 +55,15 @@ async def end(reader: asyncio.StreamReader) -> None:
 
 async def test_idle_connections_keep_nobody_out(served: ToolServer) -> None:
     idle = [await say(served, head("GET /v1/tools")) for _ in range(3 * MOST)]
-    for reader, _ in idle[: 2 * MOST]:
-        await end(reader)
+    ends = asyncio.as_completed([end(reader) for reader, _ in idle])
+    for each in itertools.islice(ends, 2 * MOST):
+        await each
     reader, writer = await say(served, head("GET /v1/tools"))
     assert await status(reader) == b"200"
-    for _, each in (*idle, (reader, writer)):
-        each.close()
+    for _, opened in (*idle, (reader, writer)):
+        opened.close()
+    for each in ends:
+        await each
 
 
 async def test_no_request_that_runs_is_cut_for_another(served: ToolServer) -> None:
