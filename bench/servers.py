@@ -26,6 +26,8 @@ LLAMA_SERVER = ROOT / "build" / "llama" / "bin" / "llama-server"
 THREADS = 2
 START_S = 120.0
 STOP_S = 15.0
+LLAMA_STOP_S = 2.0
+"""llama-server does not end while it has an answer without an end that nobody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def node(
     port = free_port()
     command = [sys.executable, str(ROOT / "main.py"), "--auto", "--no-federation", "--quiet"]
     command += ["--port", str(port), "--model", str(model), "--threads", str(THREADS), *options]
-    with _running("node", command, port, environment or {}) as server:
+    with _running("node", command, port, environment or {}, STOP_S) as server:
         yield server
 
 
@@ -62,7 +64,7 @@ def llama_server(model: Path, *options: str) -> Iterator[Server]:
     port = free_port()
     command = [str(LLAMA_SERVER), "--model", str(model), "--host", "127.0.0.1"]
     command += ["--port", str(port), "--threads", str(THREADS), "--no-ui", "--cache-ram", "0"]
-    with _running("llama-server", [*command, *options], port, {}) as server:
+    with _running("llama-server", [*command, *options], port, {}, LLAMA_STOP_S) as server:
         yield server
 
 
@@ -75,7 +77,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def _running(
-    name: str, command: Sequence[str], port: int, environment: Mapping[str, str]
+    name: str, command: Sequence[str], port: int, environment: Mapping[str, str], stop_s: float
 ) -> Iterator[Server]:
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
@@ -91,7 +93,7 @@ def _running(
             _wait_until_healthy(server, process, log)
             yield server
         finally:
-            _end(process)
+            _end(process, stop_s)
 
 
 def _wait_until_healthy(server: Server, process: subprocess.Popen[bytes], log: IO[str]) -> None:
@@ -114,14 +116,14 @@ def _healthy(server: Server) -> bool:
         return False
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], stop_s: float) -> None:
     """Ask the process to end; kill whatever of it is left, children with it."""
     family: list[psutil.Process] = []
     with contextlib.suppress(psutil.NoSuchProcess):
         family = psutil.Process(process.pid).children(recursive=True)
     process.terminate()
     try:
-        process.wait(STOP_S)
+        process.wait(stop_s)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -1,8 +1,9 @@
 """The tests, as people and CI run them: `python -m scripts.test`.
 
 First the unit tests in random order, on up to four cores, with their coverage (at least 80 %),
-then the whole nodes of tests/e2e, one after the other: they need the machine to themselves. With
-CI set in the environment a skipped test is a failure.
+then whole engines (tests/engines), each file in one process, then the whole nodes of tests/e2e,
+one after the other: they need the machine to themselves. With CI set in the environment a skipped
+test is a failure.
 """
 
 import os
@@ -15,12 +16,15 @@ COVERAGE_FLOOR = 80
 
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
 COVERAGE = ("--cov", "--cov-report=term", f"--cov-fail-under={COVERAGE_FLOOR}")
-UNIT = ("--ignore=tests/e2e", *PARALLEL, *COVERAGE)
-E2E = ("tests/e2e",)
+STEPS = {
+    "unit tests": ("--ignore=tests/engines", "--ignore=tests/e2e", *PARALLEL, *COVERAGE),
+    "whole engines": ("tests/engines", *PARALLEL),
+    "whole nodes": ("tests/e2e",),
+}
 
 
 def main() -> int:
-    for title, options in (("unit tests", UNIT), ("whole nodes", E2E)):
+    for title, options in STEPS.items():
         print(f"test: {title}", flush=True)
         status = subprocess.call([sys.executable, "-m", "pytest", *options], cwd=ROOT)
         if status != 0:

@@ -163,7 +163,20 @@ def _threads() -> set[threading.Thread]:
 
 
 def _processes() -> set[psutil.Process]:
+    if not _has_child():
+        return set()
     return {child for child in psutil.Process().children(recursive=True) if _counts(child)}
+
+
+def _has_child() -> bool:
+    """Whether this process has any: a question that needs no look at all processes."""
+    if not hasattr(os, "waitid"):
+        return True
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _counts(process: psutil.Process) -> bool:

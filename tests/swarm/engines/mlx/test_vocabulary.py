@@ -1,7 +1,6 @@
 """The bundled vocabulary in MLX's form: llama.cpp's ids, whatever the text."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,11 +39,14 @@ def theirs() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def ours(nano: Path) -> Any:
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from scripts.mlx_folder import convert
     from swarm.engines.mlx.folder import read_folder
     from swarm.engines.mlx.vocabulary import Vocabulary
 
-    return Vocabulary(read_folder(nano), 1024)
+    folder = tmp_path_factory.mktemp("mlx")
+    convert(bundled_model().path, folder)
+    return Vocabulary(read_folder(folder), 1024)
 
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])

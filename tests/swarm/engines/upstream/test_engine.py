@@ -26,7 +26,7 @@ from swarm.errors import (
 from swarm.propose import Reader
 from swarm.proposer import Said
 from swarm.types import Message, Prompt, SamplingParams, ToolCall, ToolSpec
-from tests.swarm.engines.contract import Answer, ask
+from tests.engines.contract import Answer, ask
 from tests.swarm.engines.upstream.servers import (
     BOS,
     PROPS,

@@ -7,7 +7,7 @@ import pytest_asyncio
 from swarm.engines.llama.options import LlamaOptions
 from swarm.engines.process import EngineProcess
 from swarm.models.local import bundled_model
-from tests.swarm.engines.contract import EngineContract, GrammarContract
+from tests.engines.contract import EngineContract, GrammarContract
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

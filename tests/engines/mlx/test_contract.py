@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from swarm.engines.mlx.options import MlxOptions
 from swarm.engines.process import EngineProcess
-from tests.swarm.engines.contract import EngineContract, GrammarContract
+from tests.engines.contract import EngineContract, GrammarContract
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.needs("mlx")]
 

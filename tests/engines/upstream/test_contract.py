@@ -6,7 +6,7 @@ import pytest_asyncio
 from bench.servers import llama_server
 from swarm.engines.upstream.engine import UpstreamEngine
 from swarm.models.local import bundled_model
-from tests.swarm.engines.contract import EngineContract
+from tests.engines.contract import EngineContract
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.needs("llama-server")]
 
