@@ -16,12 +16,13 @@ import psutil
 import pytest
 import pytest_asyncio
 from blockbuster import blockbuster_ctx
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from swarm.chat.compact import our_words
 from tools import landlock
 
-settings.register_profile("no timing", deadline=None)  # a busy machine is no fault of a test
+# A busy machine is no fault of a test.
+settings.register_profile("no timing", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no timing")
 
 OUR_MODULES = ["api", "federation", "hardware", "swarm", "tools"]
