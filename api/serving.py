@@ -11,6 +11,7 @@ import psutil
 from api.reload import forms_of, weights_of
 from hardware.snapshot import Snapshot
 from settings import Settings, environment
+from swarm.engines.loading import Loading
 from swarm.engines.resident import Make, Planned, Resident
 from swarm.engines.starting import UPSTREAM_WORKERS, make_engine
 from swarm.errors import ConfigurationError
@@ -20,7 +21,6 @@ from swarm.models.explain import explain_named
 from swarm.models.fit import Plan, Wishes
 from swarm.models.hub import Hub, hub_of, in_cache, known_in
 from swarm.models.ids import Known, Machine
-from swarm.models.loading import Loading
 from swarm.models.local import AnyModel, LocalModel, parts_of
 from swarm.models.place import Taken
 from swarm.models.wanted import Moved, Wanted

@@ -14,11 +14,11 @@ from swarm.consensus.canonical import Reading, form_of
 from swarm.consensus.score import Outstanding, Score
 from swarm.consensus.stopping import Course, Decide, decided, wake_s
 from swarm.consensus.tally import Vote, Voter
-from swarm.consensus.validity import Check, flaw, is_stopped
+from swarm.consensus.validity import flaw, is_stopped
 from swarm.errors import GenerationFailed, Overloaded, RequestError, SwarmError
 from swarm.fallback import as_given
 from swarm.proposer import Began, Ended, News, Said
-from swarm.types import Candidate, DecidedBy, TokenLogprob, ToolCall
+from swarm.types import Candidate, Check, DecidedBy, TokenLogprob, ToolCall
 
 State: TypeAlias = Literal["waiting", "generating", "valid", "abstained", "failed", "cancelled"]
 Piece: TypeAlias = Text | Reasoning | ToolCall | Arguments

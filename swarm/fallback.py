@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from swarm.chat.tool_calls import call_text
-from swarm.consensus.validity import Check, wrong_arguments
-from swarm.types import Candidate
+from swarm.consensus.validity import wrong_arguments
+from swarm.types import Candidate, Check
 
 
 def as_given(answer: Candidate, checks: Mapping[str, Check]) -> Candidate | None:

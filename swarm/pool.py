@@ -16,11 +16,11 @@ from typing import Self, cast
 from swarm.chat.template import ChatTemplate
 from swarm.chat.written import Written, written
 from swarm.engines.base import Embedding, Engine, Event, ModelInfo
+from swarm.engines.loading import Loading
 from swarm.engines.resident import Resident, Status
 from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
 from swarm.forms import Forms
 from swarm.ids import ONE_WORKER, SWARM_IDS, is_taken
-from swarm.models.loading import Loading
 from swarm.proposer import Offer
 from swarm.types import Constraint, Prompt, Question
 from swarm.workers import Weights

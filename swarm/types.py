@@ -1,6 +1,6 @@
 """The values that flow through a swarm: frozen, free of I/O, the same on every path."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -19,6 +19,8 @@ DecidedBy: TypeAlias = Literal[
     "deadline",
     "none valid",
 ]
+Check: TypeAlias = Callable[[str], str | None]
+"""What is wrong with the JSON text of a call's arguments, or of an answer, or None."""
 
 
 @dataclass(frozen=True, slots=True)

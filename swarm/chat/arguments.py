@@ -12,10 +12,9 @@ from referencing.exceptions import Unresolvable
 from swarm.chat.keywords import Texts, bounded
 from swarm.chat.recalled import recalled
 from swarm.chat.tool_calls import strict_json
-from swarm.consensus.validity import Check
 from swarm.errors import InvalidRequest
 from swarm.lark import with_known_drafts
-from swarm.types import ToolSpec
+from swarm.types import Check, ToolSpec
 
 _NOTHING_ELSE: Any = Registry()  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 """No other documents: a schema's references stay inside it, and nothing is fetched."""

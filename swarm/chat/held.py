@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from swarm.chat.formats.format import Part
 from swarm.chat.tool_calls import Arguments, Call, call_text
-from swarm.consensus.validity import Check
+from swarm.types import Check
 
 
 class HeldCalls:

@@ -1,12 +1,9 @@
 """Which candidates may vote. What is wrong with the others is said in words."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from swarm.consensus.canonical import canonical_json
-from swarm.types import Candidate
-
-Check = Callable[[str], str | None]
-"""What is wrong with the JSON text of a call's arguments, or None."""
+from swarm.types import Candidate, Check
 
 LOOP_CHARACTERS = 240
 """An end of at least so many characters that one short piece fills again and again is a loop."""

@@ -1,6 +1,6 @@
 """A model of this node as an engine that comes and goes: planned, loaded, measured, unloaded.
 
-When it does so is decided elsewhere (`swarm/models/loading.py`). The clock is an argument.
+When it does so is decided elsewhere (`swarm/engines/loading.py`). The clock is an argument.
 """
 
 import asyncio

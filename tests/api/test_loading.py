@@ -17,11 +17,11 @@ from api.server import ClientServer
 from guard import Door
 from hardware.snapshot import Snapshot
 from swarm.chat.completion import Text
+from swarm.engines.loading import Loading
 from swarm.engines.resident import Planned, Resident
 from swarm.errors import ModelLoadFailed, Overloaded
 from swarm.forms import Forms
 from swarm.models.fit import Weights, plan_for
-from swarm.models.loading import Loading
 from swarm.models.memory import Shape
 from swarm.models.place import Taken
 from swarm.pool import Pool, ServedModel

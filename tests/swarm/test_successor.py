@@ -11,10 +11,10 @@ import pytest
 
 from hardware.snapshot import Snapshot
 from swarm.engines.base import Delta
+from swarm.engines.loading import Loading
 from swarm.engines.resident import Planned, Resident
 from swarm.errors import ConfigurationError, ModelLoadFailed, SwarmError
 from swarm.models.fit import Weights, plan_for
-from swarm.models.loading import Loading
 from swarm.models.local import LocalModel
 from swarm.models.memory import Shape
 from swarm.models.place import Taken

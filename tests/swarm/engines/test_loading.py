@@ -9,10 +9,10 @@ import pytest
 
 from hardware.snapshot import Snapshot
 from swarm.engines.base import Event, Finished, ModelInfo
+from swarm.engines.loading import Loading
 from swarm.engines.resident import Make, Planned, Resident
 from swarm.errors import ConfigurationError, EngineNotReady, ModelLoadFailed, Overloaded
 from swarm.models.fit import Weights, plan_for
-from swarm.models.loading import Loading
 from swarm.models.memory import Shape
 from swarm.models.place import Taken
 from swarm.pool import Pool, ServedModel
