@@ -88,10 +88,6 @@ class PeerTable(Generic[StatusT]):
             for address in peer.static:
                 self._put(_placeholder(address, now_s))
 
-    def remove(self, key: str) -> None:
-        """Forget a peer at once, static or not."""
-        self._peers.pop(_key(key), None)
-
     def sighted(self, sighting: Sighting, now_s: float) -> list[Change[StatusT]]:
         """A name was announced: a member of ours enters the table, the rest is noted."""
         told = sighting.advertisement

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from federation.wire import FileOffer
 
-_PIECE_BYTES = 1 << 20
-
 
 class Shelf:
     """Files by name; `files` is asked anew each time. A checksum is computed once a version."""
@@ -46,8 +44,5 @@ class Shelf:
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, 64 hex digits. Raises OSError."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

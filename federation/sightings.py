@@ -66,14 +66,13 @@ def unreadable(name: str, problem: str) -> Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """One line of the log: who, what became of it, why, how often, and when (monotonic)."""
+    """One line of the log: who, what became of it, why, how often, and when last (monotonic)."""
 
     name: str
     outcome: Outcome
     reason: str
     addresses: tuple[str, ...]
     times: int
-    first_s: float
     last_s: float
 
 
@@ -88,7 +87,7 @@ class SightingLog:
         key = (sighting.name, outcome, reason)
         known = self._noted.pop(key, None)
         if known is None:
-            known = Noted(sighting.name, outcome, reason, (), 0, now_s, now_s)
+            known = Noted(sighting.name, outcome, reason, (), 0, now_s)
             if len(self._noted) >= LOG_SIZE:
                 self._noted.popitem(last=False)
         self._noted[key] = replace(

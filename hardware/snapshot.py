@@ -115,6 +115,6 @@ def accelerator_line(accelerator: Accelerator) -> str:
     return f"{line}, {gib(accelerator.memory_free_bytes)} free"
 
 
-def gib(count: int) -> str:
+def gib(count: float) -> str:
     """Bytes for a person."""
     return f"{count / GIB:.1f} GiB"

@@ -8,7 +8,7 @@ from swarm.chat.formats.format import Parser, Part
 from swarm.chat.held import HeldCalls
 from swarm.chat.reasoning import Part as Apart
 from swarm.chat.reasoning import Reasoning, ReasoningSplitter
-from swarm.chat.tool_calls import Arguments, Call, strict_json
+from swarm.chat.tool_calls import Arguments, Call, is_json
 from swarm.types import FinishReason
 
 
@@ -68,7 +68,7 @@ class CompletionParser:
         """
         if reason != "stop" or not self.calls_seen:
             return reason
-        cut = self._open and not _is_json("".join(self._arguments))
+        cut = self._open and not is_json("".join(self._arguments))
         return "length" if cut else "tool_calls"
 
     def feed(self, text: str, reasoning: str = "") -> list[Piece]:
@@ -121,11 +121,3 @@ class CompletionParser:
             elif isinstance(part, Arguments):
                 self._arguments.append(part.text)
         return [Text(part) if isinstance(part, str) else part for part in parts]
-
-
-def _is_json(text: str) -> bool:
-    try:
-        strict_json(text)
-    except (ValueError, RecursionError):
-        return False
-    return True

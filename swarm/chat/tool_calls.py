@@ -70,6 +70,15 @@ def strict_json(text: str) -> Any:
     return json.loads(text, parse_constant=_refuse_constant)
 
 
+def is_json(text: str) -> bool:
+    """Whether a text is JSON, as `strict_json` reads it."""
+    try:
+        strict_json(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is not JSON")
 

@@ -90,7 +90,6 @@ class EngineProcess:
         self._info: ModelInfo | None = None
         self._last_info: ModelInfo | None = None
         self._supervisor: asyncio.Task[None] | None = None
-        self.restarts = 0
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -262,7 +261,6 @@ class EngineProcess:
         while True:
             await asyncio.sleep(delay)
             delay = min(2 * delay, RESTART_LIMIT_S)
-            self.restarts += 1
             try:
                 await self._launch()
             except (SwarmError, OSError) as error:

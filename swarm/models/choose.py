@@ -6,13 +6,13 @@ Where nothing is, the bundled one answers until the catalogue's best for this ma
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from hardware.snapshot import gib
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Release
 from swarm.models.fit import (
     USUAL_BITS,
     Plan,
     Weights,
-    gib,
     plan_for,
     weights_of,
 )

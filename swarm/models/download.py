@@ -38,8 +38,8 @@ from huggingface_hub.utils import (
 )
 from tqdm.asyncio import tqdm
 
+from hardware.snapshot import gib
 from swarm.errors import ConfigurationError
-from swarm.models.fit import gib
 from swarm.models.hub import Hub, copied_folder, repository_folder, whole_folder
 from swarm.models.local import WEIGHTS
 from swarm.models.wanted import Fetch, Unreachable, Wanted

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from hardware.snapshot import gib
 from swarm.models.choose import NAMED, plan_by_card, plan_of, refuse_same_names
-from swarm.models.fit import Plan, gib
+from swarm.models.fit import Plan
 from swarm.models.ids import Known, Machine, find
 from swarm.models.local import LocalModel
 from swarm.models.memory import Footprint

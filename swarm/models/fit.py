@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hardware.setting_up import setup_command
-from hardware.snapshot import Snapshot
+from hardware.snapshot import Snapshot, gib
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Format, Release
 from swarm.models.memory import (
@@ -392,8 +392,3 @@ def _too_large(weights: Weights, shape: Shape, place: Place) -> str:
         f"{message} may be taken ({gib(place.available_bytes)} are free, and the rest is left to "
         "what else runs here; beyond that it would swap)"
     )
-
-
-def gib(count: float) -> str:
-    """Bytes for a person."""
-    return f"{count / (1 << 30):.1f} GiB"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from hardware.snapshot import Snapshot
+from hardware.snapshot import Snapshot, gib
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Format, Release
 from swarm.models.fit import (
@@ -17,7 +17,6 @@ from swarm.models.fit import (
     Plan,
     Wishes,
     best_release,
-    gib,
     plan_for,
     weights_of,
 )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from swarm.models.fit import gib
+from hardware.snapshot import gib
 from swarm.models.wanted import Moved
 
 log = logging.getLogger(__name__)

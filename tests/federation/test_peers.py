@@ -388,10 +388,3 @@ def test_nobody_who_is_not_ready_is_asked() -> None:
     peers.sighted(sighting(1), 0.0)
     assert not peers.may_ask(node_id(1), 0.0)
     assert not peers.may_ask(node_id(2), 0.0)
-
-
-def test_a_removed_peer_is_gone_until_it_proves_itself_again() -> None:
-    peers = with_peer()
-    peers.remove(node_id(1))
-    assert len(peers) == 0
-    assert peers.failed(node_id(1), "reachable", "whatever", 1.0) == []

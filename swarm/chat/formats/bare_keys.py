@@ -4,7 +4,7 @@ import json
 import re
 
 from swarm.chat.marks import partial_mark
-from swarm.chat.tool_calls import strict_json
+from swarm.chat.tool_calls import is_json
 
 QUOTE = '<|"|>'
 """Begins a string and ends it; whatever stands between, line breaks too, is the string."""
@@ -102,10 +102,6 @@ def _bare(word: str, *, key: bool) -> str:
     if not key:
         if word == "None":
             return "null"
-        try:
-            strict_json(word)
-        except (ValueError, RecursionError):
-            pass
-        else:
+        if is_json(word):
             return word
     return json.dumps(word, ensure_ascii=False)

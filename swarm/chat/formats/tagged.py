@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 from swarm.chat.formats.format import Part, Spelling
 from swarm.chat.marks import partial_mark
-from swarm.chat.tool_calls import CLOSE, HEAD_CHARACTERS, Arguments, Call, strict_json
+from swarm.chat.tool_calls import CLOSE, HEAD_CHARACTERS, Arguments, Call, is_json, strict_json
 from swarm.lark import any_of, json_rule, literal, pattern
 from swarm.types import ToolSpec
 
@@ -287,23 +287,14 @@ class TaggedParser:
             self._passed = at + len(close)
             at = self._held.find(close, self._passed)
         if at >= 0:
-            whole = _is_json(self._held[:at])
+            whole = is_json(self._held[:at])
             self._end_value(parts, at if whole else self._held.index(close))
         return at >= 0
 
     def _end_value(self, parts: list[Part], at: int) -> None:
         value, self._held = self._held[:at].strip(), self._held[at + len(self._marks.value_close) :]
-        parts.append(Arguments(value if _is_json(value) else json.dumps(value, ensure_ascii=False)))
+        parts.append(Arguments(value if is_json(value) else json.dumps(value, ensure_ascii=False)))
         self._state, self._passed = "key", 0
-
-
-def _is_json(text: str) -> bool:
-    """Whether a value that should be JSON is; one that is not is a string."""
-    try:
-        strict_json(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _ends_in_string(text: str) -> bool:

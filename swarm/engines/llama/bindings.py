@@ -57,7 +57,10 @@ def start_backend() -> None:
 
 
 class Model:
-    """A loaded GGUF file. Raises ModelLoadFailed where the file or the memory will not do."""
+    """A loaded GGUF file. Raises ModelLoadFailed where the file or the memory will not do.
+
+    `header_only` reads the vocabulary and no weights: so tests load files that have none.
+    """
 
     def __init__(self, path: Path, *, gpu_layers: int, header_only: bool = False) -> None:
         if not path.is_file():

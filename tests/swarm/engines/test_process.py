@@ -58,10 +58,11 @@ async def until_ready(process: EngineProcess, limit_s: float = 20) -> float:
 
 async def test_a_killed_process_fails_its_requests_and_comes_back():
     async with engine() as process:
+        killed = process.pid
         with pytest.raises(EngineLost, match="signal 9"):
             await kill_while_generating(process)
         await until_ready(process)
-        assert process.restarts == 1
+        assert process.pid not in (killed, None)
         assert await process.tokenize("abc") == [97, 98, 99]
 
 
@@ -78,16 +79,18 @@ async def test_a_process_that_hangs_is_killed_and_replaced():
 
 async def test_a_long_text_becomes_a_vector_however_slow_the_processor():
     async with engine(patience_s=0.4) as process:
+        first = process.pid
         assert await process.embed("long") == Embedding((1.0,), 4)
-        assert process.restarts == 0
+        assert process.pid == first
 
 
 async def test_a_long_text_that_nobody_waits_for_any_more_is_no_hang_either():
     async with engine(patience_s=0.4) as process:
+        first = process.pid
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(process.embed("long"), 0.2)
         assert await process.tokenize("abc") == [97, 98, 99]
-        assert process.restarts == 0
+        assert process.pid == first
 
 
 async def test_a_process_that_hangs_over_a_text_is_killed_in_the_end():
