@@ -75,7 +75,7 @@ def resident_bytes(path: Path, context: int) -> int:
     """Load, read and generate in this process; its resident memory after that."""
     from swarm.engines.llama.engine import load  # noqa: PLC0415
 
-    options = LlamaOptions(path, context_tokens=context, memory_bytes=32 << 30, pause_s=3600)
+    options = LlamaOptions(path, context, context, gpu_layers=-1, pause_s=3600)
     engine = load(options)
     tokens = tuple(300 + i % 100 for i in range(PROMPT_TOKENS))
     engine.submit(1, Prompt(tokens, SamplingParams(temperature=1.0, max_tokens=8), n=SEQUENCES))

@@ -23,6 +23,7 @@ from swarm.engines.llama.options import LlamaOptions
 
 WIDTHS = (1, 2, 4, 6, 8, 12, 16)
 BEHIND, PROMPT = 128, 512
+CELLS = 4096
 
 
 def main() -> int:
@@ -42,8 +43,8 @@ def main() -> int:
 
 def opened(path: Path) -> Context:
     start_backend()
-    options = LlamaOptions(path, threads=THREADS)
-    return Context(Model(path, gpu_layers=0), options, cells=4096, slots=max(WIDTHS))
+    options = LlamaOptions(path, CELLS, CELLS, gpu_layers=0, threads=THREADS)
+    return Context(Model(path, gpu_layers=0), options, cells=CELLS, slots=max(WIDTHS))
 
 
 def seconds(context: Context, slots: "range | list[int]", start: int, count: int) -> float:

@@ -64,7 +64,7 @@ def bare(path: Path) -> float:
     from swarm.engines.llama.engine import load  # noqa: PLC0415 - imported before the clock runs
     from swarm.engines.llama.options import LlamaOptions  # noqa: PLC0415
 
-    options = LlamaOptions(path, CONTEXT_TOKENS, CONTEXT_TOKENS, threads=THREADS)
+    options = LlamaOptions(path, CONTEXT_TOKENS, CONTEXT_TOKENS, gpu_layers=-1, threads=THREADS)
     began = time.perf_counter()
     load(options)
     return time.perf_counter() - began

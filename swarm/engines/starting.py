@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from typing import Protocol, TypeAlias
 
 from hardware.setting_up import setup_command
-from swarm.engines.llama.options import MAX_SEQUENCES, LlamaOptions
+from swarm.engines.llama.options import LlamaOptions
 from swarm.engines.mlx.options import SEQUENCES, MlxOptions
 from swarm.engines.process import EngineProcess
 from swarm.engines.upstream.engine import UpstreamEngine
@@ -109,10 +109,8 @@ def make_engine(
         path=model.path,
         context_tokens=plan.context_tokens,
         cells=plan.cells,
-        memory_bytes=plan.cache_bytes,
-        sequences=max(wishes.workers or 0, MAX_SEQUENCES),
-        threads=wishes.threads or threads_of(model, fast_cores),
         gpu_layers=-1 if plan.offloaded else sum(plan.gpu_layers),
+        threads=wishes.threads or threads_of(model, fast_cores),
         kv_type=plan.kv_type,
         flash_attention=wishes.flash_attn,
         sampling=model.sampling,

@@ -25,7 +25,7 @@ CELLS_AT_LEAST = 16_384
 streams find room. The owner's context is the whole cache, for it is what memory goes to."""
 
 BATCH_TOKENS = 512
-"""Tokens of the largest batch that the engine computes."""
+"""Tokens of the largest batch that the engine computes: llama.cpp's own size of a physical one."""
 
 STREAMS = 64
 """Sequences that generate at once at most: so many rows of logits are ever written."""

@@ -19,9 +19,9 @@ from swarm.chat.grammar import grammar_of, unenforced
 from swarm.chat.tool_calls import Arguments, Call
 from swarm.engines.base import Delta, Finished
 from swarm.engines.llama.engine import LlamaEngine, load
-from swarm.engines.llama.options import LlamaOptions
 from swarm.types import Constraint, Prompt, SamplingParams, ToolSpec
 from tests.schemas import Schema, parameters
+from tests.swarm.engines.llama.options import options_for
 
 TINY = Shape("random", 2, 64, 128, 2, 1, vocabulary=512, context_tokens=1024)
 HOT = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, min_p=0, max_tokens=600)
@@ -34,7 +34,7 @@ EACH = math.ceil(SCHEMAS / len(FORMATS))
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaEngine]:
     folder = tmp_path_factory.mktemp("models")
-    engine = load(LlamaOptions(random_model(TINY, folder=folder), threads=1))
+    engine = load(options_for(random_model(TINY, folder=folder)))
     yield engine
     engine.close()
 

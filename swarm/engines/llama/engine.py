@@ -21,7 +21,7 @@ from swarm.engines.grammar import Bound
 from swarm.engines.llama.bindings import Model, start_backend
 from swarm.engines.llama.cache import Cache
 from swarm.engines.llama.context import Context, Interrupted, NoRoom
-from swarm.engines.llama.describe import describe, layers_on_gpu, size_of_cache
+from swarm.engines.llama.describe import describe
 from swarm.engines.llama.embedding import Embedder
 from swarm.engines.llama.options import LlamaOptions
 from swarm.engines.llama.sampler import OutOfGrammar, Sampler
@@ -50,7 +50,7 @@ def load(options: LlamaOptions) -> "LlamaEngine":
     Raises ModelLoadFailed.
     """
     start_backend()
-    model = Model(options.path, gpu_layers=layers_on_gpu(options))
+    model = Model(options.path, gpu_layers=options.gpu_layers)
     engine = LlamaEngine(model, options)
     engine.warm_up()
     return engine
@@ -62,10 +62,9 @@ class LlamaEngine:
     def __init__(self, model: Model, options: LlamaOptions) -> None:
         self._options = options
         self._model = model
-        size = size_of_cache(model, options)
-        self._info = describe(model, options, context_tokens=size.context_tokens)
+        self._info = describe(model, options)
         slots = options.sequences + (IDLE_SLOTS if self._info.prefix_cuttable else IDLE_STATES)
-        self._context = Context(model, options, cells=size.cells, slots=slots)
+        self._context = Context(model, options, cells=options.cells, slots=slots)
         self._info = replace(self._info, generates=self._context.generates)
         self._embedder: Embedder | None = None
         self._cache = Cache(self._context, slots, cuttable=self._info.prefix_cuttable)

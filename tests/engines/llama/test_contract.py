@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from swarm.engines.llama.options import LlamaOptions
 from swarm.engines.process import EngineProcess
 from swarm.models.local import bundled_model
 from tests.engines.contract import EngineContract, GrammarContract
+from tests.swarm.engines.llama.options import options_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def engine() -> AsyncIterator[EngineProcess]:
     async with EngineProcess(
         factory="swarm.engines.llama.engine:load",
-        options=LlamaOptions(bundled_model().path, threads=1),
+        options=options_for(bundled_model().path),
         name="swarm-nano",
         environment=dict(os.environ),
     ) as engine:

@@ -19,11 +19,11 @@ from swarm.engines.base import Started
 from swarm.engines.llama.bindings import Model, start_backend
 from swarm.engines.llama.context import Context
 from swarm.engines.llama.engine import LlamaEngine, load
-from swarm.engines.llama.options import LlamaOptions
 from swarm.engines.text import TextStream
 from swarm.models.header import read_header
 from swarm.types import Prompt, SamplingParams
 from tests.swarm.engines.llama.memories import FIRST_WORD, KINDS, VOCABULARY, WINDOW
+from tests.swarm.engines.llama.options import options_for
 from tests.swarm.engines.llama.test_engine import run
 
 SAID = 24
@@ -63,7 +63,7 @@ def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def case(path: Path) -> Iterator[Case]:
-    engine = load(LlamaOptions(path, threads=1, sequences=8, chunk_tokens=48))
+    engine = load(options_for(path, sequences=8, chunk_tokens=48))
     yield Case(engine, path)
     engine.close()
 
@@ -109,7 +109,7 @@ def test_a_cache_takes_what_the_header_lets_expect(
     caplog.set_level(logging.DEBUG)
     start_backend()
     model = Model(path, gpu_layers=0)
-    options = LlamaOptions(path, threads=1, flash_attention=flash)
+    options = options_for(path, flash_attention=flash)
     context = Context(model, options, cells=cells, slots=8)
     said = re.findall(r" KV buffer size = +([\d.]+) MiB", caplog.text)
     expected = read_header(path).shape.cell_bytes("f16", flash=flash)
@@ -209,9 +209,7 @@ def test_more_conversations_than_slots_push_each_other_out(case: Case) -> None:
 def test_sequences_that_outgrow_the_cache_take_turns(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = LlamaOptions(
-        path, threads=1, sequences=4, context_tokens=256, cells=256, kv_type="f32"
-    )
+    options = options_for(path, sequences=4, context_tokens=256, cells=256, kv_type="f32")
     engine = load(options)
     case = Case(engine, path)
     prompts = [case.clear(100, start=start) for start in range(4)]

@@ -103,10 +103,10 @@ def started(nano: Path) -> Iterator[Callable[..., Any]]:
 def theirs() -> Iterator[Any]:
     """The same model by llama.cpp."""
     from swarm.engines.llama.engine import load
-    from swarm.engines.llama.options import LlamaOptions
     from swarm.models.local import bundled_model
+    from tests.swarm.engines.llama.options import options_for
 
-    engine = load(LlamaOptions(bundled_model().path, threads=1))
+    engine = load(options_for(bundled_model().path))
     yield engine
     engine.close()
 

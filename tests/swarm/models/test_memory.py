@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from bench.memory import error
 from bench.models import Shape as FileShape
-from swarm.engines.llama.options import MAX_SEQUENCES
-from swarm.models.memory import IDLE_STATES, Shape, footprint, usual_cache
+from swarm.models.memory import IDLE_STATES, STREAMS, Shape, footprint, usual_cache
 
 MIB = 1 << 20
 WIDE = Shape(4, 8, cached_values=1024, vocabulary=4096, width=512, feed_forward=16_384)
@@ -36,7 +35,7 @@ def test_a_smaller_type_makes_a_smaller_cache() -> None:
 
 def test_recurrent_layers_keep_a_state_for_every_sequence() -> None:
     state = Shape(4, 8, cached_values=0, vocabulary=4096, state_values=1000)
-    sequences = MAX_SEQUENCES + IDLE_STATES
+    sequences = STREAMS + IDLE_STATES
     assert footprint(state, 0, 1).cache_bytes == pytest.approx(sequences * 4000, abs=10)
 
 

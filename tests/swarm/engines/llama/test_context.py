@@ -10,7 +10,7 @@ import pytest
 from bench.models import Shape, random_model
 from swarm.engines.llama.bindings import Model, start_backend
 from swarm.engines.llama.context import Context
-from swarm.engines.llama.options import LlamaOptions
+from tests.swarm.engines.llama.options import options_for
 
 UNEVEN = Shape("uneven", 2, 96, 224, 2, 1, vocabulary=515, context_tokens=256)
 """Rows of an odd number of Q8_0 blocks, a vocabulary that no tile divides: every remainder."""
@@ -22,7 +22,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
     start_backend()
     path: Path = random_model(UNEVEN, folder=tmp_path_factory.mktemp("models"))
     model = Model(path, gpu_layers=0)
-    context = Context(model, LlamaOptions(path, threads=2), cells=256, slots=SLOTS)
+    context = Context(model, options_for(path, threads=2), cells=256, slots=SLOTS)
     yield context
     context.close()
     model.close()

@@ -8,10 +8,10 @@ import pytest
 
 from swarm.engines.llama.embedding import EMBEDDED_TOKENS
 from swarm.engines.llama.engine import LlamaEngine, load
-from swarm.engines.llama.options import LlamaOptions
 from swarm.errors import ContextOverflow, InvalidRequest
 from swarm.types import Prompt, SamplingParams
 from tests.swarm.engines.llama.memories import FIRST_WORD, KINDS, WIDTH, encoder, reader_of_last
+from tests.swarm.engines.llama.options import options_for
 from tests.swarm.engines.llama.test_engine import run
 
 MODELS: dict[str, Callable[[Path], None]] = {**KINDS, "encoder": encoder}
@@ -24,7 +24,7 @@ def engine(
 ) -> Iterator[LlamaEngine]:
     path = tmp_path_factory.mktemp("embedding") / "model.gguf"
     MODELS[request.param](path)
-    engine = load(LlamaOptions(path, threads=1, sequences=4))
+    engine = load(options_for(path, sequences=4))
     yield engine
     engine.close()
 
@@ -50,7 +50,7 @@ def test_texts_are_tokenised_as_prompts_are(engine: LlamaEngine) -> None:
 
 def test_a_model_that_reads_the_last_token_gets_the_one_that_it_wants(tmp_path: Path) -> None:
     reader_of_last(tmp_path / "model.gguf")
-    engine = load(LlamaOptions(tmp_path / "model.gguf", threads=1, sequences=1))
+    engine = load(options_for(tmp_path / "model.gguf", sequences=1))
     try:
         words = engine.tokenize("bado dobi")
         made = engine.embed("bado dobi")

@@ -15,6 +15,7 @@ from swarm.engines.llama.engine import LlamaEngine, load
 from swarm.engines.llama.options import LlamaOptions
 from swarm.errors import ContextOverflow, InvalidRequest, ModelLoadFailed
 from swarm.types import Grammar, Prompt, SamplingParams
+from tests.swarm.engines.llama.options import options_for
 
 TINY = Shape("random", 2, 64, 128, 2, 1, vocabulary=512, context_tokens=1024)
 GREEDY = SamplingParams(temperature=0, max_tokens=24)
@@ -30,7 +31,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def engine(tiny: Path) -> Iterator[LlamaEngine]:
-    engine = load(LlamaOptions(tiny, threads=1, sequences=16, chunk_tokens=64))
+    engine = load(options_for(tiny, sequences=16, chunk_tokens=64))
     yield engine
     engine.close()
 
@@ -38,7 +39,7 @@ def engine(tiny: Path) -> Iterator[LlamaEngine]:
 @pytest.fixture
 def narrow(tiny: Path) -> Iterator[LlamaEngine]:
     """An engine whose whole cache is one context of 512 tokens."""
-    options = LlamaOptions(tiny, threads=1, sequences=8, context_tokens=512, cells=512)
+    options = options_for(tiny, sequences=8, context_tokens=512, cells=512)
     engine = load(options)
     yield engine
     engine.close()
@@ -154,7 +155,7 @@ def test_the_same_seed_gives_the_same_text_from_a_cold_cache(tiny):
     hot = SamplingParams(temperature=1.2, seed=7, max_tokens=16)
     texts = []
     for _ in range(2):
-        engine = load(LlamaOptions(tiny, threads=1))
+        engine = load(options_for(tiny))
         texts.append(run(engine, Prompt(tokens(90), hot, n=3))[0].texts)
         engine.close()
     assert texts[0] == texts[1]
@@ -164,7 +165,7 @@ def test_the_highest_seed_draws_every_sequence_again(tiny):
     hot = SamplingParams(temperature=1.5, top_k=0, min_p=0, seed=2**32 - 2, max_tokens=12)
     texts = []
     for _ in range(2):
-        engine = load(LlamaOptions(tiny, threads=1))
+        engine = load(options_for(tiny))
         texts.append(run(engine, Prompt(tokens(90), hot, n=3))[0].texts)
         engine.close()
     assert texts[0] == texts[1]
@@ -396,7 +397,7 @@ def test_log_probabilities_are_the_models_own_under_a_grammar(engine):
 
 
 def test_a_memory_that_cannot_be_cut_is_computed_anew_and_says_the_same(tiny, monkeypatch):
-    whole = load(LlamaOptions(tiny, threads=1))
+    whole = load(options_for(tiny))
     [expected] = run(whole, Prompt(tokens(150), GREEDY))
     whole.close()
     described = engine_module.describe
@@ -405,7 +406,7 @@ def test_a_memory_that_cannot_be_cut_is_computed_anew_and_says_the_same(tiny, mo
         return replace(described(*arguments, **named), prefix_cuttable=False)
 
     monkeypatch.setattr(engine_module, "describe", uncuttable)
-    engine = load(LlamaOptions(tiny, threads=1))
+    engine = load(options_for(tiny))
     run(engine, Prompt(tokens(150), GREEDY))
     [again] = run(engine, Prompt(tokens(150), GREEDY))
     assert again.started == Started(150, 0)
@@ -415,11 +416,11 @@ def test_a_memory_that_cannot_be_cut_is_computed_anew_and_says_the_same(tiny, mo
 
 def test_a_file_that_is_not_a_model_is_refused(tmp_path):
     with pytest.raises(ModelLoadFailed, match="no model file"):
-        load(LlamaOptions(tmp_path / "missing.gguf"))
+        load(LlamaOptions(tmp_path / "missing.gguf", 512, 512, 0))
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(ModelLoadFailed, match="bad GGUF version"):
-        load(LlamaOptions(broken))
+        load(LlamaOptions(broken, 512, 512, 0))
 
 
 def test_the_model_describes_itself(engine):
