@@ -32,14 +32,7 @@ def copy_into(cache: Path, federation: Federation) -> Copy:
     """How a model comes from a peer of a node that runs, into this cache of the hub."""
 
     async def copy(wanted: Wanted, moved: Moved) -> bool:
-        here = 0
-
-        def more(count: int) -> None:
-            nonlocal here
-            here += count
-            moved(here)
-
-        return await federation.copy(wanted.files, copied_folder(wanted, cache), more)
+        return await federation.copy(wanted.files, copied_folder(wanted, cache), moved)
 
     return copy
 

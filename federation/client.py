@@ -83,7 +83,7 @@ class Door:
         return f"https://{host}:{self.port}{path}"
 
 
-class Moved(Protocol):
+class Traffic(Protocol):
     """Is told the bytes of a call, as they come and go."""
 
     def __call__(self, *, bytes_in: int = 0, bytes_out: int = 0) -> None: ...
@@ -215,7 +215,7 @@ class PeerClient:
                 yield piece
 
     async def propose(
-        self, door: Door, body: ProposeBody, *, most_bytes: int, moved: Moved
+        self, door: Door, body: ProposeBody, *, most_bytes: int, moved: Traffic
     ) -> AsyncGenerator[list[Told]]:
         """A peer's answer as it comes; first nothing, when the peer has taken the question. What
         it refuses later is an error amid its answer. `most_bytes` is the longest question that the
@@ -260,7 +260,7 @@ class PeerClient:
         body: bytes | BytesIO,
         *,
         silence_s: float | None = None,
-        moved: Moved | None = None,
+        moved: Traffic | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         headers = {"Content-Type": "application/json"}
         async with self._request(
@@ -278,7 +278,7 @@ class PeerClient:
         headers: dict[str, str],
         body: bytes | BytesIO | None = None,
         silence_s: float | None = None,
-        moved: Moved | None = None,
+        moved: Traffic | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """A response with status 200 or 206. Raises PeerError for everything else."""
         if self._session is None:
@@ -328,7 +328,7 @@ class _timed:  # noqa: N801 - reads as a word of the with statement
 
 
 def _counting() -> aiohttp.TraceConfig:
-    """Tells a call's `Moved` what is handed to the connection."""
+    """Tells a call's `Traffic` what is handed to the connection."""
 
     async def sent(
         _: aiohttp.ClientSession, context: Any, piece: aiohttp.TraceRequestChunkSentParams
@@ -351,7 +351,7 @@ async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return bytes(raw)
 
 
-async def _lines(response: aiohttp.ClientResponse, moved: Moved) -> AsyncGenerator[bytes]:
+async def _lines(response: aiohttp.ClientResponse, moved: Traffic) -> AsyncGenerator[bytes]:
     """Lines that are not empty, before they are parsed; bounded one by one and together."""
     held = bytearray()
     total = 0

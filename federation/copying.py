@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from tqdm import tqdm
-
 from federation.advertisement import PROTOCOL, Advertisement, instance_name
 from federation.client import Door, PeerClient, door_name
 from federation.discovery import Discovery
@@ -29,6 +27,8 @@ from federation.trust import Credentials, federation_id
 from federation.wire import MAX_FILES, FileOffer, Status, can_be_asked_for
 from federation.wishes import Wishes
 from swarm.errors import PeerError, ProtocolMismatch
+from swarm.models.progress import shown
+from swarm.models.wanted import Moved
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +42,6 @@ PAUSE_S = 2.0
 PATIENCE_S = 60.0
 """A copy that breaks off is gone on with when a peer answers again: after a sleep, a restart, a
 change of the code. So long without a byte, and it is given up."""
-
-Moved: TypeAlias = Callable[[int], object]
-"""Is told how many bytes more are here."""
 
 Doors: TypeAlias = Callable[[], AsyncIterable[Door]]
 """The peers that can be asked now."""
@@ -65,10 +62,7 @@ def copy_from_peers(
     membership = store.load()
     if membership is None or not membership.members:
         return False
-    with tqdm(
-        desc=names[0], total=total_bytes, unit="B", unit_scale=True, leave=False, delay=LOOK_S
-    ) as bar:
-        return asyncio.run(_visit(wishes, store, membership, tuple(names), folder, bar.update))
+    return asyncio.run(_visit(wishes, store, membership, tuple(names), folder, total_bytes))
 
 
 async def _visit(
@@ -77,7 +71,7 @@ async def _visit(
     membership: Membership,
     names: tuple[str, ...],
     folder: Path,
-    moved: Moved,
+    total_bytes: int | None,
 ) -> bool:
     key = await asyncio.to_thread(store.key)
     credentials = Credentials(key, membership.secret, store.folder)
@@ -92,7 +86,8 @@ async def _visit(
         def doors() -> AsyncGenerator[Door]:
             return _named_doors(client, addresses, own, told)
 
-        return await copy_files(lambda: client, doors, names, folder, moved=moved)
+        with shown(names[0], total_bytes) as moved:
+            return await copy_files(lambda: client, doors, names, folder, moved=moved)
 
 
 async def _named_doors(
@@ -227,9 +222,9 @@ class _Copy:
         """Each byte is told once, also where a file is begun again."""
         self._grown = self._grown or here != self._here.get(name, 0)
         self._here[name] = here
-        if (more := here - self._counted.get(name, 0)) > 0:
+        if here > self._counted.get(name, 0):
             self._counted[name] = here
-            self._moved(more)
+            self._moved(sum(self._counted.values()))
 
 
 async def _offers(client: PeerClient, door: Door, names: Sequence[str]) -> list[FileOffer]:

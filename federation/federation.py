@@ -17,7 +17,7 @@ from typing import Self
 from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, instance_name
 from federation.approvals import Approvals, Invitation, meant
 from federation.background import Background, undivided
-from federation.copying import Moved, copy_beside
+from federation.copying import copy_beside
 from federation.discovery import Discovery
 from federation.doors import Doors
 from federation.era import Era
@@ -42,6 +42,7 @@ from federation.trust import Credentials, federation_id, new_secret
 from federation.wire import Status
 from federation.wishes import Wishes, chosen
 from swarm.errors import ConfigurationError, PeerRefused
+from swarm.models.wanted import Moved
 from swarm.proposer import Offer
 
 logger = logging.getLogger(__name__)

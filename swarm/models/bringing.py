@@ -13,15 +13,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import swarm
 from swarm.errors import ConfigurationError
 from swarm.models.hub import Hub, copied_folder
+from swarm.models.progress import Bar
 from swarm.models.wanted import Moved, Unreachable, Wanted
-
-if TYPE_CHECKING:
-    from swarm.models.download import Bar
 
 TELL_S = 0.2
 """How often the process tells how far it is."""
@@ -128,9 +126,7 @@ def main() -> int:
     return 0
 
 
-def _told_bar(teller: Teller) -> "type[Bar]":
-    from swarm.models.download import Bar  # noqa: PLC0415 - as above
-
+def _told_bar(teller: Teller) -> type[Bar]:
     class ToldBar(Bar):
         """A progress bar that only tells: of bytes, not of files."""
 

@@ -36,12 +36,12 @@ from huggingface_hub.utils import (
     WeakFileLock,
     build_hf_headers,  # pyright: ignore[reportUnknownVariableType]
 )
-from tqdm.asyncio import tqdm
 
 from hardware.snapshot import gib
 from swarm.errors import ConfigurationError
 from swarm.models.hub import Hub, copied_folder, repository_folder, whole_folder
 from swarm.models.local import WEIGHTS
+from swarm.models.progress import Bar
 from swarm.models.wanted import Fetch, Unreachable, Wanted
 
 log = logging.getLogger(__name__)
@@ -51,12 +51,6 @@ _ENDPOINT = "https://huggingface.co"
 
 _BESIDE = (".gguf", ".bin", ".pth", ".md", ".png", ".jpg")
 """Files of an MLX repository that are not the model."""
-
-
-class Bar(tqdm):  # pyright: ignore[reportMissingTypeArgument]  (only so in its stubs)
-    """A progress bar without the thread that the library starts to refresh idle ones."""
-
-    monitor_interval = 0
 
 
 def bring(

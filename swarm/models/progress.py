@@ -5,7 +5,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from tqdm import tqdm
+from tqdm.asyncio import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from hardware.snapshot import gib
@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 QUARTERS = 4
 
 
-class _Bar(tqdm):  # pyright: ignore[reportMissingTypeArgument]  (only so in its stubs)
-    """A progress bar without the thread that refreshes idle ones."""
+class Bar(tqdm):  # pyright: ignore[reportMissingTypeArgument]  (only so in its stubs)
+    """A progress bar without the thread that the library starts to refresh idle ones."""
 
     monitor_interval = 0
 
@@ -30,7 +30,7 @@ def shown(title: str, total_bytes: int | None) -> Generator[Moved]:
         return
     with (
         logging_redirect_tqdm(),
-        _Bar(desc=title, total=total_bytes, unit="B", unit_scale=True, leave=False) as bar,
+        Bar(desc=title, total=total_bytes, unit="B", unit_scale=True, leave=False) as bar,
     ):
         yield lambda count: bar.update(count - bar.n)
 
