@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
-from types import TracebackType
 from typing import Self
 
 from zeroconf import (
@@ -92,12 +91,7 @@ class Discovery:
             task.add_done_callback(_report_end)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await _end(self._tasks)
         async with self._lock:
             await self._close(goodbye=True)

@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from collections import deque
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Self
 
 from tools.workspace import Workspace
@@ -32,12 +31,7 @@ class KeptOutputs:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.folder.close()
         shutil.rmtree(self.folder.root, ignore_errors=True)
 

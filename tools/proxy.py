@@ -11,7 +11,6 @@ import re
 from collections.abc import AsyncGenerator, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tools.addresses import is_public
@@ -87,12 +86,7 @@ class PackageProxy:
         self._server = await asyncio.start_unix_server(self._accepted, self.path, limit=_HEAD_BYTES)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
         for tunnel in self._tunnels:

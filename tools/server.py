@@ -8,7 +8,6 @@ import logging
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from functools import partial
-from types import TracebackType
 from typing import Any, Self
 
 import uvicorn
@@ -305,12 +304,7 @@ class ToolServer:
             at.pop(gone).close()
         self._hosts, self._server.servers = tuple(at), list(at.values())
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._server.should_exit = True
         if self._serving is not None:
             await self._serving
