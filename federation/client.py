@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from types import TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import quote
 
@@ -124,12 +123,7 @@ class PeerClient:
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._session is not None:
             for response in self._reading:  # aiohttp would leave their readers waiting for ever
                 response.content.set_exception(aiohttp.ClientConnectionError(_OVER))
@@ -140,14 +134,13 @@ class PeerClient:
 
         Peers whose id is known are told only what has changed since they were last told.
         """
-        with _timed("a heartbeat", HEARTBEAT_S):
-            async with asyncio.timeout(HEARTBEAT_S):
-                try:
-                    return await self._beat(door, own)
-                except PeerRefused as error:
-                    if error.status != NOT_KNOWN or not self._told.pop(door.name or "", ""):
-                        raise
-                    return await self._beat(door, own)
+        async with _answered_within("a heartbeat", HEARTBEAT_S):
+            try:
+                return await self._beat(door, own)
+            except PeerRefused as error:
+                if error.status != NOT_KNOWN or not self._told.pop(door.name or "", ""):
+                    raise
+                return await self._beat(door, own)
 
     async def _beat(self, door: Door, own: Status) -> Status:
         name = door.name or ""
@@ -165,43 +158,39 @@ class PeerClient:
 
     async def hand_secret(self, door: Door, secret: NewSecret) -> None:
         """Give a member the federation's next secret. Raises PeerError."""
-        with _timed("the new secret", SILENCE_S):
-            async with (
-                asyncio.timeout(SILENCE_S),
-                self._post(door, "/peer/secret", encode_body(secret)) as response,
-            ):
-                await _bounded(response, STATUS_BYTES)
+        async with (
+            _answered_within("the new secret", SILENCE_S),
+            self._post(door, "/peer/secret", encode_body(secret)) as response,
+        ):
+            await _bounded(response, STATUS_BYTES)
 
     async def tool_key(self, door: Door) -> ToolKey:
         """Where a peer's tool server is, and its token. Raises PeerError."""
-        with _timed("the question for tools", SILENCE_S):
-            async with (
-                asyncio.timeout(SILENCE_S),
-                self._request("GET", door, "/peer/tool-key", headers={}) as response,
-            ):
-                return decode_tool_key(await _bounded(response, STATUS_BYTES))
+        async with (
+            _answered_within("the question for tools", SILENCE_S),
+            self._request("GET", door, "/peer/tool-key", headers={}) as response,
+        ):
+            return decode_tool_key(await _bounded(response, STATUS_BYTES))
 
     async def tell_over(self, door: Door, federation: str) -> None:
         """Tell a node that the code by which it is called here is over. Raises PeerError."""
-        with _timed("that the code is over", SILENCE_S):
-            async with (
-                asyncio.timeout(SILENCE_S),
-                self._post(
-                    door, "/peer/over", encode_body(CodeOver(federation=federation))
-                ) as response,
-            ):
-                await _bounded(response, STATUS_BYTES)
+        async with (
+            _answered_within("that the code is over", SILENCE_S),
+            self._post(
+                door, "/peer/over", encode_body(CodeOver(federation=federation))
+            ) as response,
+        ):
+            await _bounded(response, STATUS_BYTES)
 
     async def files(self, door: Door, names: Sequence[str]) -> tuple[FileOffer, ...]:
         """Those of these model files, at most MAX_FILES, that a peer has. Raises PeerError."""
         body = encode_body(FilesBody(names=tuple(names)))
-        with _timed("the question for files", CHECKSUM_S):
-            async with (
-                asyncio.timeout(CHECKSUM_S),
-                self._post(door, "/peer/files", body, silence_s=CHECKSUM_S) as response,
-                self._broken_off_at_exit(response),
-            ):
-                return decode_files_answer(await _bounded(response, STATUS_BYTES)).files
+        async with (
+            _answered_within("the question for files", CHECKSUM_S),
+            self._post(door, "/peer/files", body, silence_s=CHECKSUM_S) as response,
+            self._broken_off_at_exit(response),
+        ):
+            return decode_files_answer(await _bounded(response, STATUS_BYTES)).files
 
     async def file(self, door: Door, name: str, *, offset: int) -> AsyncGenerator[bytes]:
         """The bytes of a file from `offset` on. Raises PeerError."""
@@ -309,22 +298,14 @@ class PeerClient:
             raise PeerTimedOut(f"it said nothing for {silence_s:.0f} s") from error
 
 
-class _timed:  # noqa: N801 - reads as a word of the with statement
-    """A timeout of ours as a PeerTimedOut that says what was waited for."""
-
-    def __init__(self, what: str, seconds: float) -> None:
-        self._told = f"{what} was not answered within {seconds:.0f} s"
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is TimeoutError:
-            raise PeerTimedOut(self._told) from error
+@asynccontextmanager
+async def _answered_within(what: str, seconds: float) -> AsyncGenerator[None]:
+    """A peer has so long. Raises PeerTimedOut, which says what was waited for."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise PeerTimedOut(f"{what} was not answered within {seconds:.0f} s") from error
 
 
 def _counting() -> aiohttp.TraceConfig:
