@@ -73,6 +73,11 @@ def holder(authorizations: Sequence[str], keys: Mapping[str, str]) -> str | Refu
     return found[0] if found else Refusal(401, "invalid_api_key", "this key is not known here")
 
 
+def bracketed(address: str) -> str:
+    """An address as it stands in a URL and in a Host header: IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address
+
+
 class Places:
     """The connections that a door holds at once, at most `most`: each takes a descriptor, which the
     node needs for its other doors.
@@ -122,7 +127,7 @@ def _literal(address: str) -> str | None:
         return None
     if isinstance(found, ipaddress.IPv4Address):
         return str(found)
-    return str(found.ipv4_mapped) if found.ipv4_mapped else f"[{found}]"
+    return bracketed(str(found.ipv4_mapped or found))
 
 
 def _digest(key: str) -> bytes:

@@ -1,6 +1,5 @@
 """The federation as clients see it, and what its owner may command: from this machine alone."""
 
-import ipaddress
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.context import FEDERATION, POOL, SUCCESSOR, VERDICTS
 from api.errors import json_response, plain_error
+from api.listening import is_loopback
 from api.openai.body import body_of
 from api.openai.models import speed_of
 from federation.diagnostics import discovery_object, peer_object
@@ -152,7 +152,7 @@ def _from_here(command: Command) -> Callable[[web.Request], Awaitable[web.Stream
     """The handler of a command that only this machine may give."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        if not _is_here(request.remote):
+        if not is_loopback(request.remote or ""):
             message = "the federation is commanded from its own machine only"
             return json_response(plain_error(message, code="not_local"), status=403)
         federation = request.app[FEDERATION]
@@ -161,10 +161,3 @@ def _from_here(command: Command) -> Callable[[web.Request], Awaitable[web.Stream
         return json_response(await command(request, federation))
 
     return handler
-
-
-def _is_here(remote: str | None) -> bool:
-    try:
-        return ipaddress.ip_address(remote or "").is_loopback
-    except ValueError:
-        return False

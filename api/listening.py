@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from federation.interfaces import lan_addresses, read_interfaces
 from flags import LAN
-from guard import LOOPBACK_NAMES
+from guard import LOOPBACK_NAMES, bracketed
 from swarm.errors import ConfigurationError
 
 LOOPBACK = "127.0.0.1"
@@ -60,13 +60,18 @@ def lan_address() -> str:
     raise ConfigurationError("--host lan: this machine has no address on a private network")
 
 
+def door_url(host: str, port: int) -> str:
+    """`http://HOST:PORT`, an IPv6 address in brackets."""
+    return f"http://{bracketed(host)}:{port}"
+
+
 def base_url(host: str, port: int) -> str:
     """`http://HOST:PORT/v1`, an IPv6 address in brackets."""
-    return f"http://{in_url(host)}:{port}/v1"
+    return f"{door_url(host, port)}/v1"
 
 
 def _names(*hosts: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*LOOPBACK_NAMES, *(in_url(host).lower() for host in hosts))))
+    return tuple(dict.fromkeys((*LOOPBACK_NAMES, *(bracketed(host).lower() for host in hosts))))
 
 
 def _own_names() -> tuple[str, ...]:
@@ -81,11 +86,6 @@ def _own_names() -> tuple[str, ...]:
 def own_addresses() -> tuple[str, ...]:
     """Every address of this machine now."""
     return tuple(a for interface in read_interfaces().values() for a in interface.addresses)
-
-
-def in_url(host: str) -> str:
-    """An address as it stands in a URL and in a Host header."""
-    return f"[{host}]" if ":" in host else host
 
 
 def is_loopback(host: str) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api.listening import Listening, in_url, own_addresses
+from api.listening import Listening, door_url, own_addresses
 from api.tool_address import still_listening, tool_listening
 from federation.files import make_private_folder, write_private
 from federation.wire import ToolKey
@@ -118,7 +118,7 @@ async def _server(
             raise ConfigurationError(
                 f"--tool-port {settings.tool_port}: {why}; choose another with --tool-port N"
             ) from error
-        base = _url(place, settings)
+        base = door_url(place.address, settings.tool_port)
         asks = f"token in {settings.state / TOKEN_FILE}" if token else "this machine only"
         if settings.tool_token is not None:
             asks = "with the token of your settings"
@@ -132,7 +132,9 @@ async def _server(
         async def moved(place: Listening) -> None:
             await server.listen(place.hosts)
             told(place)
-            logger.info("this machine's tools are at %s now", _url(place, settings))
+            logger.info(
+                "this machine's tools are at %s now", door_url(place.address, settings.tool_port)
+            )
 
         told(place)
         if place.beyond:
@@ -140,10 +142,6 @@ async def _server(
             following = asyncio.create_task(follow(place, where, moved))
             stack.push_async_callback(_ended, following)
         yield
-
-
-def _url(place: Listening, settings: Settings) -> str:
-    return f"http://{in_url(place.address)}:{settings.tool_port}"
 
 
 async def follow(

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from api.listening import in_url, is_loopback
+from api.listening import door_url, is_loopback
 from api.tool_address import parse_tool_host
 from flags import LAN
 from settings import Settings
@@ -27,12 +27,12 @@ async def remote_tools(
     """
     wanted = settings.tool_host or LAN
     host, port = await asyncio.to_thread(parse_tool_host, wanted, settings.tool_port)
-    told = f"http://{in_url(host)}:{port}"
+    told = door_url(host, port)
     say(f"  tools      those of {told}")
 
     async def find() -> Place:
         address = await _address(host, port)
-        url = f"http://{in_url(address)}:{port}"
+        url = door_url(address, port)
         if settings.tool_token is not None:
             return Place(url, settings.tool_token.get_secret_value())
         if is_loopback(address):

@@ -36,6 +36,7 @@ from federation.wire import (
     decode_tool_key,
     encode_body,
 )
+from guard import bracketed
 from printable import printable
 from swarm.connecting import system_words
 from swarm.errors import (
@@ -78,8 +79,7 @@ class Door:
     name: str | None = None
 
     def url(self, path: str) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"https://{host}:{self.port}{path}"
+        return f"https://{bracketed(self.host)}:{self.port}{path}"
 
 
 class Traffic(Protocol):

@@ -39,7 +39,7 @@ from federation.pairing_messages import (
 from federation.pake import Channel, Side
 from federation.pin import Pin
 from federation.trust import OPEN_SECRET
-from guard import Door, Places, refusal
+from guard import Door, Places, bracketed, refusal
 from swarm.connecting import system_words
 from swarm.errors import (
     ConfigurationError,
@@ -265,8 +265,7 @@ def _json(
 
 def _host(address: str) -> str:
     """An address as it stands in a URL, its zone left out: that is each machine's own name."""
-    plain = ipaddress.ip_address(address.partition("%")[0])
-    return f"[{plain}]" if plain.version == 6 else str(plain)
+    return bracketed(str(ipaddress.ip_address(address.partition("%")[0])))
 
 
 async def approve(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guard import Door, Places, Refusal, holder, refusal
+from guard import Door, Places, Refusal, bracketed, holder, refusal
 
 DOOR = Door(17615)
 JSON = "application/json"
@@ -261,3 +261,11 @@ def test_who_works_is_never_cut() -> None:
     places.rests("a")
     places.leave("c")
     assert (cut, len(places)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [("::1", "[::1]"), ("fe80::5%2", "[fe80::5%2]"), ("192.0.2.7", "192.0.2.7"), ("den", "den")],
+)
+def test_only_an_address_of_ipv6_stands_in_brackets(address: str, told: str) -> None:
+    assert bracketed(address) == told

@@ -10,11 +10,11 @@ import aiohttp
 import pytest
 from psutil import Process
 
-from api.listening import Listening, in_url
+from api.listening import Listening
 from api.tool_address import still_listening, tool_listening
 from api.tool_door import Place, follow, project_around, tools_of, workspace_root
 from federation.interfaces import lan_addresses, read_interfaces
-from guard import LOOPBACK_NAMES
+from guard import LOOPBACK_NAMES, bracketed
 from settings import TOML_FILE, WORKSPACES_FILE, Settings
 from swarm.errors import ConfigurationError
 from tests.e2e.nodes import free_port
@@ -115,12 +115,12 @@ def lan_address() -> str:
 
 def test_beyond_loopback_it_listens_there_too_and_knows_its_own_names() -> None:
     address = lan_address()
-    for wanted in ("lan", f"http://{in_url(address)}:17616"):
+    for wanted in ("lan", f"http://{bracketed(address)}:17616"):
         place = tool_listening(wanted, 17616)
         assert place.beyond
         assert place.hosts == ("127.0.0.1", address)
         short = socket.gethostname().lower().partition(".")[0]
-        assert {*LOOPBACK_NAMES, in_url(address), short, f"{short}.local"} <= set(place.names)
+        assert {*LOOPBACK_NAMES, bracketed(address), short, f"{short}.local"} <= set(place.names)
 
 
 async def test_without_the_flag_there_is_no_tool_server(tmp_path: Path) -> None:
@@ -169,14 +169,14 @@ async def test_on_the_lan_a_token_is_made_and_asked_for(tmp_path: Path) -> None:
     async with tools_of(chosen, None, said.append), aiohttp.ClientSession() as http:
         file = tmp_path / "state/tool-token"
         token = f"Bearer {file.read_text().strip()}"
-        for host in (in_url(address), "127.0.0.1"):
+        for host in (bracketed(address), "127.0.0.1"):
             url = f"http://{host}:{port}/v1/tools"
             assert await status(http, url) == 401
             assert await status(http, url, Authorization=token) == 200
             named = {"Authorization": token, "Host": f"{name}:{port}"}
             assert await status(http, url, **named) == 200
             assert await status(http, url, **{**named, "Host": f"evil.example:{port}"}) == 403
-    assert f"http://{in_url(address)}:{port}/v1/tools" in said[-1]
+    assert f"http://{bracketed(address)}:{port}/v1/tools" in said[-1]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.read_text().strip() not in " ".join(said)
 
