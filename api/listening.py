@@ -36,12 +36,12 @@ def listening(host: str) -> Listening:
 
     Raises ConfigurationError for what is no address of a machine.
     """
-    host = lan_address() if host.lower() == LAN else host
+    host = lan_address(f"--host {LAN}") if host.lower() == LAN else host
     if is_loopback(host):
         return Listening((host,), host, _names(host), beyond=False)
     if not is_unspecified(host):
         return Listening((LOOPBACK, host), host, _names(host, *_own_names()), beyond=True)
-    lan = [found.address for found in lan_addresses(read_interfaces())]
+    lan = house_addresses()
     hosts = tuple(dict.fromkeys((_ALL_IPV4, host)))  # asyncio keeps `::` to IPv6
     names = _names(*own_addresses(), *_own_names())
     return Listening(hosts, lan[0] if lan else LOOPBACK, names, beyond=True)
@@ -52,12 +52,24 @@ def is_here(address: str) -> bool:
     return is_loopback(address) or address in own_addresses()
 
 
-def lan_address() -> str:
-    """This machine's address in the house. Raises ConfigurationError where it has none."""
-    for found in lan_addresses(read_interfaces()):
-        if found.version == 4 or not ipaddress.ip_address(found.address).is_link_local:
-            return found.address
-    raise ConfigurationError("--host lan: this machine has no address on a private network")
+def lan_address(flag: str) -> str:
+    """This machine's address in the house. Raises ConfigurationError, which names the flag that
+    asked for it, where it has none.
+    """
+    if not (found := house_addresses()):
+        raise ConfigurationError(f"{flag}: this machine has no address on a private network")
+    return found[0]
+
+
+def house_addresses() -> tuple[str, ...]:
+    """This machine's addresses in the house, the best first. A link-local one of IPv6 is none of
+    them: without a zone it can be neither listened on nor called, and zones are each machine's own.
+    """
+    return tuple(
+        found.address
+        for found in lan_addresses(read_interfaces())
+        if found.version == 4 or not ipaddress.ip_address(found.address).is_link_local
+    )
 
 
 def door_url(host: str, port: int) -> str:

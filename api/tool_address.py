@@ -3,12 +3,19 @@
 import contextlib
 from urllib.parse import urlsplit
 
-from api.listening import Listening, is_loopback, listening, own_addresses
-from federation.interfaces import lan_addresses, read_interfaces
+from api.listening import (
+    LOOPBACK,
+    Listening,
+    house_addresses,
+    is_loopback,
+    lan_address,
+    listening,
+    own_addresses,
+)
 from flags import LAN
 from swarm.errors import ConfigurationError
 
-_LOOPBACK = "127.0.0.1"
+_FLAG = "--tool-host"
 
 
 def parse_tool_host(wanted: str, port: int) -> tuple[str, int]:
@@ -17,7 +24,7 @@ def parse_tool_host(wanted: str, port: int) -> tuple[str, int]:
     Raises ConfigurationError.
     """
     if wanted == LAN:
-        return own_lan_address(), port
+        return lan_address(_FLAG), port
     with contextlib.suppress(ValueError):
         url = urlsplit(wanted if "//" in wanted else f"http://{wanted}")
         plain = not (url.path.strip("/") or url.query or url.fragment or url.username)
@@ -33,7 +40,7 @@ def tool_listening(wanted: str | None, port: int) -> Listening:
     Raises ConfigurationError where the address is none of this machine's, or the port another one.
     """
     if wanted is None:
-        return listening(_LOOPBACK)
+        return listening(LOOPBACK)
     host, named = parse_tool_host(wanted, port)
     if named != port:
         raise ConfigurationError(
@@ -41,12 +48,11 @@ def tool_listening(wanted: str | None, port: int) -> Listening:
             f"name the port with --tool-port {named}"
         )
     if is_loopback(host):
-        return listening(_LOOPBACK if host == "localhost" else host)
-    own = [each.address for each in lan_addresses(read_interfaces())]
-    if host not in own:
+        return listening(LOOPBACK if host == "localhost" else host)
+    if host not in (own := house_addresses()):
         raise ConfigurationError(
-            f"--tool-host {wanted}: not an address of this machine, which has {', '.join(own)}; "
-            "to use another machine's tools, leave out --tool-server"
+            f"--tool-host {wanted}: not an address of this machine, which has "
+            f"{', '.join(own) or 'none'}; to use another machine's tools, leave out --tool-server"
         )
     return listening(host)
 
@@ -60,16 +66,8 @@ def still_listening(wanted: str, before: Listening) -> Listening:
     if before.address in own_addresses():
         return before
     if wanted == LAN:
-        return listening(own_lan_address())
+        return listening(lan_address(_FLAG))
     raise ConfigurationError(
         f"--tool-host {wanted}: this machine has that address no longer, so no other one reaches "
         "the tools; leave out the address, and they go where the machine goes"
     )
-
-
-def own_lan_address() -> str:
-    """This machine's address on the LAN. Raises ConfigurationError."""
-    own = [each.address for each in lan_addresses(read_interfaces())]
-    if not own:
-        raise ConfigurationError("--tool-host: this machine has no address on a LAN")
-    return own[0]

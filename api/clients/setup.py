@@ -154,5 +154,5 @@ def _kept(settings: Settings, key: str) -> Path:
 
 def _address(host: str) -> str:
     if host.lower() == LAN:
-        return lan_address()
+        return lan_address(f"--host {LAN}")
     return "127.0.0.1" if is_unspecified(host) else host

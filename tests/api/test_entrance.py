@@ -11,7 +11,8 @@ from platformdirs import user_state_path
 from api import listening as listening_module
 from api.entrance import Entrance
 from api.keyring import own_key, read_key
-from api.listening import lan_address, listening
+from api.listening import Listening, lan_address, listening
+from api.tool_address import tool_listening
 from api.welcome import KEYLESS_WARNING, connect_lines, endpoint_lines, start_warning
 from federation.interfaces import Interface
 from settings import Settings
@@ -81,7 +82,24 @@ def test_only_such_a_door_is_everywhere(host: str, everywhere: bool, tmp_path: P
 def test_without_a_network_lan_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening_module, "read_interfaces", lambda: {"lo": HOME["lo"]})
     with pytest.raises(ConfigurationError, match="no address on a private network"):
-        lan_address()
+        lan_address("--host lan")
+
+
+def test_an_address_that_needs_a_zone_is_none_to_be_called_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone = {"eth0": Interface(3, ("fe80::5",))}
+    monkeypatch.setattr(listening_module, "read_interfaces", lambda: alone)
+    for flag, asked in (("--host lan", listening), ("--tool-host", tool_listening_at)):
+        with pytest.raises(ConfigurationError, match=f"{flag}: .* no address on a private network"):
+            asked("lan")
+    with pytest.raises(ConfigurationError, match="not an address of this machine, which has none"):
+        tool_listening_at("http://[fe80::5]")
+    assert listening("0.0.0.0").address == "127.0.0.1"
+
+
+def tool_listening_at(wanted: str) -> Listening:
+    return tool_listening(wanted, 17616)
 
 
 def test_beyond_this_machine_a_key_is_made_stored_and_shown_once(tmp_path: Path) -> None:

@@ -10,10 +10,9 @@ import aiohttp
 import pytest
 from psutil import Process
 
-from api.listening import Listening
+from api.listening import Listening, house_addresses
 from api.tool_address import still_listening, tool_listening
 from api.tool_door import Place, follow, project_around, tools_of, workspace_root
-from federation.interfaces import lan_addresses, read_interfaces
 from guard import LOOPBACK_NAMES, bracketed
 from settings import TOML_FILE, WORKSPACES_FILE, Settings
 from swarm.errors import ConfigurationError
@@ -107,10 +106,10 @@ def test_an_address_that_cannot_be_meant_is_refused_with_what_would_be_right(wan
 
 
 def lan_address() -> str:
-    found = lan_addresses(read_interfaces())
+    found = house_addresses()
     if not found:
         pytest.skip("needs a LAN, which this machine lacks")
-    return found[0].address
+    return found[0]
 
 
 def test_beyond_loopback_it_listens_there_too_and_knows_its_own_names() -> None:

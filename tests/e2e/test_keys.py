@@ -18,7 +18,7 @@ HELLO: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "c
 
 def lan() -> str:
     try:
-        return lan_address()
+        return lan_address("--host lan")
     except ConfigurationError:
         return ""
 
