@@ -26,6 +26,7 @@ except ImportError as error:  # not .venv's Python, which may also be too old fo
     print(f"error: a package of this project is not here ({error}): {todo}", file=sys.stderr)
     sys.exit(2)
 from api.output import prepare_streams, say, while_it_is_read
+from ending import ended
 from swarm.errors import ConfigurationError, SwarmError
 from swarm.models.choose import Choice, best_to_bring, named_models, recommended, until_here
 from swarm.models.explain import explain
@@ -300,7 +301,7 @@ async def _serve_until_signal(
         server.stop_accepting()
         if pool.in_flight:
             logger.info("ending; %d open answers have %.1f s", pool.in_flight, DRAIN_SECONDS)
-        await _cancelled(loading, stopping)
+        await ended(loading, stopping)
         draining = asyncio.create_task(pool.drain(DRAIN_SECONDS))
         signals.on_second(draining.cancel)
         await asyncio.wait({draining})
@@ -317,12 +318,6 @@ async def _load(
     say_how()
     if successor is not None:
         await successor.take_over(pool)
-
-
-async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _snapshot(environ: Mapping[str, str]) -> "Snapshot":

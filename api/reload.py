@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack
 from fractions import Fraction
 from typing import Self
 
 from api.entrance import Entrance
 from api.keyring import keys_of
 from api.welcome import key_warning
+from ending import beside
 from settings import TOML_FILE, Settings, Stamp, VoteSettings, toml_stamp
 from swarm.chat.compact import read_words
 from swarm.errors import ConfigurationError
@@ -89,17 +90,14 @@ class LiveSettings:
         self._entrance = entrance
         self._poll_s = poll_s
         self._changes = Changes(stamp)
-        self._watching: asyncio.Task[None] | None = None
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self._watching = asyncio.create_task(self._watch())
+        await self._stack.enter_async_context(beside(self._watch(), f"following {TOML_FILE}"))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watching
+        await self._stack.aclose()
 
     async def _watch(self) -> None:
         while True:

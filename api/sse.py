@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 from aiohttp import web
 
 from api.errors import error_object
+from ending import ended
 from swarm.errors import EngineNotReady, GenerationFailed, SwarmError
 
 DONE = b"data: [DONE]\n\n"
@@ -112,8 +113,7 @@ async def _opened(request: web.Request, pulse_s: float) -> AsyncGenerator["_Sink
         raise
     finally:
         request.app[STREAMS].discard(sink)
-        pulse.cancel()
-        await asyncio.gather(pulse, return_exceptions=True)
+        await ended(pulse)
         if not sink.whole:
             _cut(request)
 

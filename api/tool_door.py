@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from api.listening import Listening, door_url, own_addresses
 from api.tool_address import still_listening, tool_listening
+from ending import beside
 from federation.files import make_private_folder, write_private
 from federation.wire import ToolKey
 from guard import LOOPBACK_NAMES, Door
@@ -139,8 +140,8 @@ async def _server(
         told(place)
         if place.beyond:
             where = functools.partial(still_listening, settings.tool_host or "")
-            following = asyncio.create_task(follow(place, where, moved))
-            stack.push_async_callback(_ended, following)
+            following = beside(follow(place, where, moved), "following this machine's address")
+            await stack.enter_async_context(following)
         yield
 
 
@@ -163,11 +164,6 @@ async def follow(
         except (ConfigurationError, OSError) as error:
             if trouble != (trouble := str(error)):
                 logger.warning("the tools stay at %s: %s", place.address, error)
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
 
 
 @contextlib.asynccontextmanager

@@ -6,7 +6,8 @@ What it hears is a hint, read again by `sightings`, handed on at a bounded rate,
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Self
@@ -21,6 +22,7 @@ from zeroconf import (
 )
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
+from ending import beside, ended
 from federation.advertisement import Advertisement, encode_txt, is_instance_name
 from federation.backlog import Backlog
 from federation.discovery_state import DiscoveryState, Pace
@@ -77,7 +79,7 @@ class Discovery:
         self._lock = asyncio.Lock()
         self._zeroconf: AsyncZeroconf | None = None
         self._browser: AsyncServiceBrowser | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._work = AsyncExitStack()
         self._announcing: set[asyncio.Future[None]] = set()
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -86,13 +88,12 @@ class Discovery:
         logging.getLogger("zeroconf").setLevel(logging.ERROR)
         async with self._lock:
             await self._open()
-        self._tasks = {asyncio.create_task(self._look()), asyncio.create_task(self._care())}
-        for task in self._tasks:
-            task.add_done_callback(_report_end)
+        for work in (self._look(), self._care()):
+            await self._work.enter_async_context(beside(work, "discovery"))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await _end(self._tasks)
+        await self._work.aclose()
         async with self._lock:
             await self._close(goodbye=True)
 
@@ -105,7 +106,7 @@ class Discovery:
         async with self._lock:
             self._advertisement = advertisement
             if self._zeroconf is not None:
-                await _end(self._announcing)
+                await ended(*self._announcing)
                 self._repeat(await update(self._zeroconf, self._info()), self._zeroconf)
 
     async def move(self, addresses: Sequence[LanAddress]) -> None:
@@ -165,8 +166,8 @@ class Discovery:
         self._state = replace(self._state, last_error=reason)
 
     async def _close(self, *, goodbye: bool) -> None:
-        await _end(self._asking)
-        await _end(self._announcing)
+        await ended(*self._asking)
+        await ended(*self._announcing)
         browser, self._browser = self._browser, None
         zeroconf, self._zeroconf = self._zeroconf, None
         if browser is not None:
@@ -337,15 +338,3 @@ class Discovery:
                 self._state.dropped,
             )
         self._flood_told = True
-
-
-async def _end(tasks: Iterable[asyncio.Future[None]]) -> None:
-    ending = list(tasks)
-    for task in ending:
-        task.cancel()
-    await asyncio.gather(*ending, return_exceptions=True)
-
-
-def _report_end(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logger.error("discovery: it ended by a mistake of ours", exc_info=error)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Self
 
+from ending import beside
 from federation.client import PeerClient
 from federation.heartbeats import Heartbeats
 from federation.peer import Change
@@ -76,8 +77,11 @@ class Era:
                 changed=self._changed,
                 clock=self._clock,
             )
-            for work in (heartbeats.run(), self._stragglers.run()):
-                stack.push_async_callback(_ended, asyncio.create_task(work))
+            for what, work in (
+                ("heartbeats", heartbeats.run()),
+                ("stragglers", self._stragglers.run()),
+            ):
+                await stack.enter_async_context(beside(work, what))
             stack.push_async_callback(self.close_door)
             self._stack = stack.pop_all()
         return self
@@ -111,8 +115,3 @@ class Era:
         """Hear peers no longer."""
         self._door = None
         await self._door_stack.aclose()
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from ending import ended
 from federation.client import Door, door_name
 from federation.peer import Address, Change, Peer, Step
 from federation.peers import PeerTable
@@ -57,10 +58,7 @@ class Heartbeats:
                     forget_s = now_s + _FORGET_EVERY_S
                 await asyncio.sleep(TICK_S)
         finally:
-            probes = tuple(self._probes)
-            for probe in probes:
-                probe.cancel()
-            await asyncio.gather(*probes, return_exceptions=True)
+            await ended(*self._probes)
 
     async def probe(self, peer: Peer[Status]) -> None:
         """Ask one peer, at its best address; what it says is believed when TLS proved its id."""

@@ -21,6 +21,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 from yarl import URL
 
+from ending import beside
 from federation.connections import Connection, works
 from federation.pairing_messages import (
     BODY_BYTES,
@@ -120,8 +121,8 @@ class PairingDoor:
             stack.push_async_callback(runner.cleanup)
             assert runner.server is not None
             await self._listen(runner.server, stack)
-            closing = asyncio.create_task(_close_slow(runner.server, self._patience_s))
-            stack.push_async_callback(_ended, closing)
+            closing = _close_slow(runner.server, self._patience_s)
+            await stack.enter_async_context(beside(closing, "the pairing door's patience"))
             self._stack = stack.pop_all()
         return self
 
@@ -233,11 +234,6 @@ async def _close_slow(server: web.Server, patience_s: float) -> None:
         for connection in server.connections:
             if now_s - since[connection] > patience_s:
                 connection.force_close()
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
 
 
 @web.middleware

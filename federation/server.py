@@ -15,6 +15,7 @@ from typing import Protocol, Self
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from ending import beside, ended
 from federation.background import Background
 from federation.connections import BACKLOG, SecureConnection, notice_when_gone, works
 from federation.gathered import gathered
@@ -325,8 +326,7 @@ async def _asked_for(
     try:
         yield first
     finally:
-        first.cancel()
-        await asyncio.gather(first, return_exceptions=True)
+        await ended(first)
 
 
 @asynccontextmanager
@@ -334,16 +334,13 @@ async def _pulse(response: web.StreamResponse) -> AsyncGenerator[None]:
     """An empty line a second: the asker sees that this node lives."""
 
     async def beat() -> None:
-        while True:
-            await asyncio.sleep(PULSE_S)
-            await response.write(b"\n")
+        with suppress(ConnectionError):  # whoever writes the answer learns that the asker has left
+            while True:
+                await asyncio.sleep(PULSE_S)
+                await response.write(b"\n")
 
-    beating = asyncio.create_task(beat())
-    try:
+    async with beside(beat(), "the pulse of an answer"):
         yield
-    finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
 
 
 async def _say_less(_: web.Request, response: web.StreamResponse) -> None:

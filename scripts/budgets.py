@@ -16,6 +16,7 @@ ROOMS = (
     "flags.py",
     "settings.py",
     "guard.py",
+    "ending.py",
     "pattern_size.py",
     "printable.py",
     "hardware",
@@ -35,7 +36,7 @@ FUNCTION_P90 = 30
 EDGES = frozenset({"api/app.py:_report", "federation/discovery.py:_tell"})
 
 # Several floors use these, so they stand on nothing.
-LEAVES = ("guard.py", "pattern_size.py", "printable.py")
+LEAVES = ("guard.py", "ending.py", "pattern_size.py", "printable.py")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
+from ending import ended
 from swarm.answer import Course, End, Part, Say
 from swarm.chat.completion import Reasoning, Text
 from swarm.chat.tool_calls import Arguments
@@ -346,10 +347,7 @@ async def _ran(call: ToolCall, execute: Execute, results: list[ToolResult]) -> A
             yield f"... and {-left} characters more"
         results.append(await task)
     finally:
-        task.cancel()
-        await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()  # it was raised, or nobody is there any more
+        await ended(task)  # what it failed with was raised, or nobody is there any more
 
 
 def _shown(call: ToolCall) -> str:

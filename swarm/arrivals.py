@@ -6,6 +6,7 @@ from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TypeAlias
 
+from ending import ended
 from swarm.errors import GenerationFailed
 from swarm.proposer import News, Told
 
@@ -41,19 +42,17 @@ async def at_once(
                 queue.put_nowait((at, heard))
         raise GenerationFailed("it ended without an answer")
 
-    def ended(at: int, task: asyncio.Task[None]) -> None:
+    def tell(at: int, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
             queue.put_nowait((at, error))
 
     tasks = [asyncio.create_task(pump(at, proposal)) for at, proposal in enumerate(proposals)]
     for at, task in enumerate(tasks):
-        task.add_done_callback(partial(ended, at))
+        task.add_done_callback(partial(tell, at))
     try:
         yield queue, tasks
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*tasks)
 
 
 async def next_arrival(queue: asyncio.Queue[Arrival], timeout_s: float) -> Arrival | None:

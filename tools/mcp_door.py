@@ -16,6 +16,7 @@ from mcp_types import (
 )
 from mcp_types import Tool as McpTool
 
+from ending import ended
 from tools.errors import ToolError
 from tools.executor import Emit
 from tools.registry import Registry
@@ -88,8 +89,7 @@ async def _progress(context: Context) -> AsyncGenerator[Emit]:
         lines.put_nowait(None)
         await sending
     finally:
-        sending.cancel()
-        await asyncio.wait({sending})
+        await ended(sending)
 
 
 async def _ask(context: Context, text: str) -> str | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from ending import ended
 from tools.addresses import is_public
 from tools.errors import InvalidArguments
 from tools.fetcher import Resolve, resolve
@@ -89,10 +90,7 @@ class PackageProxy:
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
-        for tunnel in self._tunnels:
-            tunnel.cancel()
-        if self._tunnels:
-            await asyncio.wait(self._tunnels)
+        await ended(*self._tunnels)
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._tunnels) >= 2 * MOST_TUNNELS:
@@ -188,6 +186,4 @@ async def _both(*ways: Coroutine[None, None, None]) -> None:
         with contextlib.suppress(OSError):
             await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await ended(*tasks)

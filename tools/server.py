@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ending import ended
 from guard import LOOPBACK_NAMES, Door, Places, refusal
 from tools.bodies import CancelBody, ExecuteBody, events, listed, result
 from tools.calls import Calls, Running
@@ -320,8 +321,4 @@ async def _end_watchers() -> None:
     """sse-starlette, by which MCP streams, leaves a task in the loop that waits for uvicorn's
     signals; they are not uvicorn's here.
     """
-    tasks = {task for task in asyncio.all_tasks() if _WATCHER in repr(task.get_coro())}
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
+    await ended(*(task for task in asyncio.all_tasks() if _WATCHER in repr(task.get_coro())))

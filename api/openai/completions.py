@@ -18,6 +18,7 @@ from api.openai.schema import CompletionBody
 from api.openai.translate import CompletionAsk, completion_ask
 from api.openai.waiting import when_loaded
 from api.sse import DONE, data, stream_answer
+from ending import ended
 from swarm.engines.base import Delta, Event, Finished
 from swarm.estimate import may_fill
 from swarm.types import FinishReason, Prompt, TokenLogprob
@@ -107,9 +108,7 @@ async def _merge(
             else:
                 yield item
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*tasks)
         for stream in streams:
             await stream.aclose()
 
