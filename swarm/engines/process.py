@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import swarm
+from ending import beside
 from swarm.engines.base import Embedding, EngineLoad, Event, Finished, ModelInfo
 from swarm.engines.messages import (
     LENGTH,
@@ -209,12 +210,8 @@ class EngineProcess:
         delay = RESTART_FIRST_S
         while True:
             began = time.monotonic()
-            watch = asyncio.create_task(self._watch(), name=f"watch {self._name}")
-            try:
+            async with beside(self._watch(), f"the watch over {self._name}"):
                 await self._dispatch()
-            finally:
-                watch.cancel()
-                await asyncio.gather(watch, return_exceptions=True)
             self._info = None
             cause = await self._cause()
             self._fail_all(f"the engine process {cause}")

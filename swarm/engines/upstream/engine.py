@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from ending import ended
 from swarm.connecting import system_words
 from swarm.engines.base import Accepted, Embedding, EngineLoad, Event, Finished, ModelInfo
 from swarm.engines.prompts import check_prompt
@@ -150,9 +151,7 @@ class UpstreamEngine:
                 yield item
         finally:
             del self._open[queue]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await ended(*tasks)
 
     async def tokenize(self, text: str) -> list[int]:
         """Raises InvalidRequest where the server has no /tokenize."""
