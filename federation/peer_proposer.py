@@ -13,6 +13,7 @@ from federation.peer import Peer
 from federation.peers import PeerTable
 from federation.refusals import own_words
 from federation.wire import LABEL_CHARACTERS, MAX_WORKERS, ProposeBody, Status, question_bytes
+from swarm.deadline import DeadlinePassedError, until
 from swarm.errors import PeerError, PeerLate, PeerRefused, PeerUnreachable
 from swarm.ids import ONE_WORKER, SWARM_IDS
 from swarm.proposer import Ended, Offer, Told
@@ -171,20 +172,16 @@ async def in_time(told: AsyncGenerator[list[Told]], limit_s: float) -> AsyncGene
     """The same news for so many seconds. Raises PeerLate, and PeerUnreachable where the call
     was given up by the client, as it is when the federation's code changes.
     """
-    deadline_s = asyncio.get_running_loop().time() + limit_s
-    async with aclosing(told) as steps:
-        while True:
-            try:
-                async with asyncio.timeout_at(deadline_s):
-                    step = await anext(steps)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                raise PeerLate(f"it was not done within {limit_s:.0f} s") from None
-            except asyncio.CancelledError:
-                # A session that is closed cancels its look-ups: nobody has cancelled this request.
-                asking = asyncio.current_task()
-                if asking is None or asking.cancelling():
-                    raise
-                raise PeerUnreachable("the federation's code changed just now") from None
-            yield step
+    at_s = asyncio.get_running_loop().time() + limit_s
+    async with aclosing(until(told, at_s)) as steps:
+        try:
+            async for step in steps:
+                yield step
+        except DeadlinePassedError:
+            raise PeerLate(f"it was not done within {limit_s:.0f} s") from None
+        except asyncio.CancelledError:
+            # A session that is closed cancels its look-ups: nobody has cancelled this request.
+            asking = asyncio.current_task()
+            if asking is None or asking.cancelling():
+                raise
+            raise PeerUnreachable("the federation's code changed just now") from None

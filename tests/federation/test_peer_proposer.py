@@ -47,6 +47,14 @@ async def test_a_peer_that_goes_on_for_ever_is_left() -> None:
         await heard(told(asyncio.Event().wait), 0.01)
 
 
+async def test_a_timeout_of_something_else_is_not_its_lateness() -> None:
+    async def timed_out() -> None:
+        raise TimeoutError("of something else")
+
+    with pytest.raises(TimeoutError, match="of something else"):
+        await heard(told(timed_out))
+
+
 async def test_a_call_that_the_client_gave_up_is_an_error_and_no_silence() -> None:
     with pytest.raises(PeerUnreachable, match="code changed"):
         await heard(told(given_up))
