@@ -4,9 +4,9 @@ import ipaddress
 import socket
 from dataclasses import dataclass
 
-from federation.interfaces import lan_addresses, read_interfaces
 from flags import LAN
 from guard import LOOPBACK_NAMES, bracketed
+from hardware.interfaces import lan_addresses, read_interfaces
 from swarm.errors import ConfigurationError
 
 LOOPBACK = "127.0.0.1"

@@ -17,7 +17,6 @@ from federation.advertisement import PROTOCOL, Advertisement, instance_name
 from federation.client import Door, PeerClient, door_name
 from federation.discovery import Discovery
 from federation.era import Era
-from federation.interfaces import lan_addresses, read_interfaces
 from federation.peer import Address
 from federation.peers import PeerTable
 from federation.sharing import sha256_of
@@ -26,6 +25,7 @@ from federation.store import Membership, Store
 from federation.trust import Credentials, federation_id
 from federation.wire import MAX_FILES, FileOffer, Status, can_be_asked_for
 from federation.wishes import Wishes
+from hardware.interfaces import lan_addresses, read_interfaces
 from swarm.errors import PeerError, ProtocolMismatch
 from swarm.models.progress import shown
 from swarm.models.wanted import Moved

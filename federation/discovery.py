@@ -26,9 +26,9 @@ from ending import beside, ended
 from federation.advertisement import Advertisement, encode_txt, is_instance_name
 from federation.backlog import Backlog
 from federation.discovery_state import DiscoveryState, Pace
-from federation.interfaces import LanAddress, can_bind
 from federation.mdns import SERVICE, Ear, newest_txt, one_a_socket, register, socket_choice, update
 from federation.sightings import Sighting, read_sighting, unreadable
+from hardware.interfaces import LanAddress, can_bind
 
 logger = logging.getLogger(__name__)
 

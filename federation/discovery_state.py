@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from federation.interfaces import LanAddress
+from hardware.interfaces import LanAddress
 
 
 @dataclass(frozen=True, slots=True)

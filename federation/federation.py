@@ -21,7 +21,6 @@ from federation.copying import copy_beside
 from federation.discovery import Discovery
 from federation.doors import Doors
 from federation.era import Era
-from federation.interfaces import LanAddress, lan_addresses, read_interfaces
 from federation.lines import line_of, unique
 from federation.memory import Memory
 from federation.metrics import MetricsSummary
@@ -41,6 +40,7 @@ from federation.tool_keys import ToolKeys
 from federation.trust import Credentials, federation_id, new_secret
 from federation.wire import Status
 from federation.wishes import Wishes, chosen
+from hardware.interfaces import LanAddress, lan_addresses, read_interfaces
 from swarm.errors import ConfigurationError, PeerRefused
 from swarm.models.wanted import Moved
 from swarm.proposer import Offer

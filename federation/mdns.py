@@ -12,7 +12,7 @@ from zeroconf import (
 )
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from federation.interfaces import LanAddress
+from hardware.interfaces import LanAddress
 
 SERVICE = "_local-swarm._tcp.local."
 _TXT, _IN = 16, 1

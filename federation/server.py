@@ -19,7 +19,6 @@ from ending import beside, ended
 from federation.background import Background
 from federation.connections import BACKLOG, SecureConnection, notice_when_gone, works
 from federation.gathered import gathered
-from federation.interfaces import scoped
 from federation.refusals import OVERDUE, as_refusal
 from federation.rooms import Rooms
 from federation.sharing import Shelf
@@ -42,6 +41,7 @@ from federation.wire import (
     question_bytes,
 )
 from guard import Places
+from hardware.interfaces import scoped
 from swarm.errors import (
     PeerRefused,
     ProtocolMismatch,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from federation.advertisement import Advertisement, check_name, decode_txt, is_instance_name
-from federation.interfaces import LanAddress, believable
+from hardware.interfaces import LanAddress, believable
 from swarm.errors import ProtocolMismatch
 
 LOG_SIZE = 128

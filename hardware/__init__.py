@@ -1,1 +1,1 @@
-"""What this machine has: cores, memory, instruction sets, accelerators."""
+"""What this machine has: cores, memory, instruction sets, accelerators, addresses."""

@@ -14,7 +14,7 @@ from api.keyring import own_key, read_key
 from api.listening import Listening, lan_address, listening
 from api.tool_address import tool_listening
 from api.welcome import KEYLESS_WARNING, connect_lines, endpoint_lines, start_warning
-from federation.interfaces import Interface
+from hardware.interfaces import Interface
 from settings import Settings
 from swarm.errors import ConfigurationError
 from tests.api.conftest import Node, StartNode

@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from federation.advertisement import instance_name
 from federation.discovery import Discovery
-from federation.interfaces import lan_addresses, read_interfaces
 from federation.sightings import Sighting
+from hardware.interfaces import lan_addresses, read_interfaces
 from tests.federation.sightings import advertisement, node_id
 
 

@@ -11,8 +11,8 @@ import pytest
 from federation.advertisement import Advertisement, encode_txt, instance_name
 from federation.discovery import Discovery
 from federation.discovery_state import Pace
-from federation.interfaces import LanAddress
 from federation.sightings import Sighting
+from hardware.interfaces import LanAddress
 from tests.federation.sightings import OURS
 from tests.federation.storm import packet, send
 

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.advertisement import encode_txt
-from federation.interfaces import LanAddress
 from federation.sightings import LOG_SIZE, Allowance, Sighting, SightingLog, read_sighting
+from hardware.interfaces import LanAddress
 from tests.federation.sightings import advertisement, sighting
 
 

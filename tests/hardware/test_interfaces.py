@@ -2,7 +2,7 @@ import ipaddress
 
 import pytest
 
-from federation.interfaces import (
+from hardware.interfaces import (
     Interface,
     LanAddress,
     can_bind,
