@@ -26,11 +26,12 @@ from api.openai.translate import chat_ask
 from bench.client import Timing, chat
 from bench.figures import must_have, parser, spread, verdict
 from bench.models import ROOT, random_model, text
-from bench.servers import Server, free_port, node
+from bench.servers import Server, node
 from swarm.chat.compact import compacted, fingerprint, our_words
 from swarm.types import Question, ToolSpec
 from tests.conftest import MEANS, OPENCODE
 from tests.e2e.opencode_client import Client
+from tests.ports import free_port
 
 SYSTEM_TOKENS, TOOL_TOKENS, TOOLS = 2_000, 470, 10
 RESULT_TOKENS, NEW_TOKENS = 200, 24

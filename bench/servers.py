@@ -6,7 +6,6 @@ an idle one waits without work, but a benchmark never asks both at once.
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import IO
 import psutil
 
 from bench.models import ROOT
+from tests.ports import free_port
 
 LLAMA_SERVER = ROOT / "build" / "llama" / "bin" / "llama-server"
 THREADS = 2
@@ -66,13 +66,6 @@ def llama_server(model: Path, *options: str) -> Iterator[Server]:
     command += ["--port", str(port), "--threads", str(THREADS), "--no-ui", "--cache-ram", "0"]
     with _running("llama-server", [*command, *options], port, {}, LLAMA_STOP_S) as server:
         yield server
-
-
-def free_port() -> int:
-    """A port of the loopback interface on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -22,6 +21,7 @@ from settings import KeySettings
 from swarm.pool import Pool, ServedModel
 from swarm.workers import Weights
 from tests.fakes import FakeEngine
+from tests.ports import free_port
 from tools.executor import Executor
 
 
@@ -37,12 +37,6 @@ class Node:
 
 
 StartNode = Callable[..., AbstractAsyncContextManager[Node]]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 TLS = ssl.create_default_context()

@@ -12,16 +12,11 @@ from settings import KeySettings
 from swarm.errors import GenerationFailed
 from tests.api.conftest import Node, StartNode
 from tests.fakes import FakeEngine
+from tests.waiting import until
 
 HELLO: list[Any] = [{"role": "user", "content": "hi"}]
 ENDLESS = ["word "] * 100_000
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost:%d\r\n\r\n"
-
-
-async def eventually(what: Any, seconds: float = 1.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not what():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.005)
 
 
 async def connect(node: Node, raw: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -43,9 +38,9 @@ async def test_a_client_that_leaves_ends_its_generation(
 ) -> None:
     async with start_node(FakeEngine(words=ENDLESS, step_s=0.001)) as node:
         _, writer = await connect(node, request(node, stream=stream))
-        await eventually(lambda: node.engine.running == 1)
+        await until(lambda: node.engine.running == 1)
         writer.close()
-        await eventually(lambda: node.engine.running == 0)
+        await until(lambda: node.engine.running == 0)
         assert node.engine.cancelled == 1
         assert node.pool.in_flight == 0
 
@@ -53,9 +48,9 @@ async def test_a_client_that_leaves_ends_its_generation(
 async def test_a_client_that_leaves_during_prefill_ends_it(start_node: StartNode) -> None:
     async with start_node(FakeEngine(prefill_s=30)) as node:
         _, writer = await connect(node, request(node, stream=True))
-        await eventually(lambda: node.engine.running == 1)
+        await until(lambda: node.engine.running == 1)
         writer.close()
-        await eventually(lambda: node.engine.running == 0)
+        await until(lambda: node.engine.running == 0)
 
 
 async def test_a_failure_in_the_middle_is_an_error_event_and_no_clean_end(
@@ -217,7 +212,7 @@ async def test_slow_headers_are_cut_and_do_not_hurt_others(start_node: StartNode
 async def test_idle_connections_keep_nobody_out_and_cut_no_stream(start_node: StartNode) -> None:
     async with start_node(FakeEngine(words=ENDLESS, step_s=0.001), most=8) as node:
         streamed, stream = await connect(node, request(node, stream=True))
-        await eventually(lambda: node.engine.running == 1)
+        await until(lambda: node.engine.running == 1)
         idle = [await connect(node, HEALTH % node.port) for _ in range(20)]
         async with asyncio.timeout(5):
             for reader, _ in idle[:12]:
@@ -235,7 +230,7 @@ async def test_idle_connections_keep_nobody_out_and_cut_no_stream(start_node: St
 async def test_where_all_connections_have_requests_one_more_is_cut(start_node: StartNode) -> None:
     async with start_node(FakeEngine(words=ENDLESS, step_s=0.001), most=2) as node:
         streams = [await connect(node, request(node, stream=True)) for _ in range(2)]
-        await eventually(lambda: node.engine.running == 2)
+        await until(lambda: node.engine.running == 2)
         reader, one_more = await connect(node, HEALTH % node.port)
         with contextlib.suppress(ConnectionResetError):
             assert await asyncio.wait_for(reader.read(), 5) == b""
@@ -268,7 +263,7 @@ async def test_a_shutdown_lets_answers_finish_and_admits_no_more(start_node: Sta
         asking = asyncio.create_task(
             node.sdk.chat.completions.create(model="swarm", messages=HELLO)
         )
-        await eventually(lambda: node.engine.running == 1)
+        await until(lambda: node.engine.running == 1)
         draining = asyncio.create_task(node.pool.drain(5))
         await asyncio.sleep(0)
         with pytest.raises(openai.InternalServerError, match="shutting down"):
@@ -281,7 +276,7 @@ async def test_a_shutdown_lets_answers_finish_and_admits_no_more(start_node: Sta
 async def test_what_does_not_finish_in_time_gets_an_error_event(start_node: StartNode) -> None:
     async with start_node(FakeEngine(words=ENDLESS, step_s=0.01)) as node:
         reader, writer = await connect(node, request(node, stream=True))
-        await eventually(lambda: node.engine.running == 1)
+        await until(lambda: node.engine.running == 1)
         await node.pool.drain(0.05)
         await node.pool.aclose()
         async with asyncio.timeout(2):
@@ -296,14 +291,14 @@ async def test_a_client_that_does_not_read_does_not_hold_the_others(
 ) -> None:
     async with start_node(FakeEngine(words=["x" * 100_000] * 200)) as node:
         _, writer = await connect(node, request(node, stream=True))
-        await eventually(lambda: node.engine.running == 1)
+        await until(lambda: node.engine.running == 1)
         node.engine.words = ["quick"]
         said = await node.sdk.chat.completions.create(model="swarm", messages=HELLO)
         assert said.choices[0].message.content == "quick"
         writer.transport.abort()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
-        await eventually(lambda: node.engine.running == 0)
+        await until(lambda: node.engine.running == 0)
 
 
 async def test_a_crash_before_the_first_event_is_a_status(start_node: StartNode) -> None:

@@ -24,9 +24,10 @@ from guard import Door
 from settings import Settings, read_settings
 from swarm.errors import ConfigurationError, SwarmError
 from swarm.pool import Pool, ServedModel
-from tests.api.conftest import Node, free_port
+from tests.api.conftest import Node
 from tests.fakes import FakeEngine
 from tests.federation.sightings import OURS, STATUS, node_id
+from tests.ports import free_port
 
 
 async def test_a_node_without_a_federation_says_so(node: Node) -> None:

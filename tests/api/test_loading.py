@@ -28,8 +28,9 @@ from swarm.pool import Pool, ServedModel
 from swarm.propose import OwnProposer
 from swarm.proposer import Began, Ended, Offer, Proposer, Said, Told
 from swarm.types import Message, Question, SamplingParams
-from tests.api.conftest import client_of, free_port
+from tests.api.conftest import client_of
 from tests.fakes import FakeEngine
+from tests.ports import free_port
 
 GIB = 1 << 30
 MACHINE = Snapshot("linux", "A Processor", 4, 4, frozenset(), 16 * GIB, 10 * GIB)

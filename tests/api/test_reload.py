@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from guard import Refusal
 from settings import Settings, read_settings, toml_stamp
 from swarm.pool import Pool, ServedModel
 from tests.fakes import FakeEngine
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -58,12 +59,6 @@ async def started(pool: Pool, entrance: Entrance) -> LiveSettings:
 
 async def write(folder: Path, text: str) -> None:
     await asyncio.to_thread((folder / "swarm.toml").write_text, text)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - a file that changes has no event
-            await asyncio.sleep(0.01)
 
 
 async def logged(caplog: pytest.LogCaptureFixture, text: str) -> None:

@@ -23,9 +23,9 @@ from guard import Door as ClientDoor
 from swarm.chat.completion import Text
 from swarm.pool import Pool, ServedModel
 from swarm.proposer import Began, Ended, Said, Told
-from tests.api.conftest import free_port
 from tests.fakes import FakeEngine
-from tests.federation.test_door import SECRET, calling, liar, side
+from tests.federation.sides import SECRET, calling, liar, side
+from tests.ports import free_port
 
 IDS = ("nano", "nano-fast")  # by vote, and one worker
 

@@ -16,7 +16,7 @@ from api.tool_door import Place, follow, project_around, tools_of, workspace_roo
 from guard import LOOPBACK_NAMES, bracketed
 from settings import TOML_FILE, WORKSPACES_FILE, Settings
 from swarm.errors import ConfigurationError
-from tests.e2e.nodes import free_port
+from tests.ports import free_port
 from tools import bubblewrap, proxy, remote, server
 from tools.errors import NotPermitted, ToolFailed
 

@@ -20,6 +20,7 @@ import openai
 import psutil
 
 import main
+from tests.ports import free_port
 
 ROOT = Path(main.__file__).parent
 
@@ -104,12 +105,6 @@ class RunningNode:
     def end(self, number: int = signal.SIGTERM, seconds: float = 15) -> int:
         self.process.send_signal(number)
         return self.process.wait(seconds)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def without_hub(folder: Path) -> dict[str, str]:

@@ -15,8 +15,9 @@ import openai
 import psutil
 import pytest
 
-from tests.e2e.nodes import RunningNode, events_of, free_port, running_node
+from tests.e2e.nodes import RunningNode, events_of, running_node
 from tests.e2e.opencode_client import Client
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.needs("bubblewrap"), pytest.mark.timeout(300)]
 

@@ -10,9 +10,10 @@ import openai
 import psutil
 import pytest
 
-from bench.servers import LLAMA_SERVER, free_port, llama_server
+from bench.servers import LLAMA_SERVER, llama_server
 from swarm.models.local import bundled_model
 from tests.e2e.nodes import RunningNode, running_node
+from tests.ports import free_port
 
 RPC_SERVER = LLAMA_SERVER.with_name("ggml-rpc-server")
 WHO = "Who are you?"

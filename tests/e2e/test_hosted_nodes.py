@@ -6,8 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 
 from tests.e2e.hosts import HostedNode, network
 from tests.e2e.namespaces import NAMES
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.needs("namespaces")
 
@@ -26,13 +26,6 @@ WHO: list[Any] = [{"role": "user", "content": "Who are you?"}]
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostedNode]:
     with network(1, tmp_path_factory.mktemp("lan")) as lan:
         yield lan.hosts[0].start_node("--no-federation")
-
-
-def wait_until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def left_of(token: str) -> list[str]:

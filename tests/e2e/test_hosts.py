@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 import zeroconf
 
 from tests.e2e.hosts import Host, Network, network
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.needs("namespaces")
 
@@ -75,13 +76,6 @@ def connected(one: Host, other: Host) -> tuple[socket.socket, socket.socket]:
         asking = one.socket()
         asking.connect(server.getsockname())
         return asking, server.accept()[0]
-
-
-def wait_until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_hosts_hear_multicast_at_once(tmp_path: Path) -> None:

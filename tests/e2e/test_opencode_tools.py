@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.nodes import RunningNode, free_port, running_node
+from tests.e2e.nodes import RunningNode, running_node
 from tests.e2e.opencode_client import Client, Run, tried
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.needs("opencode", "bubblewrap"), pytest.mark.timeout(600)]
 

@@ -5,13 +5,14 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.hosts import Host, network
 from tests.e2e.proxy import Proxy, fault_proxy
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.needs("namespaces")
 
@@ -63,13 +64,6 @@ def call_anew(proxy: Proxy) -> bytes:
     with proxy.host.socket() as connection:
         connection.connect(proxy.address)
         return connection.recv(1000)
-
-
-def wait_until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_it_passes_bytes_and_counts_them(proxy: Proxy, caller: socket.socket) -> None:

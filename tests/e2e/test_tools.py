@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.nodes import free_port, running_node
+from tests.e2e.nodes import running_node
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("bubblewrap")]
 

@@ -15,8 +15,8 @@ from federation.copying import copy_files
 from federation.peers import PeerTable
 from federation.sharing import Shelf
 from federation.wire import MAX_FILES, Status
+from tests.federation.sides import Side, calling, listening, side
 from tests.federation.sightings import OURS, STATUS, node_id
-from tests.federation.test_door import Side, calling, listening, side
 
 PARTS = [f"x-{at:05}.gguf" for at in range(MAX_FILES + 1)]
 

@@ -1,9 +1,7 @@
 """Real zeroconf on loopback; other programs may be heard there, so tests look for names."""
 
-import asyncio
 import logging
 import os
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -15,6 +13,7 @@ from federation.sightings import Sighting
 from hardware.interfaces import LanAddress
 from tests.federation.sightings import OURS
 from tests.federation.storm import packet, send
+from tests.waiting import until
 
 LOOPBACK = (LanAddress("lo", 1, "127.0.0.1"),)
 QUICK = Pace(retry_s=0.05, reopen_s=0.3)
@@ -44,12 +43,6 @@ class Listener:
 
     def heard(self, other: "Listener") -> Advertisement | None:
         return self.seen[other.name].advertisement if other.name in self.seen else None
-
-
-async def until(condition: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 - what happens has no event of its own
-            await asyncio.sleep(0.01)
 
 
 async def test_two_nodes_of_one_host_name_find_each_other_and_not_themselves() -> None:

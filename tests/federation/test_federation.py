@@ -22,8 +22,9 @@ from federation.wishes import Wishes
 from swarm.errors import PeerRefused
 from swarm.proposer import Offer, Told
 from swarm.types import Question
-from tests.e2e.nodes import free_port
 from tests.federation.disk import no_room_on_disk
+from tests.ports import free_port
+from tests.waiting import until
 
 DELAY_S = 0.05
 
@@ -115,12 +116,6 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             return await stack.enter_async_context(node)
 
         yield started
-
-
-async def until(what: Callable[[], bool], limit_s: float = 15.0) -> None:
-    async with asyncio.timeout(limit_s):
-        while not what():  # noqa: ASYNC110 - the nodes have no event for it
-            await asyncio.sleep(0.02)
 
 
 def together(*nodes: Federation) -> bool:

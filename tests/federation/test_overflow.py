@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,7 @@ from federation.refusals import as_refusal, own_words
 from federation.trust import federation_id
 from federation.wire import Status
 from swarm.errors import ContextOverflow, Overloaded, PeerRefused, PeerUnreachable, SwarmError
-from tests.federation.test_door import QUESTION, SECRET, Side, calling, listening, side
+from tests.federation.sides import QUESTION, SECRET, Side, calling, listening
 
 
 @contextlib.asynccontextmanager
@@ -24,16 +23,6 @@ async def asked(here: Side, there: Side) -> AsyncGenerator[PeerProposer]:
         table.heard(("127.0.0.1", there.port), there.key.node_id, told, 0.0)
         (peer,) = table.ready()
         yield PeerProposer(peer, told, "kitchen", Lines(table, client))
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Side:
-    return side(tmp_path / "here")
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Side:
-    return side(tmp_path / "there")
 
 
 @pytest.mark.parametrize("late", [False, True])

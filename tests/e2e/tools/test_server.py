@@ -23,7 +23,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitResult
 
 from guard import Door
-from tests.e2e.nodes import free_port
+from tests.ports import free_port
 from tools import connections
 from tools.bounds import Bounds
 from tools.bubblewrap import Bubblewrap

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -18,6 +17,7 @@ from swarm.models.place import Taken
 from swarm.pool import Pool, ServedModel
 from swarm.types import Prompt, SamplingParams
 from tests.fakes import INFO, FakeEngine
+from tests.waiting import until
 
 GIB = 1 << 30
 MACHINE = Snapshot("linux", "A Processor", 4, 4, frozenset(), 16 * GIB, 10 * GIB)
@@ -99,12 +99,6 @@ class House:
     async def use(self, name: str) -> None:
         async with self.loading.held(name):
             pass
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110 - what happens has no event of its own
-            await asyncio.sleep(0.001)
 
 
 async def begun(sizes: dict[str, float], first: str, idle_unload_s: float | None = None) -> House:
