@@ -9,8 +9,8 @@ from typing import Annotated, Literal, TypeAlias, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from printable import printable
+from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import Piece, Reasoning, Text
-from swarm.chat.tool_calls import Arguments, Call
 from swarm.errors import ProtocolMismatch
 from swarm.proposer import Began, Ended, Offer, Said, Told, most_bytes
 from swarm.types import Question, TokenLogprob

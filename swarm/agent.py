@@ -11,8 +11,8 @@ from typing import TypeAlias, TypeVar
 
 from ending import ended
 from swarm.answer import Course, End, Part, Say
+from swarm.chat.calls import Arguments
 from swarm.chat.completion import Reasoning, Text
-from swarm.chat.tool_calls import Arguments
 from swarm.collect import Draft
 from swarm.deadline import DeadlinePassedError, until
 from swarm.errors import ContextOverflow, GenerationFailed

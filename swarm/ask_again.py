@@ -7,8 +7,8 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from swarm.answer import End, Part, Say, noted
+from swarm.chat.calls import Arguments, Call
 from swarm.chat.explains import called_in_turn, explains
-from swarm.chat.tool_calls import Arguments, Call
 from swarm.collect import Poll
 from swarm.errors import SwarmError
 from swarm.proposer import Ended, Said, Told

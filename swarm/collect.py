@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from swarm.arrivals import Arrival, Heard, at_once, next_arrival
+from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import Reasoning, Text
-from swarm.chat.tool_calls import Arguments, Call
 from swarm.consensus.canonical import Reading, form_of
 from swarm.consensus.score import Outstanding, Score
 from swarm.consensus.stopping import Course, Decide, decided, wake_s

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from swarm.chat.tool_calls import call_text
+from swarm.chat.formats.canonical import call_text
 from swarm.consensus.validity import wrong_arguments
 from swarm.types import Candidate, Check
 

@@ -30,9 +30,9 @@ from api.openai.translate import ChatAsk, chat_ask
 from api.openai.voted import answer_in_parts, verdict_headers, verdict_of_one
 from api.openai.waiting import when_loaded
 from api.sse import DONE, data, stream_answer
+from swarm.chat.calls import Call
 from swarm.chat.completion import CompletionParser
 from swarm.chat.completion import Piece as Parsed
-from swarm.chat.tool_calls import Call
 from swarm.collect import Piece
 from swarm.engines.base import Delta, Event, Finished
 from swarm.types import (

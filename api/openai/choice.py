@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from swarm.chat.calls import Arguments
 from swarm.chat.completion import Reasoning, Text
-from swarm.chat.tool_calls import Arguments
 from swarm.collect import Piece
 from swarm.types import FinishReason, ToolCall
 

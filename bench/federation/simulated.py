@@ -24,8 +24,8 @@ from api.openai.voted import whole
 from bench.figures import parser, verdict
 from bench.models import ROOT, text
 from bench.plot import Line, Scale, plot
+from swarm.chat.calls import Call
 from swarm.chat.completion import Piece, Text
-from swarm.chat.tool_calls import Call
 from swarm.proposer import Began, Ended, Offer, Said, Told
 from swarm.team import Seat, team, voters_of
 from swarm.types import Message, Question, SamplingParams, ToolSpec, Verdict

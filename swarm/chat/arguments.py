@@ -9,9 +9,9 @@ from jsonschema.validators import validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from swarm.chat.calls import strict_json
 from swarm.chat.keywords import Texts, bounded
 from swarm.chat.recalled import recalled
-from swarm.chat.tool_calls import strict_json
 from swarm.errors import InvalidRequest
 from swarm.lark import with_known_drafts
 from swarm.types import Check, ToolSpec

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from swarm.chat.calls import Arguments, Call, is_json
 from swarm.chat.formats.format import Parser, Part
 from swarm.chat.held import HeldCalls
 from swarm.chat.reasoning import Part as Apart
 from swarm.chat.reasoning import Reasoning, ReasoningSplitter
-from swarm.chat.tool_calls import Arguments, Call, is_json
 from swarm.types import FinishReason
 
 

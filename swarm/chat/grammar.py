@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, cast
 from llguidance import LLMatcher
 
 from swarm.chat.formats.format import Format, Spelling
-from swarm.chat.reasoning import OPEN
+from swarm.chat.reasoning import THINK_OPEN
 from swarm.chat.recalled import recalled
 from swarm.lark import SPACE, json_rule, pattern
 from swarm.types import Constraint, Grammar, ToolSpec
@@ -45,7 +45,7 @@ def grammar_of(
     before = "" if thinking == "never" else "thought? " if thinking == "perhaps" else "thought "
     lines.append(f"start: {before}({_completion(spelling, constraint, bool(callable_tools))})")
     lines += {"never": [], "perhaps": [_THINK], "opened": [_THOUGHT]}[thinking]
-    barred = [spelling.call_begins, OPEN if thinking == "perhaps" else None]
+    barred = [spelling.call_begins, THINK_OPEN if thinking == "perhaps" else None]
     lines.append(_begin([text for text in barred if text]))
     return Grammar("\n".join(lines), spelling.marks)
 

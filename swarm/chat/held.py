@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from swarm.chat.calls import Arguments, Call
+from swarm.chat.formats.canonical import call_text
 from swarm.chat.formats.format import Part
-from swarm.chat.tool_calls import Arguments, Call, call_text
 from swarm.types import Check
 
 

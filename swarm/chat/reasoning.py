@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias
 
 from swarm.chat.marks import partial_mark
 
-OPEN = "<think>"
-CLOSE = "</think>"
+THINK_OPEN = "<think>"
+THINK_CLOSE = "</think>"
 
 Part: TypeAlias = tuple[Literal["reasoning", "answer"], str]
 
@@ -68,10 +68,10 @@ class ReasoningSplitter:
 
     def _read_start(self, data: str) -> list[Part]:
         stripped = data.lstrip()
-        if stripped.startswith(OPEN):
+        if stripped.startswith(THINK_OPEN):
             self._state = "reasoning"
-            return self._read_reasoning(stripped[len(OPEN) :])
-        if OPEN.startswith(stripped):
+            return self._read_reasoning(stripped[len(THINK_OPEN) :])
+        if THINK_OPEN.startswith(stripped):
             self._held = data
             return []
         self._state = "answer"
@@ -80,13 +80,13 @@ class ReasoningSplitter:
     def _read_reasoning(self, data: str) -> list[Part]:
         if self._trim:
             data = data.lstrip()
-        at = data.find(CLOSE)
+        at = data.find(THINK_CLOSE)
         if at < 0:
-            keep = len(data[: len(data) - partial_mark(data, CLOSE)].rstrip())
+            keep = len(data[: len(data) - partial_mark(data, THINK_CLOSE)].rstrip())
             self._held = data[keep:]
             return self._reasoning(data[:keep])
         self._state = "gap"
-        return self._reasoning(data[:at].rstrip()) + self._read_gap(data[at + len(CLOSE) :])
+        return self._reasoning(data[:at].rstrip()) + self._read_gap(data[at + len(THINK_CLOSE) :])
 
     def _reasoning(self, text: str) -> list[Part]:
         if not text:

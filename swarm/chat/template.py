@@ -22,7 +22,7 @@ from swarm.chat.formats.canonical import CANONICAL
 from swarm.chat.formats.format import Format
 from swarm.chat.formats.table import format_of
 from swarm.chat.probing import PROBED_TOOL, in_forms, needed_forms
-from swarm.chat.reasoning import OPEN as REASONING_MARK
+from swarm.chat.reasoning import THINK_OPEN
 from swarm.chat.turns import (
     Form,
     ToolDict,
@@ -124,7 +124,7 @@ class ChatTemplate:
     @property
     def thinks(self) -> bool:
         """Whether a completion may begin with reasoning between the usual marks."""
-        return REASONING_MARK in self._source
+        return THINK_OPEN in self._source
 
     def render(
         self,

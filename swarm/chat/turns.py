@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, cast
 
-from swarm.chat.tool_calls import CLOSE, OPEN
+from swarm.chat.formats.canonical import CALL_CLOSE, CALL_OPEN
 from swarm.types import Message, ToolCall
 
 TurnDict: TypeAlias = dict[str, Any]
@@ -170,7 +170,10 @@ def _plain(turn: TurnDict) -> TurnDict:
     if turn["role"] == "tool":
         return {"role": "user", "content": f"<tool_response>\n{turn['content']}\n</tool_response>"}
     if calls := turn.get("tool_calls"):
-        texts = [OPEN + json.dumps(call["function"], ensure_ascii=False) + CLOSE for call in calls]
+        texts = [
+            CALL_OPEN + json.dumps(call["function"], ensure_ascii=False) + CALL_CLOSE
+            for call in calls
+        ]
         content = "\n".join(filter(None, [turn["content"], *texts]))
         told = {key: value for key, value in turn.items() if key != "tool_calls"}
         return {**told, "content": content}
@@ -180,5 +183,5 @@ def _plain(turn: TurnDict) -> TurnDict:
 def describe_tools(tools: Sequence[ToolDict]) -> str:
     """The canonical words that offer tools to a model whose template knows none."""
     listed = "\n".join(json.dumps(tool["function"], ensure_ascii=False) for tool in tools)
-    form = OPEN + '{"name": "...", "arguments": {...}}' + CLOSE
+    form = CALL_OPEN + '{"name": "...", "arguments": {...}}' + CALL_CLOSE
     return f"You may call these tools:\n{listed}\nTo call one, write {form} and nothing after it."

@@ -10,7 +10,7 @@ from swarm.chat.completion import CompletionParser
 from swarm.chat.formats.format import Format
 from swarm.chat.grammar import Thinking, grammar_of, unenforced
 from swarm.chat.held import HeldCalls
-from swarm.chat.reasoning import OPEN as REASONING_MARK
+from swarm.chat.reasoning import THINK_OPEN
 from swarm.chat.template import ChatTemplate
 from swarm.types import Constraint, Grammar, Question, ToolSpec
 
@@ -66,7 +66,7 @@ def _written(
     if not with_grammar:
         tools, options = _only(tools, question.constraint), {**options, **said(question.constraint)}
     text = template.render(fitted.messages, tools, options)
-    opened = text.rstrip().endswith(REASONING_MARK)
+    opened = text.rstrip().endswith(THINK_OPEN)
     form = template.form
     if not with_grammar:
         return Written(text, None, form, opened, question)

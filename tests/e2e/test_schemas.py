@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from jsonschema.validators import validator_for
 
 from bench.models import Shape, random_model
+from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import CompletionParser
 from swarm.chat.formats.format import Format
 from swarm.chat.formats.table import FORMATS
 from swarm.chat.grammar import grammar_of, unenforced
-from swarm.chat.tool_calls import Arguments, Call
 from swarm.engines.base import Delta, Finished
 from swarm.engines.llama.engine import LlamaEngine, load
 from swarm.types import Constraint, Prompt, SamplingParams, ToolSpec

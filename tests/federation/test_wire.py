@@ -17,8 +17,8 @@ from federation.wire import (
     encode_line,
     encode_lines,
 )
+from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import Piece, Reasoning, Text
-from swarm.chat.tool_calls import Arguments, Call
 from swarm.errors import ProtocolMismatch
 from swarm.proposer import Began, Ended, Offer, Said, Told
 from swarm.types import (

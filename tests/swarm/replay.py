@@ -9,7 +9,7 @@ from typing import Any
 from swarm.answer import End, Part, Say, voted
 from swarm.arrivals import Heard
 from swarm.chat.completion import CompletionParser
-from swarm.chat.tool_calls import CLOSE, OPEN, CallParser
+from swarm.chat.formats.canonical import CALL_CLOSE, CALL_OPEN, CallParser
 from swarm.collect import Poll, Rules, collect
 from swarm.consensus.tally import Voter
 from swarm.engines.base import Delta, Finished
@@ -27,7 +27,7 @@ def as_candidate(answer: dict[str, Any]) -> Candidate:
 def as_written(answer: Candidate) -> str:
     """What the model has written, marks included."""
     calls = [
-        f'{OPEN}{{"name": {json.dumps(call.name)}, "arguments": {call.arguments}}}{CLOSE}'
+        f'{CALL_OPEN}{{"name": {json.dumps(call.name)}, "arguments": {call.arguments}}}{CALL_CLOSE}'
         for call in answer.tool_calls
     ]
     return "\n".join(filter(None, [answer.text, *calls]))

@@ -9,9 +9,9 @@ import pytest
 
 from swarm.agent import TOLD_CHARACTERS, Bounds, Emit, ToolResult, worked
 from swarm.answer import Course, End, Part, Say
+from swarm.chat.calls import Arguments
 from swarm.chat.completion import Reasoning, Text
 from swarm.chat.marks import PROGRESS, without_progress
-from swarm.chat.tool_calls import Arguments
 from swarm.collect import Draft
 from swarm.consensus.tally import Voter
 from swarm.errors import ContextOverflow, EngineLost, GenerationFailed, SwarmError

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from swarm.answer import NO_PICK, Course, End, Judge, Part, Say, agreed_further, voted
 from swarm.arrivals import Heard
+from swarm.chat.calls import Arguments
 from swarm.chat.completion import CompletionParser, Reasoning, Text
-from swarm.chat.tool_calls import Arguments, CallParser
+from swarm.chat.formats.canonical import CallParser
 from swarm.collect import Draft, Poll, Rules, collect
 from swarm.consensus.tally import Voter
 from swarm.engines.base import Delta, Finished

@@ -9,8 +9,8 @@ import pytest
 from swarm.answer import End, Part, Say
 from swarm.ask_again import NOTE, with_call
 from swarm.chat.arguments import checks_of
+from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import Text
-from swarm.chat.tool_calls import Arguments, Call
 from swarm.collect import Draft, Poll, Rules
 from swarm.consensus.tally import Voter
 from swarm.errors import EngineLost

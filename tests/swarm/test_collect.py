@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from swarm.arrivals import Heard
+from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import Reasoning, Text
-from swarm.chat.tool_calls import Arguments, Call
 from swarm.collect import Draft, Poll, Rules, collect, to_tell
 from swarm.consensus.tally import Voter
 from swarm.errors import (

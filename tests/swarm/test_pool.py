@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.chat.tool_calls import Call
+from swarm.chat.calls import Call
 from swarm.engines.base import Finished
 from swarm.errors import (
     EngineNotReady,

@@ -3,8 +3,8 @@
 import json
 import re
 
+from swarm.chat.calls import is_json
 from swarm.chat.marks import partial_mark
-from swarm.chat.tool_calls import is_json
 
 QUOTE = '<|"|>'
 """Begins a string and ends it; whatever stands between, line breaks too, is the string."""

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from swarm.chat.calls import Arguments, Call
 from swarm.chat.reasoning import Reasoning
-from swarm.chat.tool_calls import Arguments, Call
 from swarm.types import ToolSpec
 
 Part: TypeAlias = str | Call | Arguments | Reasoning

@@ -7,12 +7,12 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from swarm.chat.calls import HEAD_CHARACTERS, Arguments, Call
 from swarm.chat.formats.bare_keys import QUOTE, BareObject
 from swarm.chat.formats.bare_schema import Objects
 from swarm.chat.formats.format import Format, Part, Spelling
 from swarm.chat.marks import partial_mark
 from swarm.chat.reasoning import Reasoning
-from swarm.chat.tool_calls import HEAD_CHARACTERS, Arguments, Call
 from swarm.lark import any_of, literal
 from swarm.types import ToolSpec
 

@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from swarm.chat.calls import Arguments, Call
 from swarm.chat.formats.format import Format, Part, Spelling
 from swarm.chat.marks import partial_mark
 from swarm.chat.reasoning import Reasoning
-from swarm.chat.tool_calls import Arguments, Call
 from swarm.lark import any_of, json_rule, literal
 from swarm.types import ToolSpec
 

@@ -3,9 +3,9 @@
 import re
 from typing import Literal
 
+from swarm.chat.calls import HEAD_CHARACTERS, Arguments, Call, string_of
 from swarm.chat.formats.format import Part
 from swarm.chat.marks import partial_mark
-from swarm.chat.tool_calls import HEAD_CHARACTERS, Arguments, Call, string_of
 
 _BRACE = "{"
 _INSIDE_STRING = re.compile(r'"|\\')

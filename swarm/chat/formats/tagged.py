@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from swarm.chat.calls import HEAD_CHARACTERS, Arguments, Call, is_json, strict_json
+from swarm.chat.formats.canonical import CALL_CLOSE
 from swarm.chat.formats.format import Part, Spelling
 from swarm.chat.marks import partial_mark
-from swarm.chat.tool_calls import CLOSE, HEAD_CHARACTERS, Arguments, Call, is_json, strict_json
 from swarm.lark import any_of, json_rule, literal, pattern
 from swarm.types import ToolSpec
 
@@ -204,7 +205,7 @@ class TaggedParser:
     def _closes(self, rest: str) -> bool:
         """Whether `rest` is as much of the closing marks as the model came to write."""
         written = "".join(rest.split())
-        ends = ("".join(end.split()) for end in (self._marks.close, CLOSE))
+        ends = ("".join(end.split()) for end in (self._marks.close, CALL_CLOSE))
         return written != "<" and any(end.startswith(written) for end in ends)
 
     def _advance(self, parts: list[Part]) -> bool:
@@ -246,7 +247,7 @@ class TaggedParser:
 
     def _give_up_name(self, parts: list[Part]) -> bool:
         """Hand out as text what closes, or grows too long, before it comes to a name."""
-        body, closed, _ = self._held[:HEAD_CHARACTERS].partition(CLOSE)
+        body, closed, _ = self._held[:HEAD_CHARACTERS].partition(CALL_CLOSE)
         if not closed and len(self._held) < HEAD_CHARACTERS:
             return False
         parts.append(self._gap + self._marks.call + body + closed)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from printable import printable
-from swarm.chat.tool_calls import CLOSE as CALL_CLOSE
-from swarm.chat.tool_calls import OPEN as CALL_OPEN
+from swarm.chat.formats.canonical import CALL_CLOSE, CALL_OPEN
 from swarm.engines.base import Delta, Event, Finished, Started
 from swarm.errors import (
     ContextOverflow,

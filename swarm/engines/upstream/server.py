@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from printable import printable
-from swarm.chat import reasoning
 from swarm.chat.formats.canonical import CANONICAL
 from swarm.chat.formats.table import format_of
+from swarm.chat.reasoning import THINK_CLOSE, THINK_OPEN
 from swarm.engines.base import ModelInfo
 from swarm.engines.sampling import DEFAULTS
 from swarm.errors import ConfigurationError
@@ -70,7 +70,7 @@ class Server:
         would be shown as part of it.
         """
         form = format_of(self.template or "") or CANONICAL
-        return (*form.marks, reasoning.OPEN, reasoning.CLOSE)
+        return (*form.marks, THINK_OPEN, THINK_CLOSE)
 
     def info(self) -> ModelInfo:
         own = {} if self.temperature is None else {"temperature": self.temperature}

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import CompletionParser, Text
 from swarm.chat.formats.format import Format
 from swarm.chat.formats.table import FORMATS, format_of
 from swarm.chat.grammar import grammar_of
 from swarm.chat.reasoning import Reasoning
-from swarm.chat.tool_calls import Arguments, Call
 from swarm.models.card import Card
 from swarm.models.catalogue import load_catalogue
 from swarm.types import Constraint, ToolSpec

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swarm.chat.calls import Arguments, Call
 from swarm.chat.formats.format import Part
 from swarm.chat.formats.gemma4 import GEMMA4
 from swarm.chat.grammar import grammar_of
 from swarm.chat.reasoning import Reasoning
 from swarm.chat.template import ChatTemplate
-from swarm.chat.tool_calls import Arguments, Call
 from swarm.types import Constraint, Message, ToolCall, ToolSpec
 from tests.lexicon import Lexicon
 

@@ -1,9 +1,10 @@
 """Calls that wait until it is known that they are right."""
 
 from swarm.chat.arguments import checks_of
+from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import CompletionParser, Piece, Text
+from swarm.chat.formats.canonical import CallParser
 from swarm.chat.held import HeldCalls
-from swarm.chat.tool_calls import Arguments, Call, CallParser
 from swarm.types import ToolSpec
 
 LIST = ToolSpec("list", "", {"properties": {"ids": {"type": "array", "uniqueItems": True}}})

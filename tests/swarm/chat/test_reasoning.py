@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import CompletionParser, Reasoning, Text
+from swarm.chat.formats.canonical import CallParser
 from swarm.chat.formats.harmony import HarmonyParser
 from swarm.chat.reasoning import Part, ReasoningSplitter
-from swarm.chat.tool_calls import Arguments, Call, CallParser
 from swarm.engines.base import Delta
 from swarm.propose import Reader
 from swarm.proposer import Said

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from swarm.chat.calls import HEAD_CHARACTERS, Arguments, Call
 from swarm.chat.formats.format import Part
 from swarm.chat.formats.glm import GLM
 from swarm.chat.formats.tagged import holds, is_plain
 from swarm.chat.grammar import grammar_of
-from swarm.chat.tool_calls import HEAD_CHARACTERS, Arguments, Call
 from swarm.types import Constraint, ToolSpec
 from tests.lexicon import Lexicon
 

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from swarm.chat.calls import Call
 from swarm.chat.template import ChatTemplate
-from swarm.chat.tool_calls import Call
 from swarm.chat.written import Written, written
 from swarm.types import Constraint, Message, Question, SamplingParams, ToolSpec
 

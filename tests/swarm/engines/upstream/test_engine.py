@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from swarm.chat.calls import Arguments, Call, strict_json
 from swarm.chat.completion import CompletionParser, Piece, Reasoning, Text
+from swarm.chat.formats.canonical import CallParser
 from swarm.chat.template import ChatTemplate
-from swarm.chat.tool_calls import Arguments, Call, CallParser, strict_json
 from swarm.engines.base import Delta, Finished, Started
 from swarm.engines.upstream.engine import UpstreamEngine
 from swarm.errors import (

@@ -7,17 +7,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.chat.tool_calls import (
-    CLOSE,
-    HEAD_CHARACTERS,
-    OPEN,
-    Arguments,
-    Call,
-    CallParser,
-    Piece,
-)
+from swarm.chat.calls import HEAD_CHARACTERS, Arguments, Call
+from swarm.chat.formats.canonical import CALL_CLOSE, CALL_OPEN, CallParser, Piece
 
-LISTING = OPEN + '{"name": "list", "arguments": {"path": "/tmp"}}' + CLOSE
+LISTING = CALL_OPEN + '{"name": "list", "arguments": {"path": "/tmp"}}' + CALL_CLOSE
 
 
 def parse(*chunks: str) -> list[Piece]:
@@ -69,57 +62,57 @@ def test_whitespace_beside_calls_is_dropped() -> None:
 
 
 def test_the_closing_mark_inside_a_string_is_content() -> None:
-    arguments = {"content": f'say "{CLOSE}" \\'}
+    arguments = {"content": f'say "{CALL_CLOSE}" \\'}
     body = json.dumps({"name": "write", "arguments": arguments})
-    (call,) = parse(OPEN + body + CLOSE)
+    (call,) = parse(CALL_OPEN + body + CALL_CLOSE)
     assert isinstance(call, Call)
     assert json.loads(call.arguments) == arguments
 
 
 def test_what_does_not_parse_stays_text_to_the_letter() -> None:
     for body in ("", "{", "[]", "null", '{"name": "a"}', '{"name": "", "arguments": {}}'):
-        text = f"well \n{OPEN}{body}{CLOSE} then"
+        text = f"well \n{CALL_OPEN}{body}{CALL_CLOSE} then"
         assert parse(text) == [text]
 
 
 def test_arguments_are_what_the_model_wrote() -> None:
     for arguments in ('{"x": NaN}', '{ "x" :1e5,"x": "\\u00e9" }', '{"x": [)]}', "{x}"):
-        text = OPEN + '{"name": "a", "arguments": ' + arguments + "}" + CLOSE
+        text = CALL_OPEN + '{"name": "a", "arguments": ' + arguments + "}" + CALL_CLOSE
         assert parse(text + "!") == [Call("a", arguments), "!"]
 
 
 def test_a_call_in_another_order_waits_for_its_end() -> None:
     body = '{"arguments": {"x":1}, "name": "a"}'
-    assert parse(OPEN + body + CLOSE) == [Call("a", '{"x": 1}')]
-    refused = OPEN + '{"arguments": {"x": NaN}, "name": "a"}' + CLOSE
+    assert parse(CALL_OPEN + body + CALL_CLOSE) == [Call("a", '{"x": 1}')]
+    refused = CALL_OPEN + '{"arguments": {"x": NaN}, "name": "a"}' + CALL_CLOSE
     assert parse(refused) == [refused]
 
 
 def test_a_head_that_never_ends_is_no_head() -> None:
     body = '{"name":' + " " * HEAD_CHARACTERS + '"a", "arguments": {"x":1}}'
-    assert parse(OPEN + body + CLOSE) == [Call("a", '{"x": 1}')]
+    assert parse(CALL_OPEN + body + CALL_CLOSE) == [Call("a", '{"x": 1}')]
 
 
 def test_arguments_go_out_as_they_are_written() -> None:
     parser = CallParser()
-    assert parser.feed(OPEN + '{"name": "a", "argu') == []
+    assert parser.feed(CALL_OPEN + '{"name": "a", "argu') == []
     assert parser.feed('ments": {"x": ') == [Call("a"), Arguments('{"x": ')]
     assert parser.feed('"<') == [Arguments('"<')]
     assert parser.feed('/tool_call>"') == [Arguments('/tool_call>"')]
     assert parser.feed("}") == [Arguments("}")]
-    assert parser.feed("}" + CLOSE) == parser.finish() == []
+    assert parser.feed("}" + CALL_CLOSE) == parser.finish() == []
 
 
 def test_what_is_wrong_behind_the_head_stays_a_call() -> None:
     for broken in ('{"x": 1', '{"x": [1}', '{"x": "1'):
-        text = OPEN + '{"name": "a", "arguments": ' + broken
+        text = CALL_OPEN + '{"name": "a", "arguments": ' + broken
         assert parse(text) == [Call("a", broken)]
-    closed = OPEN + '{"name": "a", "arguments": {"x": 1' + CLOSE + "so"
+    closed = CALL_OPEN + '{"name": "a", "arguments": {"x": 1' + CALL_CLOSE + "so"
     assert parse(closed) == [Call("a", '{"x": 1'), "so"]
 
 
 def test_a_missing_mark_does_not_hide_the_next_call() -> None:
-    assert parse(LISTING.removesuffix(CLOSE) + "\n" + LISTING) == [
+    assert parse(LISTING.removesuffix(CALL_CLOSE) + "\n" + LISTING) == [
         Call("list", '{"path": "/tmp"}'),
         Call("list", '{"path": "/tmp"}'),
     ]
@@ -127,12 +120,12 @@ def test_a_missing_mark_does_not_hide_the_next_call() -> None:
 
 def test_deep_nesting_does_not_crash() -> None:
     for order in ('{"name": "a", "arguments": {"x": ', '{"arguments": {"x": '):
-        text = OPEN + order + "[" * 100_000
+        text = CALL_OPEN + order + "[" * 100_000
         assert parse(text) in ([text], [Call("a", '{"x": ' + "[" * 100_000)])
 
 
 def test_a_call_that_lacks_only_its_end_is_a_call() -> None:
-    assert parse(LISTING.removesuffix(CLOSE)) == [Call("list", '{"path": "/tmp"}')]
+    assert parse(LISTING.removesuffix(CALL_CLOSE)) == [Call("list", '{"path": "/tmp"}')]
 
 
 def test_a_call_that_was_cut_is_text() -> None:
@@ -140,16 +133,16 @@ def test_a_call_that_was_cut_is_text() -> None:
 
 
 def test_a_broken_call_does_not_hide_the_next() -> None:
-    assert parse(f"{OPEN}nonsense{CLOSE}{LISTING}") == [
-        f"{OPEN}nonsense{CLOSE}",
+    assert parse(f"{CALL_OPEN}nonsense{CALL_CLOSE}{LISTING}") == [
+        f"{CALL_OPEN}nonsense{CALL_CLOSE}",
         Call("list", '{"path": "/tmp"}'),
     ]
 
 
 SCRAPS = st.sampled_from(
     [
-        OPEN,
-        CLOSE,
+        CALL_OPEN,
+        CALL_CLOSE,
         LISTING,
         "<",
         "tool",
@@ -201,13 +194,16 @@ JSON_VALUES = st.recursive(
 def test_every_call_of_the_format_comes_back(
     name: str, arguments: dict[str, object], size: int
 ) -> None:
-    text = OPEN + json.dumps({"name": name, "arguments": arguments}) + CLOSE
+    text = CALL_OPEN + json.dumps({"name": name, "arguments": arguments}) + CALL_CLOSE
     chunks = [text[at : at + size] for at in range(0, len(text), size)]
     assert parse(*chunks) == [Call(name, json.dumps(arguments))]
 
 
 def test_white_space_behind_a_call_is_dropped_however_its_fields_are_ordered() -> None:
-    for call in (LISTING, OPEN + '{"arguments": {"path": "/tmp"}, "name": "list"}' + CLOSE):
+    for call in (
+        LISTING,
+        CALL_OPEN + '{"arguments": {"path": "/tmp"}, "name": "list"}' + CALL_CLOSE,
+    ):
         made = Call("list", '{"path": "/tmp"}')
         assert parse(f"{call}\n\nThat is all.") == [made, "That is all."]
         assert parse(f"{call}\n\n{call}\n") == [made, made]
