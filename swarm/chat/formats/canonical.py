@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from swarm.chat.calls import HEAD_CHARACTERS, Arguments, Call, strict_json, string_of
 from swarm.chat.formats.format import Format, Spelling
+from swarm.chat.json_end import ObjectEnd, Outside
 from swarm.chat.marks import partial_mark
 from swarm.lark import any_of, json_rule, literal
 from swarm.types import ToolSpec
@@ -20,9 +21,6 @@ CALL_CLOSE = "</tool_call>"
 _HEAD = ("{", '"name"', ":", "<name>", ",", '"arguments"', ":", "{")
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_OUTSIDE_STRING = re.compile(f'"|{CALL_CLOSE}')
-_INSIDE_STRING = re.compile(r'"|\\')
-_OUTSIDE_VALUE = re.compile(rf'["{{}}\[\]]|{CALL_CLOSE}')
 _BEHIND = re.compile(f"{CALL_CLOSE}|{CALL_OPEN}")
 
 Piece: TypeAlias = str | Call | Arguments
@@ -92,8 +90,8 @@ class CallParser:
         self._gap = ""
         self._body: list[str] = []
         self._state: Literal["text", "head", "arguments", "behind", "other"] = "text"
-        self._in_string = False
-        self._depth = 0
+        self._arguments = ObjectEnd(CALL_CLOSE)
+        self._other = Outside(CALL_CLOSE)
         self._after_call = False
 
     @property
@@ -177,34 +175,19 @@ class CallParser:
 
     def _read_arguments(self, data: str, pieces: list[Piece]) -> str:
         """Consume up to the arguments' closing brace, or the mark outside a string before it."""
-        at = 0
-        while True:
-            found = (_INSIDE_STRING if self._in_string else _OUTSIDE_VALUE).search(data, at)
-            if found is None:
-                end = len(data) - (0 if self._in_string else partial_mark(data, CALL_CLOSE))
-                return self._hold_arguments(data, max(at, end), pieces)
-            mark, at = found.group(), found.end()
-            if mark == CALL_CLOSE:
-                self._forget_call()
-                pieces += _some(data[: found.start()])
-                return data[at:]
-            if mark == "\\":
-                if at == len(data):
-                    return self._hold_arguments(data, found.start(), pieces)
-                at += 1
-            elif mark == '"':
-                self._in_string = not self._in_string
-            else:
-                self._depth += 1 if mark in "{[" else -1
-                if not self._depth:
-                    self._state = "behind"
-                    pieces += _some(data[:at])
-                    return data[at:]
-
-    def _hold_arguments(self, data: str, end: int, pieces: list[Piece]) -> str:
-        pieces += _some(data[:end])
-        self._held = data[end:]
-        return ""
+        found = self._arguments.find(data)
+        if found is None:
+            keep = 0 if self._arguments.in_string else partial_mark(data, CALL_CLOSE)
+            pieces += _some(data[: len(data) - keep])
+            self._held = data[len(data) - keep :]
+            return ""
+        if found.group() == CALL_CLOSE:
+            self._forget_call()
+            pieces += _some(data[: found.start()])
+        else:
+            self._state = "behind"
+            pieces += _some(data[: found.end()])
+        return data[found.end() :]
 
     def _read_behind(self, data: str) -> str:
         """Consume what stands between the arguments and the closing mark, or the next call."""
@@ -218,28 +201,15 @@ class CallParser:
 
     def _read_other(self, data: str, pieces: list[Piece]) -> str:
         """Consume up to a call's closing mark outside a JSON string."""
-        at = 0
-        while True:
-            found = (_INSIDE_STRING if self._in_string else _OUTSIDE_STRING).search(data, at)
-            if found is None:
-                tail = 0 if self._in_string else len(CALL_CLOSE) - 1
-                return self._hold_other(data, max(at, len(data) - tail))
-            if found.group() == "\\":
-                if found.end() == len(data):
-                    return self._hold_other(data, found.start())
-                at = found.end() + 1
-            elif found.group() == '"':
-                self._in_string = not self._in_string
-                at = found.end()
-            else:
-                self._body.append(data[: found.start()])
-                self._end_other(pieces)
-                return data[found.end() :]
-
-    def _hold_other(self, data: str, scanned: int) -> str:
-        self._body.append(data[:scanned])
-        self._held = data[scanned:]
-        return ""
+        found = self._other.find(data)
+        if found is None:
+            keep = 0 if self._other.in_string else partial_mark(data, CALL_CLOSE)
+            self._body.append(data[: len(data) - keep])
+            self._held = data[len(data) - keep :]
+            return ""
+        self._body.append(data[: found.start()])
+        self._end_other(pieces)
+        return data[found.end() :]
 
     def _end_other(self, pieces: list[Piece]) -> None:
         body, gap = "".join(self._body), self._gap
@@ -254,7 +224,8 @@ class CallParser:
     def _forget_call(self) -> None:
         self._body = []
         self._gap = ""
-        self._state, self._in_string, self._depth = "text", False, 0
+        self._state = "text"
+        self._arguments, self._other = ObjectEnd(CALL_CLOSE), Outside(CALL_CLOSE)
 
     def _as_text(self, text: str) -> list[Piece]:
         if self._after_call:

@@ -5,11 +5,10 @@ from typing import Literal
 
 from swarm.chat.calls import HEAD_CHARACTERS, Arguments, Call, string_of
 from swarm.chat.formats.format import Part
+from swarm.chat.json_end import ObjectEnd
 from swarm.chat.marks import partial_mark
 
 _BRACE = "{"
-_INSIDE_STRING = re.compile(r'"|\\')
-_OUTSIDE_STRING = re.compile(r'["{}\[\]]')
 
 
 class MarkedParser:
@@ -32,8 +31,7 @@ class MarkedParser:
         self._held = ""
         self._gap = ""
         self._opened = ""
-        self._in_string = False
-        self._depth = 0
+        self._arguments = ObjectEnd()
 
     @property
     def inside(self) -> bool:
@@ -72,7 +70,7 @@ class MarkedParser:
             rest = ""
         if not rest:
             return []
-        return [Arguments(rest)] if self._state == "arguments" else [rest]
+        return [rest]
 
     def _read_start(self, data: str) -> str:
         stripped = data.lstrip()
@@ -109,7 +107,7 @@ class MarkedParser:
         if not name:
             return self._give_up_head(data, parts)
         parts.append(Call(name))
-        self._state, self._in_string, self._depth = "arguments", False, 0
+        self._state, self._arguments = "arguments", ObjectEnd()
         return data[found.end() - 1 :]
 
     def _give_up_head(self, data: str, parts: list[Part]) -> str:
@@ -122,27 +120,13 @@ class MarkedParser:
         return data
 
     def _read_arguments(self, data: str, parts: list[Part]) -> str:
-        at = 0
-        while True:
-            found = (_INSIDE_STRING if self._in_string else _OUTSIDE_STRING).search(data, at)
-            if found is None:
-                parts.append(Arguments(data))
-                return ""
-            mark, at = found.group(), found.end()
-            if mark == "\\":
-                if at == len(data):
-                    parts += [Arguments(data[:-1])] if at > 1 else []
-                    self._held = mark
-                    return ""
-                at += 1
-            elif mark == '"':
-                self._in_string = not self._in_string
-            else:
-                self._depth += 1 if mark in "{[" else -1
-                if not self._depth:
-                    self._state = "behind"
-                    parts.append(Arguments(data[:at]))
-                    return data[at:]
+        found = self._arguments.find(data)
+        if found is None:
+            parts.append(Arguments(data))
+            return ""
+        self._state = "behind"
+        parts.append(Arguments(data[: found.end()]))
+        return data[found.end() :]
 
     def _read_behind(self, data: str) -> str:
         at = data.find(self._again)
