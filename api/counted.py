@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from api.generated import Generated
 from api.keyring import Caller
 from swarm.proposer import Began, Ended, News, Offer, Proposer, Said, Told
 from swarm.types import Question
@@ -61,7 +62,7 @@ class _Count:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
         self._prompt_tokens = 0
-        self._said: dict[int, int] = {}
+        self._generated = Generated()
 
     def add(self, at: int, news: News) -> None:
         """Count what is new."""
@@ -71,12 +72,6 @@ class _Count:
                 self._prompt_tokens += more
                 self._caller.has_read(more)
             case Said():
-                self._write(at, news.tokens)
+                self._caller.has_written(self._generated.said(at, news.tokens))
             case Ended():
-                self._write(at, news.tokens - self._said.get(at, 0))
-
-    def _write(self, at: int, tokens: int) -> None:
-        """An end may tell fewer than were said: then nothing is given back."""
-        more = max(0, tokens)
-        self._said[at] = self._said.get(at, 0) + more
-        self._caller.has_written(more)
+                self._caller.has_written(self._generated.ended(at, news.tokens))

@@ -11,11 +11,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from api.generated import Generated
 from api.limits import Meter
 from federation.files import make_private_folder, write_private
 from guard import Refusal, holder
 from settings import SECRET, TOML_FILE, KeySettings, Settings
-from swarm.engines.base import Delta, Event, Finished, Started
+from swarm.engines.base import Event, Started
 from swarm.errors import ConfigurationError, UnknownModel
 
 logger = logging.getLogger(__name__)
@@ -52,29 +53,20 @@ class Caller:
         self.meter.used(prompt_tokens=tokens, now_s=self.clock())
 
     def has_written(self, tokens: int) -> None:
-        """Tokens that were generated are the caller's."""
+        """Tokens that were generated are the caller's; less than 0: so many were told too much."""
         self.meter.used(completion_tokens=tokens, now_s=self.clock())
 
     async def counted(self, events: AsyncGenerator[list[Event]]) -> AsyncGenerator[list[Event]]:
         """The same events; their tokens, also of an answer that breaks off, are the caller's."""
-        generated: dict[int, int] = {}
+        generated = Generated()
         async with aclosing(events):
             async for step in events:
                 for event in step:
-                    self._count(event, generated)
+                    if isinstance(event, Started):
+                        self.has_read(event.prompt_tokens)
+                    elif more := generated.hear(event):
+                        self.has_written(more)
                 yield step
-
-    def _count(self, event: Event, generated: dict[int, int]) -> None:
-        match event:
-            case Started():
-                self.has_read(event.prompt_tokens)
-            case Delta():
-                generated[event.index] = generated.get(event.index, 0) + event.tokens
-                self.has_written(event.tokens)
-            case Finished():
-                self.has_written(event.completion_tokens - generated.get(event.index, 0))
-            case _:
-                pass
 
 
 @dataclass(slots=True)

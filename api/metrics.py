@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from api.generated import Generated
 from federation.metrics import MetricsSummary
 from swarm.engines.base import Delta, EngineLoad, Event, Finished, Started
 
@@ -111,30 +112,25 @@ class Metrics:
         """The same events, counted and timed; at the debug level a log line for each choice."""
         arrived = self.clock()
         started: Started | None = None
-        generated: dict[int, int] = {}
+        generated, spoken = Generated(), False
         self._waiting.inc()
         try:
             async with aclosing(events):
                 async for step in events:
                     for event in step:
-                        match event:
-                            case Started():
-                                self._prompt_read(event, again=started is not None)
-                                started = event
-                            case Delta():
-                                if not generated:
-                                    self._first_token.observe(self.clock() - arrived)
-                                shown = generated.get(event.index, 0)
-                                generated[event.index] = shown + event.tokens
-                            case Finished():
-                                generated[event.index] = event.completion_tokens
-                                _log_speeds(label, started, event)
-                            case _:
-                                pass
+                        generated.hear(event)
+                        if isinstance(event, Started):
+                            self._prompt_read(event, again=started is not None)
+                            started = event
+                        elif isinstance(event, Delta) and not spoken:
+                            spoken = True
+                            self._first_token.observe(self.clock() - arrived)
+                        elif isinstance(event, Finished):
+                            _log_speeds(label, started, event)
                     yield step
         finally:
             (self._running if started else self._waiting).dec()
-            self._generated.inc(sum(generated.values()))
+            self._generated.inc(generated.total)
 
     def _prompt_read(self, event: Started, *, again: bool) -> None:
         self._prompt.inc(event.prompt_tokens)

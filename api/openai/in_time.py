@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from api.generated import Generated
 from swarm.deadline import DeadlinePassedError, until
 from swarm.engines.base import Delta, Event, Finished, Started
 from swarm.errors import GenerationFailed
@@ -24,25 +25,22 @@ async def in_time(
     """
     clock = asyncio.get_running_loop().time
     began_s = read_s = clock()
-    tokens: dict[int, int] = {}
+    generated, spoken = Generated(), False
     running = set(range(n))
     try:
         async with aclosing(until(events, began_s + limit_s)) as steps:
             async for step in steps:
                 for event in step:
-                    match event:
-                        case Started():
-                            read_s = clock()
-                        case Delta():
-                            tokens[event.index] = tokens.get(event.index, 0) + event.tokens
-                        case Finished():
-                            running.discard(event.index)
-                        case _:
-                            pass
+                    generated.hear(event)
+                    spoken = spoken or isinstance(event, Delta)
+                    if isinstance(event, Started):
+                        read_s = clock()
+                    elif isinstance(event, Finished):
+                        running.discard(event.index)
                 yield step
     except DeadlinePassedError:
-        if not tokens:
+        if not spoken:
             told = f"no worker has said anything within {limit_s:.0f} s"
             raise GenerationFailed(told) from None
         read, wrote = read_s - began_s, clock() - read_s
-        yield [CutShort(at, "length", tokens.get(at, 0), read, wrote) for at in sorted(running)]
+        yield [CutShort(at, "length", generated.of(at), read, wrote) for at in sorted(running)]

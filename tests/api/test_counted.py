@@ -70,6 +70,12 @@ async def test_a_prompt_counts_once_and_every_token_once(said: list[list[Told]])
     assert await used(Peer(began, *said, ended)) == (7, 7)
 
 
+async def test_an_end_that_tells_fewer_than_were_said_is_right() -> None:
+    said: list[Told] = [(0, Said(tokens=5)), (1, Said(tokens=4))]
+    ended: list[Told] = [(0, Ended("stop", 3)), (1, Ended("stop", 4))]
+    assert await used(Peer([(0, Began(7, 3))], said, ended)) == (7, 7)
+
+
 async def test_an_answer_that_breaks_off_counts_as_far_as_it_came() -> None:
     peer = Peer([(0, Began(7, 0))], [(0, Said(tokens=2))], [(0, Ended("stop", 9))])
     assert await used(peer, steps=2) == (7, 2)
