@@ -7,13 +7,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from federation.fields import SHORT_ID
 from swarm.errors import ProtocolMismatch
 
 PROTOCOL = 1
 NODE_PREFIX_HEX = 16
 NAME_HEX = 8
 
-_HEX = re.compile(r"[0-9a-f]{16}")
+_HEX = re.compile(SHORT_ID)
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,4}")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?-[0-9a-f]{8}")
 _HOST_CHARACTERS = 40

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from federation.advertisement import PROTOCOL, Advertisement, instance_name
+from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, instance_name
 from federation.client import Door, PeerClient, door_name
 from federation.discovery import Discovery
 from federation.era import Era
@@ -262,7 +262,7 @@ async def _members(wishes: Wishes, node: str, membership: Membership) -> list[Ad
         if told is not None and told.federation == federation and told.port:
             found.update({(host, told.port): None for host in sighting.addresses})
 
-    said = Advertisement(PROTOCOL, node[:16], federation, 0, 0)
+    said = Advertisement(PROTOCOL, node[:NODE_PREFIX_HEX], federation, 0, 0)
     name = instance_name(wishes.name, node)
     async with Discovery(name, said, addresses, on_sighting=sighted, on_gone=lambda _: None):
         await asyncio.sleep(LOOK_S)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeVar
 from annotated_types import Ge, Le, Len
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from federation.fields import NodeId, Session
 from federation.pake import MESSAGE_BYTES
 from federation.store import MOST_PAST
 from federation.trust import SECRET_BYTES
@@ -15,8 +16,6 @@ PROTOCOL = 1
 BODY_BYTES = 4096
 """No body of a pairing is longer."""
 
-NodeId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Session = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Address = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F:.]{2,45}$")]
 Secret = Annotated[bytes, Len(SECRET_BYTES, SECRET_BYTES)]
 Proof = Annotated[bytes, Len(32, 32)]

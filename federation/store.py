@@ -6,19 +6,17 @@ Blocking: call it outside of the event loop.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from federation.fields import NodeId, SecretHex
 from federation.files import make_private_folder, write_private
 from federation.trust import NodeKey
 from swarm.errors import ConfigurationError
 
 MOST_PAST = 8
 """So many codes ago a member may have been off and is still told."""
-
-_Secret = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-_NodeId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +43,10 @@ class _File(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     version: Literal[1]
-    secret: _Secret
-    members: list[_NodeId]
+    secret: SecretHex
+    members: list[NodeId]
     founded_alone: bool
-    past: list[_Secret] = Field(default=[], max_length=MOST_PAST)
+    past: list[SecretHex] = Field(default=[], max_length=MOST_PAST)
 
 
 class Store:

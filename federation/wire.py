@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from federation.fields import FileDigest, NodeId, ShortId
 from printable import printable
 from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import Piece, Reasoning, Text
@@ -87,8 +88,6 @@ FileName: TypeAlias = Annotated[str, Field(max_length=256, pattern=f"^{_PART}(/{
 """A path below a folder: no part leads up or to another drive, so that a peer writes nowhere else.
 """
 
-NodeId: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
 
 class Status(_Message):
     """What a node says of itself in every heartbeat.
@@ -121,7 +120,7 @@ class Same(_Message):
     """A status as it was told before, but for the clock: its digest, of 16 hex digits."""
 
     protocol: Literal[1] = PROTOCOL
-    same: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+    same: ShortId
     clock_s: float
 
 
@@ -158,7 +157,7 @@ class CodeOver(_Message):
     """The federation with this id has another code now: from a member to one that was away."""
 
     protocol: Literal[1] = PROTOCOL
-    federation: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+    federation: ShortId
 
 
 class FilesBody(_Message):
@@ -173,7 +172,7 @@ class FileOffer(_Message):
 
     name: FileName
     size_bytes: int = Field(ge=0)
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    sha256: FileDigest
 
 
 class FilesAnswer(_Message):
