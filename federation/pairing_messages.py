@@ -9,6 +9,7 @@ from federation.fields import NodeId, Session
 from federation.pake import MESSAGE_BYTES
 from federation.store import MOST_PAST
 from federation.trust import SECRET_BYTES
+from mistakes import first_mistake
 from printable import printable
 from swarm.errors import ProtocolMismatch
 
@@ -99,9 +100,7 @@ def decode(kind: type[AnyMessage], body: bytes) -> AnyMessage:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_context=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise ProtocolMismatch(printable(f"{where}: {first['msg']}")[:300]) from None
+        raise ProtocolMismatch(printable(first_mistake(error, "the body"))[:300]) from None
 
 
 def told_why(body: bytes) -> str:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from federation.fields import NodeId, SecretHex
 from federation.files import make_private_folder, write_private
 from federation.trust import NodeKey
+from mistakes import first_mistake
 from swarm.errors import ConfigurationError
 
 MOST_PAST = 8
@@ -90,9 +91,8 @@ class Store:
         self._path.unlink(missing_ok=True)
 
     def _damaged(self, error: ValidationError) -> ConfigurationError:
-        first = error.errors(include_input=False, include_context=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        told = first_mistake(error, "the file")
         return ConfigurationError(
-            f"{self._path} is damaged ({where}: {first['msg']}): put it back from a copy, or "
-            "delete it and join again with `--join CODE` or a PIN"
+            f"{self._path} is damaged ({told}): put it back from a copy, or delete it and "
+            "join again with `--join CODE` or a PIN"
         )

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeAlias, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from federation.fields import FileDigest, NodeId, ShortId
+from mistakes import first_mistake
 from printable import printable
 from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import Piece, Reasoning, Text
@@ -380,6 +381,4 @@ def _decode(kind: type[MessageT], raw: bytes) -> MessageT:
 
 def _first(error: ValidationError) -> str:
     """Where and why, without what it said but the names of fields."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return printable(f"{where}: {first['msg']}" if where else first["msg"])[:_WORDS]
+    return printable(first_mistake(error, ""))[:_WORDS]

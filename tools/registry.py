@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mistakes import mistakes
 from tools.bash import BASH
 from tools.bounds import Sandbox
 from tools.edit import EDIT
@@ -44,6 +45,7 @@ MOST_CALLS = 8
 """That run at once, with those whose callers left before their threads had ended."""
 
 _SESSIONS = 64
+_MOST_MISTAKES = 5
 
 Ask = Callable[[str], Awaitable[str | None]]
 
@@ -106,7 +108,8 @@ class Registry:
             half = "half of a character (a lone surrogate) stands in the arguments"
             raise InvalidArguments(f"{name}: {half}") from None
         except ValidationError as error:
-            raise InvalidArguments(f"{name}: {_wrong(error)}") from None
+            told = "; ".join(mistakes(error, "the arguments")[:_MOST_MISTAKES])
+            raise InvalidArguments(f"{name}: {told}") from None
         with self._counted():
             began = time.monotonic()
             try:
@@ -147,12 +150,3 @@ class Registry:
 def _sayable(text: str) -> str:
     """Names of files are bytes; what of them is no UTF-8 can stand in no JSON."""
     return text.encode(errors="replace").decode()
-
-
-def _wrong(error: ValidationError) -> str:
-    """Each argument that is wrong, with what would be right."""
-    parts: list[str] = []
-    for each in error.errors(include_url=False, include_input=False)[:5]:
-        place = ".".join(map(str, each["loc"])) or "the arguments"
-        parts.append(f"{place}: {each['msg']}")
-    return "; ".join(parts)

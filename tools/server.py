@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ending import ended
 from guard import LOOPBACK_NAMES, Door, Places, refusal
+from mistakes import first_mistake
 from tools.bodies import CancelBody, ExecuteBody, events, listed, result
 from tools.calls import Calls, Running
 from tools.connections import MOST_CONNECTIONS, Connection
@@ -198,9 +199,7 @@ async def _tool_error(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     del request
     assert isinstance(error, ValidationError)
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(map(str, first["loc"])) or "the body"
-    return failure(400, "invalid_request", f"{place}: {first['msg']}")
+    return failure(400, "invalid_request", first_mistake(error, "the body"))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

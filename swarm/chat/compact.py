@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mistakes import first_mistake
 from swarm.errors import ConfigurationError
 from swarm.types import Message, Question, ToolSpec
 
@@ -87,9 +88,7 @@ def read_words(text: str, name: str) -> Words:
     except RecursionError:
         raise ConfigurationError(f"{name}: its values are nested too deep") from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ConfigurationError(f"{name}: {where}: {first['msg']}") from None
+        raise ConfigurationError(f"{name}: {first_mistake(error, '')}") from None
 
 
 @cache

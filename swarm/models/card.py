@@ -7,10 +7,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from mistakes import first_mistake
 from swarm.errors import ConfigurationError
 from swarm.models.memory import Shape
 
@@ -103,10 +104,7 @@ def read_cards(path: Path) -> tuple[Card, ...]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
     except ValidationError as error:
-        # pydantic types the details as a TypedDict of unknown content
-        first: Any = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"{path}: {where}: {first['msg']}") from None
+        raise ConfigurationError(f"{path}: {first_mistake(error, '')}") from None
     return tuple(_card(family, model) for model in family.models)
 
 
