@@ -49,7 +49,7 @@ from swarm.errors import (
 )
 from swarm.proposer import Told
 
-HEARTBEAT_S = 1.0
+HEARTBEAT_TIMEOUT_S = 1.0
 """A peer has so long to answer a heartbeat."""
 
 CONNECT_S = 2.0
@@ -134,7 +134,7 @@ class PeerClient:
 
         Peers whose id is known are told only what has changed since they were last told.
         """
-        async with _answered_within("a heartbeat", HEARTBEAT_S):
+        async with _answered_within("a heartbeat", HEARTBEAT_TIMEOUT_S):
             try:
                 return await self._beat(door, own)
             except PeerRefused as error:

@@ -13,10 +13,10 @@ STEPS: tuple[Step, ...] = ("seen", "reachable", "authenticated", "ready")
 Address = tuple[str, int]
 MAX_ADDRESSES = 8
 
-HEARTBEAT_S = 1.5
+HEARTBEAT_EVERY_S = 1.5
 RETRY_S = 0.25
 # The side that did not probe waits a little longer, so that one connection a pair carries both.
-_PASSIVE_S = HEARTBEAT_S + 0.5
+_PASSIVE_S = HEARTBEAT_EVERY_S + 0.5
 _BACKOFF_MAX_S = 4.0
 _DUPLICATE_S = 60.0
 _KEEP_SEEN_S = 180.0

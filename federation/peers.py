@@ -11,7 +11,7 @@ from typing import Generic
 from federation.advertisement import NODE_PREFIX_HEX, Advertisement, machine_of
 from federation.breaker import Breaker
 from federation.peer import (
-    HEARTBEAT_S,
+    HEARTBEAT_EVERY_S,
     RETRY_S,
     STEPS,
     Address,
@@ -130,7 +130,7 @@ class PeerTable(Generic[StatusT]):
         waiting.sort(key=lambda peer: (peer.state != "ready", not peer.was_proved, peer.key))
         due = [p for p in waiting if p.was_proved or p.static or self._probes.take(now_s)]
         for peer in due:
-            self._put(replace(peer, next_probe_s=now_s + HEARTBEAT_S))
+            self._put(replace(peer, next_probe_s=now_s + HEARTBEAT_EVERY_S))
         return due
 
     def heard(
@@ -288,7 +288,7 @@ class PeerTable(Generic[StatusT]):
             told=frozenset[Step](),
             missed=0,
             attempts=0,
-            next_probe_s=now_s + HEARTBEAT_S,
+            next_probe_s=now_s + HEARTBEAT_EVERY_S,
         )
         self._put(peer)
         return changes if was_ready else [*changes, Change("joined", "", peer)]
