@@ -15,7 +15,7 @@ from federation.refusals import own_words
 from federation.wire import LABEL_CHARACTERS, MAX_WORKERS, ProposeBody, Status, question_bytes
 from swarm.deadline import DeadlinePassedError, until
 from swarm.errors import PeerError, PeerLate, PeerRefused, PeerUnreachable
-from swarm.ids import ONE_WORKER, SWARM_IDS
+from swarm.ids import ONE_WORKER_SUFFIX, SWARM_IDS
 from swarm.proposer import Ended, Offer, Told
 from swarm.types import Question
 
@@ -69,7 +69,7 @@ class PeerProposer:
 
     def offer(self, model: str) -> Offer | None:
         """By its last heartbeat: its default for the swarm's own ids, else the model of that id."""
-        wanted = model.removesuffix(ONE_WORKER)
+        wanted = model.removesuffix(ONE_WORKER_SUFFIX)
         for offer in self._status.models:
             if offer.model == wanted or (wanted in SWARM_IDS and offer.default):
                 usual, free, most = (

@@ -1,6 +1,6 @@
 """The ids that a client may ask for beside those of the models: what they mean is the pool's."""
 
-ONE_WORKER = "-fast"
+ONE_WORKER_SUFFIX = "-fast"
 """Ending of a model id that asks for one worker and no vote."""
 
 SWARM_IDS = ("swarm", "auto")
@@ -9,4 +9,4 @@ SWARM_IDS = ("swarm", "auto")
 
 def is_taken(name: str) -> bool:
     """Whether no model can be asked for by this name, for it means the default one."""
-    return name.removesuffix(ONE_WORKER) in SWARM_IDS
+    return name.removesuffix(ONE_WORKER_SUFFIX) in SWARM_IDS

@@ -20,7 +20,7 @@ from swarm.engines.loading import Loading
 from swarm.engines.resident import Resident, Status
 from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
 from swarm.forms import Forms
-from swarm.ids import ONE_WORKER, SWARM_IDS, is_taken
+from swarm.ids import ONE_WORKER_SUFFIX, SWARM_IDS, is_taken
 from swarm.proposer import Offer
 from swarm.types import Constraint, Prompt, Question
 from swarm.workers import Weights
@@ -111,15 +111,15 @@ class Pool:
 
     def ids(self) -> tuple[str, ...]:
         """Every id that a client may ask for, the aliases of the default model first."""
-        own = [name for model in self.models for name in (model.id, model.id + ONE_WORKER)]
-        return ("swarm", "swarm" + ONE_WORKER, *own)
+        own = [name for model in self.models for name in (model.id, model.id + ONE_WORKER_SUFFIX)]
+        return ("swarm", "swarm" + ONE_WORKER_SUFFIX, *own)
 
     def resolve(self, model_id: str) -> ServedModel:
         """The model behind an id. Raises UnknownModel."""
         if is_taken(model_id):
             return self.models[0]
         for model in self.models:
-            if model_id in (model.id, model.id + ONE_WORKER):
+            if model_id in (model.id, model.id + ONE_WORKER_SUFFIX):
                 return model
         raise UnknownModel(model_id, self.ids())
 
@@ -195,7 +195,7 @@ class Pool:
 
     def votes(self, model_id: str) -> bool:
         """Whether this id asks for a vote, as all do that do not end in `-fast`."""
-        return not model_id.endswith(ONE_WORKER)
+        return not model_id.endswith(ONE_WORKER_SUFFIX)
 
     def temperature(self, model: ServedModel, asked: float | None) -> float:
         """The temperature that the request names, or the model's own."""

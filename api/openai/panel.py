@@ -16,7 +16,8 @@ from api.openai.translate import ChatAsk
 from api.openai.vote import Judging, Party, by_vote, log_verdict, rules_of
 from swarm.answer import JUDGE_S, Part
 from swarm.errors import InvalidRequest
-from swarm.pool import ONE_WORKER, Pool
+from swarm.ids import ONE_WORKER_SUFFIX
+from swarm.pool import Pool
 from swarm.propose import OwnProposer
 from swarm.proposer import Told
 from swarm.team import Team, alone, strongest_alone, team
@@ -115,7 +116,7 @@ def _one_asked(pool: Pool, ask: ChatAsk) -> bool:
 
 
 def _voting_id(model_id: str) -> str:
-    return model_id.removesuffix(ONE_WORKER)
+    return model_id.removesuffix(ONE_WORKER_SUFFIX)
 
 
 def _team(pool: Pool, ask: ChatAsk, seats: Seats) -> Team:

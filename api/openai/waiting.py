@@ -8,7 +8,7 @@ from aiohttp import web
 from api.context import POOL, PULSE_S
 from api.sse import stream_early
 from swarm.errors import UnknownModel
-from swarm.ids import ONE_WORKER, SWARM_IDS
+from swarm.ids import ONE_WORKER_SUFFIX, SWARM_IDS
 from swarm.pool import Pool, ServedModel
 from swarm.proposer import Proposer
 
@@ -63,5 +63,5 @@ def _known(pool: Pool, model_id: str) -> ServedModel | None:
 
 def _is_elsewhere(model_id: str, peers: Sequence[Proposer]) -> bool:
     """Whether a peer has this very model ready."""
-    asked = model_id.removesuffix(ONE_WORKER)
+    asked = model_id.removesuffix(ONE_WORKER_SUFFIX)
     return asked not in SWARM_IDS and any(peer.offer(asked) is not None for peer in peers)
