@@ -27,7 +27,7 @@ from federation.metrics import MetricsSummary
 from federation.next_code import NextCode
 from federation.pairing import Joined
 from federation.peer import Change
-from federation.peer_proposer import Lines, PeerProposer, proposers
+from federation.peer_proposer import Asking, PeerProposer, proposers
 from federation.peers import PeerTable
 from federation.pin import Pin
 from federation.server import Answers, Callbacks
@@ -167,7 +167,7 @@ class Federation:
         """The peers that can be asked now."""
         if self._era is None:
             return ()
-        return proposers(Lines(self.table, self._era.client, self._clock))
+        return proposers(Asking(self.table, self._era.client, self._clock))
 
     def figures(self) -> dict[str, MetricsSummary]:
         """What each peer that ever took part did, by its name."""

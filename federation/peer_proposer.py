@@ -30,8 +30,8 @@ _GRACE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
-    """What a peer is asked through: the table, the client, and this node's clock."""
+class Asking:
+    """What a peer is asked with: the table, the client, and this node's clock."""
 
     table: PeerTable[Status]
     client: PeerClient
@@ -41,10 +41,10 @@ class Lines:
 class PeerProposer:
     """One ready peer, as it was when it was asked for."""
 
-    def __init__(self, peer: Peer[Status], status: Status, name: str, lines: Lines) -> None:
+    def __init__(self, peer: Peer[Status], status: Status, name: str, asking: Asking) -> None:
         self._peer = peer
         self._status = status
-        self._lines = lines
+        self._asking = asking
         self._name = name
 
     @property
@@ -90,7 +90,7 @@ class PeerProposer:
         Raises PeerError, ContextOverflow where the peer's context is too short, Overloaded where
         it has no place now.
         """
-        table, clock = self._lines.table, self._lines.clock
+        table, clock = self._asking.table, self._asking.clock
         door = self._door()
         if not table.may_ask(self.node, clock()):
             raise PeerUnreachable(f"{self.name} failed just now; it is left out for a while")
@@ -120,7 +120,7 @@ class PeerProposer:
 
     async def _told(self, door: Door, body: ProposeBody) -> AsyncGenerator[list[Told]]:
         """What it says; asked a second time where a connection of before turns out to be closed."""
-        client, clock = self._lines.client, self._lines.clock
+        client, clock = self._asking.client, self._asking.clock
         most_bytes, moved = question_bytes(self._status), self._peer.metrics.moved
         began_s = clock()
         for last in (False, True):
@@ -144,7 +144,7 @@ class PeerProposer:
 
     def _settle(self, error: PeerError | None, *, done: bool, seconds: float, tokens: int) -> None:
         """Tell table and metrics how a request ended; neither `done` nor an error: cancelled."""
-        table, now_s = self._lines.table, self._lines.clock()
+        table, now_s = self._asking.table, self._asking.clock()
         if done:
             table.request_succeeded(self.node)
             self._peer.metrics.succeeded(latency_s=seconds, tokens=tokens)
@@ -158,12 +158,12 @@ class PeerProposer:
             self._peer.metrics.failed(str(error), at=time.time())
 
 
-def proposers(lines: Lines) -> tuple[PeerProposer, ...]:
+def proposers(asking: Asking) -> tuple[PeerProposer, ...]:
     """The peers that can be asked now, each under a name of its own."""
-    ready = [(peer, peer.status) for peer in lines.table.ready() if peer.status is not None]
+    ready = [(peer, peer.status) for peer in asking.table.ready() if peer.status is not None]
     names = Counter(peer.name for peer, _ in ready)
     return tuple(
-        PeerProposer(peer, status, unique(peer.name, names, peer.node_id), lines)
+        PeerProposer(peer, status, unique(peer.name, names, peer.node_id), asking)
         for peer, status in ready
     )
 
@@ -181,7 +181,7 @@ async def in_time(told: AsyncGenerator[list[Told]], limit_s: float) -> AsyncGene
             raise PeerLate(f"it was not done within {limit_s:.0f} s") from None
         except asyncio.CancelledError:
             # A session that is closed cancels its look-ups: nobody has cancelled this request.
-            asking = asyncio.current_task()
-            if asking is None or asking.cancelling():
+            task = asyncio.current_task()
+            if task is None or asking.cancelling():
                 raise
             raise PeerUnreachable("the federation's code changed just now") from None

@@ -14,7 +14,7 @@ from aiohttp import web
 from api.app import make_app
 from api.context import PEERS
 from api.server import ClientServer
-from federation.peer_proposer import Lines, PeerProposer
+from federation.peer_proposer import Asking, PeerProposer
 from federation.peers import PeerTable
 from federation.trust import federation_id
 from federation.wire import DoneLine, FailedLine, Status, decode_propose, encode_line, encode_lines
@@ -76,7 +76,7 @@ async def streamed(
         status = there.status()
         table.heard((door.host, door.port), there.key.node_id, status, 0.0)
         [peer] = table.ready()
-        proposer = PeerProposer(peer, status, "kitchen", Lines(table, client))
+        proposer = PeerProposer(peer, status, "kitchen", Asking(table, client))
         app[PEERS] = lambda: (proposer,)
         async with (
             ClientServer(app, hosts=["127.0.0.1"], port=port),

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from federation.peer_proposer import Lines, PeerProposer
+from federation.peer_proposer import Asking, PeerProposer
 from federation.peers import PeerTable
 from federation.refusals import as_refusal, own_words
 from federation.trust import federation_id
@@ -22,7 +22,7 @@ async def asked(here: Side, there: Side) -> AsyncGenerator[PeerProposer]:
         told = there.status()
         table.heard(("127.0.0.1", there.port), there.key.node_id, told, 0.0)
         (peer,) = table.ready()
-        yield PeerProposer(peer, told, "kitchen", Lines(table, client))
+        yield PeerProposer(peer, told, "kitchen", Asking(table, client))
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import pytest
 
 from federation.client import Door, PeerClient
-from federation.peer_proposer import Lines, PeerProposer, in_time, proposers
+from federation.peer_proposer import Asking, PeerProposer, in_time, proposers
 from federation.peers import PeerTable
 from federation.wire import ProposeBody, Status
 from swarm.errors import PeerError, PeerLate, PeerTimedOut, PeerUnreachable
@@ -98,7 +98,7 @@ def proposer(line: Line) -> PeerProposer:
     table.add_static(*DEAD, 0.0)
     table.heard(GOOD, node_id(1), STATUS, 0.0)
     (peer,) = table.ready()
-    return PeerProposer(peer, STATUS, "kitchen", Lines(table, line, lambda: line.now_s))
+    return PeerProposer(peer, STATUS, "kitchen", Asking(table, line, lambda: line.now_s))
 
 
 async def answers(line: Line, remaining_s: float = 5.0) -> list[list[Told]]:
@@ -118,7 +118,7 @@ async def test_a_peer_has_all_the_time_that_the_request_has() -> None:
 async def test_only_silence_is_a_peers_fault(end: PeerError, blamed: int) -> None:
     table = PeerTable[Status](node_id(0), OURS)
     table.heard(GOOD, node_id(1), STATUS, 0.0)
-    (asked,) = proposers(Lines(table, Line(end), lambda: 0.0))
+    (asked,) = proposers(Asking(table, Line(end), lambda: 0.0))
     with pytest.raises(PeerTimedOut):
         [step async for step in asked.propose(QUESTION, 1, remaining_s=5.0, live=False)]
     (peer,) = table.ready()

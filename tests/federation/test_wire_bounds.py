@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from federation.peer import Peer
-from federation.peer_proposer import Lines, PeerProposer
+from federation.peer_proposer import Asking, PeerProposer
 from federation.peers import PeerTable
 from federation.wire import (
     MAX_WORKERS,
@@ -73,8 +73,8 @@ def test_a_log_probability_is_a_number() -> None:
 def test_a_peer_is_asked_for_no_more_workers_than_a_question_may_name() -> None:
     large = STATUS.model_copy(update={"models": (Offer("nano", 300, 300, 300, default=True),)})
     peer: Peer[Status] = Peer(node_id(1)[:16], node_id(1), "kitchen", (), 0.0, 0.0)
-    lines = Lines(PeerTable(node_id(2), OURS), None)  # type: ignore[arg-type]  # nobody is called
-    offer = PeerProposer(peer, large, "kitchen", lines).offer("swarm")
+    asking = Asking(PeerTable(node_id(2), OURS), None)  # type: ignore[arg-type]  # nobody is called
+    offer = PeerProposer(peer, large, "kitchen", asking).offer("swarm")
     assert offer is not None
     assert [offer.usual, offer.free, offer.most] == [MAX_WORKERS] * 3
 
