@@ -20,7 +20,7 @@ from swarm.connecting import system_words
 from swarm.engines.base import Accepted, Embedding, EngineLoad, Event, Finished, ModelInfo
 from swarm.engines.prompts import check_prompt
 from swarm.engines.upstream.asking import Ask, asks, is_chat, probe
-from swarm.engines.upstream.hearing import Course, Hearing, KeyRefused, Lines, refusal
+from swarm.engines.upstream.hearing import Generation, Hearing, KeyRefused, Lines, refusal
 from swarm.engines.upstream.server import Server, read_server
 from swarm.errors import (
     ConfigurationError,
@@ -129,10 +129,10 @@ class UpstreamEngine:
             prompt = replace(prompt, text=tuple(exact))
         wanted = asks(prompt, server, room_tokens=room)
         count = len(tokens) if tokens else await _estimated(prompt)
-        course = Course(count, self._clock())
-        yield [Accepted(course.prompt_tokens)]
+        generation = Generation(count, self._clock())
+        yield [Accepted(generation.prompt_tokens)]
         queue: asyncio.Queue[_Item] = asyncio.Queue()
-        tasks = [asyncio.create_task(self._pump(ask, course, prompt, queue)) for ask in wanted]
+        tasks = [asyncio.create_task(self._pump(ask, generation, prompt, queue)) for ask in wanted]
         for task in tasks:
             task.add_done_callback(queue.put_nowait)
         self._open[queue] = missing = prompt.n
@@ -259,20 +259,22 @@ class UpstreamEngine:
             return None
 
     async def _pump(
-        self, ask: Ask, course: Course, prompt: Prompt, queue: "asyncio.Queue[_Item]"
+        self, ask: Ask, generation: Generation, prompt: Prompt, queue: "asyncio.Queue[_Item]"
     ) -> None:
         """Put all that one request brings into the queue. Raises what ends it too early."""
         try:
-            async for events in self._heard(ask, course, prompt):
+            async for events in self._heard(ask, generation, prompt):
                 queue.put_nowait(events)
         except ContextOverflow as error:
-            prompt_tokens = error.prompt_tokens or course.prompt_tokens
+            prompt_tokens = error.prompt_tokens or generation.prompt_tokens
             context_tokens = error.context_tokens or self.info.context_tokens
             raise ContextOverflow(prompt_tokens, context_tokens) from None
 
-    async def _heard(self, ask: Ask, course: Course, prompt: Prompt) -> AsyncIterator[list[Event]]:
+    async def _heard(
+        self, ask: Ask, generation: Generation, prompt: Prompt
+    ) -> AsyncIterator[list[Event]]:
         hearing = Hearing(
-            course,
+            generation,
             first=ask.first,
             count=ask.count,
             top_logprobs=prompt.sampling.top_logprobs,

@@ -38,7 +38,7 @@ class KeyRefused(GenerationFailed):
 
 
 @dataclass(slots=True)
-class Course:
+class Generation:
     """One generation over all of its requests: what is known of the prompt, and when it began."""
 
     prompt_tokens: int
@@ -85,14 +85,14 @@ class Hearing:
 
     def __init__(
         self,
-        course: Course,
+        generation: Generation,
         *,
         first: int,
         count: int,
         top_logprobs: int | None,
         clock: Callable[[], float],
     ) -> None:
-        self._course = course
+        self._generation = generation
         self._top_logprobs = top_logprobs
         self._clock = clock
         self._sequences = {at: _Sequence(first + at) for at in range(count)}
@@ -134,12 +134,12 @@ class Hearing:
             text += _taken_calls(sequence)
         events: list[Event] = []
         if text or thought or logprobs:
-            events += self._course.begin(chunk, self._clock())
+            events += self._generation.begin(chunk, self._clock())
             tokens = len(logprobs) or 1
             sequence.tokens += tokens
             events.append(Delta(sequence.index, text, tokens, logprobs, thought))
         if reason is not None:
-            events += self._course.begin(chunk, self._clock())
+            events += self._generation.begin(chunk, self._clock())
             sequence.reason = "length" if reason == "length" else "stop"
             # The count of a single sequence comes with the end; of several, none of its own.
             if len(self._sequences) > 1 or chunk.get("usage"):
@@ -150,12 +150,12 @@ class Hearing:
         sequence.finished = True
         alone = len(self._sequences) == 1
         told = (usage or (self._usage if alone else {})).get("completion_tokens")
-        began = self._course.began_s or self._course.asked_s
+        began = self._generation.began_s or self._generation.asked_s
         return Finished(
             sequence.index,
             sequence.reason or "stop",
             int(told or sequence.tokens),  # some count 0 in every chunk
-            prefill_s=began - self._course.asked_s,
+            prefill_s=began - self._generation.asked_s,
             decode_s=self._clock() - began,
         )
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from swarm.engines.base import Delta, Event, Finished
-from swarm.engines.upstream.hearing import Course, Hearing, refusal
+from swarm.engines.upstream.hearing import Generation, Hearing, refusal
 from swarm.errors import ContextOverflow, InvalidRequest
 
 ONE = '<tool_call>{"name": "read", "arguments": {"n": 1}}</tool_call>'
@@ -21,8 +21,8 @@ END = {"delta": {}, "finish_reason": "tool_calls"}
 
 def heard(*choices: dict[str, Any], count: int = 1, **more: Any) -> list[Event]:
     """The events of a stream with these choices, each in a chunk of its own with `more`."""
-    course = Course(1, 0.0)
-    hearing = Hearing(course, first=0, count=count, top_logprobs=None, clock=lambda: 0.0)
+    generation = Generation(1, 0.0)
+    hearing = Hearing(generation, first=0, count=count, top_logprobs=None, clock=lambda: 0.0)
     chunks = [{"choices": [choice], **more} for choice in choices]
     return [event for chunk in chunks for event in hearing.hear(chunk)] + hearing.end()
 
