@@ -182,6 +182,6 @@ async def in_time(told: AsyncGenerator[list[Told]], limit_s: float) -> AsyncGene
         except asyncio.CancelledError:
             # A session that is closed cancels its look-ups: nobody has cancelled this request.
             task = asyncio.current_task()
-            if task is None or asking.cancelling():
+            if task is None or task.cancelling():
                 raise
             raise PeerUnreachable("the federation's code changed just now") from None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 from ending import ended
-from swarm.answer import Course, End, Part, Say
+from swarm.answer import End, Part, Progress, Say
 from swarm.chat.calls import Arguments
 from swarm.chat.completion import Reasoning, Text
 from swarm.collect import Draft
@@ -200,7 +200,7 @@ class _Run:
             match part:
                 case Say(_, piece):
                     told += self._heard_piece(turn, piece)
-                case Course(line):
+                case Progress(line):
                     told += self.course(line)
                 case End():
                     turn.end = part
@@ -245,7 +245,7 @@ class _Run:
         self._thought = ""
         return [
             *([Say(0, Reasoning("\n"))] if open_line else []),
-            Course(" ".join(line.splitlines())),
+            Progress(" ".join(line.splitlines())),
         ]
 
     def ended(self, turn: _Turn) -> None:

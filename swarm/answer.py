@@ -28,7 +28,7 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Progress:
     """A line about how the vote stands, for those who wait."""
 
     line: str
@@ -66,7 +66,7 @@ NO_PICK = "the judge picked none, so the count decided"
 Judge: TypeAlias = Callable[[list[Candidate]], Awaitable[int | None]]
 """Picks one of several candidates by its place, or none."""
 
-Part: TypeAlias = Say | Course | End | Verdict
+Part: TypeAlias = Say | Progress | End | Verdict
 
 
 async def voted(
@@ -95,7 +95,7 @@ async def voted(
             agreed = agreed_by_all(poll) if n == 1 and poll.all_speak else ""
             parts: list[Part] = []
             if poll.answered >= told + apart or clock() - told_s >= TOLD_S:
-                parts.append(Course(standing_line(poll)))
+                parts.append(Progress(standing_line(poll)))
                 told, told_s = poll.answered, clock()
             if agreed:
                 parts.append(Say(0, Text(agreed)))

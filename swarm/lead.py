@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapp
 from fractions import Fraction
 from statistics import median
 
-from swarm.answer import ONE_WORKER, Course, End, Part, Say, may_win, verdict_on
+from swarm.answer import ONE_WORKER, End, Part, Progress, Say, may_win, verdict_on
 from swarm.arrivals import Arrival, Heard, at_once, next_arrival
 from swarm.collect import Draft, Poll, to_tell
 from swarm.consensus.stopping import LEAST_GRACE_S
@@ -37,7 +37,7 @@ async def led(
         race = _Race(poll, list(proposals), queue, lambda: clock() - began)
         await race.begun()
         yield [
-            Course(f"{len(proposals)} workers begin" if len(proposals) > 1 else "a worker begins")
+            Progress(f"{len(proposals)} workers begin" if len(proposals) > 1 else "a worker begins")
         ]
         leader = await race.leader()
         alike = share_of(leader, poll.drafts.values())

@@ -15,7 +15,7 @@ from api.openai.in_time import CutShort
 from api.openai.reply import Envelope, logprobs_object
 from api.openai.translate import ChatAsk
 from api.sse import DONE, data, stream_answer
-from swarm.answer import ONE_WORKER, Course, End, Part, Say
+from swarm.answer import ONE_WORKER, End, Part, Progress, Say
 from swarm.chat.marks import PROGRESS
 from swarm.engines.base import Finished
 from swarm.errors import GenerationFailed
@@ -117,7 +117,7 @@ async def whole(
                         ends.append(part)
                     case Verdict():
                         verdict = part
-                    case Course():
+                    case Progress():
                         pass
     if verdict is None:
         raise GenerationFailed("the vote ended without a verdict")
@@ -187,7 +187,7 @@ class VotedStream:
         match part:
             case Say(index, piece):
                 return self._chunk(index, self._deltas[index].of(piece))
-            case Course(line):
+            case Progress(line):
                 said = {"reasoning_content": f"{PROGRESS}{line}\n"}
                 return self._chunk(0, said) if self._progress else b""
             case End():

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from swarm.agent import TOLD_CHARACTERS, Bounds, Emit, ToolResult, worked
-from swarm.answer import Course, End, Part, Say
+from swarm.answer import End, Part, Progress, Say
 from swarm.chat.calls import Arguments
 from swarm.chat.completion import Reasoning, Text
 from swarm.chat.marks import PROGRESS, without_progress
@@ -104,7 +104,7 @@ def text(parts: list[Part]) -> str:
 
 
 def lines(parts: list[Part]) -> list[str]:
-    return [part.line for part in parts if isinstance(part, Course)]
+    return [part.line for part in parts if isinstance(part, Progress)]
 
 
 def ending(parts: list[Part]) -> tuple[End, Verdict]:
@@ -316,7 +316,7 @@ async def test_who_goes_away_ends_the_tool_and_the_step() -> None:
     parts = worked(ASKED, model, tools, WIDE)
     async with aclosing(parts):
         async for some in parts:
-            if Course("| begun") in some:
+            if Progress("| begun") in some:
                 break
     assert tools.cancelled == ["hangs"]
     waiting = Model(step("Hello"), gate=asyncio.Event())

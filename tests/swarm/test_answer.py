@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.answer import NO_PICK, Course, End, Judge, Part, Say, agreed_further, voted
+from swarm.answer import NO_PICK, End, Judge, Part, Progress, Say, agreed_further, voted
 from swarm.arrivals import Heard
 from swarm.chat.calls import Arguments
 from swarm.chat.completion import CompletionParser, Reasoning, Text
@@ -352,7 +352,7 @@ async def test_n_best_distinct_answers():
 
 async def test_the_course_of_the_vote_is_told_when_it_changes():
     parts, _ = await vote(["a"], ["b"], ["a"], decide="all")
-    lines = [part.line for part in parts if isinstance(part, Course)]
+    lines = [part.line for part in parts if isinstance(part, Progress)]
     assert lines[0] == "0 of 3 workers have answered"
     assert lines[1].startswith("1 of 3 workers have answered (v")
     assert "50% of the weight for 'a'" in lines[2] or "100% of the weight" in lines[2]
@@ -361,7 +361,7 @@ async def test_the_course_of_the_vote_is_told_when_it_changes():
 
 async def test_of_many_workers_not_each_is_worth_a_line_or_a_name():
     parts, _ = await vote(*[["Answer: 1"]] * 100, decide="all")
-    lines = [part.line for part in parts if isinstance(part, Course)]
+    lines = [part.line for part in parts if isinstance(part, Progress)]
     assert lines[0] == "0 of 100 workers have answered"
     assert 10 < len(lines) < 20
     assert "v10, v11, 6 others); 100% of the weight for 'Answer: 1'" in lines[3]
@@ -396,7 +396,7 @@ async def test_a_vote_that_takes_long_tells_how_far_the_workers_are():
 
     course = collect(poll, [slow()], [["v0", "v1"]], clock=clock)
     parts = [part async for step in voted(poll, course, clock=clock) for part in step]
-    lines = [part.line for part in parts if isinstance(part, Course)]
+    lines = [part.line for part in parts if isinstance(part, Progress)]
     assert "0 of 2 workers have answered; tokens of those who generate v0: 9, v1: 9" in lines
 
 

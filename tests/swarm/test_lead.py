@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.answer import Course, End, Part, Say
+from swarm.answer import End, Part, Progress, Say
 from swarm.arrivals import Heard
 from swarm.chat.completion import Piece, Reasoning, Text
 from swarm.collect import Draft, Poll, Rules
@@ -159,12 +159,12 @@ async def test_one_voter_is_the_only_one() -> None:
     assert told(parts) == ([Text("yes it is")], "stop", "only one")
     assert isinstance(parts[-1], Verdict)
     assert parts[-1].strategy == "one worker"
-    assert parts[0] == Course("a worker begins")
+    assert parts[0] == Progress("a worker begins")
 
 
 async def test_those_that_do_not_lead_are_told_as_cancelled() -> None:
     parts = await lead(YES, YES, HANGS)
-    assert parts[0] == Course("3 workers begin")
+    assert parts[0] == Progress("3 workers begin")
     verdict = verdict_of(parts)
     assert (verdict.asked, verdict.valid, verdict.cancelled) == (3, 1, 2)
 
