@@ -17,6 +17,7 @@ from swarm.chat.template import ChatTemplate
 from swarm.chat.written import Written, written
 from swarm.engines.base import Embedding, Engine, Event, ModelInfo
 from swarm.engines.loading import Loading
+from swarm.engines.prompts import check_request
 from swarm.engines.resident import Resident, Status
 from swarm.errors import EngineError, EngineNotReady, InvalidRequest, Overloaded, UnknownModel
 from swarm.forms import Forms
@@ -233,7 +234,7 @@ class Pool:
 
         Its sequences are a part of those that were `kept` for it.
         """
-        _check(prompt, model.engine.info)
+        check_request(prompt, model.engine.info)
         self._admit()
         work = _work_tokens(prompt)
         self._waiting_tokens[model.id] += work
@@ -316,25 +317,6 @@ def _known_info(model: ServedModel) -> ModelInfo | None:
         return model.engine.info
     except EngineError:
         return None
-
-
-def _check_choices(n: int, info: ModelInfo) -> None:
-    if n > info.max_sequences:
-        raise InvalidRequest(f"n is at most {info.max_sequences} here, not {n}", param="n")
-
-
-def _check(prompt: Prompt, info: ModelInfo) -> None:
-    """Refuse what this model cannot do; what needs its tokenizer, the engine refuses."""
-    _check_choices(prompt.n, info)
-    wrong = max(prompt.sampling.logit_bias, default=0)
-    if wrong >= info.vocabulary:
-        message = f"logit_bias: this model has {info.vocabulary} tokens, and no token {wrong}"
-        raise InvalidRequest(message, param=f"logit_bias.{wrong}")
-    if not isinstance(prompt.text, str) and max(prompt.text, default=0) >= info.vocabulary:
-        message = (
-            f"prompt: this model has {info.vocabulary} tokens, and no token {max(prompt.text)}"
-        )
-        raise InvalidRequest(message, param="prompt")
 
 
 def _closable(events: AsyncIterator[list[Event]]) -> AsyncGenerator[list[Event]]:

@@ -1,7 +1,7 @@
 """What every engine fills in where a request leaves its sampling open."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from swarm.types import SamplingParams
@@ -24,6 +24,12 @@ PRESENCE_WINDOW = 4096
 
 SEEDS = 2**32 - 1
 """Seeds are below this: engines take 32 bits, and the highest value means a random seed to some."""
+
+
+def bias_of(params: SamplingParams, ends: Callable[[], Iterable[int]]) -> dict[int, float]:
+    """What is added to logits, by token: of the `ends` -inf, where they are to be ignored."""
+    ignored = ends() if params.ignore_eos else ()
+    return {**params.logit_bias, **dict.fromkeys(ignored, float("-inf"))}
 
 
 def seed_of(params: SamplingParams, index: int) -> int:

@@ -17,7 +17,7 @@ from swarm.engines.base import (
     Event,
     ModelInfo,
 )
-from swarm.engines.grammar import Bound
+from swarm.engines.beginning import Beginning, beginnings
 from swarm.engines.llama.bindings import Model, start_backend
 from swarm.engines.llama.cache import Cache
 from swarm.engines.llama.context import Context, Interrupted, NoRoom
@@ -29,9 +29,7 @@ from swarm.engines.llama.schedule import Shares, prompt_shares, stream_shares
 from swarm.engines.llama.sequence import Request, Sequence
 from swarm.engines.pace import Pace
 from swarm.engines.prompts import checked_tokens, most_counted
-from swarm.engines.sampling import with_defaults
-from swarm.engines.telling import Speech, Telling, collect
-from swarm.engines.text import TextStream
+from swarm.engines.telling import Telling, collect
 from swarm.engines.tokens import token_array
 from swarm.errors import GenerationFailed, InvalidRequest, ModelLoadFailed
 from swarm.models.memory import IDLE_STATES
@@ -113,11 +111,12 @@ class LlamaEngine:
 
     def submit(self, request_id: int, prompt: Prompt) -> Accepted:
         tokens = token_array(checked_tokens(prompt, self._info, self.tokenize))
-        request = Request(request_id, prompt, tokens, Telling(len(tokens)))
-        bound = self._bound(request)
-        request.sequences = [
-            self._sequence(request, index, bound and bound.copy()) for index in range(prompt.n)
-        ]
+        request = Request(request_id, tokens, Telling(len(tokens)))
+        words = self._model.vocabulary
+        begin = beginnings(
+            prompt, self._info, request.telling, pieces=words, grammars=lambda: words.grammars
+        )
+        request.sequences = [self._sequence(request, each) for each in begin]
         self._requests[request_id] = request
         self._waiting.extend(request.sequences)
         return Accepted(len(tokens))
@@ -157,28 +156,16 @@ class LlamaEngine:
     def busy(self) -> bool:
         return bool(self._requests)
 
-    def _bound(self, request: Request) -> Bound | None:
-        """The beginning of what the completions may be, if the prompt says that."""
-        grammar = request.prompt.grammar
-        if grammar is None:
-            return None
-        grammars = self._model.vocabulary.grammars
-        request.telling.shown = grammars.shown(grammar)
-        return grammars.ready(grammar)
-
-    def _sequence(self, request: Request, index: int, bound: Bound | None) -> Sequence:
-        params = with_defaults(request.prompt.sampling, self._info.sampling)
-        if request.prompt.temperatures:
-            params = replace(params, temperature=request.prompt.temperatures[index])
-        prompt, vocabulary = request.prompt_tokens, self._model.vocabulary
-        room = self._info.context_tokens - len(prompt)
-        return Sequence(
-            request,
-            array("i", prompt),
-            Sampler(vocabulary, params, prompt=prompt, index=index, bound=bound),
-            Speech(request.telling, index, vocabulary, TextStream(params.stop)),
-            limit=min(room, room if params.max_tokens is None else params.max_tokens),
+    def _sequence(self, request: Request, begin: Beginning) -> Sequence:
+        prompt = request.prompt_tokens
+        sampler = Sampler(
+            self._model.vocabulary,
+            begin.params,
+            prompt=prompt,
+            index=begin.index,
+            bound=begin.bound,
         )
+        return Sequence(request, array("i", prompt), sampler, begin.speech, begin.limit)
 
     def _admit(self) -> None:
         """Give waiting sequences a slot, oldest first, as far as slots and cells allow.

@@ -9,8 +9,8 @@ import numpy as np
 from swarm.engines.grammar import Allowed, Bound
 from swarm.engines.llama.bindings import Vocabulary
 from swarm.engines.llama.context import Context
-from swarm.engines.sampling import PRESENCE_WINDOW, REPETITION_WINDOW, seed_of
-from swarm.errors import InvalidRequest
+from swarm.engines.logprobs import logprob_of
+from swarm.engines.sampling import PRESENCE_WINDOW, REPETITION_WINDOW, bias_of, seed_of
 from swarm.types import SamplingParams, TokenLogprob
 
 
@@ -76,34 +76,14 @@ class Sampler:
         """What the model itself thought of the token, before bias, penalties and temperature."""
         if self._top_logprobs is None:
             return None
-        logits = context.logits(row).astype(np.float64)
-        top = float(logits.max())
-        logprobs = logits - top - np.log(np.exp(logits - top).sum())
-        best = np.argsort(-logprobs)[: self._top_logprobs]
-        rivals = tuple(self._described(int(i), float(logprobs[i])) for i in best)
-        return self._described(token, float(logprobs[token]), rivals)
-
-    def _described(
-        self, token: int, logprob: float, top: tuple[TokenLogprob, ...] = ()
-    ) -> TokenLogprob:
-        utf8 = self._vocabulary.piece(token)
-        text = utf8.decode(errors="replace") if utf8 else self._vocabulary.written(token)
-        return TokenLogprob(text, utf8, logprob, top)
+        logits, top = context.logits(row), self._top_logprobs
+        return logprob_of(logits, token, top=top, pieces=self._vocabulary)
 
     def _add(self, sampler: Any) -> None:
         llama_cpp.llama_sampler_chain_add(self._chain, sampler)
 
     def _add_bias(self, params: SamplingParams) -> None:
-        bias = dict(params.logit_bias)
-        if params.ignore_eos:
-            bias |= dict.fromkeys(self._vocabulary.end_tokens, float("-inf"))
-        unknown = [token for token in bias if not 0 <= token < self._vocabulary.size]
-        if unknown:
-            raise InvalidRequest(
-                f"logit_bias names token {unknown[0]}, but this model's tokens are "
-                f"0 to {self._vocabulary.size - 1}",
-                param="logit_bias",
-            )
+        bias = bias_of(params, lambda: self._vocabulary.end_tokens)
         if bias:
             entries = (llama_cpp.llama_logit_bias * len(bias))(*bias.items())
             size = self._vocabulary.size

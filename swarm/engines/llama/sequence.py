@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from swarm.engines.llama.sampler import Sampler
 from swarm.engines.llama.slots import Slot
 from swarm.engines.telling import Speech, Telling
-from swarm.types import Prompt
 
 
 @dataclass(slots=True, eq=False)
@@ -14,7 +13,6 @@ class Request:
     """A prompt on its way, and its sequences that are not finished."""
 
     id: int
-    prompt: Prompt
     prompt_tokens: "array[int]"
     telling: Telling
     sequences: "list[Sequence]" = field(default_factory=list["Sequence"])

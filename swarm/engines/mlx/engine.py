@@ -7,7 +7,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import mlx.core as mx
@@ -21,7 +20,7 @@ from swarm.engines.base import (
     Event,
     ModelInfo,
 )
-from swarm.engines.grammar import Bound
+from swarm.engines.beginning import Beginning, beginnings
 from swarm.engines.mlx.kept import Layers, PromptCache
 from swarm.engines.mlx.model import Model, load_folder
 from swarm.engines.mlx.options import MlxOptions
@@ -29,9 +28,7 @@ from swarm.engines.mlx.sampler import Sampler
 from swarm.engines.mlx.sequence import Request, Sequence, Siblings
 from swarm.engines.pace import Pace
 from swarm.engines.prompts import checked_tokens
-from swarm.engines.sampling import with_defaults
-from swarm.engines.telling import Speech, Telling, collect
-from swarm.engines.text import TextStream
+from swarm.engines.telling import Telling, collect
 from swarm.errors import InvalidRequest
 from swarm.types import FinishReason, Prompt
 
@@ -85,11 +82,11 @@ class MlxEngine:
     def submit(self, request_id: int, prompt: Prompt) -> Accepted:
         tokens = checked_tokens(prompt, self.info, self.tokenize)
         request = Request(request_id, Telling(len(tokens)))
-        bound = self._bound(request, prompt)
-        request.sequences = [
-            self._sequence(request, prompt, tokens, index, bound and bound.copy())
-            for index in range(prompt.n)
-        ]
+        words = self._model.vocabulary
+        begin = beginnings(
+            prompt, self.info, request.telling, pieces=words, grammars=lambda: words.grammars
+        )
+        request.sequences = [self._sequence(request, tokens, each) for each in begin]
         self._requests[request_id] = request
         self._waiting.append(Siblings(list(request.sequences)))
         return Accepted(len(tokens))
@@ -138,29 +135,15 @@ class MlxEngine:
     def busy(self) -> bool:
         return bool(self._requests)
 
-    def _bound(self, request: Request, prompt: Prompt) -> Bound | None:
-        """The beginning of what the completions may be, if the prompt says that."""
-        if prompt.grammar is None:
-            return None
-        grammars = self._model.vocabulary.grammars
-        request.telling.shown = grammars.shown(prompt.grammar)
-        return grammars.ready(prompt.grammar)
-
-    def _sequence(
-        self, request: Request, prompt: Prompt, tokens: list[int], index: int, bound: Bound | None
-    ) -> Sequence:
-        params = with_defaults(prompt.sampling, self.info.sampling)
-        if prompt.temperatures:
-            params = replace(params, temperature=prompt.temperatures[index])
-        room = self.info.context_tokens - len(tokens)
-        vocabulary = self._model.vocabulary
-        return Sequence(
-            request,
-            list(tokens),
-            Sampler(vocabulary, params, prompt_tokens=len(tokens), index=index, bound=bound),
-            Speech(request.telling, index, vocabulary, TextStream(params.stop)),
-            limit=max(1, min(room, room if params.max_tokens is None else params.max_tokens)),
+    def _sequence(self, request: Request, tokens: list[int], begin: Beginning) -> Sequence:
+        sampler = Sampler(
+            self._model.vocabulary,
+            begin.params,
+            prompt_tokens=len(tokens),
+            index=begin.index,
+            bound=begin.bound,
         )
+        return Sequence(request, list(tokens), sampler, begin.speech, begin.limit)
 
     def _lengths(self, also: Iterable[Sequence] = (), *, grown: int = 0) -> list[int]:
         """The tokens of all that runs or is to begin with what is being read."""

@@ -16,9 +16,9 @@ from mlx_lm.sample_utils import (
 )
 
 from swarm.engines.grammar import Bound
+from swarm.engines.logprobs import logprob_of
 from swarm.engines.mlx.vocabulary import Vocabulary
-from swarm.engines.sampling import PRESENCE_WINDOW, REPETITION_WINDOW, seed_of
-from swarm.errors import InvalidRequest
+from swarm.engines.sampling import PRESENCE_WINDOW, REPETITION_WINDOW, bias_of, seed_of
 from swarm.types import SamplingParams, TokenLogprob
 
 Processor: TypeAlias = Callable[[Any, Any], Any]
@@ -33,7 +33,7 @@ _SEED = 0xFFFF_FFFF
 class Sampler:
     """One sequence's sampling, in mlx-lm's terms: `choose` and `processors`.
 
-    `params` must be complete (`with_defaults`). Raises InvalidRequest.
+    `params` must be complete (`with_defaults`).
     """
 
     def __init__(
@@ -77,23 +77,12 @@ class Sampler:
         """What the model itself thought of the token, before bias, penalties and temperature."""
         if self._top_logprobs is None:
             return None
-        logits = np.array(self._rows.popleft().astype(mx.float32), np.float64)[0]
-        top = float(logits.max())
-        logprobs = logits - top - np.log(np.exp(logits - top).sum())
-        best = np.argsort(-logprobs)[: self._top_logprobs]
-        rivals = tuple(self._described(int(i), float(logprobs[i])) for i in best)
-        return self._described(token, float(logprobs[token]), rivals)
+        logits = np.array(self._rows.popleft().astype(mx.float32))[0]
+        return logprob_of(logits, token, top=self._top_logprobs, pieces=self._vocabulary)
 
     def _remember(self, _tokens: Any, logits: Any) -> Any:
         self._rows.append(logits)
         return logits
-
-    def _described(
-        self, token: int, logprob: float, top: tuple[TokenLogprob, ...] = ()
-    ) -> TokenLogprob:
-        utf8 = self._vocabulary.piece(token)
-        text = utf8.decode(errors="replace") if utf8 else self._vocabulary.written(token)
-        return TokenLogprob(text, utf8, logprob, top)
 
 
 class Held:
@@ -171,16 +160,7 @@ def typical(logprobs: Any, typical_p: float) -> Any:
 
 
 def _bias(params: SamplingParams, vocabulary: Vocabulary) -> list[Processor]:
-    bias = dict(params.logit_bias)
-    if params.ignore_eos:
-        bias |= dict.fromkeys(vocabulary.end_tokens, float("-inf"))
-    unknown = [token for token in bias if not 0 <= token < vocabulary.size]
-    if unknown:
-        raise InvalidRequest(
-            f"logit_bias names token {unknown[0]}, but this model's tokens are "
-            f"0 to {vocabulary.size - 1}",
-            param="logit_bias",
-        )
+    bias = bias_of(params, lambda: vocabulary.end_tokens)
     if not bias:
         return []
     ids, values = mx.array(list(bias)), mx.array(list(bias.values()))

@@ -18,7 +18,7 @@ import aiohttp
 from ending import ended
 from swarm.connecting import system_words
 from swarm.engines.base import Accepted, Embedding, EngineLoad, Event, Finished, ModelInfo
-from swarm.engines.prompts import check_prompt
+from swarm.engines.prompts import check_request, check_tokens
 from swarm.engines.upstream.asking import Ask, asks, is_chat, probe
 from swarm.engines.upstream.hearing import Generation, Hearing, KeyRefused, Lines, refusal
 from swarm.engines.upstream.server import Server, read_server
@@ -232,10 +232,11 @@ class UpstreamEngine:
 
     async def _checked(self, prompt: Prompt, server: Server) -> list[int] | None:
         """The prompt's ids where the server can tell them. Raises as any engine would."""
+        check_request(prompt, self.info)
         found = await self._ids(prompt, server)
         # What nobody here can count, or only before the server's own template, it refuses itself.
         certain = found if found is not None and not is_chat(prompt) else [0] * bool(prompt.text)
-        check_prompt(certain, prompt.n, self.info)
+        check_tokens(certain, self.info)
         return found
 
     async def _ids(self, prompt: Prompt, server: Server) -> list[int] | None:

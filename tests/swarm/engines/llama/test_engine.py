@@ -288,7 +288,7 @@ def test_a_prompt_as_long_as_the_context_is_refused_at_once(narrow):
         (Prompt("", GREEDY), "empty", "prompt"),
         (Prompt((1, 512), GREEDY), "0 to 511", "prompt"),
         (Prompt((1,), GREEDY, n=17), "1 to 16", "n"),
-        (Prompt((1,), replace(GREEDY, logit_bias={999: 1.0})), "token 999", "logit_bias"),
+        (Prompt((1,), replace(GREEDY, logit_bias={999: 1.0})), "token 999", "logit_bias.999"),
         (Prompt((1,), GREEDY, grammar=Grammar("nonsense ::=")), "cannot be enforced", None),
     ],
 )
