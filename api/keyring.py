@@ -13,8 +13,8 @@ from pathlib import Path
 
 from api.generated import Generated
 from api.limits import Meter
-from federation.files import make_private_folder, write_private
 from guard import Refusal, holder
+from private_files import make_private_folder, write_private
 from settings import SECRET, TOML_FILE, KeySettings, Settings
 from swarm.engines.base import Event, Started
 from swarm.errors import ConfigurationError, UnknownModel

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 from api.listening import Listening, door_url, own_addresses
 from api.tool_address import still_listening, tool_listening
 from ending import beside
-from federation.files import make_private_folder, write_private
 from federation.wire import ToolKey
 from guard import LOOPBACK_NAMES, Door
 from hardware.listener import holder_of
+from private_files import make_private_folder, write_private
 from settings import TOML_FILE, WORKSPACES_FILE, Settings
 from swarm.errors import ConfigurationError
 

@@ -11,9 +11,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from federation.fields import NodeId, SecretHex
-from federation.files import make_private_folder, write_private
 from federation.trust import NodeKey
 from mistakes import first_mistake
+from private_files import make_private_folder, write_private
 from swarm.errors import ConfigurationError
 
 MOST_PAST = 8

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from federation.certificates import derive, issue, key_bytes, make_authority
-from federation.files import write_private
+from private_files import write_private
 from swarm.errors import ConfigurationError, UntrustedPeer
 
 SECRET_BYTES = 16

@@ -11,7 +11,7 @@ from api.keyring import kept_key_file, key_file, read_key, write_key
 from api.listening import LAN, base_url, is_unspecified, lan_address
 from api.own_node import NodeRefusedError, key_header, known_keys, no_node, told_by, with_a_key
 from api.shell import environment_line
-from federation.files import replace_file
+from private_files import replace_file
 from settings import Settings
 from swarm.errors import ConfigurationError, SwarmError
 

@@ -30,7 +30,8 @@ def test_what_raises_again_is_not_broad() -> None:
 
 
 @pytest.mark.parametrize(
-    "leaf", ["ending.py", "guard.py", "mistakes.py", "pattern_size.py", "printable.py"]
+    "leaf",
+    ["ending.py", "guard.py", "mistakes.py", "pattern_size.py", "printable.py", "private_files.py"],
 )
 def test_a_leaf_stands_on_the_standard_library(leaf: str) -> None:
     assert breaches(leaf, "import json\nfrom api.app import make\n") == [f"{leaf}: imports api.app"]
