@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from api.keyring import read_key, write_key
 from api.listening import Listening, door_url, own_addresses
 from api.tool_address import still_listening, tool_listening
 from ending import beside
@@ -313,17 +314,18 @@ def project_around(folder: Path) -> Path:
 
 
 def _token(settings: Settings, place: Listening) -> str | None:
-    """The owner's, else one that is made and kept where others may reach the door."""
+    """The owner's, else one that is made and kept where others may reach the door.
+
+    Raises ConfigurationError for a file that cannot be used.
+    """
     if settings.tool_token is not None:
         return settings.tool_token.get_secret_value()
     if not place.beyond:
         return None
-    path = settings.state / TOKEN_FILE
-    with contextlib.suppress(FileNotFoundError):
-        if kept := path.read_text().strip():
-            return kept
+    file = settings.state / TOKEN_FILE
+    if (kept := read_key(file)) is not None:
+        return kept
     made = secrets.token_urlsafe(32)
-    make_private_folder(settings.state)
-    write_private(path, f"{made}\n".encode())
-    logger.info("a token for the tool server was made; it is in %s", path)
+    write_key(file, made)
+    logger.info("a token for the tool server was made; it is in %s", file)
     return made

@@ -180,6 +180,19 @@ async def test_on_the_lan_a_token_is_made_and_asked_for(tmp_path: Path) -> None:
     assert file.read_text().strip() not in " ".join(said)
 
 
+@pytest.mark.parametrize("kept", [b"\xff\xfe", b"short\n", b"\n"])
+async def test_a_file_that_holds_no_token_is_refused_by_its_name(
+    tmp_path: Path, kept: bytes
+) -> None:
+    lan_address()
+    file = tmp_path / "state/tool-token"
+    file.parent.mkdir()
+    file.write_bytes(kept)
+    with pytest.raises(ConfigurationError, match="tool-token"):
+        async with tools_of(settings(tmp_path, tool_host="lan", sandbox=False), None, print):
+            pass
+
+
 ONE, OTHER = (Listening(("127.0.0.1", host), host, (), beyond=True) for host in ("1.1", "1.2"))
 
 
