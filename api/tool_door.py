@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 from api.keyring import read_key, write_key
 from api.listening import Listening, door_url, own_addresses
 from api.tool_address import still_listening, tool_listening
+from api.tool_workspace import readable, remember, scratch, workspace_root
 from ending import beside
 from federation.wire import ToolKey
 from guard import LOOPBACK_NAMES, Door
 from hardware.listener import holder_of
-from private_files import make_private_folder, write_private
-from settings import TOML_FILE, WORKSPACES_FILE, Settings
+from settings import TOML_FILE, Settings
 from swarm.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -39,9 +39,6 @@ logger = logging.getLogger(__name__)
 TOKEN_FILE = "tool-token"  # noqa: S105  a name
 WATCH_S = 3.0
 """How often it is looked at where this machine is, as the federation does."""
-
-_PROGRAM = Path(__file__).resolve().parent.parent
-_PROJECT_MARKS = (".git", "opencode.json", "pyproject.toml", "package.json", "Cargo.toml", "go.mod")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +184,13 @@ async def _registry(
     stack, running = contextlib.ExitStack(), contextlib.AsyncExitStack()
     try:
         workspace = await asyncio.to_thread(lambda: stack.enter_context(Workspace(root)))
-        await asyncio.to_thread(_remember, workspace.root, settings.remembered_in)
+        await asyncio.to_thread(remember, workspace.root, settings.remembered_in)
         kept = await asyncio.to_thread(lambda: stack.enter_context(KeptOutputs()))
         bounds = Bounds(
             workspace.root,
-            await asyncio.to_thread(_scratch, stack),
+            await asyncio.to_thread(scratch, stack),
             kept.folder.root,
-            readable=await asyncio.to_thread(_readable, settings.tools.readable),
+            readable=await asyncio.to_thread(readable, settings.tools.readable),
             network=settings.allow_network,
             proxy=await running.enter_async_context(_proxy(settings)),
         )
@@ -216,15 +213,6 @@ async def _registry(
     finally:
         await running.aclose()
         await asyncio.to_thread(stack.close)
-
-
-def _remember(root: Path, memory: Path) -> None:
-    """That tools worked there, so that no settings file from there is obeyed at a later start."""
-    file = memory / WORKSPACES_FILE
-    known = file.read_text("utf-8").splitlines() if file.exists() else []
-    if str(root) not in known:
-        make_private_folder(memory)
-        write_private(file, "".join(f"{each}\n" for each in [*known, root]).encode())
 
 
 def _is_fetched(address: str) -> bool:
@@ -264,53 +252,6 @@ async def _sandbox(settings: Settings, bounds: "Bounds") -> "Sandbox":
     if settings.sandbox:
         return await choose_sandbox(bounds)
     return await asyncio.to_thread(unconfined, bounds)
-
-
-def _scratch(stack: contextlib.ExitStack) -> Path:
-    """A home and temporary files for commands, as long as this server runs. Its real path: that
-    is what Seatbelt compares, and on macOS the folder for temporary files is behind a link.
-    """
-    folder = tempfile.TemporaryDirectory(prefix="swarm-scratch-", ignore_cleanup_errors=True)
-    path = Path(stack.enter_context(folder)).resolve()
-    (path / "home").mkdir()
-    return path
-
-
-def _readable(named: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Folders as the owner names them, and as they are really called where a link leads there."""
-    return tuple(dict.fromkeys(path for each in named for path in (each, each.resolve())))
-
-
-def workspace_root(wanted: Path | None, state: Path) -> Path:
-    """The folder that the owner named, else the project around the working directory.
-
-    Raises ConfigurationError for a folder that holds this node's own keys or settings, by which a
-    model could grant itself more, and where nobody named it, for this program's own.
-    """
-    root = (wanted or project_around(Path.cwd())).resolve()
-    if wanted is None and _PROGRAM.is_relative_to(root):
-        raise ConfigurationError(
-            f"the tools would work on this program itself ({root}); name your project with "
-            "--workspace DIR"
-        )
-    settings = Path(TOML_FILE).resolve()
-    if settings.exists() and settings.is_relative_to(root):
-        raise ConfigurationError(
-            f"--workspace {root} holds this node's settings ({settings}); start from another folder"
-        )
-    if state.resolve().is_relative_to(root):
-        raise ConfigurationError(
-            f"--workspace {root} holds this node's keys ({state}); name a folder of your project"
-        )
-    return root
-
-
-def project_around(folder: Path) -> Path:
-    """The nearest folder above that looks like a project's root, else the folder itself."""
-    for each in (folder, *folder.parents):
-        if any((each / mark).exists() for mark in _PROJECT_MARKS):
-            return each
-    return folder
 
 
 def _token(settings: Settings, place: Listening) -> str | None:

@@ -1,0 +1,68 @@
+"""The folder that tools work in, and what their commands are given beside it."""
+
+import contextlib
+import tempfile
+from pathlib import Path
+
+from private_files import make_private_folder, write_private
+from settings import TOML_FILE, WORKSPACES_FILE
+from swarm.errors import ConfigurationError
+
+_PROGRAM = Path(__file__).resolve().parent.parent
+_PROJECT_MARKS = (".git", "opencode.json", "pyproject.toml", "package.json", "Cargo.toml", "go.mod")
+
+
+def workspace_root(wanted: Path | None, state: Path) -> Path:
+    """The folder that the owner named, else the project around the working directory.
+
+    Raises ConfigurationError for a folder that holds this node's own keys or settings, by which a
+    model could grant itself more, and where nobody named it, for this program's own.
+    """
+    root = (wanted or project_around(Path.cwd())).resolve()
+    if wanted is None and _PROGRAM.is_relative_to(root):
+        raise ConfigurationError(
+            f"the tools would work on this program itself ({root}); name your project with "
+            "--workspace DIR"
+        )
+    settings = Path(TOML_FILE).resolve()
+    if settings.exists() and settings.is_relative_to(root):
+        raise ConfigurationError(
+            f"--workspace {root} holds this node's settings ({settings}); start from another folder"
+        )
+    if state.resolve().is_relative_to(root):
+        raise ConfigurationError(
+            f"--workspace {root} holds this node's keys ({state}); name a folder of your project"
+        )
+    return root
+
+
+def project_around(folder: Path) -> Path:
+    """The nearest folder above that looks like a project's root, else the folder itself."""
+    for each in (folder, *folder.parents):
+        if any((each / mark).exists() for mark in _PROJECT_MARKS):
+            return each
+    return folder
+
+
+def remember(root: Path, memory: Path) -> None:
+    """That tools worked there, so that no settings file from there is obeyed at a later start."""
+    file = memory / WORKSPACES_FILE
+    known = file.read_text("utf-8").splitlines() if file.exists() else []
+    if str(root) not in known:
+        make_private_folder(memory)
+        write_private(file, "".join(f"{each}\n" for each in [*known, root]).encode())
+
+
+def scratch(stack: contextlib.ExitStack) -> Path:
+    """A home and temporary files for commands, as long as this server runs. Its real path: that
+    is what Seatbelt compares, and on macOS the folder for temporary files is behind a link.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="swarm-scratch-", ignore_cleanup_errors=True)
+    path = Path(stack.enter_context(folder)).resolve()
+    (path / "home").mkdir()
+    return path
+
+
+def readable(named: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Folders as the owner names them, and as they are really called where a link leads there."""
+    return tuple(dict.fromkeys(path for each in named for path in (each, each.resolve())))
