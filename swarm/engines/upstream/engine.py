@@ -1,6 +1,6 @@
 """An upstream server as an Engine: each generation is one request or several, read as they stream.
 
-The only module beneath the doors that speaks HTTP. Closing a connection cancels what runs there.
+The only module of `swarm` that uses aiohttp. Closing a connection cancels what runs there.
 """
 
 import asyncio
