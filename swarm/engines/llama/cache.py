@@ -18,7 +18,7 @@ class Cache:
 
     def __init__(self, context: Context, slots: int, *, cuttable: bool) -> None:
         self._context = context
-        self._table = SlotTable(slots)
+        self._table = SlotTable(slots, context.intact)
         self._cuttable = cuttable
         self._busy = 0
 
@@ -34,8 +34,7 @@ class Cache:
             return False
         match = self._table.match(sequence.tokens, cuttable=True)
         ready = match.length if match else 0
-        promised = min(self._table.promised(sequence.tokens), len(sequence.tokens) - 1)
-        return promised - ready >= WORTH_WAITING_TOKENS
+        return self._table.promised(sequence.tokens) - ready >= WORTH_WAITING_TOKENS
 
     def place(self, sequence: Sequence, *, used_cells: int) -> bool:
         """Give a sequence a slot with the longest beginning that can be had; False: no room.
@@ -44,7 +43,7 @@ class Cache:
         for llama.cpp itself says what does not fit.
         """
         match = self._table.match(sequence.tokens, cuttable=self._cuttable)
-        length = min(match.length, len(sequence.tokens) - 1) if match else 0
+        length = match.length if match else 0
         shared = length if match and match.slot.busy else 0
         reserved = used_cells + self._busy * GROWTH_TOKENS
         if self._busy and reserved + len(sequence.tokens) - shared > self._context.cells:

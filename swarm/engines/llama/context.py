@@ -87,6 +87,8 @@ class Context:
                 "a smaller --ctx or another --kv may help"
             )
         self._memory: Any = llama_cpp.llama_get_memory(self.handle)
+        # A recurrent memory knows its last state only, and goes on from nowhere else.
+        self._window = 0 if model.recurrent else llama_cpp.llama_model_n_swa(model.handle)
         self.generates = bool(self._memory)
         self.batch = Batch(parameters.n_batch)
         self._interrupted = False
@@ -147,6 +149,16 @@ class Context:
     def copy(self, source: int, target: int, length: int) -> None:
         """Let `target` share the first `length` tokens of `source`; free in a unified cache."""
         llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def intact(self, slot: int, length: int) -> bool:
+        """Whether a slot still holds all that a token behind its first `length` tokens looks at.
+
+        llama.cpp may give others the cells that a slot's own sliding window has left behind.
+        """
+        if not self._window:
+            return True
+        first = llama_cpp.llama_memory_seq_pos_min(self._memory, slot)
+        return first <= max(0, length - self._window + 1)
 
     def truncate(self, slot: int, length: int) -> bool:
         """Forget a slot from position `length` on; False where this memory cannot be cut."""

@@ -6,6 +6,7 @@ order of their last use when room is needed.
 """
 
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from swarm.engines.tokens import common_prefix, token_array
@@ -30,10 +31,15 @@ class Match:
     length: int
 
 
+Intact = Callable[[int, int], bool]
+"""Whether the slot of this id can be gone on from behind so many of its tokens."""
+
+
 class SlotTable:
     """All slots of one cache; bounded by llama.cpp's own number of sequence ids."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, intact: Intact) -> None:
+        self._intact = intact
         self._free = [Slot(i) for i in reversed(range(count))]
         self._held: list[Slot] = []
         self._clock = 0
@@ -48,17 +54,17 @@ class SlotTable:
         return sum(slot.computed for slot in self._held)
 
     def match(self, tokens: "array[int]", *, cuttable: bool) -> Match | None:
-        """The slot with the longest computed beginning of `tokens`.
+        """The slot with the longest computed beginning of `tokens` that can be gone on from.
 
-        Where the memory cannot be cut only a slot whose whole content is a beginning counts, and
-        only if a token is left whose computation gives logits.
+        A token is left whose computation gives logits. Where the memory cannot be cut only a slot
+        whose whole content is a beginning counts.
         """
         best: Match | None = None
         for slot in self._held:
-            length = min(common_prefix(slot.tokens, tokens), slot.computed)
-            if not cuttable and (slot.busy or not length == slot.computed < len(tokens)):
+            length = min(_beginning(slot, tokens), slot.computed)
+            if not cuttable and (slot.busy or length < slot.computed):
                 continue
-            if length > (best.length if best else 0):
+            if length > (best.length if best else 0) and self._intact(slot.id, length):
                 best = Match(slot, length)
         return best
 
@@ -68,8 +74,8 @@ class SlotTable:
 
     def promised(self, tokens: "array[int]") -> int:
         """The longest beginning of `tokens` that some busy slot holds or is about to compute."""
-        busy = (slot for slot in self._held if slot.busy)
-        return max((common_prefix(slot.tokens, tokens) for slot in busy), default=0)
+        busy = ((slot.id, _beginning(slot, tokens)) for slot in self._held if slot.busy)
+        return max((length for slot, length in busy if self._intact(slot, length)), default=0)
 
     def take_free(self) -> Slot | None:
         """An empty slot, busy from now on; None if all are held."""
@@ -100,3 +106,8 @@ class SlotTable:
     def _touch(self, slot: Slot) -> None:
         self._clock += 1
         slot.last_used = self._clock
+
+
+def _beginning(slot: Slot, tokens: "array[int]") -> int:
+    """How much of `tokens` but their last, which is always computed, a slot's tokens begin with."""
+    return min(common_prefix(slot.tokens, tokens), len(tokens) - 1)

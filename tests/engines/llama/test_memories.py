@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import llama_cpp
@@ -20,6 +21,7 @@ from swarm.engines.llama.bindings import Model, start_backend
 from swarm.engines.llama.context import Context
 from swarm.engines.llama.engine import LlamaEngine, load
 from swarm.engines.text import TextStream
+from swarm.engines.tokens import token_array
 from swarm.models.header import read_header
 from swarm.types import Prompt, SamplingParams
 from tests.swarm.engines.llama.memories import FIRST_WORD, KINDS, VOCABULARY, WINDOW
@@ -204,6 +206,49 @@ def test_more_conversations_than_slots_push_each_other_out(case: Case) -> None:
     for _ in range(2):
         outcomes = run(case.engine, *(Prompt(prompt, GREEDY, n=2) for prompt in prompts))
         assert [set(outcome.texts.values()) for outcome in outcomes] == [{e} for e in expected]
+
+
+@pytest.fixture
+def narrow(path: Path) -> Iterator[Case]:
+    """An engine whose whole cache is one context: who comes takes the cells of who was there."""
+    options = LlamaOptions(
+        path, threads=1, sequences=8, context_tokens=1024, cells=1024, chunk_tokens=48
+    )
+    engine = load(options)
+    yield Case(engine, path)
+    engine.close()
+
+
+def evening(narrow: Case) -> tuple[int, ...]:
+    """A conversation of two turns among others, that looked at its end only since; its tokens."""
+    first = tokens(500, start=1)
+    second = (*first, *plainly(narrow.path, first)[0], *tokens(3, start=77))
+    ask = partial(run, narrow.engine)
+    ask(Prompt(tokens(200, start=300), GREEDY))
+    ask(Prompt(first, GREEDY))
+    for count, start in ((300, 40), (250, 123), (150, 400), (100, 211), (60, 17)):
+        ask(Prompt(tokens(count, start=start), GREEDY))
+        ask(Prompt(second, GREEDY))
+    return second
+
+
+def test_a_branch_of_a_conversation_whose_cells_others_took_is_not_guessed(narrow: Case) -> None:
+    before = evening(narrow)
+    for length in (20, 100, 300, 450, 499):
+        branch = narrow.clear(10, start=9, before=before[:length])
+        (outcome,) = run(narrow.engine, Prompt(branch, GREEDY))
+        assert outcome.texts[0] == narrow.alone(branch), length
+
+
+def test_what_a_match_promises_is_in_the_cache(narrow: Case) -> None:
+    before = evening(narrow)
+    table, context = narrow.engine._cache._table, narrow.engine._context
+    cuttable = narrow.engine.info.prefix_cuttable
+    for length in range(1, len(before), 7):
+        match = table.match(token_array(before[: length + 1]), cuttable=cuttable)
+        if match and cuttable:
+            first = llama_cpp.llama_memory_seq_pos_min(context._memory, match.slot.id)
+            assert 0 <= first <= max(0, match.length - WINDOW + 1)
 
 
 def test_sequences_that_outgrow_the_cache_take_turns(
