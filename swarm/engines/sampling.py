@@ -25,6 +25,16 @@ PRESENCE_WINDOW = 4096
 SEEDS = 2**32 - 1
 """Seeds are below this: engines take 32 bits, and the highest value means a random seed to some."""
 
+LEAST_TEMPERATURE = 1e-6
+"""Below it the likeliest token is taken: logits over much less leave the numbers of 32 bits, and
+what is drawn from those is noise."""
+
+
+def temperature_of(params: SamplingParams) -> float:
+    """The temperature to draw at; 0 where the likeliest token is taken. `params` are complete."""
+    asked = params.temperature or 0.0
+    return asked if asked >= LEAST_TEMPERATURE else 0.0
+
 
 def bias_of(params: SamplingParams, ends: Callable[[], Iterable[int]]) -> dict[int, float]:
     """What is added to logits, by token: of the `ends` -inf, where they are to be ignored."""

@@ -10,7 +10,13 @@ from swarm.engines.grammar import Allowed, Bound
 from swarm.engines.llama.bindings import Vocabulary
 from swarm.engines.llama.context import Context
 from swarm.engines.logprobs import logprob_of
-from swarm.engines.sampling import PRESENCE_WINDOW, REPETITION_WINDOW, bias_of, seed_of
+from swarm.engines.sampling import (
+    PRESENCE_WINDOW,
+    REPETITION_WINDOW,
+    bias_of,
+    seed_of,
+    temperature_of,
+)
 from swarm.types import SamplingParams, TokenLogprob
 
 
@@ -109,7 +115,8 @@ class Sampler:
             )
 
     def _add_choice(self, params: SamplingParams) -> None:
-        if not params.temperature or params.temperature <= 0:
+        temperature = temperature_of(params)
+        if not temperature:
             self._add(llama_cpp.llama_sampler_init_greedy())
             return
         if params.top_k:
@@ -120,5 +127,5 @@ class Sampler:
             self._add(llama_cpp.llama_sampler_init_top_p(params.top_p, 1))
         if params.min_p:
             self._add(llama_cpp.llama_sampler_init_min_p(params.min_p, 1))
-        self._add(llama_cpp.llama_sampler_init_temp(params.temperature))
+        self._add(llama_cpp.llama_sampler_init_temp(temperature))
         self._add(llama_cpp.llama_sampler_init_dist(self.seed))

@@ -18,7 +18,13 @@ from mlx_lm.sample_utils import (
 from swarm.engines.grammar import Bound
 from swarm.engines.logprobs import logprob_of
 from swarm.engines.mlx.vocabulary import Vocabulary
-from swarm.engines.sampling import PRESENCE_WINDOW, REPETITION_WINDOW, bias_of, seed_of
+from swarm.engines.sampling import (
+    PRESENCE_WINDOW,
+    REPETITION_WINDOW,
+    bias_of,
+    seed_of,
+    temperature_of,
+)
 from swarm.types import SamplingParams, TokenLogprob
 
 Processor: TypeAlias = Callable[[Any, Any], Any]
@@ -50,7 +56,7 @@ class Sampler:
         self._rows: deque[Any] = deque()
         self._draw: Draw | None = None
         self.choose: Callable[[Any], Any] = greedy_sampler
-        if params.temperature and params.temperature > 0:
+        if temperature_of(params):
             seed = seed_of(params, index)
             self.choose = self._draw = Draw(params, seed=seed, vocabulary=vocabulary.size)
         self.processors: list[Processor] = [

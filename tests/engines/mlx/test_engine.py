@@ -266,6 +266,13 @@ def test_penalties_keep_a_token_from_coming_again(engine):
     assert outcome.texts[0] == "c"
 
 
+@pytest.mark.parametrize("temperature", [1e-46, 1e-40, 1e-38, 1e-7])
+def test_a_temperature_next_to_nothing_is_none(engine, temperature):
+    [greedy] = run(engine, Prompt(tokens(20), replace(HOT, temperature=0)))
+    [outcome] = run(engine, Prompt(tokens(20), replace(HOT, temperature=temperature), n=3))
+    assert set(outcome.texts.values()) == {greedy.texts[0]}
+
+
 @pytest.mark.parametrize(
     "filtered", [{"top_k": 1}, {"top_p": 1e-6}, {"top_p": 0.0}, {"min_p": 1.0}, {"typical_p": 1e-6}]
 )

@@ -327,6 +327,16 @@ def test_a_bias_of_100_decides(engine):
     assert outcome.texts[0] == "b" * 5
 
 
+@pytest.mark.parametrize("temperature", [1e-46, 1e-40, 1e-38, 1e-7])
+def test_a_temperature_next_to_nothing_is_none(engine, temperature):
+    loud = {B: 90.0, B + 1: 100.0, B + 2: 80.0}
+    cold = SamplingParams(
+        temperature=0, top_k=0, top_p=1.0, min_p=0, seed=1, max_tokens=5, logit_bias=loud
+    )
+    [outcome] = run(engine, Prompt(tokens(20), replace(cold, temperature=temperature), n=3))
+    assert set(outcome.texts.values()) == {"c" * 5}
+
+
 @pytest.mark.parametrize(
     "filtered", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}, {"typical_p": 1e-6}]
 )
