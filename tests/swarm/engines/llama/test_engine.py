@@ -299,6 +299,12 @@ def test_what_cannot_run_is_refused_with_the_reason(engine, prompt, words, param
     assert not engine.busy
 
 
+def test_a_bias_is_refused_before_anything_native_is_made(engine, monkeypatch):
+    monkeypatch.delattr("llama_cpp.llama_sampler_chain_init")
+    with pytest.raises(InvalidRequest, match="token 999"):
+        engine.submit(1, Prompt((1,), replace(GREEDY, logit_bias={999: 1.0})))
+
+
 def test_a_stop_string_ends_the_text_and_is_not_part_of_it(engine):
     [free] = run(engine, Prompt(tokens(50), GREEDY))
     text = free.texts[0]
