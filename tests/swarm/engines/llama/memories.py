@@ -26,6 +26,7 @@ INNER = 2 * WIDTH
 STATE = 8
 CONVOLUTION = 4
 RANK = 4
+EXPERTS = 4
 
 
 class Weights:
@@ -67,6 +68,17 @@ class Weights:
         self.random(f"blk.{at}.ffn_gate.weight", FEED_FORWARD, WIDTH)
         self.random(f"blk.{at}.ffn_up.weight", FEED_FORWARD, WIDTH)
         self.random(f"blk.{at}.ffn_down.weight", WIDTH, FEED_FORWARD)
+
+    def experts(self, at: int) -> None:
+        self.random(f"blk.{at}.ffn_gate_inp.weight", EXPERTS, WIDTH)
+        self.random(f"blk.{at}.ffn_gate_inp.bias", EXPERTS)
+        for name, rows, columns in (
+            ("gate", FEED_FORWARD, WIDTH),
+            ("up", FEED_FORWARD, WIDTH),
+            ("down", WIDTH, FEED_FORWARD),
+        ):
+            self.random(f"blk.{at}.ffn_{name}_exps.weight", EXPERTS, rows, columns)
+            self.random(f"blk.{at}.ffn_{name}_exps.bias", EXPERTS, rows)
 
     def state_space(self, at: int) -> None:
         self.random(f"blk.{at}.ssm_in.weight", 2 * INNER, WIDTH)
@@ -160,6 +172,29 @@ def shared_cache(path: Path) -> None:
     _ended(weights)
 
 
+def sinks(path: Path) -> None:
+    """gpt-oss: every other layer sees 32 tokens and a sink, and experts feed forward: all of them,
+    or it would be a matter of rounding which a token goes to.
+    """
+    weights = _started(path, "gpt-oss", layers=4)
+    weights.writer.add_key_length(HEAD_WIDTH)
+    weights.writer.add_value_length(HEAD_WIDTH)
+    weights.writer.add_rope_freq_base(1e5)
+    weights.writer.add_sliding_window(WINDOW)
+    weights.writer.add_expert_count(EXPERTS)
+    weights.writer.add_expert_used_count(EXPERTS)
+    weights.writer.add_expert_feed_forward_length(FEED_FORWARD)
+    weights.ones("output_norm.weight", WIDTH)
+    for at in range(4):
+        for name in ("attn_norm", "post_attention_norm"):
+            weights.ones(f"blk.{at}.{name}.weight", WIDTH)
+        weights.attention(at)
+        weights.random(f"blk.{at}.attn_output.bias", WIDTH)
+        weights.random(f"blk.{at}.attn_sinks.weight", HEADS)
+        weights.experts(at)
+    _ended(weights)
+
+
 def recurrent(path: Path) -> None:
     """Mamba: a running state and nothing else."""
     weights = _started(path, "mamba", layers=2, kv_heads=0)
@@ -244,6 +279,7 @@ def encoder(path: Path) -> None:
 KINDS: dict[str, Callable[[Path], None]] = {
     "sliding window": sliding_window,
     "shared cache": shared_cache,
+    "sinks": sinks,
     "recurrent": recurrent,
     "hybrid": hybrid,
     "hybrid of convolutions": convolution,
