@@ -107,12 +107,12 @@ def make_app(
 
 
 async def _health(request: web.Request) -> web.StreamResponse:
-    """`ok` when the default model can generate, or could once it is loaded again."""
+    """`ok` when the default model can generate, or could once a request loads it."""
     pool = request.app[POOL]
     engine = pool.models[0].engine
     present = [model.id for model in pool.models if pool.status(model) == "loaded"]
     resident = pool.loading.resident(pool.models[0].id)
-    if pool.loading.begun and resident is not None and resident.status != "loaded":
+    if pool.loading.begun and resident is not None and not resident.present:
         return json_response({"status": "ok", "models": present})
     try:
         async with asyncio.timeout(_LOAD_SECONDS):

@@ -43,7 +43,8 @@ async def when_loaded(
         async with pool.held(model_id):
             return await answer()
 
-    early = stream and pool.status(model) != "loaded"
+    resident = pool.loading.resident(model.id)
+    early = stream and resident is not None and not resident.present
     if early and not await _is_long(pool, model, may_fill):
         return await stream_early(request, held, pulse_s=request.app[PULSE_S])
     return await held()

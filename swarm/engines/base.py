@@ -159,7 +159,7 @@ class Engine(Protocol):
 
     @property
     def info(self) -> ModelInfo:
-        """The model. Raises EngineNotReady before the first load has ended."""
+        """The model. Raises EngineNotReady, which says why, while it is not there."""
         ...
 
     def generate(self, prompt: Prompt) -> AsyncGenerator[list[Event]]:

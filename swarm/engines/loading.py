@@ -86,7 +86,7 @@ class Loading:
             raise EngineNotReady("the first model is still being loaded")
         while model is not None:
             earlier = [load for name, load in self._loads.items() if name != model_id]
-            if model.status == "loaded" and not self._room_found.is_set():
+            if model.present and not self._room_found.is_set():
                 await self._room_found.wait()
             elif model.status == "unloaded" and earlier:
                 await asyncio.wait(earlier)
@@ -114,7 +114,7 @@ class Loading:
         self._must_be_idle(model)
         async with self._one_at_a_time:  # no copy is loaded beside one that still ends
             self._must_be_idle(model)
-            if model.status == "loaded":
+            if model.present:
                 await self._unload(model, "as was asked")
 
     async def aclose(self) -> None:
@@ -125,13 +125,13 @@ class Loading:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _must_be_idle(self, model: Resident) -> None:
-        if model.users or model.status == "loading":
+        if model.users or (model.status == "loading" and not model.present):
             message = f"{model.id} is in use, and is unloaded only when it is not"
             raise Overloaded(message, retry_after_s=2)
 
     async def _loaded(self, model: Resident) -> None:
         """All who wait for a model wait for one load, which goes on when one of them leaves."""
-        if model.status == "loaded":
+        if model.present:
             return
         task = self._loads.get(model.id)
         if task is None:

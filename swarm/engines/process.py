@@ -88,7 +88,7 @@ class EngineProcess:
         self._heard = 0.0
         self._process: asyncio.subprocess.Process | None = None
         self._info: ModelInfo | None = None
-        self._last_info: ModelInfo | None = None
+        self._trouble = ""  # why there is no process, or none that is ready
         self._supervisor: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -100,9 +100,9 @@ class EngineProcess:
 
     @property
     def info(self) -> ModelInfo:
-        if self._last_info is None:
-            raise EngineNotReady(f"{self._name} is being loaded")
-        return self._last_info
+        if self._info is None:
+            raise self._not_ready()
+        return self._info
 
     @property
     def ready(self) -> bool:
@@ -170,8 +170,12 @@ class EngineProcess:
 
     def _send(self, command: Command) -> None:
         if not self.ready or self._process is None or self._process.stdin is None:
-            raise EngineNotReady(f"the engine of {self._name} is being started")
+            raise self._not_ready()
         self._process.stdin.write(encode_frame(command))
+
+    def _not_ready(self) -> EngineNotReady:
+        told = f"the engine of {self._name} is being started"
+        return EngineNotReady(f"{told} again: {self._trouble}" if self._trouble else told)
 
     async def _launch(self) -> None:
         began = time.monotonic()
@@ -192,7 +196,7 @@ class EngineProcess:
         report = await self._receive()
         match report:
             case Ready(info):
-                self._info = self._last_info = info
+                self._info = info
                 log.info(
                     "loaded %s (%s) in %.1f s",
                     self._name,
@@ -214,7 +218,8 @@ class EngineProcess:
                 await self._dispatch()
             self._info = None
             cause = await self._cause()
-            self._fail_all(f"the engine process {cause}")
+            self._trouble = f"the engine process {cause}"
+            self._fail_all(self._trouble)
             if time.monotonic() - began > STEADY_S:
                 delay = RESTART_FIRST_S
             log.error("the engine process of %s %s; it is started again", self._name, cause)
@@ -248,14 +253,19 @@ class EngineProcess:
                     return True
 
     async def _relaunch(self, delay: float) -> float:
-        """Start the process until it is ready; the delay that a next failure begins with."""
+        """Start the process until it is ready; the delay that a next failure begins with.
+
+        What keeps it from starting is logged once, however often it is tried.
+        """
         while True:
             await asyncio.sleep(delay)
             delay = min(2 * delay, RESTART_LIMIT_S)
             try:
                 await self._launch()
             except (SwarmError, OSError) as error:
-                log.warning("the engine of %s did not start: %s", self._name, error)
+                if str(error) != self._trouble:
+                    log.warning("the engine of %s did not start: %s", self._name, error)
+                self._trouble = str(error)
                 await self._end_process()
             else:
                 return delay

@@ -79,10 +79,19 @@ class Resident:
 
     @property
     def status(self) -> Status:
-        """Whether a generation asked for now would begin."""
-        if self._loading:
+        """Whether a generation asked for now would begin; `loading` too while it starts again."""
+        if self._engine is None:
+            return "loading" if self._loading else "unloaded"
+        try:
+            _ = self._engine.info
+        except EngineNotReady:
             return "loading"
-        return "unloaded" if self._engine is None else "loaded"
+        return "loaded"
+
+    @property
+    def present(self) -> bool:
+        """Whether it was loaded and not unloaded since: its engine may be starting again."""
+        return self._engine is not None
 
     @property
     def info(self) -> ModelInfo:
@@ -151,9 +160,11 @@ class Resident:
     async def warm_up(self) -> None:
         """Let the model speak for a moment to measure it; not where somebody waits for it."""
         engine = self._engine
-        if self.users or engine is None or not engine.info.generates:
+        if self.users or engine is None:
             return
         try:
+            if not engine.info.generates:
+                return
             async with asyncio.timeout(WARM_UP_S), aclosing(engine.generate(WARM_UP)) as events:
                 async for step in events:
                     if self.users:

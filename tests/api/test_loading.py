@@ -19,7 +19,7 @@ from hardware.snapshot import Snapshot
 from swarm.chat.completion import Text
 from swarm.engines.loading import Loading
 from swarm.engines.resident import Planned, Resident
-from swarm.errors import ModelLoadFailed, Overloaded
+from swarm.errors import EngineNotReady, ModelLoadFailed, Overloaded
 from swarm.forms import Forms
 from swarm.models.fit import Weights, plan_for
 from swarm.models.memory import Shape
@@ -239,6 +239,31 @@ async def test_a_model_that_is_unloaded_still_tells_what_it_told(house: House) -
     url = str(house.sdk.base_url).rstrip("/")
     contexts = await asyncio.to_thread(served_models, url, None)
     assert contexts == {"swarm": 4096, "swarm-fast": 4096}
+
+
+async def test_a_model_whose_engine_starts_again_is_loading_and_says_why(house: House) -> None:
+    house.engines["first"].model_info = EngineNotReady("started again: no such file")
+    assert (await house.statuses())["first"] == "loading"
+    assert house.pool.offers() == ()
+    async with house.http.get("/health") as answer:
+        told = await answer.json()
+        assert (answer.status, told["detail"]) == (503, "started again: no such file")
+    for stream in (False, True):
+        body = {"model": "swarm", "stream": stream, "messages": HELLO}
+        async with house.http.post("/v1/chat/completions", json=body) as answer:
+            assert answer.status == 503
+            assert (await answer.json())["error"]["message"] == "started again: no such file"
+    async with house.http.post("/v1/models/first/unload", json={}) as answer:
+        assert (await answer.json())["status"] == "unloaded"
+
+
+async def test_a_peer_answers_while_the_engine_here_starts_again() -> None:
+    async with opened(peers=(Peer(),)) as house:
+        house.gates["first"].set()
+        await house.loading.begin(["first"])
+        house.engines["first"].model_info = EngineNotReady("started again")
+        for name in ("swarm", "swarm-fast"):
+            assert await house.ask(name) == "elsewhere"
 
 
 async def test_a_model_that_answers_is_not_unloaded(house: House) -> None:

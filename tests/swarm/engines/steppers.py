@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 from swarm.engines.base import Accepted, Delta, Embedding, EngineLoad, Event, ModelInfo, Started
@@ -88,6 +89,12 @@ def talkative(_options: Any) -> Counter:
 
 def refusing(_options: Any) -> Counter:
     raise ModelLoadFailed("this file is of no use")
+
+
+def unless_gone(path: str) -> Counter:
+    if not Path(path).exists():
+        raise ModelLoadFailed(f"{path} is not there")
+    return Counter()
 
 
 def crashing(_options: Any) -> Counter:

@@ -6,6 +6,7 @@ import sys
 import time
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -127,8 +128,33 @@ async def test_while_the_process_is_away_a_request_is_told_to_come_back():
             await asyncio.sleep(0.001)
         with pytest.raises(EngineNotReady):
             await anext(process.generate(ENDLESS))
-        assert process.info.name == "counter"
+        with pytest.raises(EngineNotReady, match="started again: the engine process was ended by"):
+            _ = process.info
         await until_ready(process)
+        assert process.info.name == "counter"
+
+
+async def test_what_keeps_it_from_starting_again_is_told_to_all_and_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    model = tmp_path / "model.gguf"
+    model.touch()
+    async with (
+        asyncio.timeout(20),
+        engine("tests.swarm.engines.steppers:unless_gone", str(model)) as process,
+    ):
+        model.unlink()
+        kill(process)
+        while process.restarts < 3:  # noqa: ASYNC110 - the state changes without an event
+            await asyncio.sleep(0.01)
+        for ask in (process.load(), anext(process.generate(ENDLESS))):
+            with pytest.raises(EngineNotReady, match=r"started again: .*model.gguf is not there"):
+                await ask
+        model.touch()
+        await until_ready(process)
+    assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == [
+        f"the engine of test did not start: {model} is not there"
+    ]
 
 
 async def test_a_text_becomes_a_vector_or_an_error_of_the_process():
