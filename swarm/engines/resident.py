@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from swarm.engines.base import Embedding, Engine, EngineLoad, Event, Finished, ModelInfo
-from swarm.errors import EngineError, EngineNotReady
+from swarm.errors import EngineNotReady, SwarmError
 from swarm.models.fit import Plan
 from swarm.models.place import Taken
 from swarm.types import Prompt, SamplingParams
@@ -158,9 +158,11 @@ class Resident:
         return await self._present().load()
 
     async def warm_up(self) -> None:
-        """Let the model speak for a moment to measure it; not where somebody waits for it."""
+        """Let the model speak for a moment to measure it; not where somebody waits for it, nor
+        on another server, whose speed is told to nobody.
+        """
         engine = self._engine
-        if self.users or engine is None:
+        if self.users or engine is None or self.plan is None:
             return
         try:
             if not engine.info.generates:
@@ -172,7 +174,7 @@ class Resident:
                     self._measure(step)
         except TimeoutError:
             return  # A slow one is measured by its first answers.
-        except EngineError as error:
+        except SwarmError as error:
             if engine is self._engine:
                 log.warning("%s could not be warmed up: %s", self.id, error)
 

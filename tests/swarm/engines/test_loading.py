@@ -327,6 +327,25 @@ async def test_the_speed_is_measured_once_nobody_waits_and_told_beside_the_expec
     await house.loading.aclose()
 
 
+async def test_a_model_on_another_server_is_not_asked_for_its_speed() -> None:
+    engine = Slow()
+    model = Resident("a", lambda _: Planned(engine, None))
+    await model.start(Planned(engine, None))
+    await model.warm_up()
+    assert engine.prompts == []
+
+
+async def test_a_model_that_refuses_to_be_warmed_up_is_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = Slow(error=Overloaded("busy"))
+    plan = plan_for(Weights("a", GIB, SHAPE, 4096), MACHINE, "cpu")
+    model = Resident("a", lambda _: Planned(engine, plan))
+    await model.start(Planned(engine, plan))
+    await model.warm_up()
+    assert [each.getMessage() for each in caplog.records] == ["a could not be warmed up: busy"]
+
+
 async def test_answers_that_share_the_engine_say_nothing_of_its_speed() -> None:
     engine = Slow(words=[str(number) for number in range(10)])
     plan = plan_for(Weights("a", GIB, SHAPE, 4096), MACHINE, "cpu")
