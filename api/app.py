@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 from api.agent import Agent
 from api.context import (
     AGENT,
+    FAILURE,
     FEDERATION,
     KEYRING,
     METRICS,
@@ -22,8 +23,9 @@ from api.context import (
     SUCCESSOR,
     TOOLS,
     VERDICTS,
+    note_failure,
 )
-from api.errors import error_response, json_response, plain_error
+from api.errors import error_response, json_response, plain_error, status_of
 from api.federation import add_routes
 from api.keyring import Keyring
 from api.metrics import Metrics
@@ -162,13 +164,14 @@ def _new_id() -> str:
 
 @web.middleware
 async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Name the request and count its answer."""
+    """Name the request and count its answer; a stream that failed, by what ended it."""
     request[REQUEST_ID] = _new_id()
     started = time.perf_counter()
     status = 499  # The client left; nothing was answered.
     try:
         response = await handler(request)
-        status = response.status
+        failure = request.get(FAILURE)
+        status = status_of(failure) if failure else response.status
         return response
     finally:
         resource = request.match_info.route.resource
@@ -182,6 +185,7 @@ async def _report(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except SwarmError as error:
+        note_failure(request, error)
         return error_response(error)
     except web.HTTPException as error:
         return _http_error(request, error)

@@ -1,5 +1,6 @@
 """What the handlers of one app share, under typed keys."""
 
+import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
@@ -7,14 +8,19 @@ from typing import Any
 from aiohttp import web
 
 from api.agent import Agent
+from api.errors import status_of
 from api.keyring import Caller, Keyring
 from api.metrics import Metrics
 from federation.federation import Federation
+from printable import printable
 from swarm.engines.base import Event
+from swarm.errors import SwarmError
 from swarm.pool import Pool
 from swarm.proposer import Proposer
 from swarm.successor import Successor
 from tools.executor import Executor
+
+logger = logging.getLogger(__name__)
 
 POOL = web.AppKey("pool", Pool)
 PEERS: web.AppKey[Callable[[], Sequence[Proposer]]] = web.AppKey("peers")
@@ -38,11 +44,20 @@ TOOLS: web.AppKey[Executor | None] = web.AppKey("tools")
 
 CALLER = web.RequestKey("caller", Caller)
 REQUEST_ID = web.RequestKey("request_id", str)
+FAILURE = web.RequestKey("failure", SwarmError)
+"""What ended the request, as a status or as an event of its stream."""
 
 
 def request_label(request: web.Request) -> str:
     """How logs name the request."""
     return request[REQUEST_ID]
+
+
+def note_failure(request: web.Request, error: SwarmError) -> None:
+    """Keep what ended a request; one line of the log where the client is not at fault."""
+    request[FAILURE] = error
+    if (status := status_of(error)) >= 500:
+        logger.warning("%s failed (%d): %s", request_label(request), status, printable(str(error)))
 
 
 def watched(

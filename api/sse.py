@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from aiohttp import web
 
+from api.context import note_failure
 from api.errors import error_object
 from ending import ended
 from swarm.errors import EngineNotReady, GenerationFailed, SwarmError
@@ -107,6 +108,7 @@ async def _opened(request: web.Request, pulse_s: float) -> AsyncGenerator["_Sink
     try:
         yield sink
     except SwarmError as error:
+        note_failure(request, error)
         await sink.write(data(json.dumps(error_object(error))))
     except asyncio.CancelledError:
         await _last_words(sink)

@@ -181,7 +181,7 @@ def _seeded(question: Question, at: int) -> Question:
 
 
 def log_verdict(label: str, verdict: Verdict | None) -> None:
-    """One line for each verdict; an answer that failed has none."""
+    """One line for each verdict; an answer that failed has another (`note_failure`)."""
     if verdict is None:
         return
     logger.info(

@@ -5,6 +5,7 @@ import contextlib
 import json
 from typing import Any
 
+import aiohttp
 import openai
 import pytest
 
@@ -65,6 +66,36 @@ async def test_a_failure_in_the_middle_is_an_error_event_and_no_clean_end(
     assert 'finish_reason": "' not in text
     assert "[DONE]" not in text
     assert not text.endswith("0\r\n\r\n")
+
+
+@pytest.mark.parametrize("model", ["swarm", "swarm-fast"])
+@pytest.mark.parametrize("after", [0, 2], ids=["at once", "in the middle"])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_failure_is_one_line_of_the_log_and_counted_as_one(
+    start_node: StartNode, caplog: pytest.LogCaptureFixture, stream: bool, after: int, model: str
+) -> None:
+    async with start_node(FakeEngine(fail_after=after)) as node:
+        body = {"model": model, "messages": HELLO, "stream": stream}
+        async with node.http.post("/v1/chat/completions", json=body) as answer:
+            label = answer.headers["x-request-id"]
+            with contextlib.suppress(aiohttp.ClientPayloadError):
+                await answer.read()
+        async with node.http.get("/metrics") as answer:
+            text = await answer.text()
+    assert 'swarm_requests_total{route="chat_completions",status="500"} 1.0' in text
+    assert 'route="chat_completions",status="200"' not in text
+    (line,) = [each.getMessage() for each in caplog.records if each.name == "api.context"]
+    assert line.startswith(f"{label} failed (500): ")
+    assert "the engine ended in the middle" in line
+
+
+async def test_a_mistake_of_the_client_is_no_line_of_the_log(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = {"model": "nobody", "messages": HELLO}
+    async with node.http.post("/v1/chat/completions", json=body) as answer:
+        assert answer.status == 404
+    assert not [each for each in caplog.records if each.name == "api.context"]
 
 
 async def test_the_sdk_raises_on_a_failure_in_the_middle(start_node: StartNode) -> None:

@@ -28,6 +28,8 @@ from swarm.errors import (
     EngineLost,
     EngineNotReady,
     InvalidRequest,
+    Overloaded,
+    RequestError,
     SwarmError,
 )
 from swarm.estimate import o200k_tokens
@@ -38,6 +40,9 @@ log = logging.getLogger(__name__)
 CONNECT_S = 5.0
 SILENCE_S = 600.0
 """How long a server may say nothing: a long prompt is read before the first word comes."""
+
+BACK_S = 0.5
+"""How long a server that was lost may take to show that it is back."""
 
 LOADING_S = 600.0
 """How long to wait at the start for a server that says that it is loading its model."""
@@ -73,6 +78,7 @@ class UpstreamEngine:
         self._session: aiohttp.ClientSession | None = None
         self._server: Server | None = None
         self._info: ModelInfo | None = None
+        self._lost: str | None = None  # why the server was not there when it was asked last
         self._open: dict[asyncio.Queue[_Item], int] = {}
 
     async def __aenter__(self) -> Self:
@@ -168,8 +174,21 @@ class UpstreamEngine:
         raise InvalidRequest(f"embeddings are not asked of {self._url}", param="model")
 
     async def load(self) -> EngineLoad:
+        """Raises EngineError where the server was not there when it was asked last, nor is now."""
+        if self._lost is not None:
+            await self._must_be_back(self._lost)
         sequences = sum(self._open.values())
         return EngineLoad(len(self._open), 0, sequences, 0, self.info.context_tokens)
+
+    async def _must_be_back(self, lost: str) -> None:
+        """Raises EngineError unless the server, which was lost, is there again."""
+        try:
+            async with asyncio.timeout(BACK_S), self._request("GET", f"{self._url}/models"):
+                return
+        except TimeoutError:
+            raise EngineLost(lost) from None
+        except (RequestError, Overloaded) as error:
+            log.debug("%s is back, and refuses: %s", self._url, error)
 
     def _known(self) -> Server:
         if self._server is None:
@@ -301,15 +320,18 @@ class UpstreamEngine:
             raise EngineLost("the upstream engine was stopped")
         try:
             async with self._session.request(method, url, json=body) as answer:
+                self._lost = None
                 if answer.status >= 400:
                     wait = answer.headers.get("Retry-After")
                     raise refusal(answer.status, await _error_body(answer), retry_after=wait)
                 yield answer
         except TimeoutError as error:
-            raise EngineLost(f"the upstream server {self._url} does not answer") from error
+            self._lost = f"the upstream server {self._url} does not answer"
+            raise EngineLost(self._lost) from error
         except aiohttp.ClientError as error:
             why = system_words(error)
-            raise EngineLost(f"the upstream server {self._url} is not there: {why}") from error
+            self._lost = f"the upstream server {self._url} is not there: {why}"
+            raise EngineLost(self._lost) from error
 
 
 async def _to_the_end(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

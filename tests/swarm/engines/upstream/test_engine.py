@@ -474,6 +474,18 @@ async def test_a_server_that_goes_away_is_lost_and_found_again():
             await ask(engine, PLAIN)
 
 
+async def test_a_server_that_went_away_is_no_load_until_it_is_back():
+    async with engine_at(FakeServer(HELLO, props=PROPS)) as engine:
+        here, engine._url = engine._url, "http://127.0.0.1:9/v1"
+        assert (await engine.load()).running == 0
+        with pytest.raises(EngineLost):
+            await ask(engine, PLAIN)
+        with pytest.raises(EngineLost, match="is not there"):
+            await engine.load()
+        engine._url = here
+        assert (await engine.load()).running == 0
+
+
 async def test_a_server_that_is_loading_is_waited_for():
     fake = FakeServer(HELLO, props=PROPS, loading=1)
     assert (await answer_of(fake)).texts == {0: "Hello"}
