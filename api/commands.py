@@ -179,12 +179,12 @@ def _troubles(own: Any, discovery: Any) -> list[str]:
     troubles: list[str] = [own["trouble"]] if own["trouble"] else []
     if discovery.get("last_error"):
         troubles.append(str(discovery["last_error"]))
-    if _unheard(discovery, "heard_self_s"):
+    if _unheard(discovery, "heard_self_seconds_ago"):
         troubles.append(
             "this node does not hear its own announcement: multicast is blocked on this machine; "
             "let UDP port 5353 through its firewall"
         )
-    elif _unheard(discovery, "heard_others_s"):
+    elif _unheard(discovery, "heard_others_seconds_ago"):
         troubles.append(
             "no other machine's announcement was heard: the router or a firewall may keep "
             'multicast back ("client isolation"); name peers with --peer HOST'
@@ -196,7 +196,10 @@ def _troubles(own: Any, discovery: Any) -> list[str]:
 
 def _firewall(own: Any, discovery: Any, system: str) -> tuple[str, ...]:
     """The commands for a firewall here, where one may be what keeps this node from hearing."""
-    if not (_unheard(discovery, "heard_self_s") or _unheard(discovery, "heard_others_s")):
+    if not (
+        _unheard(discovery, "heard_self_seconds_ago")
+        or _unheard(discovery, "heard_others_seconds_ago")
+    ):
         return ()
     return firewall_lines(system, own["peer_port"] or own["pairing_port"] or PEER_PORT)
 

@@ -60,7 +60,8 @@ def discovery_object(
     state: DiscoveryState | None, noted: Sequence[Noted], now_s: float
 ) -> dict[str, Any]:
     """What discovery uses and hears."""
-    return {
-        **(asdict(state) if state is not None else {}),
-        "sightings": [sighting_object(line, now_s) for line in noted],
-    }
+    told = asdict(state) if state is not None else {}
+    for whom in ("heard_self", "heard_others"):
+        heard_s = told.pop(f"{whom}_s", None)
+        told[f"{whom}_seconds_ago"] = None if heard_s is None else round(now_s - heard_s, 1)
+    return {**told, "sightings": [sighting_object(line, now_s) for line in noted]}

@@ -116,7 +116,10 @@ class Discovery:
                 return
             self._addresses = tuple(addresses)
             self._shortfalls = 0
-            await self._reopen()
+            await self._close(goodbye=False)
+            # What was heard on the network before says nothing of this one.
+            self._state = replace(self._state, heard_self_s=None, heard_others_s=None)
+            await self._open()
 
     async def _open(self) -> None:
         """Sockets, announcement, question. What fails is in the state and tried again."""

@@ -29,7 +29,8 @@ class DiscoveryState:
 
     `heard_self_s`: this node's own announcement came back, so sending and receiving work here.
     `heard_others_s`: another machine of any kind was heard; None means that multicast does not
-    reach this node. `dropped` names were too many at once; `flooded` says that it happens now.
+    reach this node. Both are of the addresses that it has now. `dropped` names were too many at
+    once; `flooded` says that it happens now.
     """
 
     addresses: tuple[LanAddress, ...]

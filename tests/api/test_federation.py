@@ -209,8 +209,8 @@ DIAGNOSTICS: dict[str, Any] = {
     },
     "discovery": {
         "is_open": True,
-        "heard_self_s": 1.0,
-        "heard_others_s": 2.0,
+        "heard_self_seconds_ago": 1.0,
+        "heard_others_seconds_ago": 2.0,
         "flooded": False,
         "last_error": None,
         "sightings": [],
@@ -223,7 +223,7 @@ def diagnosis(told: Any, system: str = "Linux") -> list[str]:
     return commands.diagnosis(told, system)
 
 
-@pytest.mark.parametrize("unheard", ["heard_self_s", "heard_others_s"])
+@pytest.mark.parametrize("unheard", ["heard_self_seconds_ago", "heard_others_seconds_ago"])
 @pytest.mark.parametrize(
     ("system", "command"), [("Linux", "sudo ufw allow 17617/tcp"), ("Windows", "netsh advfirewall")]
 )
@@ -237,9 +237,9 @@ def test_a_diagnosis_names_the_command_for_this_platform_s_firewall(
 
 def test_a_diagnosis_names_each_trouble_with_advice() -> None:
     assert "none was seen yet" in "\n".join(diagnosis(DIAGNOSTICS))
-    deaf = DIAGNOSTICS["discovery"] | {"heard_others_s": None}
+    deaf = DIAGNOSTICS["discovery"] | {"heard_others_seconds_ago": None}
     assert "--peer HOST" in "\n".join(diagnosis(DIAGNOSTICS | {"discovery": deaf}))
-    mute = DIAGNOSTICS["discovery"] | {"heard_self_s": None}
+    mute = DIAGNOSTICS["discovery"] | {"heard_self_seconds_ago": None}
     assert "UDP port 5353" in "\n".join(diagnosis(DIAGNOSTICS | {"discovery": mute}))
 
 

@@ -135,6 +135,17 @@ async def test_another_machine_that_is_heard_is_told_from_this_one() -> None:
         await until(lambda: one.discovery.state().heard_others_s is not None)
 
 
+async def test_what_was_heard_on_another_network_is_forgotten_on_this_one() -> None:
+    one = Listener()
+    async with one.discovery:
+        await until(lambda: one.discovery.state().heard_self_s is not None)
+        await send([packet(_zeroconf(one), 1)])
+        await until(lambda: one.discovery.state().heard_others_s is not None)
+        await one.discovery.move(())
+        state = one.discovery.state()
+        assert (state.heard_self_s, state.heard_others_s) == (None, None)
+
+
 @pytest.mark.parametrize("host", ["kitchen", "cellar"])
 async def test_a_machine_with_this_nodes_id_is_a_copy_whatever_its_name(host: str) -> None:
     one = Listener()
