@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from api.server import ClientServer
     from federation.federation import Federation
     from hardware.snapshot import Snapshot
-    from swarm.engines.resident import Resident
     from swarm.models.fit import Plan
     from swarm.models.wanted import Wanted
     from swarm.pool import Pool
@@ -200,7 +199,7 @@ async def serve(
     from api.joining import copy_into
     from api.reload import LiveSettings
     from api.server import ClientServer, PortInUseError
-    from api.serving import loaded_at_start, pool_of, resident_of, shared_files, successor_of
+    from api.serving import loaded_at_start, pool_of, shared_files, successor_of
     from api.tool_door import tools_of
     from api.welcome import connect_lines, first_screen, start_warning
 
@@ -210,10 +209,6 @@ async def serve(
     files = await asyncio.to_thread(shared_files, (*choice.models, *choice.others))
     live = LiveSettings(settings, stamp, read, pool, entrance)
 
-    def make(model: LocalModel) -> "Resident":
-        files.update(shared_files([model]))
-        return resident_of(model, machine, settings, environment())
-
     try:
         async with AsyncExitStack() as stack:
             federation = copy = None
@@ -222,7 +217,7 @@ async def serve(
                 await stack.enter_async_context(federation)
                 copy = copy_into(hub_of(environment()).cache, federation)
             place = await stack.enter_async_context(tools_of(settings, federation, tell))
-            successor = successor_of(choice, make, environment(), copy)
+            successor = successor_of(choice, machine, settings, environment(), files, copy)
             app = make_app(
                 pool,
                 entrance.door,

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -124,17 +124,26 @@ def shared_files(models: Iterable[AnyModel]) -> dict[str, Path]:
 
 def successor_of(
     choice: Choice,
-    make: Callable[[LocalModel], Resident],
+    machine: Machine,
+    settings: Settings,
     environment: Mapping[str, str],
+    files: dict[str, Path],
     copy: Copy | None,
 ) -> Successor | None:
-    """What is to take the place of the bundled model; `copy` brings it from a peer."""
+    """What is to take the place of the bundled model; `copy` brings it from a peer.
+
+    Once it is here, its files are among those that peers may copy.
+    """
     if choice.better is None:
         return None
     hub = hub_of(environment)
 
     async def download(wanted: Wanted, moved: Moved) -> Path:
         return await brought(wanted, hub, moved, environment=environment)
+
+    def make(model: LocalModel) -> Resident:
+        files.update(shared_files([model]))
+        return resident_of(model, machine, settings, environment)
 
     size_bytes = choice.better.plan.weights.size_bytes
     return Successor(choice.better.wanted, size_bytes, copy=copy, download=download, make=make)
