@@ -41,6 +41,7 @@ from swarm.models.local import (
 )
 
 if TYPE_CHECKING:
+    from api.metrics import Metrics
     from api.reload import LiveSettings
     from api.server import ClientServer
     from federation.federation import Federation
@@ -197,6 +198,7 @@ async def serve(
     from api.app import make_app
     from api.entrance import Entrance
     from api.joining import copy_into
+    from api.metrics import Metrics
     from api.reload import LiveSettings
     from api.server import ClientServer, PortInUseError
     from api.serving import loaded_at_start, pool_of, shared_files, successor_of
@@ -207,13 +209,14 @@ async def serve(
     snapshot, tell = machine.snapshot, partial(say, settings)
     pool = await asyncio.to_thread(pool_of, choice, machine, settings, environment())
     files = await asyncio.to_thread(shared_files, (*choice.models, *choice.others))
+    metrics = Metrics()
     live = LiveSettings(settings, stamp, read, pool, entrance)
 
     try:
         async with AsyncExitStack() as stack:
             federation = copy = None
             if settings.federation:
-                federation = _among_others(live, machine, choice, pool, files)
+                federation = _among_others(live, machine, choice, pool, files, metrics)
                 await stack.enter_async_context(federation)
                 copy = copy_into(hub_of(environment()).cache, federation)
             place = await stack.enter_async_context(tools_of(settings, federation, tell))
@@ -226,6 +229,7 @@ async def serve(
                 agent=agent_with(settings, place),
                 tools=place.tools if place and place.shared else None,
                 successor=successor,
+                metrics=metrics,
             )
             server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
             await stack.enter_async_context(server)
@@ -257,6 +261,7 @@ def _among_others(
     choice: Choice,
     pool: "Pool",
     files: Mapping[str, Path],
+    metrics: "Metrics",
 ) -> "Federation":
     """This node's place in its federation, not yet taken."""
     from api.joining import engine_of, join_others
@@ -270,6 +275,7 @@ def _among_others(
         engine=engine_of(choice.models[0]),
         files=files,
         vote=lambda: live.settings.vote,
+        metrics=metrics,
         say=partial(say, live.settings),
     )
 

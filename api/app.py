@@ -61,6 +61,7 @@ def make_app(
     agent: Agent | None = None,
     tools: Executor | None = None,
     successor: Successor | None = None,
+    metrics: Metrics | None = None,
     pulse_s: float = 2.0,
 ) -> web.Application:
     """The application that serves `pool`, `tools` and the federation's peers, behind `door` and
@@ -77,7 +78,7 @@ def make_app(
     app[AGENT] = agent
     app[SUCCESSOR] = successor
     app[VERDICTS] = deque(maxlen=_VERDICTS)
-    app[METRICS] = Metrics()
+    app[METRICS] = metrics or Metrics()
     app[PULSE_S] = pulse_s
     app[STREAMS] = set()
     app.on_shutdown.append(end_streams)

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from api.metrics import Metrics
 from federation.copying import copy_from_peers
 from federation.federation import Federation
 from federation.sharing import Shelf
@@ -46,9 +47,11 @@ def join_others(
     engine: str,
     files: Mapping[str, Path],
     vote: Callable[[], VoteSettings],
+    metrics: Metrics,
     say: Callable[[str], None],
 ) -> Federation:
     """This node's place among others, not yet taken; `vote` is what the owner's table says now.
+    What it answers to peers is counted in `metrics`.
 
     Raises ConfigurationError.
     """
@@ -56,7 +59,7 @@ def join_others(
     return Federation(
         _wishes(settings, version=version, hardware=hardware, engine=engine),
         offers=lambda: sayable.of(offered(pool, vote())),
-        answers=OwnProposer(pool),
+        answers=OwnProposer(pool, watch=metrics.watch_peers),
         shelf=Shelf(lambda: files),
         say=say,
     )

@@ -106,6 +106,14 @@ class Metrics:
                 value = getattr(summary, name)
                 gauge.labels(peer).set(float("nan") if value is None else value)
 
+    def has_read(self, tokens: int) -> None:
+        """Count a text of which only a vector is made."""
+        self._prompt.inc(tokens)
+
+    def watch_peers(self, events: AsyncGenerator[list[Event]]) -> AsyncGenerator[list[Event]]:
+        """The same as `watch`, for a question of a peer."""
+        return self.watch(events, label="a peer's question")
+
     async def watch(
         self, events: AsyncGenerator[list[Event]], *, label: str
     ) -> AsyncGenerator[list[Event]]:

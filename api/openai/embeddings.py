@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from api.context import CALLER, POOL
+from api.context import CALLER, METRICS, POOL
 from api.errors import json_response, naming
 from api.openai.body import body_of
 from api.openai.schema import EmbeddingBody
@@ -33,6 +33,7 @@ async def embeddings(request: web.Request) -> web.StreamResponse:
                 with naming(path):
                     each = await anext(vectors)
                 caller.has_read(each.tokens)
+                request.app[METRICS].has_read(each.tokens)
                 made.append(each)
     tokens = sum(each.tokens for each in made)
     data = [_object(at, each, body.encoding_format) for at, each in enumerate(made)]

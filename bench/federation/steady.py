@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from api.app import make_app
 from api.entrance import Entrance
 from api.joining import join_others
+from api.metrics import Metrics
 from api.server import ClientServer
 from bench.models import CHAT_TEMPLATE
 from main import VERSION
@@ -34,7 +35,7 @@ async def serve(settings: Settings, answer_s: float) -> None:
     pool = Pool([ServedModel("steady", engine, int(time.time()))], usual_workers=WORKERS)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-    entrance = Entrance.of(settings)
+    entrance, metrics = Entrance.of(settings), Metrics()
     async with AsyncExitStack() as stack:
         federation = join_others(
             settings,
@@ -44,10 +45,17 @@ async def serve(settings: Settings, answer_s: float) -> None:
             engine="",
             files={},
             vote=lambda: settings.vote,
+            metrics=metrics,
             say=print,
         )
         await stack.enter_async_context(federation)
-        app = make_app(pool, entrance.door, federation=federation, keyring=entrance.keyring)
+        app = make_app(
+            pool,
+            entrance.door,
+            federation=federation,
+            keyring=entrance.keyring,
+            metrics=metrics,
+        )
         server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
         await stack.enter_async_context(server)
         await ended.wait()

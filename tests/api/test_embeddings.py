@@ -23,6 +23,8 @@ async def test_the_sdk_s_own_form_which_is_base64(embedding_node: Node) -> None:
     assert made.data[0].embedding == pytest.approx([0.6, 0.8])
     assert (made.model, made.usage.prompt_tokens, made.usage.total_tokens) == ("fake", 8, 8)
     assert embedding_node.engine.embedded == ["one", "three"]
+    async with embedding_node.http.get("/metrics") as answer:
+        assert "swarm_prompt_tokens_total 8.0" in await answer.text()
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from api.joining import engine_of, join_others
+from api.metrics import Metrics
 from settings import Settings, VoteSettings
 from swarm.models.local import AnyModel, LocalModel, UpstreamModel
 from swarm.pool import Pool, ServedModel
+from swarm.types import Message, Question, SamplingParams
 from tests.fakes import FakeEngine
 
 FILE = LocalModel("small", Path("small.gguf"), 1)
@@ -30,6 +32,7 @@ def test_peers_are_told_what_runs_the_model(model: AnyModel, engine: str, tmp_pa
         engine=engine_of(model),
         files={},
         vote=VoteSettings,
+        metrics=Metrics(),
         say=print,
     )
     assert federation.wishes.status("a" * 64, 1, 1, (), 0.0).engine == engine
@@ -44,8 +47,31 @@ def test_what_peers_cannot_read_of_a_machine_is_cut(tmp_path: Path) -> None:
         engine="MLX",
         files={},
         vote=VoteSettings,
+        metrics=Metrics(),
         say=print,
     )
     status = federation.wishes.status("a" * 64, 1, 1, (), 0.0)
     assert status.hardware.startswith("a machine with a card")
     assert len(status.hardware) == 512
+
+
+async def test_what_this_node_answers_to_peers_is_counted(tmp_path: Path) -> None:
+    metrics = Metrics()
+    federation = join_others(
+        Settings.model_validate({"state": tmp_path}),
+        Pool([ServedModel("nano", FakeEngine(), 0)]),
+        version="1",
+        hardware="",
+        engine="MLX",
+        files={},
+        vote=VoteSettings,
+        metrics=metrics,
+        say=print,
+    )
+    question = Question("nano", (Message("user", "hi"),), SamplingParams())
+    async for _ in federation._answers.propose(question, 2, remaining_s=5, live=True):
+        pass
+    text = metrics.exposition().decode()
+    assert "swarm_generated_tokens_total 6.0" in text
+    assert "swarm_time_to_first_token_seconds_count 1.0" in text
+    assert "swarm_requests_running 0.0" in text
