@@ -166,6 +166,7 @@ def moved_over(peer: Peer[StatusT], now_s: float) -> Peer[StatusT]:
         announced=peer.announced,
         static=peer.static,
         told=frozenset[Step]({"authenticated"}),
+        metrics=peer.metrics,
     )
 
 

@@ -244,12 +244,16 @@ def test_members_that_stay_are_asked_at_once_where_they_lived_when_the_code_chan
         peers.heard(address, node_id(number), Told(), 0.0, name=f"host{number}")
     peers.failed(node_id(1), "reachable", "no answer", 1.5)
     peers.sighted(sighting(3), 2.0)
+    found = peers.find(node_id(1))
+    assert found
+    found.metrics.won()
     for _ in range(2):  # the second time before anybody has answered
         peers.belong_to(THEIRS, (node_id(1), node_id(3)), 2.0)
     (peer,) = peers.due(2.0)
     assert (peer.node_id, peer.name, peer.state) == (node_id(1), "host1", "seen")
     assert (peer.addresses, peer.proved, peer.static) == ((THERE, HERE), (), (HERE,))
     assert not peer.was_proved
+    assert peer.metrics.summary().wins == 1
     assert peers.ready() == ()
     assert kinds(peers.heard(THERE, node_id(1), Told(), 2.1)) == ["joined"]
 
