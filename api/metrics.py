@@ -2,10 +2,12 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from api.generated import Generated
 from federation.metrics import MetricsSummary
@@ -26,18 +28,39 @@ _ENGINE_GAUGES = {
 }
 
 
-_PEER_GAUGES = {
+_PEER_COUNTERS = {
     "requests": "Requests that this peer was asked to answer",
     "successes": "Those that it answered",
     "failures": "Those that it failed",
     "busy": "Those that it declined",
     "wins": "Votes that one of its answers won",
-    "mean_latency_s": "Mean time of its latest answers",
-    "p95_latency_s": "The time that 95 of 100 of them do not exceed",
-    "tokens_per_s": "Tokens a second of its latest answers, transfer included",
     "bytes_in": "Bytes of answers that came from it",
     "bytes_out": "Bytes of questions that went to it",
 }
+
+
+_PEER_GAUGES = {
+    "mean_latency_s": "Mean time of its latest answers",
+    "p95_latency_s": "The time that 95 of 100 of them do not exceed",
+    "tokens_per_s": "Tokens a second of its latest answers, transfer included",
+}
+
+
+class _Peers(Collector):
+    """What each peer did, as it was told last; its totals are counted elsewhere."""
+
+    def __init__(self) -> None:
+        self.figures: Mapping[str, MetricsSummary] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        kinds = ((CounterMetricFamily, _PEER_COUNTERS), (GaugeMetricFamily, _PEER_GAUGES))
+        for kind, names in kinds:
+            for name, told in names.items():
+                family = kind(f"swarm_peer_{name}", told, labels=["peer"])
+                for peer, summary in self.figures.items():
+                    value = getattr(summary, name)
+                    family.add_metric([peer], float("nan") if value is None else value)
+                yield family
 
 
 class Metrics:
@@ -64,10 +87,8 @@ class Metrics:
             name: Gauge(f"swarm_engine_{name}", told, ["model"], registry=registry)
             for name, told in _ENGINE_GAUGES.items()
         }
-        self._peers = {
-            name: Gauge(f"swarm_peer_{name}", told, ["peer"], registry=registry)
-            for name, told in _PEER_GAUGES.items()
-        }
+        self._peers = _Peers()
+        registry.register(self._peers)
         self._first_token = Histogram(
             "swarm_time_to_first_token_seconds",
             "From a prompt's arrival to its first token",
@@ -100,11 +121,7 @@ class Metrics:
 
     def peers(self, figures: Mapping[str, MetricsSummary]) -> None:
         """What the peers that are known now did, by name; the others are no longer told."""
-        for name, gauge in self._peers.items():
-            gauge.clear()
-            for peer, summary in figures.items():
-                value = getattr(summary, name)
-                gauge.labels(peer).set(float("nan") if value is None else value)
+        self._peers.figures = figures
 
     def has_read(self, tokens: int) -> None:
         """Count a text of which only a vector is made."""

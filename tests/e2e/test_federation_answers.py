@@ -71,7 +71,7 @@ def test_a_question_is_answered_by_all_and_all_are_counted(lan: Network) -> None
         verdict = diagnostics(host)["verdicts"][-1]
         assert verdict["winner"] == answer["usage"]["swarm"]["winner"]
         for other in others:
-            assert host.node.metric(f'swarm_peer_bytes_out{{peer="{other}"}}') > len(SUM)
+            assert host.node.metric(f'swarm_peer_bytes_out_total{{peer="{other}"}}') > len(SUM)
     said = [line for line in lan.hosts[0].node.said().splitlines() if " of 9, " in line]
     assert said
 
