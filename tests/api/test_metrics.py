@@ -1,7 +1,10 @@
 """What Prometheus is told."""
 
+from collections.abc import AsyncGenerator, Iterator
+
 from api.metrics import Metrics
 from federation.metrics import PeerMetrics
+from swarm.engines.base import Delta, Event, Started
 
 
 def test_what_a_peer_did_since_the_start_is_a_counter_and_what_it_is_like_a_gauge() -> None:
@@ -18,3 +21,21 @@ def test_what_a_peer_did_since_the_start_is_a_counter_and_what_it_is_like_a_gaug
     assert 'swarm_peer_tokens_per_s{peer="kitchen"} NaN' in text
     metrics.peers({})
     assert "kitchen" not in metrics.exposition().decode()
+
+
+async def test_an_answer_may_take_an_hour_and_its_first_token_half_of_it() -> None:
+    times: Iterator[float] = iter((0.0, 1700.0))
+    metrics = Metrics(clock=lambda: next(times))
+
+    async def events() -> AsyncGenerator[list[Event]]:
+        yield [Started(1, 0)]
+        yield [Delta(0, "a", 1)]
+
+    async for _ in metrics.watch(events(), label="one"):
+        pass
+    metrics.answered("chat", 200, 3500.0)
+    text = metrics.exposition().decode()
+    assert 'swarm_time_to_first_token_seconds_bucket{le="600.0"} 0.0' in text
+    assert 'swarm_time_to_first_token_seconds_bucket{le="1800.0"} 1.0' in text
+    assert 'swarm_request_duration_seconds_bucket{le="1800.0",route="chat"} 0.0' in text
+    assert 'swarm_request_duration_seconds_bucket{le="3600.0",route="chat"} 1.0' in text
