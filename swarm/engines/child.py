@@ -60,16 +60,21 @@ def main() -> int:
 
 
 def serve(stepper: Stepper, inbox: "queue.SimpleQueue[_Work]", reports: BinaryIO) -> None:
-    """Step while there is work, wait for a command while there is none."""
+    """Step while there is work, wait for a command while there is none.
+
+    Between two steps every command is obeyed, and one text at most becomes a vector.
+    """
+    texts: dict[int, Embed] = {}
     while True:
-        while not inbox.empty() or not stepper.busy:
-            _obey(stepper, inbox.get(), reports)
-        events = stepper.step()
-        if events:
+        while not inbox.empty() or not (stepper.busy or texts):
+            _obey(stepper, inbox.get(), texts, reports)
+        if texts:
+            _embed(stepper, texts.pop(next(iter(texts))), reports)
+        if stepper.busy and (events := stepper.step()):
             _write(reports, Stepped(events))
 
 
-def _obey(stepper: Stepper, command: _Work, reports: BinaryIO) -> None:
+def _obey(stepper: Stepper, command: _Work, texts: dict[int, Embed], reports: BinaryIO) -> None:
     match command:
         case Submit(request_id, prompt):
             try:
@@ -78,17 +83,26 @@ def _obey(stepper: Stepper, command: _Work, reports: BinaryIO) -> None:
                 _write(reports, Refused(request_id, error))
             else:
                 _write(reports, Stepped([(request_id, [accepted])]))
+        case Cancel(request_id) if request_id in texts:
+            del texts[request_id]
+            _write(reports, Refused(request_id, GenerationFailed("nobody waits for this text")))
         case Cancel(request_id):
             stepper.cancel(request_id)
         case Reply():
             _write(reports, command)
-        case Embed(request_id, text):
-            try:
-                _write(reports, Reply(request_id, stepper.embed(text)))
-            except SwarmError as error:
-                _write(reports, Refused(request_id, error))
+        case Embed(request_id):
+            texts[request_id] = command
         case AskLoad(request_id):
             _write(reports, Reply(request_id, stepper.load()))
+
+
+def _embed(stepper: Stepper, asked: Embed, reports: BinaryIO) -> None:
+    try:
+        made = stepper.embed(asked.text)
+    except SwarmError as error:
+        _write(reports, Refused(asked.id, error))
+    else:
+        _write(reports, Reply(asked.id, made))
 
 
 def _load(start: Start) -> Stepper:

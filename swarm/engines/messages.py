@@ -35,7 +35,7 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Stop generating; not answered."""
+    """Stop generating, or make no vector of a text that still waits; not answered itself."""
 
     id: int
 
@@ -50,7 +50,7 @@ class Tokenize:
 
 @dataclass(frozen=True, slots=True)
 class Embed:
-    """A text as a vector, please; answered by a Reply or a Refused."""
+    """A text as a vector, please; answered by a Reply or a Refused, also where it was cancelled."""
 
     id: int
     text: str | tuple[int, ...]

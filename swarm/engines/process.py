@@ -167,6 +167,8 @@ class EngineProcess:
             return await answer
         finally:
             del self._replies[question.id]
+            if question.id in self._embeddings and self.ready:  # whoever asked has left
+                self._send(Cancel(question.id))
 
     def _send(self, command: Command) -> None:
         if not self.ready or self._process is None or self._process.stdin is None:

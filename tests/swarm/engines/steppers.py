@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,18 @@ INFO = ModelInfo(
 
 
 class Counter:
+    """A vector tells how many texts have become one, and how many steps there were.
+
+    The text "held" becomes one when the tokens of "go on" have been asked for.
+    """
+
     info = INFO
 
     def __init__(self) -> None:
         self._requests: dict[int, int] = {}
         self._steps = 0
+        self._texts = 0
+        self._go_on = threading.Event()
 
     @property
     def busy(self) -> bool:
@@ -61,6 +69,8 @@ class Counter:
             os._exit(3)
         if text == "wrong":
             raise ValueError(text)
+        if text == "go on":
+            self._go_on.set()
         if text == "three steps long":
             last = self._steps + 3
             while self._steps < last:
@@ -72,10 +82,13 @@ class Counter:
             raise InvalidRequest("nothing to count")
         if text == "long":
             time.sleep(1.5)  # one step that computes so long
-        return Embedding((1.0,), len(text))
+        if text == "held":
+            self._go_on.wait(20)
+        self._texts += 1
+        return Embedding((self._texts, self._steps), len(text))
 
     def load(self) -> EngineLoad:
-        return EngineLoad(len(self._requests), 0, len(self._requests), 0, 100)
+        return EngineLoad(len(self._requests), 0, len(self._requests), self._texts, 100)
 
 
 def counter(_options: Any) -> Counter:

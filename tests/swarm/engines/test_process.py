@@ -81,7 +81,7 @@ async def test_a_process_that_hangs_is_killed_and_replaced():
 async def test_a_long_text_becomes_a_vector_however_slow_the_processor():
     async with engine(patience_s=0.4) as process:
         first = process.pid
-        assert await process.embed("long") == Embedding((1.0,), 4)
+        assert await process.embed("long") == Embedding((1, 0), 4)
         assert process.pid == first
 
 
@@ -159,9 +159,52 @@ async def test_what_keeps_it_from_starting_again_is_told_to_all_and_logged_once(
 
 async def test_a_text_becomes_a_vector_or_an_error_of_the_process():
     async with engine() as process:
-        assert await process.embed("abc") == Embedding((1.0,), 3)
+        assert await process.embed("abc") == Embedding((1, 0), 3)
         with pytest.raises(InvalidRequest, match="nothing to count"):
             await process.embed("")
+
+
+async def test_a_text_that_nobody_waits_for_any_more_is_not_computed():
+    async with asyncio.timeout(20), engine() as process:
+        first, *texts = [asyncio.create_task(process.embed(text)) for text in ("held", *"abc")]
+        await asyncio.sleep(0)
+        for text in texts:
+            text.cancel()
+        await asyncio.wait(texts)
+        await process.tokenize("go on")
+        assert (await first).vector[0] == 1
+        assert (await process.embed("abc")).vector[0] == 2
+
+
+async def test_a_text_that_was_not_computed_is_not_owed_either():
+    async with asyncio.timeout(20), engine(patience_s=0.4) as process:
+        texts = [asyncio.create_task(process.embed(text)) for text in ("held", "abc")]
+        await asyncio.sleep(0)
+        texts[1].cancel()
+        await process.tokenize("go on")
+        await texts[0]
+        assert process.pid
+        os.kill(process.pid, signal.SIGSTOP)
+        with pytest.raises(EngineLost, match="signal 9"):
+            await process.tokenize("abc")
+
+
+async def test_questions_and_streams_go_on_between_two_texts():
+    async with (
+        asyncio.timeout(20),
+        engine() as process,
+        aclosing(process.generate(ENDLESS)) as events,
+    ):
+        await anext(events)
+        texts = [asyncio.create_task(process.embed(text)) for text in ("held", *"abc")]
+        await asyncio.sleep(0)
+        load = asyncio.create_task(process.load())
+        await asyncio.sleep(0)
+        await process.tokenize("go on")
+        made = [each.vector for each in await asyncio.gather(*texts)]
+        assert [texts for texts, _ in made] == [1, 2, 3, 4]
+        assert len({steps for _, steps in made}) == 4
+        assert (await load).cells_used <= 1
 
 
 async def test_a_question_that_the_process_took_to_its_grave_fails():
