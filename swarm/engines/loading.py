@@ -107,11 +107,17 @@ class Loading:
         return plan.context_tokens if plan else None
 
     async def unload(self, model_id: str) -> None:
-        """Free what the model takes. Raises Overloaded while somebody uses it."""
+        """Free what the model takes. Raises Overloaded while somebody uses it.
+
+        It goes on where whoever asked for it leaves.
+        """
         model = self.resident(model_id)
         if model is None or model.status == "unloaded":
             return
         self._must_be_idle(model)
+        await asyncio.shield(self._go_on(self._unload_on_request(model), f"unload {model_id}"))
+
+    async def _unload_on_request(self, model: Resident) -> None:
         async with self._one_at_a_time:  # no copy is loaded beside one that still ends
             self._must_be_idle(model)
             if model.present:
@@ -218,7 +224,8 @@ class Loading:
         idle = (m for m in self._models.values() if m.plan is not None and not m.users)
         return next((model for model in idle if model.used_s <= past), None)
 
-    def _go_on(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _go_on(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

@@ -5,7 +5,6 @@ after repeated failures ever later, up to RESTART_LIMIT_S. One that hangs is kil
 """
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import sys
@@ -62,8 +61,8 @@ class EngineProcess:
 
     `factory` names, as "module:function", what makes the Stepper of `options` in the child;
     `environment` is the child's whole environment; after `patience_s` seconds without an answer
-    it is killed, while it owes an embedding after `embedding_s`. Use as an async context manager,
-    or call `start` and `aclose`.
+    it is killed, while it owes an embedding after `embedding_s`, and `stop_s` after it was asked
+    to end. Use as an async context manager, or call `start` and `aclose`.
     """
 
     def __init__(
@@ -75,10 +74,12 @@ class EngineProcess:
         environment: Mapping[str, str],
         patience_s: float = PATIENCE_S,
         embedding_s: float = EMBEDDING_S,
+        stop_s: float = STOP_S,
     ) -> None:
         self._start = Start(factory, options, log.getEffectiveLevel())
         self._patience_s = patience_s
         self._embedding_s = embedding_s
+        self._stop_s = stop_s
         self._name = name
         self._environment = dict(environment)
         self._ids = itertools.count(1)
@@ -123,13 +124,17 @@ class EngineProcess:
         self._supervisor = asyncio.create_task(self._supervise(), name=f"supervise {self._name}")
 
     async def aclose(self) -> None:
-        if self._supervisor:
-            self._supervisor.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._supervisor
-            self._supervisor = None
-        await self._end_process()
-        self._fail_all("the engine was stopped")
+        """End the process. Whoever does not wait until it has ended has it killed."""
+        supervisor, self._supervisor = self._supervisor, None
+        try:
+            if supervisor:
+                supervisor.cancel()
+                await asyncio.gather(supervisor, return_exceptions=True)
+        finally:
+            try:
+                await self._end_process()
+            finally:
+                self._fail_all("the engine was stopped")
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[list[Event]]:
         request_id = next(self._ids)
@@ -336,8 +341,10 @@ class EngineProcess:
         if process.stdin:
             process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), STOP_S)
+            await asyncio.wait_for(process.wait(), self._stop_s)
         except TimeoutError:
             log.warning("the engine process of %s does not end; it is killed", self._name)
-            process.kill()
-            await process.wait()
+        finally:  # also where this wait was cancelled: nobody else knows the process any more
+            if process.returncode is None:
+                process.kill()
+                await process.wait()

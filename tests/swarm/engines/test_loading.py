@@ -256,11 +256,16 @@ async def test_an_owner_unloads_what_nobody_uses() -> None:
     await house.loading.aclose()
 
 
-async def test_a_model_is_loaded_again_once_its_old_engine_has_ended() -> None:
+@pytest.mark.parametrize("gone", [False, True], ids=["", "whose owner has gone"])
+async def test_a_model_is_loaded_again_once_its_old_engine_has_ended(*, gone: bool) -> None:
     house = await begun({"a": 1}, "a")
-    leaving = house.engines["a"].leaving = asyncio.Event()
+    first = house.engines["a"]
+    leaving = first.leaving = asyncio.Event()
     unloading = asyncio.create_task(house.loading.unload("a"))
     await until(lambda: house.log[-1] == "unload a")
+    if gone:
+        unloading.cancel()
+        await asyncio.wait([unloading])
     using = asyncio.create_task(house.use("a"))
     await until(lambda: bool(house.models["a"].users))
     for _ in range(100):  # whatever could go on does
@@ -268,8 +273,10 @@ async def test_a_model_is_loaded_again_once_its_old_engine_has_ended() -> None:
     await asyncio.to_thread(house.models["a"].make, Taken())
     assert house.log == ["load a", "unload a"]
     leaving.set()
-    await unloading
     await using
+    assert unloading.cancelled() is gone
+    assert house.engines["a"].closed is False
+    assert first.closed
     assert house.log == ["load a", "unload a", "load a"]
     await house.loading.aclose()
 

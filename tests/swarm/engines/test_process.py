@@ -25,6 +25,7 @@ def engine(
     options: object = None,
     patience_s: float = 60,
     embedding_s: float = 60,
+    stop_s: float = 60,
 ):
     return EngineProcess(
         factory=factory,
@@ -33,6 +34,7 @@ def engine(
         environment=dict(os.environ),
         patience_s=patience_s,
         embedding_s=embedding_s,
+        stop_s=stop_s,
     )
 
 
@@ -264,6 +266,37 @@ async def test_closing_ends_what_runs_and_the_process():
         async for _ in generation:
             pass
     assert not psutil.pid_exists(pid)
+
+
+async def stopped(process: EngineProcess) -> int:
+    """The id of its process, which does not end by itself."""
+    await process.start()
+    assert process.pid
+    os.kill(process.pid, signal.SIGSTOP)
+    return process.pid
+
+
+async def test_a_process_that_does_not_end_is_killed():
+    async with asyncio.timeout(20):
+        process = engine(stop_s=0.1)
+        pid = await stopped(process)
+        await process.aclose()
+        assert not psutil.pid_exists(pid)
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["its end", "the end of its supervision"])
+async def test_a_process_for_whose_end_nobody_waits_is_killed(*, begun: bool):
+    async with asyncio.timeout(20):
+        process = engine(stop_s=60 if begun else 0.1)
+        pid = await stopped(process)
+        closing = asyncio.create_task(process.aclose())
+        await asyncio.sleep(0)
+        while begun and process.pid:  # noqa: ASYNC110 - the state changes without an event
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        assert closing.cancelled()
+        assert not psutil.pid_exists(pid)
 
 
 @pytest.mark.parametrize("share", [0, 0.5], ids=["between two frames", "within a frame"])
