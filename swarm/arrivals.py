@@ -43,7 +43,10 @@ async def at_once(
         raise GenerationFailed("it ended without an answer")
 
     def tell(at: int, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()):
+        if task.cancelling():  # it was ended here
+            return
+        error = GenerationFailed("it was cancelled") if task.cancelled() else task.exception()
+        if error:
             queue.put_nowait((at, error))
 
     tasks = [asyncio.create_task(pump(at, proposal)) for at, proposal in enumerate(proposals)]
