@@ -9,6 +9,8 @@ import os
 import queue
 import sys
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, BinaryIO, TypeAlias
 
@@ -59,17 +61,26 @@ def main() -> int:
     return 0
 
 
-def serve(stepper: Stepper, inbox: "queue.SimpleQueue[_Work]", reports: BinaryIO) -> None:
+def serve(
+    stepper: Stepper,
+    inbox: "queue.SimpleQueue[_Work]",
+    reports: BinaryIO,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
     """Step while there is work, wait for a command while there is none.
 
-    Between two steps every command is obeyed, and one text at most becomes a vector.
+    Between two steps every command is obeyed, and one text at most becomes a vector: a text takes
+    as long as many steps, so as much time as it took is the steps' own before the next.
     """
     texts: dict[int, Embed] = {}
+    next_text_s = 0.0
     while True:
         while not inbox.empty() or not (stepper.busy or texts):
             _obey(stepper, inbox.get(), texts, reports)
-        if texts:
+        if texts and (clock() >= next_text_s or not stepper.busy):
+            began_s = clock()
             _embed(stepper, texts.pop(next(iter(texts))), reports)
+            next_text_s = 2 * clock() - began_s
         if stepper.busy and (events := stepper.step()):
             _write(reports, Stepped(events))
 
