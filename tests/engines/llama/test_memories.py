@@ -211,10 +211,7 @@ def test_more_conversations_than_slots_push_each_other_out(case: Case) -> None:
 @pytest.fixture
 def narrow(path: Path) -> Iterator[Case]:
     """An engine whose whole cache is one context: who comes takes the cells of who was there."""
-    options = LlamaOptions(
-        path, threads=1, sequences=8, context_tokens=1024, cells=1024, chunk_tokens=48
-    )
-    engine = load(options)
+    engine = load(options_for(path, sequences=8, context_tokens=1024, cells=1024, chunk_tokens=48))
     yield Case(engine, path)
     engine.close()
 
