@@ -106,6 +106,8 @@ def refusing(_options: Any) -> Counter:
 
 def unless_gone(path: str) -> Counter:
     if not Path(path).exists():
+        with Path(f"{path}.missed").open("a", encoding="utf-8") as missed:
+            missed.write("once\n")
         raise ModelLoadFailed(f"{path} is not there")
     return Counter()
 

@@ -16,6 +16,7 @@ from swarm.engines.messages import Start, Tokenize, encode_frame
 from swarm.engines.process import EngineProcess
 from swarm.errors import EngineLost, EngineNotReady, InvalidRequest, ModelLoadFailed
 from swarm.types import Prompt, SamplingParams
+from tests.waiting import until
 
 ENDLESS = Prompt("go", SamplingParams())
 
@@ -139,7 +140,7 @@ async def test_while_the_process_is_away_a_request_is_told_to_come_back():
 async def test_what_keeps_it_from_starting_again_is_told_to_all_and_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    model = tmp_path / "model.gguf"
+    model, missed = tmp_path / "model.gguf", tmp_path / "model.gguf.missed"
     model.touch()
     async with (
         asyncio.timeout(20),
@@ -147,8 +148,7 @@ async def test_what_keeps_it_from_starting_again_is_told_to_all_and_logged_once(
     ):
         model.unlink()
         kill(process)
-        while process.restarts < 3:  # noqa: ASYNC110 - the state changes without an event
-            await asyncio.sleep(0.01)
+        await until(lambda: missed.exists() and missed.read_text().count("once") >= 3)
         for ask in (process.load(), anext(process.generate(ENDLESS))):
             with pytest.raises(EngineNotReady, match=r"started again: .*model.gguf is not there"):
                 await ask
