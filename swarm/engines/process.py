@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import swarm
-from ending import beside
+from ending import beside, ended
 from swarm.engines.base import Embedding, EngineLoad, Event, Finished, ModelInfo
 from swarm.engines.messages import (
     LENGTH,
@@ -128,8 +128,7 @@ class EngineProcess:
         supervisor, self._supervisor = self._supervisor, None
         try:
             if supervisor:
-                supervisor.cancel()
-                await asyncio.gather(supervisor, return_exceptions=True)
+                await ended(supervisor)
         finally:
             try:
                 await self._end_process()
