@@ -179,7 +179,7 @@ async def test_a_text_that_nobody_waits_for_any_more_is_not_computed():
 
 
 async def test_a_text_that_was_not_computed_is_not_owed_either():
-    async with asyncio.timeout(20), engine(patience_s=0.4) as process:
+    async with asyncio.timeout(20), engine(patience_s=1) as process:
         texts = [asyncio.create_task(process.embed(text)) for text in ("held", "abc")]
         await asyncio.sleep(0)
         texts[1].cancel()
