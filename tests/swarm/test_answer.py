@@ -216,10 +216,26 @@ async def test_where_all_calls_have_wrong_arguments_the_call_is_given_as_text():
     assert verdict_of(parts).decided_by == "none valid"
 
 
-@pytest.mark.parametrize("rules", [{"must_call": True}, {"wanted": lambda _: "no JSON"}])
-async def test_where_something_was_asked_for_a_wrong_call_is_no_answer(rules: dict[str, Any]):
+async def test_where_a_call_was_required_one_with_wrong_arguments_is_given():
+    """Its asker checks it as well, and can tell the model what was wrong."""
+    parts, _ = await vote([NO_TOOL], [NO_PATH], [NO_TOOL], must_call=True, **PATH_IS_MISSING)
+    calls = [p.piece for p in parts if isinstance(p, Say) and isinstance(p.piece, ToolCall)]
+    assert calls == [ToolCall("call_1", "read", '{"x": 1}')]
+    assert text_of(parts) == ""
+    assert [p.reason for p in parts if isinstance(p, End)] == ["tool_calls"]
+    verdict = verdict_of(parts)
+    assert (verdict.decided_by, verdict.valid, verdict.abstained) == ("none valid", 0, 3)
+    assert verdict.workers[1].why == "read: path is missing"
+
+
+async def test_where_a_call_was_required_one_of_an_unknown_tool_is_no_answer():
     with pytest.raises(GenerationFailed, match="valid"):
-        await vote([NO_TOOL], [NO_PATH], **PATH_IS_MISSING, **rules)
+        await vote([NO_TOOL], [NO_TOOL], must_call=True, **PATH_IS_MISSING)
+
+
+async def test_where_a_form_was_asked_for_a_wrong_call_is_no_answer():
+    with pytest.raises(GenerationFailed, match="valid"):
+        await vote([NO_TOOL], [NO_PATH], wanted=lambda _: "no JSON", **PATH_IS_MISSING)
 
 
 async def test_where_a_call_was_asked_for_a_text_is_no_answer():
