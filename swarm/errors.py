@@ -67,11 +67,11 @@ class ContextOverflow(RequestError):
         self.at_least = at_least
 
     def __str__(self) -> str:
-        told = "at least " * self.at_least
+        """In the words of llama-server and of OpenAI, by which clients know it."""
+        told, context = "at least " * self.at_least, self.context_tokens
         return (
             f"request ({told}{self.prompt_tokens} tokens) exceeds the available context size "
-            f"({self.context_tokens} tokens); maximum context length is "
-            f"{self.context_tokens} tokens"
+            f"({context} tokens). This model's maximum context length is {context} tokens"
         )
 
 

@@ -255,7 +255,7 @@ async def test_a_prompt_too_long_is_refused_in_the_form_that_clients_compact_on(
         length = error["n_prompt_tokens"]
         assert error == {
             "message": f"request ({length} tokens) exceeds the available context size "
-            "(4096 tokens); maximum context length is 4096 tokens",
+            "(4096 tokens). This model's maximum context length is 4096 tokens",
             "type": "exceed_context_size_error",
             "param": "messages",
             "code": "context_length_exceeded",
@@ -396,6 +396,21 @@ async def test_a_bug_is_an_error_object_and_says_nothing_of_itself(
         status, error = await post(node, {"model": "swarm", "messages": HELLO})
     assert (status, error["message"]) == (500, "internal error")
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "exceeds the available context size",  # OpenCode's, as llama-server's
+        "maximum context length is 8 tokens",
+        "This model's maximum context length is",  # LiteLLM's, as OpenAI's and vLLM's
+    ],
+)
+@pytest.mark.parametrize(
+    "error", [errors.ContextOverflow(9, 8), errors.ContextOverflow(9, 8, True)]
+)
+def test_clients_know_an_overflow_by_its_words(words: str, error: errors.SwarmError) -> None:
+    assert words in error_object(error)["error"]["message"]
 
 
 PERMANENT = [
