@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from api.openai.schema import ChatBody, NamedTool, ToolBody
@@ -90,12 +91,33 @@ def _wanted_schema(body: ChatBody) -> str | None:
     return json.dumps(schema)
 
 
-def check_results(messages: Sequence[Message]) -> None:
-    """Raise InvalidRequest where a tool's result has no call before it."""
+def with_results(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages, each result with its call's id: the old form's names only its tool.
+
+    Raises InvalidRequest where a result has no call before it.
+    """
     called: set[str] = set()
+    waiting: dict[str, str] = {}
+    made: list[Message] = []
     for at, message in enumerate(messages):
-        called.update(call.id for call in message.tool_calls)
-        if message.role == "tool" and message.tool_call_id not in called:
-            path = f"messages[{at}].tool_call_id"
-            said = f"{path}: no call {message.tool_call_id!r} stands in a message before it"
-            raise InvalidRequest(said, param=path)
+        if message.tool_calls:
+            waiting = {call.id: call.name for call in message.tool_calls}
+            called |= waiting.keys()
+        call_id = message.tool_call_id
+        if message.role == "function":
+            call_id = next((key for key, name in waiting.items() if name == message.name), None)
+        if message.role in ("tool", "function") and call_id not in called:
+            raise _no_call(message, at)
+        waiting.pop(call_id or "", None)
+        made.append(replace(message, tool_call_id=call_id))
+    return tuple(made)
+
+
+def _no_call(message: Message, at: int) -> InvalidRequest:
+    if message.role == "function":
+        path = f"messages[{at}].name"
+        said = f"{path}: no call of {message.name!r} waits for its result"
+    else:
+        path = f"messages[{at}].tool_call_id"
+        said = f"{path}: no call {message.tool_call_id!r} stands in a message before it"
+    return InvalidRequest(said, param=path)

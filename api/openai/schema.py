@@ -53,7 +53,7 @@ class CallBody(_Body):
 
 
 class MessageBody(_Body):
-    """One message of a conversation."""
+    """One message of a conversation. `function_call` and the role `function` are the old form."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Content | None = None
@@ -63,6 +63,7 @@ class MessageBody(_Body):
     reasoning: str | None = None
     tool_calls: Annotated[list[CallBody], Field(fail_fast=True)] | None = None
     tool_call_id: str | None = None
+    function_call: CalledFunction | None = None
 
 
 class FunctionBody(_Body):

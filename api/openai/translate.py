@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
-from api.openai.constraint import check_results, constraint_of, offered_tools
+from api.openai.constraint import constraint_of, offered_tools, with_results
 from api.openai.schema import (
     NO_SUCH_WISH,
     ChatBody,
@@ -88,8 +88,7 @@ def chat_ask(body: ChatBody, headers: Mapping[str, str]) -> ChatAsk:
         body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
     )
     top = (body.top_logprobs or 0) if body.logprobs else None
-    messages = tuple(_message(message, at) for at, message in enumerate(body.messages))
-    check_results(messages)
+    messages = with_results([_message(message, at) for at, message in enumerate(body.messages)])
     tools = offered_tools(body)
     return ChatAsk(
         model=body.model,
@@ -225,22 +224,28 @@ def _message(body: MessageBody, at: int) -> Message:
         )
     if body.role == "tool" and body.tool_call_id is None:
         raise InvalidRequest(f"{path}.tool_call_id is required", param=f"{path}.tool_call_id")
-    if body.tool_calls and body.role != "assistant":
-        raise InvalidRequest(
-            f"{path}.tool_calls is for assistants only", param=f"{path}.tool_calls"
-        )
-    calls = [
-        ToolCall(call.id, call.function.name, call.function.arguments)
-        for call in body.tool_calls or ()
-    ]
     return Message(
         role=body.role,
         content=_content(body, path),
         reasoning=without_progress(body.reasoning_content or body.reasoning or "") or None,
-        tool_calls=tuple(calls),
+        tool_calls=_calls(body, path),
         tool_call_id=body.tool_call_id,
         name=body.name,
     )
+
+
+def _calls(body: MessageBody, path: str) -> tuple[ToolCall, ...]:
+    """The calls; the old form has one without an id, which is made up."""
+    calls = [
+        ToolCall(call.id, call.function.name, call.function.arguments)
+        for call in body.tool_calls or ()
+    ]
+    if old := body.function_call:
+        calls = calls or [ToolCall(f"{path}.function_call", old.name, old.arguments)]
+    if calls and body.role != "assistant":
+        field_name = f"{path}.{'tool_calls' if body.tool_calls else 'function_call'}"
+        raise InvalidRequest(f"{field_name} is for assistants only", param=field_name)
+    return tuple(calls)
 
 
 def _content(body: MessageBody, path: str) -> str | None:

@@ -27,6 +27,9 @@ CALLED = {
 }
 RESULT = {"role": "tool", "tool_call_id": "1", "content": "done"}
 
+OLD_CALL = {"role": "assistant", "function_call": {"name": "a", "arguments": "{}"}}
+OLD_RESULT = {"role": "function", "name": "a", "content": "done"}
+
 
 def tool(name: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "parameters": parameters}}
@@ -138,6 +141,11 @@ async def post(node: Node, body: object, path: str = "/v1/chat/completions") -> 
             "messages[3].tool_call_id",
         ),
         ({"messages": [RESULT, CALLED]}, "messages[0].tool_call_id"),
+        ({"messages": [*HELLO, OLD_RESULT]}, "messages[1].name"),
+        ({"messages": [OLD_CALL, OLD_RESULT, OLD_RESULT]}, "messages[2].name"),
+        ({"messages": [OLD_CALL, {**OLD_RESULT, "name": "b"}]}, "messages[1].name"),
+        ({"messages": [OLD_CALL | {"role": "user", "content": "a"}]}, "messages[0].function_call"),
+        ({"messages": [{**OLD_CALL, "function_call": "auto"}]}, "messages[0].function_call"),
         ({"tool_choice": 3}, "tool_choice"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
         (
@@ -181,7 +189,7 @@ async def test_a_wrong_field_is_named(node: Node, fields: dict[str, Any], param:
         {"prediction": {"type": "content", "content": "x"}, "verbosity": "low"},
         {"n": None, "stop": None, "temperature": None, "stream": None, "tools": None, "seed": None},
         {"messages": [*HELLO, {"role": "assistant", "content": None, "refusal": "no"}]},
-        {"messages": [{"role": "function", "name": "f", "content": None}]},
+        {"messages": [OLD_CALL, {**OLD_RESULT, "content": None}]},
         {"top_k": -1},
     ],
 )

@@ -74,6 +74,25 @@ def test_a_message_keeps_what_it_says(message: dict[str, Any], read: Message) ->
     assert found == read
 
 
+def test_a_call_in_the_old_form_and_its_result_belong_together() -> None:
+    old = {"role": "assistant", "content": None, "function_call": CALL["function"]}
+    result = {"role": "function", "name": "a", "content": "made"}
+    found = asked(messages=[HELLO, old, result, old, {**result, "content": "again"}])
+    first, second = found.messages[1].tool_calls + found.messages[3].tool_calls
+    assert (first.name, first.arguments) == ("a", "{}")
+    assert first.id != second.id
+    results = [found.messages[2], found.messages[4]]
+    assert [message.tool_call_id for message in results] == [first.id, second.id]
+    assert found.calls_itself
+
+
+def test_a_result_in_the_old_form_belongs_to_the_call_of_its_name() -> None:
+    other: Any = {"id": "c2", "type": "function", "function": {"name": "b", "arguments": "{}"}}
+    calls = {**CALLS, "tool_calls": [CALL, other]}
+    result = {"role": "function", "name": "b", "content": "made"}
+    assert asked(messages=[HELLO, calls, result]).messages[2].tool_call_id == "c2"
+
+
 @pytest.mark.parametrize(
     ("fields", "name", "value"),
     [
