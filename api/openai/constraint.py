@@ -12,7 +12,6 @@ from swarm.chat.grammar import unenforced
 from swarm.errors import InvalidRequest
 from swarm.types import Constraint, Message, ToolSpec
 
-_SCHEMA = "response_format.json_schema.schema"
 _NO_NAME = re.compile(r"[\s<>\[\]{}`\x00-\x1f\x7f]")
 """Where a name ends in one format of calls or another."""
 
@@ -76,18 +75,31 @@ def constraint_of(body: ChatBody, tools: Sequence[ToolSpec]) -> Constraint:
 def _wanted_schema(body: ChatBody) -> str | None:
     """The JSON text of the schema that a response format asks for."""
     wish = body.response_format
-    if wish is None or wish.type == "text":
+    if wish is None:
         return None
-    if wish.type == "json_object":
-        return _ANY_OBJECT
-    if wish.json_schema is None:
-        path = "response_format.json_schema"
-        raise InvalidRequest(f"{path} is required with the type 'json_schema'", param=path)
-    schema = wish.json_schema.content
-    left = _check_schema(schema, _SCHEMA)
+    match wish.type:
+        case "text":
+            if wish.content:
+                path = "response_format.schema"
+                message = f"{path} asks for JSON: say the type 'json_object' or 'json_schema'"
+                raise InvalidRequest(message, param=path)
+            return None
+        case "json_object":
+            content = wish.content
+            return _enforced(content, "response_format.schema") if content else _ANY_OBJECT
+        case "json_schema":
+            if wish.json_schema is None:
+                path = "response_format.json_schema"
+                raise InvalidRequest(f"{path} is required with the type 'json_schema'", param=path)
+            return _enforced(wish.json_schema.content, "response_format.json_schema.schema")
+
+
+def _enforced(schema: Mapping[str, Any], path: str) -> str:
+    """Its JSON text. Raises InvalidRequest where an answer cannot be held to all of it."""
+    left = _check_schema(schema, path)
     if left:
-        message = f"{_SCHEMA} asks for what cannot be enforced: {'; '.join(left)}"
-        raise InvalidRequest(message, param=_SCHEMA)
+        message = f"{path} asks for what cannot be enforced: {'; '.join(left)}"
+        raise InvalidRequest(message, param=path)
     return json.dumps(schema)
 
 

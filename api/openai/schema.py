@@ -119,10 +119,11 @@ class SchemaBody(_Body):
 
 
 class FormatBody(_Body):
-    """The wished form of the answer."""
+    """The wished form of the answer. llama-server's clients say a schema beside `json_object`."""
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: SchemaBody | None = None
+    content: dict[str, Any] | None = Field(None, alias="schema")
 
 
 class StreamOptions(_Body):

@@ -40,6 +40,10 @@ def wanted(schema: dict[str, Any]) -> dict[str, Any]:
     return {"response_format": form}
 
 
+def beside(form: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"response_format": {"type": form, "schema": schema}}
+
+
 async def post(node: Node, body: object, path: str = "/v1/chat/completions") -> tuple[int, Any]:
     async with node.http.post(path, json=body) as answer:
         said = await answer.json()
@@ -157,6 +161,9 @@ async def post(node: Node, body: object, path: str = "/v1/chat/completions") -> 
         (wanted({"$ref": "http://elsewhere/schema"}), "response_format.json_schema.schema"),
         (wanted({"pattern": "(?=a)b"}), "response_format.json_schema.schema"),
         ({"response_format": {"type": "yaml"}}, "response_format.type"),
+        (beside("text", {"type": "object"}), "response_format.schema"),
+        (beside("json_object", {"type": 7}), "response_format.schema"),
+        (beside("json_object", {"uniqueItems": True}), "response_format.schema"),
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"audio": {"voice": "alloy"}}, "audio"),
         ({"functions": []}, "functions"),

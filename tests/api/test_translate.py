@@ -1,5 +1,6 @@
 """What a body says, as the swarm is asked it: without a door and a model."""
 
+import json
 from typing import Any
 
 import pytest
@@ -126,6 +127,24 @@ def test_a_completion_has_openais_sixteen_tokens_unless_it_says_how_many() -> No
         return completion_ask(body).sampling.max_tokens
 
     assert (limit(), limit(max_tokens=3), limit(max_tokens=99)) == (16, 3, 99)
+
+
+@pytest.mark.parametrize(
+    ("form", "schema"),
+    [
+        ({"type": "text"}, None),
+        ({"type": "json_object"}, {"type": "object"}),
+        ({"type": "json_object", "schema": {"required": ["a"]}}, {"required": ["a"]}),
+        ({"type": "json_object", "schema": None}, {"type": "object"}),
+        (
+            {"type": "json_schema", "json_schema": {"schema": {"required": ["a"]}}},
+            {"required": ["a"]},
+        ),
+    ],
+)
+def test_a_form_is_what_the_answer_is_held_to(form: Any, schema: Any) -> None:
+    held = asked(response_format=form).constraint.schema
+    assert (held and json.loads(held)) == schema
 
 
 # The rules of its vote
