@@ -1,6 +1,6 @@
 """The values that flow through a swarm: frozen, free of I/O, the same on every path."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -81,13 +81,17 @@ class SamplingParams:
 class Constraint:
     """What an answer is held to, whichever model gives it and in whichever format.
 
-    `must_call`: it is a tool call. `tool`: no other tool may be called. `schema`: JSON text of the
-    schema that an answer of text satisfies.
+    `must_call`: it is a tool call. `tools`: where some are named, no others may be called.
+    `schema`: JSON text of the schema that an answer of text satisfies.
     """
 
     must_call: bool = False
-    tool: str | None = None
+    tools: tuple[str, ...] = ()
     schema: str | None = None
+
+    def callable_of(self, offered: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
+        """Those of the offered tools that may be called."""
+        return tuple(tool for tool in offered if not self.tools or tool.name in self.tools)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from api.openai.schema import ChatBody, NamedTool, ToolBody
+from api.openai.schema import AllowedTools, ChatBody, NamedTool, ToolBody
 from swarm.chat.arguments import check_of
 from swarm.chat.grammar import unenforced
 from swarm.errors import InvalidRequest
@@ -59,17 +59,28 @@ def constraint_of(body: ChatBody, tools: Sequence[ToolSpec]) -> Constraint:
     schema = _wanted_schema(body)
     choice = body.tool_choice
     if isinstance(choice, NamedTool):
-        name = choice.function.name
-        if name not in (tool.name for tool in tools):
-            path = "tool_choice.function.name"
-            raise InvalidRequest(f"{path}: there is no tool {name!r} in tools", param=path)
-        return Constraint(must_call=True, tool=name)
+        name = _offered(choice, tools, "tool_choice")
+        return Constraint(must_call=True, tools=(name,))
+    names: tuple[str, ...] = ()
+    if isinstance(choice, AllowedTools):
+        listed, path = choice.allowed_tools, "tool_choice.allowed_tools.tools"
+        names = tuple(_offered(one, tools, f"{path}[{at}]") for at, one in enumerate(listed.tools))
+        choice = listed.mode
     if choice == "required":
         if not tools:
             message = "tool_choice 'required' needs tools"
             raise InvalidRequest(message, param="tool_choice")
-        return Constraint(must_call=True)
-    return Constraint(schema=schema)
+        return Constraint(must_call=True, tools=names)
+    return Constraint(tools=names, schema=schema)
+
+
+def _offered(named: NamedTool, tools: Sequence[ToolSpec], path: str) -> str:
+    """Its name. Raises InvalidRequest where no tool has it."""
+    name = named.function.name
+    if name not in (tool.name for tool in tools):
+        path = f"{path}.function.name"
+        raise InvalidRequest(f"{path}: there is no tool {name!r} in tools", param=path)
+    return name
 
 
 def _wanted_schema(body: ChatBody) -> str | None:

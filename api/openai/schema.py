@@ -94,15 +94,33 @@ class NamedTool(_Body):
     function: NamedFunction
 
 
+class ToolList(_Body):
+    """The only tools that may be called of those that the model knows."""
+
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[NamedTool], Field(min_length=1, fail_fast=True)]
+
+
+class AllowedTools(_Body):
+    """A tool choice that lists tools."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: ToolList
+
+
 def _choice_form(value: object) -> str | None:
     if isinstance(value, str):
         return "<mode>"
-    return "<named>" if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    kind: object = value.get("type")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return "<listed>" if kind == "allowed_tools" else "<named>"
 
 
 ToolChoice: TypeAlias = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag("<mode>")]
-    | Annotated[NamedTool, Tag("<named>")],
+    | Annotated[NamedTool, Tag("<named>")]
+    | Annotated[AllowedTools, Tag("<listed>")],
     Discriminator(
         _choice_form,
         custom_error_type="choice_form",

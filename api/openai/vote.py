@@ -54,7 +54,6 @@ def rules_of(wishes: VoteBody, question: Question, *, patience_s: float, n: int 
     wanted = not_json if reading == "json" else None
     if held.schema is not None:
         wanted = check_of(json.loads(held.schema), "response_format.json_schema.schema")
-    offered = [tool for tool in question.tools if held.tool in (None, tool.name)]
     return Rules(
         seed=hashlib.sha256(repr((question.sampling.seed, question.messages)).encode()).hexdigest(),
         strategy=strategy,
@@ -63,7 +62,7 @@ def rules_of(wishes: VoteBody, question: Question, *, patience_s: float, n: int 
         deadline_s=wishes.deadline_s or LONGEST_S,
         patience_s=patience_s,
         hurried=bool(question.tools),
-        checks=checks_of(offered),
+        checks=checks_of(held.callable_of(question.tools)),
         schemas={tool.name: tool.parameters for tool in question.tools},
         wanted=wanted,
         must_call=held.must_call,

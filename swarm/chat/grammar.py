@@ -35,7 +35,7 @@ def grammar_of(
     Text is free up to where a call begins, and the call is then valid by its tool's schema as
     far as the grammar's library knows the schema's words (`unenforced` tells what it does not).
     """
-    callable_tools = [ready_tool(t) for t in tools if constraint.tool in (None, t.name)]
+    callable_tools = [ready_tool(tool) for tool in constraint.callable_of(tools)]
     if not (callable_tools or constraint.schema or form.own_reasoning):
         return None
     spelling = form.spelling(callable_tools, one_call)

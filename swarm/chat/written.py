@@ -66,7 +66,9 @@ def _written(
 ) -> Written:
     tools, options = fitted.tools, question.template_options
     if not with_grammar:
-        tools, options = _only(tools, question.constraint), {**options, **said(question.constraint)}
+        # The others are left out: to name some of several is what some servers do not know.
+        tools = question.constraint.callable_of(tools)
+        options = {**options, **said(question.constraint)}
     text = template.render(fitted.messages, tools, options)
     opened = text.rstrip().endswith(THINK_OPEN)
     form = template.form
@@ -80,7 +82,7 @@ def _written(
 
 
 def said(constraint: Constraint) -> dict[str, Any]:
-    """A constraint as other servers are asked for it. Which tool is not in it: see `_only`."""
+    """A constraint as other servers are asked for it, but for which tools may be called."""
     wish: dict[str, Any] = {}
     if constraint.must_call:
         wish["tool_choice"] = "required"
@@ -88,8 +90,3 @@ def said(constraint: Constraint) -> dict[str, Any]:
         named = {"name": "answer", "schema": json.loads(constraint.schema), "strict": True}
         wish["response_format"] = {"type": "json_schema", "json_schema": named}
     return wish
-
-
-def _only(tools: tuple[ToolSpec, ...], constraint: Constraint) -> tuple[ToolSpec, ...]:
-    """The tools that may be called: to name one of several is what some servers do not know."""
-    return tuple(tool for tool in tools if constraint.tool in (None, tool.name))

@@ -35,6 +35,12 @@ def tool(name: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "parameters": parameters}}
 
 
+def allowed(mode: str, *names: str) -> dict[str, Any]:
+    listed = {"mode": mode, "tools": [tool(name) for name in names]}
+    choice = {"type": "allowed_tools", "allowed_tools": listed}
+    return {"tools": [tool("a"), tool("b")], "tool_choice": choice}
+
+
 def wanted(schema: dict[str, Any]) -> dict[str, Any]:
     form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
     return {"response_format": form}
@@ -119,6 +125,10 @@ async def post(node: Node, body: object, path: str = "/v1/chat/completions") -> 
             "tool_choice.function.name",
         ),
         ({"tool_choice": {"type": "function"}}, "tool_choice.function"),
+        ({"tool_choice": {"type": "allowed_tools"}}, "tool_choice.allowed_tools"),
+        (allowed("auto"), "tool_choice.allowed_tools.tools"),
+        (allowed("none", "a"), "tool_choice.allowed_tools.mode"),
+        (allowed("auto", "a", "c"), "tool_choice.allowed_tools.tools[1].function.name"),
         ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
         ({"tools": [tool("a"), tool("b"), tool("a")]}, "tools[2].function.name"),
         *(({"tools": [tool(f"a{sign}b")]}, "tools[0].function.name") for sign in " \n<>[{`\0"),

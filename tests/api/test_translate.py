@@ -12,7 +12,7 @@ from api.openai.vote import rules_of
 from api.openai.voted import SPEEDS_TOLD, verdict_headers
 from swarm.engines.base import Accepted, Finished, Started
 from swarm.engines.sampling import SEEDS
-from swarm.types import Message, Verdict, WorkerReport
+from swarm.types import Constraint, Message, Verdict, WorkerReport
 
 HELLO: Any = {"role": "user", "content": "hi"}
 CALL: Any = {"id": "c1", "type": "function", "function": {"name": "a", "arguments": "{}"}}
@@ -145,6 +145,17 @@ def test_a_completion_has_openais_sixteen_tokens_unless_it_says_how_many() -> No
 def test_a_form_is_what_the_answer_is_held_to(form: Any, schema: Any) -> None:
     held = asked(response_format=form).constraint.schema
     assert (held and json.loads(held)) == schema
+
+
+@pytest.mark.parametrize("mode", ["auto", "required"])
+def test_a_list_of_allowed_tools_leaves_all_in_the_prompt_and_holds_the_calls(mode: str) -> None:
+    listed = {"mode": mode, "tools": [tool("c"), tool("a")]}
+    choice = {"type": "allowed_tools", "allowed_tools": listed}
+    ask = asked(tools=[tool("a"), tool("b"), tool("c")], tool_choice=choice)
+    assert [one.name for one in ask.tools] == ["a", "b", "c"]
+    assert ask.constraint == Constraint(must_call=mode == "required", tools=("c", "a"))
+    rules = rules_of(VoteBody(), ask.question, patience_s=7)
+    assert set(rules.checks) == {"a", "c"}
 
 
 # The rules of its vote

@@ -142,7 +142,7 @@ def test_what_was_said_is_not_repeated_in_the_error() -> None:
 
 
 def test_a_question_with_a_constraint_arrives_whole() -> None:
-    constraint = Constraint(must_call=True, tool="read", schema='{"type": "object"}')
+    constraint = Constraint(must_call=True, tools=("read", "now"), schema='{"type": "object"}')
     question = Question("swarm", (Message("user", "hi"),), SamplingParams(), constraint=constraint)
     body = ProposeBody(label="a", question=question, workers=2, remaining_s=5)
     assert decode_propose(encode_body(body)) == body

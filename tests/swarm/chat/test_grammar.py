@@ -26,10 +26,12 @@ def read(
     *,
     one_call: bool = False,
     thinking: Thinking = "never",
-    tools: tuple[ToolSpec, ...] = (READ, NOW),
+    offered: tuple[ToolSpec, ...] = (READ, NOW),
     **held: Any,
 ) -> str:
-    grammar = grammar_of(CANONICAL, tools, Constraint(**held), one_call=one_call, thinking=thinking)
+    grammar = grammar_of(
+        CANONICAL, offered, Constraint(**held), one_call=one_call, thinking=thinking
+    )
     assert grammar is not None
     return LEXICON.read(grammar, text)
 
@@ -63,8 +65,15 @@ def test_a_call_may_be_required_and_one_alone_or_of_one_tool() -> None:
     assert read("Hello", must_call=True).startswith("not after")
     assert read("", must_call=True) == "part"
     assert read(CALL + TIME, one_call=True).startswith("not after")
-    assert read(TIME, must_call=True, tool="read").startswith("not after")
-    assert read(CALL, must_call=True, tool="read") == "whole"
+    assert read(TIME, must_call=True, tools=("read",)).startswith("not after")
+    assert read(CALL, must_call=True, tools=("read",)) == "whole"
+
+
+def test_of_the_offered_tools_some_may_be_all_that_is_called() -> None:
+    assert read("Hello", tools=("read",)) == "whole"
+    assert read(CALL, tools=("read",)) == "whole"
+    assert read(TIME, tools=("read",)).startswith("not after")
+    assert read(TIME, tools=("read", "now")) == "whole"
 
 
 def test_reasoning_comes_first_and_is_free() -> None:
@@ -195,7 +204,7 @@ def test_a_model_is_held_to_a_pattern_of_javascript(pattern: str, fits: str) -> 
 def test_beside_a_pattern_that_no_grammar_reads_the_rest_of_a_tool_is_held() -> None:
     to = {"type": "string", "pattern": "(?!a)", "maxLength": 3}
     schema = {"properties": {"to": to, "at": {"type": "integer"}}, "required": ["to"]}
-    held: Any = {"tools": (ToolSpec("t", "", {**schema, "additionalProperties": False}),)}
+    held: Any = {"offered": (ToolSpec("t", "", {**schema, "additionalProperties": False}),)}
     head = '<tool_call>{"name": "t", "arguments": {'
     assert read(head + '"to": "abc", "at": 1}}</tool_call>', **held) == "whole"
     for wrong in ('"to": 1', '"to": "abcd', '"at"', '"to": "a", "at": "'):
@@ -228,11 +237,11 @@ def test_a_tool_whose_schema_cannot_be_compiled_takes_any_object() -> None:
 def test_a_property_that_is_needed_but_named_elsewhere_can_be_written(schema: Any) -> None:
     tool = ToolSpec("t", "", {"properties": {"a": {"type": "string"}}, **schema})
     call = '<tool_call>{"name": "t", "arguments": {"a": "x", "b": 1}}</tool_call>'
-    assert read(call, tools=(READ, tool)) == "whole"
-    assert read(CALL, tools=(READ, tool)) == "whole"
+    assert read(call, offered=(READ, tool)) == "whole"
+    assert read(CALL, offered=(READ, tool)) == "whole"
 
 
 @pytest.mark.parametrize("name", ['say "x"', "büro", "a\\b", "new\nline", "tab\t", "</tool_call>"])
 def test_a_tool_may_have_any_name(name: str) -> None:
     call = f'<tool_call>{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": {{}}}}'
-    assert read(call + "</tool_call>", tools=(ToolSpec(name, "", {}),)) == "whole"
+    assert read(call + "</tool_call>", offered=(ToolSpec(name, "", {}),)) == "whole"
