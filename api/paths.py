@@ -18,7 +18,8 @@ TOOL_PATHS = ("/v1/tools", "/v1/tools/execute", "/v1/tools/cancel")
 """Served beside those by a node that has tools."""
 
 _INSTEAD = {
-    "responses": "the responses API is not served; use /v1/chat/completions",
+    "responses": "the responses API is not served; use /v1/chat/completions, which"
+    " is the client's chat-completions model (README.md, Connect a client)",
     "messages": "the messages API is not served; use /v1/chat/completions",
     "api/chat": "this is an OpenAI-compatible server; use /v1/chat/completions",
     "api/generate": "this is an OpenAI-compatible server; use /v1/completions",

@@ -348,6 +348,7 @@ def test_the_base_url_is_told_only_where_it_is_what_was_wrong() -> None:
 
 
 def test_no_path_is_suggested_for_nothing() -> None:
+    assert "the client's chat-completions model" in path_hint("/v1/responses")
     assert "this server has" in path_hint("/nonsense")
 
 
