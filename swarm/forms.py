@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias, TypeVar
 from swarm.chat.compact import Words, compacted, our_words, shortened
 from swarm.chat.template import ChatTemplate
 from swarm.engines.base import Engine, Event, Finished, Started
+from swarm.engines.prompts import most_counted
 from swarm.errors import InvalidRequest
 from swarm.estimate import estimated_tokens, may_fill
 from swarm.types import Message, Question
@@ -141,13 +142,8 @@ class Forms:
         if why is None:
             return _Chosen(False, full_tokens, sure=model_id in self._speeds)
         tokens = await _count(_beginning(compact), engine, template)
-        logger.info(
-            "%s reads compact prompts here: %d tokens of tools and instructions become %d (%s)",
-            model_id,
-            full_tokens,
-            tokens,
-            why,
-        )
+        told = _told_of(full_tokens, tokens, most_counted(engine.info.context_tokens))
+        logger.info("%s reads compact prompts here: %s (%s)", model_id, told, why)
         return _Chosen(compact=True, fixed_tokens=tokens)
 
     def _why_compact(self, tokens: int, model_id: str, context_tokens: int) -> str | None:
@@ -200,6 +196,14 @@ class Forms:
             sum(sizes),
             sum(after),
         )
+
+
+def _told_of(before: int, after: int, most: int) -> str:
+    """What was cut of what every request repeats; so many tokens at most are counted."""
+    if after >= before and before <= most:
+        return f"nothing could be cut of the {before} tokens of tools and instructions"
+    least_before, least_after = ("at least " * (tokens > most) for tokens in (before, after))
+    return f"{least_before}{before} tokens of tools and instructions become {least_after}{after}"
 
 
 def _keys(model_id: str, question: Question) -> tuple[_Key, _Key]:

@@ -1,6 +1,7 @@
 """Which form a model reads: chosen by what a session repeats, once, and said in the log."""
 
 import logging
+import re
 from dataclasses import replace
 
 import pytest
@@ -45,6 +46,36 @@ async def test_a_small_context_reads_the_compact_form(caplog: pytest.LogCaptureF
     assert small.messages[1] == Message("user", "hi")
     assert await fit(Forms(), question(), 9_000) == question()
     assert "its context is 2500" in caplog.text
+
+
+async def told(caplog: pytest.LogCaptureFixture, asked: Question, context_tokens: int) -> str:
+    caplog.set_level(logging.INFO)
+    await fit(Forms(), asked, context_tokens)
+    return caplog.text
+
+
+async def test_the_log_says_how_much_was_cut(caplog: pytest.LogCaptureFixture) -> None:
+    said = await told(caplog, question(), 2_500)
+    assert re.search(r"here: \d+ tokens of tools and instructions become \d+ \(", said)
+
+
+async def test_the_log_says_where_nothing_could_be_cut(caplog: pytest.LogCaptureFixture) -> None:
+    class Alike(FakeEngine):
+        async def tokenize(self, text: str) -> list[int]:
+            return [1] * 900
+
+    caplog.set_level(logging.INFO)
+    small = Alike(model_info=replace(INFO, context_tokens=2_000))
+    await Forms().fit(question(), "m", small, TEMPLATE)
+    assert "nothing could be cut of the 900 tokens of tools and instructions" in caplog.text
+
+
+async def test_the_log_says_where_the_count_ended_early(caplog: pytest.LogCaptureFixture) -> None:
+    long = question(
+        messages=(Message("system", SYSTEM + "My word. " * 2000), Message("user", "hi"))
+    )
+    said = await told(caplog, long, 2_500)
+    assert re.search(r"at least \d+ tokens of tools and instructions become at least \d+", said)
 
 
 async def test_the_form_is_chosen_once_for_all_that_begin_alike(
