@@ -248,6 +248,14 @@ def test_what_a_match_promises_is_in_the_cache(narrow: Case) -> None:
             assert 0 <= first <= max(0, match.length - WINDOW + 1)
 
 
+def test_a_window_is_whole_as_long_as_its_conversation_is_kept(narrow: Case) -> None:
+    evening(narrow)
+    memory, table = narrow.engine._context._memory, narrow.engine._cache._table
+    if narrow.engine.info.prefix_cuttable:
+        firsts = {llama_cpp.llama_memory_seq_pos_min(memory, slot.id) for slot in table.idle}
+        assert firsts == {0}
+
+
 def test_sequences_that_outgrow_the_cache_take_turns(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
