@@ -28,7 +28,7 @@ Show = Callable[[Sequence[TurnDict]], str | None]
 """The text that a template makes of the turns; None where it refuses them."""
 
 PROBING_S = 2.0
-"""A template that is slower than this with a few words is probed no further."""
+"""A template that computes for longer than this with a few words is probed no further."""
 
 _ORDER: tuple[Form, ...] = (
     with_text_arguments,
@@ -143,17 +143,20 @@ _PROBES = (
 )
 
 
-def needed_forms(show: Show, always: Sequence[Form] = ()) -> tuple[Form, ...]:
+def needed_forms(
+    show: Show, always: Sequence[Form] = (), budget_s: float = PROBING_S
+) -> tuple[Form, ...]:
     """The forms in which this template takes every conversation whole, in their order.
 
-    `always` comes before all. Where none helps, the template has it as it is.
+    `always` comes before all. Where none helps, the template has it as it is. The time is this
+    thread's own: what others compute meanwhile is not the template's fault, and the forms are kept.
     """
     chosen: set[Form] = set()
-    ends_s = time.monotonic() + PROBING_S
+    ends_s = time.thread_time() + budget_s
     for probe in _PROBES:
         best, taken = chosen, -1
         for remedy in ((), *probe.remedies):
-            if time.monotonic() > ends_s:
+            if time.thread_time() > ends_s:
                 return (*always, *(form for form in _ORDER if form in chosen))
             forms = [form for form in _ORDER if form in chosen | set(remedy)]
             text = show(in_forms(probe.turns, (*always, *forms)))

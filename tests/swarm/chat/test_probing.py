@@ -6,13 +6,16 @@ was built.
 
 import logging
 import re
+import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from swarm.chat.probing import needed_forms
 from swarm.chat.template import ChatTemplate
+from swarm.chat.turns import TurnDict, with_text_arguments
 from swarm.types import Message, ToolCall, ToolSpec
 
 BUILD = Path(__file__).parents[3] / "build"
@@ -127,3 +130,23 @@ def test_a_model_whose_way_of_calling_is_unknown_is_told_ours(
     text = unknown.render([ASKED], TOOLS)
     assert "You may call these tools:" in text
     assert unknown.form.name == "canonical"
+
+
+def text_arguments_only(turns: Sequence[TurnDict]) -> str | None:
+    """A template that joins the arguments of calls to a text."""
+    calls = [call for turn in turns for call in turn.get("tool_calls", ())]
+    if any(not isinstance(call["function"]["arguments"], str) for call in calls):
+        return None
+    return str(turns)
+
+
+def test_a_machine_that_stands_still_spoils_no_template() -> None:
+    def still(turns: Sequence[TurnDict]) -> str | None:
+        time.sleep(0.02)
+        return text_arguments_only(turns)
+
+    assert with_text_arguments in needed_forms(still, budget_s=0.1)
+
+
+def test_a_template_that_computes_for_long_is_probed_no_further() -> None:
+    assert needed_forms(text_arguments_only, budget_s=-1) == ()

@@ -1,6 +1,7 @@
 """A model's own template: what it is given, and what it must not be able to do."""
 
 import json
+import time
 
 import pytest
 
@@ -211,3 +212,15 @@ def test_json_is_not_escaped_for_html() -> None:
     )
     assert json.loads(text) == "<é>"
     assert "<é>" in text
+
+
+def test_a_machine_that_stands_still_is_no_fault_of_the_template(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stand_still() -> str:
+        time.sleep(0.06)
+        return "then: "
+
+    monkeypatch.setattr("swarm.chat.template._MAX_SECONDS", 0.05)
+    template = ChatTemplate("{{ stand_still() }}{{ messages[0].content }}")
+    assert template.render(HELLO[1:], extra={"stand_still": stand_still}) == "then: Hello"
