@@ -1,6 +1,6 @@
 """An upstream server as an Engine: each generation is one request or several, read as they stream.
 
-The only module of `swarm` that uses aiohttp. Closing a connection cancels what runs there.
+Closing a connection cancels what runs there.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from swarm.connecting import system_words
 from swarm.engines.base import Accepted, Embedding, EngineLoad, Event, Finished, ModelInfo
 from swarm.engines.prompts import check_request, check_tokens
 from swarm.engines.upstream.asking import Ask, asks, is_chat, probe
+from swarm.engines.upstream.connection import answered, telling_kept
 from swarm.engines.upstream.hearing import Generation, Hearing, KeyRefused, Lines, refusal
 from swarm.engines.upstream.server import Server, read_server
 from swarm.errors import (
@@ -98,8 +99,9 @@ class UpstreamEngine:
         """Ask the server what it is. Raises ConfigurationError where it cannot be used."""
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
+        connector = aiohttp.TCPConnector(limit=0)
         self._session = aiohttp.ClientSession(
-            headers=headers, timeout=timeout, connector=aiohttp.TCPConnector(limit=0)
+            headers=headers, timeout=timeout, connector=connector, trace_configs=[telling_kept()]
         )
         try:
             server = await self._described()
@@ -319,7 +321,7 @@ class UpstreamEngine:
         if self._session is None:
             raise EngineLost("the upstream engine was stopped")
         try:
-            async with self._session.request(method, url, json=body) as answer:
+            async with await answered(self._session, method, url, body) as answer:
                 self._lost = None
                 if answer.status >= 400:
                     wait = answer.headers.get("Retry-After")

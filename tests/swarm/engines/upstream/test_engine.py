@@ -444,6 +444,34 @@ async def test_one_lost_request_of_several_ends_the_generation_and_the_others():
             await fake.gone.wait()
 
 
+@pytest.mark.parametrize("way", ["close", "abort"])
+async def test_a_kept_connection_that_the_server_closes_just_then_costs_no_answer(way: str):
+    fake = FakeServer(HELLO, props=PROPS)
+
+    async def closes_one(request: Any, body: dict[str, Any]) -> Any:
+        if len(fake.asked) > 1:
+            return await HELLO(request, body)
+        getattr(request.transport, way)()
+        return await asyncio.Event().wait()
+
+    fake.answer = closes_one
+    assert (await in_a_moment(answer_of(fake))).texts == {0: "Hello"}
+    assert fake.asked[0] == fake.asked[1]
+
+
+async def test_a_server_that_closes_a_fresh_connection_is_not_asked_again():
+    fake = FakeServer(HELLO, props=PROPS)
+
+    async def closes(request: Any, _body: dict[str, Any]) -> Any:
+        request.transport.close()
+        return await asyncio.Event().wait()
+
+    fake.answer = closes
+    with pytest.raises(EngineLost, match="is not there"):
+        await in_a_moment(answer_of(fake))
+    assert len(fake.asked) == 2
+
+
 async def test_closing_a_generation_closes_its_connection():
     fake = FakeServer(streams(said("a"), hang=True), props=PROPS)
     async with engine_at(fake) as engine:
