@@ -3,6 +3,7 @@
 The one place that reads the environment and `swarm.toml`.
 """
 
+import errno
 import ipaddress
 import os
 from collections.abc import Mapping, Sequence
@@ -291,12 +292,17 @@ def _check_origin(memory: Path) -> None:
     """A settings file beneath a folder in which tools worked may be a model's. Raises
     ConfigurationError.
     """
+    try:  # resolve() of a link to itself differs with Python's version
+        file = Path(os.path.realpath(TOML_FILE, strict=True))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        itself = error.errno == errno.ELOOP
+        why = "is a link to itself" if itself else f"cannot be read: {error.strerror}"
+        raise ConfigurationError(f"{TOML_FILE} {why}") from None
     known = memory / WORKSPACES_FILE
     try:
-        file = Path(TOML_FILE).resolve()
-        roots = known.read_text("utf-8") if file.exists() and known.exists() else ""
-    except RuntimeError:
-        raise ConfigurationError(f"{TOML_FILE} is a link to itself") from None
+        roots = known.read_text("utf-8") if known.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{known} cannot be read: {error}") from None
     for root in roots.splitlines():
