@@ -1,6 +1,7 @@
 """The folder that tools work in, and what their commands are given beside it."""
 
 import contextlib
+import os
 import tempfile
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def workspace_root(wanted: Path | None, state: Path) -> Path:
     Raises ConfigurationError for a folder that holds this node's own keys or settings, by which a
     model could grant itself more, and where nobody named it, for this program's own.
     """
-    root = (wanted or project_around(Path.cwd())).resolve()
+    root = _real(wanted or project_around(Path.cwd()))
     if wanted is None and _PROGRAM.is_relative_to(root):
         raise ConfigurationError(
             f"the tools would work on this program itself ({root}); name your project with "
@@ -34,6 +35,11 @@ def workspace_root(wanted: Path | None, state: Path) -> Path:
             f"--workspace {root} holds this node's keys ({state}); name a folder of your project"
         )
     return root
+
+
+def _real(path: Path) -> Path:
+    """Where its links lead; one that leads to itself is told of where it is opened."""
+    return Path(os.path.realpath(path))
 
 
 def project_around(folder: Path) -> Path:
@@ -65,4 +71,4 @@ def scratch(stack: contextlib.ExitStack) -> Path:
 
 def readable(named: tuple[Path, ...]) -> tuple[Path, ...]:
     """Folders as the owner names them, and as they are really called where a link leads there."""
-    return tuple(dict.fromkeys(path for each in named for path in (each, each.resolve())))
+    return tuple(dict.fromkeys(path for each in named for path in (each, _real(each))))

@@ -49,7 +49,7 @@ class Workspace:
         self._open_at = open_at
         self._given = Path(os.path.abspath(root))  # noqa: PTH100  links stay as they were typed
         try:
-            self.root = root.resolve(strict=True)
+            self.root = Path(os.path.realpath(root, strict=True))
             self._descriptor = os.open(self.root, _FOLDER | os.O_CLOEXEC)
         except OSError as error:
             raise ToolFailed(f"the workspace {root}: {error.strerror}") from error

@@ -296,6 +296,14 @@ async def test_a_workspace_that_is_missing_is_named(tmp_path: Path) -> None:
             pass
 
 
+async def test_a_workspace_that_is_a_link_to_itself_is_named(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(ConfigurationError, match=r"the workspace .*loop: "):
+        async with tools_of(settings(tmp_path, workspace=loop), None, lambda text: None):
+            pass
+
+
 @pytest.mark.needs("bubblewrap")
 async def test_package_managers_alone_may_have_the_network(tmp_path: Path) -> None:
     said: list[str] = []
