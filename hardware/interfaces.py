@@ -135,10 +135,13 @@ def can_bind(found: LanAddress) -> bool:
 
 def read_interfaces() -> dict[str, Interface]:
     """The interfaces of this machine now, by name."""
-    stats = psutil.net_if_stats()
+    try:
+        stats = psutil.net_if_stats()
+    except OSError:  # no program of Android's may read /proc/net: what has an address is up there
+        stats = None
     read: dict[str, Interface] = {}
     for name, entries in psutil.net_if_addrs().items():
-        told = stats.get(name)
+        told = stats.get(name) if stats is not None else None
         texts = [
             entry.address
             for entry in entries
@@ -148,7 +151,7 @@ def read_interfaces() -> dict[str, Interface]:
         read[name] = Interface(
             index=_index(name, texts),
             addresses=tuple(text.partition("%")[0] for text in texts),
-            up=told is not None and told.isup,
+            up=stats is None or (told is not None and told.isup),
             loopback="loopback" in flags or any(_is_loopback(text) for text in texts),
             point_to_point="pointopoint" in flags,
         )
@@ -192,5 +195,7 @@ def _index(name: str, texts: Iterable[str]) -> int:
     numbers = [int(zone) for zone in zones if zone.isdecimal()]
     if numbers:
         return numbers[0]
-    known = {interface: index for index, interface in socket.if_nameindex()}
-    return known.get(name, 0)
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0

@@ -1,5 +1,6 @@
 import ipaddress
 
+import psutil
 import pytest
 
 from hardware.interfaces import (
@@ -107,6 +108,20 @@ def test_this_machine_s_interfaces_are_read() -> None:
         for address in interface.addresses:
             ipaddress.ip_address(address)
             assert "%" not in address
+
+
+def test_interfaces_are_read_where_no_program_is_told_of_their_states(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def denied() -> None:
+        raise PermissionError(13, "Permission denied", "/proc/net/dev")
+
+    told = read_interfaces()
+    monkeypatch.setattr(psutil, "net_if_stats", denied)
+    read = read_interfaces()
+    assert all(each.up for each in read.values())
+    assert [each.addresses for each in read.values()] == [each.addresses for each in told.values()]
+    assert [each.loopback for each in read.values()] == [each.loopback for each in told.values()]
 
 
 def test_an_address_of_this_machine_can_be_bound_and_another_cannot() -> None:
