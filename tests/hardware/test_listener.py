@@ -2,6 +2,10 @@
 
 import os
 import socket
+from collections.abc import Callable
+
+import psutil
+import pytest
 
 from hardware.listener import holder_of
 
@@ -11,3 +15,26 @@ def test_who_listens_on_a_port_is_named() -> None:
         port = taken.getsockname()[1]
         assert f"(process {os.getpid()})" in (holder_of(port) or "")
     assert holder_of(port) is None
+
+
+def _refuses(error: Exception) -> Callable[..., None]:
+    def refused(*_: object) -> None:
+        raise error
+
+    return refused
+
+
+def test_where_only_root_is_told_of_all_at_once_a_program_of_ones_own_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(psutil, "net_connections", _refuses(psutil.AccessDenied()))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert f"(process {os.getpid()})" in (holder_of(taken.getsockname()[1]) or "")
+
+
+def test_where_nobody_is_told_anything_nobody_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = _refuses(PermissionError(13, "Permission denied"))
+    monkeypatch.setattr(psutil, "net_connections", denied)
+    monkeypatch.setattr(psutil.Process, "net_connections", denied)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert holder_of(taken.getsockname()[1]) is None
