@@ -60,7 +60,15 @@ def make_venv() -> None:
     if python().exists() and subprocess.call([str(python()), "-c", ""]) == 0:
         return
     print("setup: making .venv")
-    venv.create(VENV, with_pip=True, clear=True)
+    venv.create(VENV, system_site_packages=sees_system(sys.platform), clear=True, with_pip=True)
+
+
+def sees_system(system: str) -> bool:
+    """Whether the environment holds what the system has installed, too.
+
+    In Termux that is a psutil that was patched: its own sources refuse Android.
+    """
+    return system == "android"
 
 
 def wants_mlx(choice: str, system: str, machine: str) -> bool:

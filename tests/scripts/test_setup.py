@@ -1,6 +1,6 @@
 import pytest
 
-from scripts.setup import missing, wants_mlx
+from scripts.setup import missing, sees_system, wants_mlx
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,12 @@ def test_an_old_python_is_told_how_to_go_on(platform, again):
 
 def test_a_python_that_is_new_enough_lacks_nothing():
     assert missing((3, 11, 0), "linux") is None
+
+
+def test_only_termux_lends_its_packages_to_the_environment():
+    assert [sees_system(each) for each in ("android", "linux", "darwin", "win32")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
