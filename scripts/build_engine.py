@@ -201,7 +201,7 @@ def _install_libraries(choice: EngineChoice) -> None:
     fresh.mkdir()
     for library in _built_libraries():
         shutil.copy2(library, fresh / library.name, follow_symlinks=False)
-    stamp = {"key": _key(choice), "llama_cpp_python": _locked()[0], **asdict(choice)}
+    stamp = {"key": key_of(choice), "llama_cpp_python": _locked()[0], **asdict(choice)}
     (fresh / STAMP.name).write_text(json.dumps(stamp, indent=1) + "\n")
     # Swapped, not written over: a running engine keeps the old files.
     shutil.rmtree(folder, ignore_errors=True)
@@ -222,16 +222,18 @@ def _is_built(choice: EngineChoice) -> bool:
     if not STAMP.exists() or not any(LLAMA.glob("bin/**/llama-server*")):
         return False
     try:
-        return bool(json.loads(STAMP.read_text())["key"] == _key(choice))
+        return bool(json.loads(STAMP.read_text())["key"] == key_of(choice))
     except (ValueError, LookupError, TypeError):  # it was cut while it was written
         return False
 
 
-def _key(choice: EngineChoice) -> str:
+def key_of(choice: EngineChoice) -> str:
     """Changes with everything that changes the built libraries."""
     options = sorted((_OPTIONS | dict(choice.options)).items())
     patches = [patch.read_text() for patch in PATCHES]
-    parts = [LOCK.read_text(), choice.kind, options, patches]
+    parts: list[object] = [LOCK.read_text(), choice.kind, options, patches]
+    if choice.options.get("GGML_NATIVE") == "ON":  # elsewhere the options name them
+        parts.append(choice.required_features)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -151,8 +151,9 @@ def _require_toolkit(facts: Facts, kind: EngineKind) -> None:
 def _cpu(facts: Facts) -> tuple[dict[str, str], tuple[str, ...]]:
     options = {"GGML_OPENMP": "ON"}
     if facts.machine.lower() not in ("x86_64", "amd64", "i686"):
-        # ARM's native flags are asked of the compiler and have no AMX among them.
-        return options | {"GGML_NATIVE": "ON"}, ()
+        # ARM's native flags are asked of the compiler and have no AMX among them. Which of those
+        # that are here it uses is not told, so the build needs them all.
+        return options | {"GGML_NATIVE": "ON"}, tuple(sorted(facts.features))
     options["GGML_NATIVE"] = "OFF"
     required: list[str] = []
     for option, flags in _X86_OPTIONS.items():

@@ -63,10 +63,10 @@ def test_amx_is_never_built() -> None:
     assert not any("amx" in feature for feature in choice.required_features)
 
 
-def test_arm_asks_its_compiler() -> None:
-    choice = choose(facts(machine="aarch64", features=frozenset({"asimd"})))
+def test_arm_asks_its_compiler_and_needs_what_is_there() -> None:
+    choice = choose(facts(machine="aarch64", features=frozenset({"asimddp", "asimd"})))
     assert choice.options["GGML_NATIVE"] == "ON"
-    assert choice.required_features == ()
+    assert choice.required_features == ("asimd", "asimddp")
 
 
 def test_a_toolkit_without_a_device_is_not_used() -> None:
