@@ -7,14 +7,12 @@ after repeated failures ever later, up to RESTART_LIMIT_S. One that hangs is kil
 import asyncio
 import itertools
 import logging
-import sys
 import time
 from collections.abc import AsyncGenerator, Mapping
-from pathlib import Path
 from typing import Any, Self, TypeAlias
 
-import swarm
 from ending import beside, ended
+from swarm.apart import begun
 from swarm.engines.base import Embedding, EngineLoad, Event, Finished, ModelInfo
 from swarm.engines.messages import (
     LENGTH,
@@ -185,17 +183,7 @@ class EngineProcess:
 
     async def _launch(self) -> None:
         began = time.monotonic()
-        # A session of its own keeps a terminal's Ctrl-C from the child: the node ends it.
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "swarm.engines.child",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            cwd=Path(swarm.__file__).parent.parent,
-            env=self._environment,
-            start_new_session=True,
-        )
+        self._process = await begun("swarm.engines.child", self._environment)
         if self._process.stdin is None:
             raise ModelLoadFailed("the engine process has no pipe")
         self._process.stdin.write(encode_frame(self._start))

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import swarm
+from swarm.apart import begun
 from swarm.errors import ConfigurationError
 from swarm.models.hub import Hub, copied_folder
 from swarm.models.progress import Bar
@@ -36,16 +36,7 @@ async def brought(
     copied = await asyncio.to_thread(copied_folder(wanted, hub.cache).is_dir)
     if hub.offline and not copied:
         raise Unreachable(f"{wanted.id} is not here, and offline mode is on")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "swarm.models.bringing",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        cwd=Path(swarm.__file__).parent.parent,
-        env=dict(environment),
-        start_new_session=True,
-    )
+    process = await begun("swarm.models.bringing", environment)
     try:
         return await _heard(process, _question(wanted, hub), moved)
     finally:
