@@ -34,9 +34,12 @@ def main() -> int:
         print("setup: " + problem, file=sys.stderr)
         return 1
     make_venv()
-    install("runtime" if options.runtime else "dev")
-    if wants_mlx(options.mlx, platform.system(), platform.machine()):
-        install("mlx")
+    groups = ["runtime" if options.runtime else "dev"]
+    groups += ["mlx"] if wants_mlx(options.mlx, platform.system(), platform.machine()) else []
+    for group in groups:
+        if not install(group):
+            print("setup: " + not_installed(LOCKS[group].name), file=sys.stderr)
+            return 1
     build = [str(python()), "-m", "scripts.build_engine", "--engine", options.engine]
     return subprocess.call(build, cwd=ROOT)
 
@@ -76,18 +79,29 @@ def wants_mlx(choice: str, system: str, machine: str) -> bool:
     return choice == "yes" or (choice == "auto" and (system, machine) == ("Darwin", "arm64"))
 
 
-def install(group: str) -> None:
-    """Everything in the group's lock, unless it is installed already."""
+def install(group: str) -> bool:
+    """Everything in the group's lock, unless it is installed already; whether it now is."""
     installed = dict(line.split() for line in _stamp_lines())
     if installed.get(group) == fingerprint(group):
-        return
+        return True
     print(f"setup: installing {LOCKS[group].name}", flush=True)
     pip = [str(python()), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-    subprocess.check_call([*pip, "--require-hashes", "-r", str(LOCKS[group])], cwd=ROOT)
+    if subprocess.call([*pip, "--require-hashes", "-r", str(LOCKS[group])], cwd=ROOT) != 0:
+        return False
     # The dev lock holds all of the runtime's.
     for each in ("runtime", "dev") if group == "dev" else (group,):
         installed[each] = fingerprint(each)
     STAMP.write_text("".join(f"{name} {digest}\n" for name, digest in installed.items()))
+    return True
+
+
+def not_installed(lock: str) -> str:
+    """What a person may do where pip failed, which has said why."""
+    return (
+        f"pip could not install what {lock} lists, for the reason above. Where there are no wheels "
+        "for a system (Intel Macs, Windows on ARM, Alpine, Termux), Rust is needed too: "
+        "https://rustup.rs"
+    )
 
 
 def _stamp_lines() -> list[str]:

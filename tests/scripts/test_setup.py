@@ -1,5 +1,9 @@
+import subprocess
+import sys
+
 import pytest
 
+from scripts import setup
 from scripts.setup import missing, sees_system, wants_mlx
 
 
@@ -41,3 +45,15 @@ def test_only_termux_lends_its_packages_to_the_environment():
         False,
         False,
     ]
+
+
+def test_where_pip_fails_a_sentence_says_what_may_be_missing(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(sys, "argv", ["setup.py", "--runtime", "--mlx", "no"])
+    monkeypatch.setattr(setup, "STAMP", tmp_path / "installed-lock")
+    monkeypatch.setattr(setup, "make_venv", lambda: None)
+    monkeypatch.setattr(subprocess, "call", lambda command, **_: int("pip" in command))
+    assert setup.main() == 1
+    told = capsys.readouterr().err
+    assert told.startswith("setup: pip could not install what runtime.lock lists")
+    assert "Rust" in told
+    assert not setup.STAMP.exists()
