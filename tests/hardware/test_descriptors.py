@@ -1,6 +1,5 @@
 """How many files may be open: raised where the system lets it, never lowered."""
 
-import resource
 import subprocess
 import sys
 
@@ -28,6 +27,7 @@ def test_the_soft_limit_becomes_what_is_wanted(soft: int, hard: int, most: int) 
 
 
 def test_a_process_raises_its_own() -> None:
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
     program = (
         "import resource; from hardware.descriptors import allow_descriptors;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 300));"
