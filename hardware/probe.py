@@ -150,7 +150,7 @@ class Probe:
     def read(self, path: str) -> str:
         """A file's text, empty where there is none or it may not be read."""
         try:
-            return (self.root / path).read_text(errors="replace")
+            return (self.root / path).read_text("utf-8", errors="replace")
         except OSError:
             return ""
 

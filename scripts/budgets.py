@@ -1,4 +1,5 @@
-"""The house's budgets: sizes of files and functions, broad excepts, what leaves import.
+"""The house's budgets: sizes of files and functions, broad excepts, texts without their encoding,
+what leaves import.
 
 `python -m scripts.budgets` prints the figures and every breach.
 """
@@ -58,7 +59,7 @@ class Function:
 
 def main() -> int:
     paths = [path for room in ROOMS for path in _files(ROOT / room)]
-    sources = {str(path.relative_to(ROOT).as_posix()): path.read_text() for path in paths}
+    sources = {str(path.relative_to(ROOT).as_posix()): path.read_text("utf-8") for path in paths}
     found = [breach for name, text in sources.items() for breach in breaches(name, text)]
     lengths = [function.lines for text in sources.values() for function in functions(text)]
     found += spread_breaches(lengths)
@@ -82,6 +83,10 @@ def breaches(name: str, text: str) -> list[str]:
         f"{name}: broad except in {function}; only the edges may: see scripts/budgets.py"
         for function in sorted(_broad_excepts(tree))
         if f"{name}:{function}" not in EDGES
+    ]
+    found += [
+        f"{name}: line {line} names no encoding; Windows would take its code page"
+        for line in _unnamed_encodings(tree)
     ]
     if name in LEAVES:
         found += [f"{name}: imports {module}" for module in sorted(_foreign_imports(tree))]
@@ -147,6 +152,23 @@ def _is_broad(node: ast.AST) -> bool:
 def _names_exception(node: ast.expr) -> bool:
     names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
     return bool(names & {"Exception", "BaseException"})
+
+
+def _unnamed_encodings(tree: ast.AST) -> Iterator[int]:
+    """Lines that read or write a text file and leave its encoding to the system."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            before = {"read_text": 0, "write_text": 1}.get(name)
+            if name == "open" and any(_is_text_mode(argument) for argument in node.args):
+                before = len(node.args)
+            named = any(keyword.arg == "encoding" for keyword in node.keywords)
+            if before is not None and len(node.args) <= before and not named:
+                yield node.lineno
+
+
+def _is_text_mode(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value in ("r", "w", "a", "x", "r+", "w+", "a+")
 
 
 def _foreign_imports(tree: ast.AST) -> Iterator[str]:

@@ -139,19 +139,19 @@ def unpack(archive: Path) -> Path:
     """The folder with the archive's content and our patches to llama.cpp."""
     folder = archive.with_name(archive.name.removesuffix(".tar.gz"))
     mark = folder / "patches.json"
-    texts = json.dumps([patch.read_text() for patch in PATCHES])
-    if not mark.exists() or mark.read_text() != texts:
+    texts = json.dumps([patch.read_text("utf-8") for patch in PATCHES])
+    if not mark.exists() or mark.read_text("utf-8") != texts:
         shutil.rmtree(folder, ignore_errors=True)
         with tarfile.open(archive) as tar:
             tar.extractall(BUILD, filter="data")
         for patch in PATCHES:
             _run(["git", "-C", str(folder / "vendor" / "llama.cpp"), "apply", str(patch)])
-        mark.write_text(texts)
+        mark.write_text(texts, "utf-8")
     return folder
 
 
 def _locked() -> tuple[str, str]:
-    match = re.search(r"==(\S+) \\\s+--hash=sha256:([0-9a-f]{64})", LOCK.read_text())
+    match = re.search(r"==(\S+) \\\s+--hash=sha256:([0-9a-f]{64})", LOCK.read_text("utf-8"))
     if match is None:
         raise BuildFailed(f"{LOCK} has no version with a hash")
     return match[1], match[2]
@@ -202,7 +202,7 @@ def _install_libraries(choice: EngineChoice) -> None:
     for library in _built_libraries():
         shutil.copy2(library, fresh / library.name, follow_symlinks=False)
     stamp = {"key": key_of(choice), "llama_cpp_python": _locked()[0], **asdict(choice)}
-    (fresh / STAMP.name).write_text(json.dumps(stamp, indent=1) + "\n")
+    (fresh / STAMP.name).write_text(json.dumps(stamp, indent=1) + "\n", "utf-8")
     # Swapped, not written over: a running engine keeps the old files.
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
@@ -222,7 +222,7 @@ def _is_built(choice: EngineChoice) -> bool:
     if not STAMP.exists() or not any(LLAMA.glob("bin/**/llama-server*")):
         return False
     try:
-        return bool(json.loads(STAMP.read_text())["key"] == key_of(choice))
+        return bool(json.loads(STAMP.read_text("utf-8"))["key"] == key_of(choice))
     except (ValueError, LookupError, TypeError):  # it was cut while it was written
         return False
 
@@ -230,8 +230,8 @@ def _is_built(choice: EngineChoice) -> bool:
 def key_of(choice: EngineChoice) -> str:
     """Changes with everything that changes the built libraries."""
     options = sorted((_OPTIONS | dict(choice.options)).items())
-    patches = [patch.read_text() for patch in PATCHES]
-    parts: list[object] = [LOCK.read_text(), choice.kind, options, patches]
+    patches = [patch.read_text("utf-8") for patch in PATCHES]
+    parts: list[object] = [LOCK.read_text("utf-8"), choice.kind, options, patches]
     if choice.options.get("GGML_NATIVE") == "ON":  # elsewhere the options name them
         parts.append(choice.required_features)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -250,7 +250,7 @@ def _run(command: Sequence[str], extra_environ: Mapping[str, str] | None = None)
     BUILD.mkdir(exist_ok=True)
     lines: list[str] = []
     with (
-        LOG.open("a") as log,
+        LOG.open("a", encoding="utf-8") as log,
         subprocess.Popen(
             command,
             env=environ,
@@ -258,7 +258,7 @@ def _run(command: Sequence[str], extra_environ: Mapping[str, str] | None = None)
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            errors="replace",
+            errors="backslashreplace",  # can be printed on any console
         ) as process,
     ):
         assert process.stdout is not None

@@ -91,7 +91,8 @@ def install(group: str) -> bool:
     # The dev lock holds all of the runtime's.
     for each in ("runtime", "dev") if group == "dev" else (group,):
         installed[each] = fingerprint(each)
-    STAMP.write_text("".join(f"{name} {digest}\n" for name, digest in installed.items()))
+    lines = "".join(f"{name} {digest}\n" for name, digest in installed.items())
+    STAMP.write_text(lines, "utf-8")
     return True
 
 
@@ -106,7 +107,7 @@ def not_installed(lock: str) -> str:
 
 def _stamp_lines() -> list[str]:
     """Of each installed group its name and fingerprint."""
-    lines = STAMP.read_text().splitlines() if STAMP.exists() else []
+    lines = STAMP.read_text("utf-8").splitlines() if STAMP.exists() else []
     return [line for line in lines if len(line.split()) == 2]
 
 

@@ -30,6 +30,16 @@ def test_what_raises_again_is_not_broad() -> None:
 
 
 @pytest.mark.parametrize(
+    "call", ["p.read_text()", "p.write_text(text)", 'p.open("a")', 'open(p, "w", errors="replace")']
+)
+def test_a_text_file_is_opened_in_an_encoding_that_is_named(call: str) -> None:
+    named = call.replace(")", ', encoding="utf-8")').replace("(, ", "(")
+    assert breaches("api/x.py", f"\n{call}\n")[0].startswith("api/x.py: line 2 names no encoding")
+    assert not breaches("api/x.py", f"{named}\n")
+    assert not breaches("api/x.py", 'p.read_text("utf-8")\np.open("rb")\nchannel.open(sealed)\n')
+
+
+@pytest.mark.parametrize(
     "leaf",
     ["ending.py", "guard.py", "mistakes.py", "pattern_size.py", "printable.py", "private_files.py"],
 )

@@ -42,7 +42,7 @@ def installed_build() -> Build:
     stamp = Path(package.origin).parent / STAMP
     if not stamp.is_file():
         return Build("unknown", "not built by make setup", frozenset())
-    return parse_stamp(stamp.read_text())
+    return parse_stamp(stamp.read_text("utf-8"))
 
 
 def parse_stamp(text: str) -> Build:
