@@ -27,7 +27,7 @@ from swarm.models.wanted import Moved, Wanted
 from swarm.pool import Pool, ServedModel
 from swarm.successor import Copy, Successor
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def check_threads(settings: Settings, snapshot: Snapshot) -> None:
@@ -106,7 +106,9 @@ def _tell_of_unused(settings: Settings, ids: Sequence[str]) -> None:
     for named in settings.each_model:
         if named not in ids:
             there = ", ".join(ids)
-            log.warning('[models."%s"] holds for no model of this node; there is %s', named, there)
+            logger.warning(
+                '[models."%s"] holds for no model of this node; there is %s', named, there
+            )
 
 
 def resident_of(

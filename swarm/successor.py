@@ -17,7 +17,7 @@ from swarm.models.progress import shown
 from swarm.models.wanted import Moved, Wanted
 from swarm.pool import Pool
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Stage: TypeAlias = Literal["waiting", "copying", "downloading", "loading", "serving", "failed"]
 
@@ -64,14 +64,14 @@ class Successor:
                 pool.lead_with(self.wanted.id)
         except (SwarmError, OSError) as error:
             self.stage, self.why = "failed", str(error)
-            log.warning("%s stays the default model: %s", before, error)
+            logger.warning("%s stays the default model: %s", before, error)
         else:
             self.stage = "serving"
             told = (
                 "%s is the default model now; %s is still there by its id; where OpenCode uses "
                 "this node, run `python main.py --opencode` there again for the new limits"
             )
-            log.info(told, self.wanted.id, before)
+            logger.info(told, self.wanted.id, before)
 
     def _resident(self, path: Path) -> Resident:
         return self._make(brought_model(self.wanted, path))
@@ -88,6 +88,6 @@ class Successor:
                 try:
                     await self._copy(self.wanted, moved)
                 except OSError as error:  # such as a full disk, of which the hub's way says more
-                    log.warning("%s: no copy from a peer: %s", self.wanted.id, error)
+                    logger.warning("%s: no copy from a peer: %s", self.wanted.id, error)
             self.stage = "downloading"
             return await self._download(self.wanted, moved)

@@ -35,7 +35,7 @@ from swarm.engines.messages import (
 from swarm.errors import GenerationFailed, SwarmError
 from swarm.types import Prompt
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _Work: TypeAlias = Submit | Cancel | Embed | AskLoad | Reply
 """What is left of a command for the thread that steps; a Reply it only hands on."""
@@ -178,5 +178,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except GenerationFailed as error:
-        log.critical("%s", error)
+        logger.critical("%s", error)
         sys.exit(1)

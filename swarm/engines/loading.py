@@ -14,7 +14,7 @@ from swarm.engines.resident import Planned, Resident
 from swarm.errors import ConfigurationError, EngineNotReady, ModelLoadFailed, Overloaded
 from swarm.models.place import Taken, together
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Loading:
@@ -103,7 +103,7 @@ class Loading:
             try:
                 plan = (await asyncio.to_thread(model.make, Taken())).plan
             except ConfigurationError as error:  # its load says so to who waits for it
-                log.debug("%s cannot be planned: %s", model_id, error)
+                logger.debug("%s cannot be planned: %s", model_id, error)
         return plan.context_tokens if plan else None
 
     async def unload(self, model_id: str) -> None:
@@ -152,7 +152,7 @@ class Loading:
             return
         if (error := task.exception()) is not None:
             if self.begun:  # an error of the first load ends the node, which says it then
-                log.error("%s is not loaded: %s", model.id, error)
+                logger.error("%s is not loaded: %s", model.id, error)
         elif not model.users:
             self._go_on(model.warm_up(), f"warm up {model.id}")
 
@@ -179,7 +179,7 @@ class Loading:
             try:
                 planned = await asyncio.to_thread(model.make, taken)
             except ConfigurationError as error:
-                log.debug("%s does not fit beside others: %s", model.id, error)
+                logger.debug("%s does not fit beside others: %s", model.id, error)
             else:
                 if planned.plan and planned.plan.as_good_as(alone.plan):
                     return planned
@@ -201,7 +201,7 @@ class Loading:
         await self._released.wait()
 
     async def _unload(self, model: Resident, why: str) -> None:
-        log.info("unloading %s: %s", model.id, why)
+        logger.info("unloading %s: %s", model.id, why)
         await model.aclose()
 
     async def _unload_idle_ones(self, idle_s: float) -> None:

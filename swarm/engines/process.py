@@ -34,7 +34,7 @@ from swarm.engines.messages import (
 from swarm.errors import EngineLost, EngineNotReady, ModelLoadFailed, SwarmError
 from swarm.types import Prompt
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 RESTART_FIRST_S = 0.1
 RESTART_LIMIT_S = 4.0
@@ -74,7 +74,7 @@ class EngineProcess:
         embedding_s: float = EMBEDDING_S,
         stop_s: float = STOP_S,
     ) -> None:
-        self._start = Start(factory, options, log.getEffectiveLevel())
+        self._start = Start(factory, options, logger.getEffectiveLevel())
         self._patience_s = patience_s
         self._embedding_s = embedding_s
         self._stop_s = stop_s
@@ -191,7 +191,7 @@ class EngineProcess:
         match report:
             case Ready(info):
                 self._info = info
-                log.info(
+                logger.info(
                     "loaded %s (%s) in %.1f s",
                     self._name,
                     info.description,
@@ -216,7 +216,7 @@ class EngineProcess:
             self._fail_all(self._trouble)
             if time.monotonic() - began > STEADY_S:
                 delay = RESTART_FIRST_S
-            log.error("the engine process of %s %s; it is started again", self._name, cause)
+            logger.error("the engine process of %s %s; it is started again", self._name, cause)
             delay = await self._relaunch(delay)
 
     async def _watch(self) -> None:
@@ -228,7 +228,7 @@ class EngineProcess:
             except SwarmError:
                 return  # It has ended, which `_dispatch` sees as well.
             if hangs:
-                log.warning("the engine process of %s hangs; it is killed", self._name)
+                logger.warning("the engine process of %s hangs; it is killed", self._name)
                 if self._process:
                     self._process.kill()
                 return
@@ -258,7 +258,7 @@ class EngineProcess:
                 await self._launch()
             except (SwarmError, OSError) as error:
                 if str(error) != self._trouble:
-                    log.warning("the engine of %s did not start: %s", self._name, error)
+                    logger.warning("the engine of %s did not start: %s", self._name, error)
                 self._trouble = str(error)
                 await self._end_process()
             else:
@@ -280,7 +280,7 @@ class EngineProcess:
                     if (future := self._replies.get(request_id)) and not future.done():
                         future.set_result(value)
                 case _:
-                    log.error("the engine process sent %s out of turn", type(report).__name__)
+                    logger.error("the engine process sent %s out of turn", type(report).__name__)
 
     def _deliver(self, request_id: int, item: _Item) -> None:
         stream = self._streams.get(request_id)
@@ -330,7 +330,7 @@ class EngineProcess:
         try:
             await asyncio.wait_for(process.wait(), self._stop_s)
         except TimeoutError:
-            log.warning("the engine process of %s does not end; it is killed", self._name)
+            logger.warning("the engine process of %s does not end; it is killed", self._name)
         finally:  # also where this wait was cancelled: nobody else knows the process any more
             if process.returncode is None:
                 process.kill()

@@ -17,7 +17,7 @@ from swarm.models.fit import Plan
 from swarm.models.place import Taken
 from swarm.types import Prompt, SamplingParams
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Status: TypeAlias = Literal["loaded", "loading", "unloaded"]
 
@@ -176,7 +176,7 @@ class Resident:
             return  # A slow one is measured by its first answers.
         except SwarmError as error:
             if engine is self._engine:
-                log.warning("%s could not be warmed up: %s", self.id, error)
+                logger.warning("%s could not be warmed up: %s", self.id, error)
 
     def _present(self) -> Startable:
         if self._engine is None:
@@ -198,7 +198,7 @@ class Resident:
         if self.plan is None:
             return
         slow, fast = self.plan.tokens_per_s
-        log.info(
+        logger.info(
             "%s: %.0f tokens/s measured for one stream, %.0f to %.0f expected",
             self.id,
             self.measured_tokens_per_s,

@@ -44,7 +44,7 @@ from swarm.models.local import WEIGHTS
 from swarm.models.progress import Bar
 from swarm.models.wanted import Fetch, Unreachable, Wanted
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _SHA256_LENGTH = 64
 _ENDPOINT = "https://huggingface.co"
@@ -179,16 +179,16 @@ def _from_peer(wanted: Wanted, hub: Hub, fetch: Fetch | None) -> Path | None:
         for path in paths:  # alone, for the repository's other models lie beside them
             path.unlink()
     except OSError as error:  # such as a full disk, of which the hub's way says more
-        log.warning("%s: no copy from a peer: %s", wanted.id, error)
+        logger.warning("%s: no copy from a peer: %s", wanted.id, error)
         return None
-    log.warning("a peer's copy of %s has %d bytes: thrown away", wanted.id, copied)
+    logger.warning("a peer's copy of %s has %d bytes: thrown away", wanted.id, copied)
     return None
 
 
 def _begin(wanted: Wanted, name: str, size_bytes: int, hub: Hub) -> None:
     """Raises ConfigurationError where there is no room for so many bytes more."""
     _check_room(wanted, size_bytes, hub)
-    log.info("downloading %s (%s) from %s", name, gib(size_bytes), wanted.repository)
+    logger.info("downloading %s (%s) from %s", name, gib(size_bytes), wanted.repository)
 
 
 def _check_room(wanted: Wanted, size_bytes: int, hub: Hub) -> None:

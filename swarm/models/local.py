@@ -15,7 +15,7 @@ from swarm.models.card import Format
 from swarm.models.header import other_than_model
 from swarm.models.wanted import Wanted
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 BUNDLED_ID = "swarm-nano"
 BUNDLED_PATH = Path(__file__).parent / "bundled" / f"{BUNDLED_ID}.gguf"
@@ -189,7 +189,7 @@ def scan_models(folder: Path) -> tuple[LocalModel, ...]:
 
 def _is_askable(model: LocalModel) -> bool:
     if is_taken(model.id):
-        log.warning(_TAKEN, model.path, model.id)
+        logger.warning(_TAKEN, model.path, model.id)
     return not is_taken(model.id)
 
 
@@ -222,7 +222,7 @@ def _gguf_models(folder: Path) -> list[LocalModel]:
         try:
             models.append(_gguf_model(path))
         except ConfigurationError as error:
-            log.debug("%s", error)
+            logger.debug("%s", error)
     return models
 
 
@@ -232,7 +232,7 @@ def _mlx_models(folder: Path) -> list[LocalModel]:
         try:
             models.append(_mlx_model(configuration.parent))
         except ConfigurationError as error:
-            log.debug("%s", error)
+            logger.debug("%s", error)
     return models
 
 

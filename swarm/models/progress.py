@@ -11,7 +11,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from hardware.snapshot import gib
 from swarm.models.wanted import Moved
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 QUARTERS = 4
 
@@ -25,7 +25,7 @@ class Bar(tqdm):  # pyright: ignore[reportMissingTypeArgument]  (only so in its 
 @contextmanager
 def shown(title: str, total_bytes: int | None) -> Generator[Moved]:
     """Shows the bytes that are here: a bar on a terminal, else a line at each quarter."""
-    if not (log.isEnabledFor(logging.INFO) and sys.stderr.isatty()):
+    if not (logger.isEnabledFor(logging.INFO) and sys.stderr.isatty()):
         yield _quarters(title, total_bytes)
         return
     with (
@@ -43,6 +43,6 @@ def _quarters(title: str, total_bytes: int | None) -> Moved:
         reached = QUARTERS * count // total_bytes if total_bytes else 0
         if said < reached < QUARTERS:
             said = reached
-            log.info("%s: %s of %s are here", title, gib(count), gib(total_bytes or 0))
+            logger.info("%s: %s of %s are here", title, gib(count), gib(total_bytes or 0))
 
     return moved

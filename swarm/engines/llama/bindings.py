@@ -14,7 +14,7 @@ from swarm.engines.grammar import Grammars
 from swarm.engines.llama.slices import SLICE_CHARACTERS, Slicer
 from swarm.errors import ModelLoadFailed
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _LEVELS = {4: logging.ERROR}
 """ggml's error level; its warnings and news tell a developer's story and are our DEBUG."""
@@ -37,7 +37,7 @@ def _forward_log(level: int, text: bytes, _data: Any) -> None:
     line = text.decode(errors="replace").rstrip()
     if severity == logging.ERROR and line:
         _complaints.append(line)
-    log.log(severity, "%s", line)
+    logger.log(severity, "%s", line)
 
 
 def forget_complaints() -> None:

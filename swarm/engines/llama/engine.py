@@ -35,7 +35,7 @@ from swarm.errors import GenerationFailed, InvalidRequest, ModelLoadFailed
 from swarm.models.memory import IDLE_STATES
 from swarm.types import FinishReason, Prompt
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 IDLE_SLOTS = 64
 """Slots beyond the running sequences' that may keep ended conversations; of recurrent memories,
@@ -287,7 +287,7 @@ class LlamaEngine:
         try:
             token = sequence.sampler.sample(self._context, row)
         except OutOfGrammar:
-            log.warning("an answer's grammar has grown too large; the answer is cut there")
+            logger.warning("an answer's grammar has grown too large; the answer is cut there")
             self._finish(sequence, "length")
             return
         if self._model.vocabulary.ends_generation(token):

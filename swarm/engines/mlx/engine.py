@@ -32,7 +32,7 @@ from swarm.engines.telling import Telling, collect
 from swarm.errors import InvalidRequest
 from swarm.types import FinishReason, Prompt
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 READING = 8
 """Prompts that are read side by side at most: they share a chunk, and are padded to its longest.
@@ -222,7 +222,7 @@ class MlxEngine:
         sequence.request.telling.start()
         reason = response.finish_reason
         if sequence.sampler.lost:
-            log.warning("an answer's grammar has grown too large; the answer is cut there")
+            logger.warning("an answer's grammar has grown too large; the answer is cut there")
             self._finish(sequence, "length")
             self._leave(sequence, response)
             return

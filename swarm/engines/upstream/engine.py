@@ -36,7 +36,7 @@ from swarm.errors import (
 from swarm.estimate import o200k_tokens
 from swarm.types import Prompt
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 CONNECT_S = 5.0
 SILENCE_S = 600.0
@@ -111,7 +111,7 @@ class UpstreamEngine:
         finally:
             if self._info is None:
                 await self.aclose()
-        log.info(
+        logger.info(
             "upstream %s: %s, context %d, prompts by %s, %s",
             self._url,
             server.model,
@@ -190,7 +190,7 @@ class UpstreamEngine:
         except TimeoutError:
             raise EngineLost(lost) from None
         except (RequestError, Overloaded) as error:
-            log.debug("%s is back, and refuses: %s", self._url, error)
+            logger.debug("%s is back, and refuses: %s", self._url, error)
 
     def _known(self) -> Server:
         if self._server is None:
@@ -220,7 +220,7 @@ class UpstreamEngine:
             except EngineNotReady as error:
                 if self._clock() > deadline:
                     raise
-                log.info("waiting for %s: %s", self._url, error)
+                logger.info("waiting for %s: %s", self._url, error)
                 await asyncio.sleep(error.retry_after_s)
 
     async def _got(self, url: str) -> Mapping[str, Any]:
@@ -356,7 +356,7 @@ def checked_url(url: str) -> str:
 def _log_lack(what: str, error: SwarmError) -> None:
     """Why the engine does without: said where the server does not merely lack it."""
     level = logging.DEBUG if isinstance(error, InvalidRequest) else logging.INFO
-    log.log(level, "%s: %s", what, error)
+    logger.log(level, "%s: %s", what, error)
 
 
 async def _estimated(prompt: Prompt) -> int:
