@@ -26,13 +26,14 @@ async def beside(work: Coroutine[Any, Any, None], what: str) -> AsyncGenerator[N
     fails, which is a mistake of ours, that is logged at once, and the block goes on.
     """
     task = asyncio.create_task(work, name=what)
-    task.add_done_callback(_tell)
+    task.add_done_callback(tell_failure)
     try:
         yield
     finally:
         await ended(task)
 
 
-def _tell(task: asyncio.Task[None]) -> None:
+def tell_failure(task: asyncio.Task[None]) -> None:
+    """Log what a task that nobody waits for has failed with."""
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.error("%s: it ended by a mistake of ours", task.get_name(), exc_info=error)

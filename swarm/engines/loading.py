@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from ending import ended
 from swarm.engines.resident import Planned, Resident
 from swarm.errors import ConfigurationError, EngineNotReady, ModelLoadFailed, Overloaded
 from swarm.models.place import Taken, together
@@ -125,10 +126,7 @@ class Loading:
 
     async def aclose(self) -> None:
         """Stop loading; the pool ends the engines."""
-        tasks = [*self._loads.values(), *self._tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*self._loads.values(), *self._tasks)
 
     def _must_be_idle(self, model: Resident) -> None:
         if model.users or (model.status == "loading" and not model.present):

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Self, TypeAlias
 
-from ending import beside, ended
+from ending import beside, ended, tell_failure
 from swarm.apart import begun
 from swarm.engines.base import Embedding, EngineLoad, Event, Finished, ModelInfo
 from swarm.engines.messages import (
@@ -119,7 +119,10 @@ class EngineProcess:
         finally:
             if not self.ready:
                 await self._end_process()
-        self._supervisor = asyncio.create_task(self._supervise(), name=f"supervise {self._name}")
+        self._supervisor = asyncio.create_task(
+            self._supervise(), name=f"the supervisor of {self._name}"
+        )
+        self._supervisor.add_done_callback(self._unsupervised)
 
     async def aclose(self) -> None:
         """End the process. Whoever does not wait until it has ended has it killed."""
@@ -218,6 +221,14 @@ class EngineProcess:
                 delay = RESTART_FIRST_S
             logger.error("the engine process of %s %s; it is started again", self._name, cause)
             delay = await self._relaunch(delay)
+
+    def _unsupervised(self, supervisor: asyncio.Task[None]) -> None:
+        """Nobody waits for an engine whose supervisor has failed, which is a mistake of ours."""
+        tell_failure(supervisor)
+        if not supervisor.cancelled():
+            self._info = None
+            self._trouble = "its supervisor has failed"
+            self._fail_all(self._trouble)
 
     async def _watch(self) -> None:
         """Ask now and then; kill a process that does not answer, so that another takes over."""

@@ -124,6 +124,21 @@ async def test_a_process_that_owes_no_text_any_more_is_killed_as_soon_as_ever():
                 await process.tokenize("abc")
 
 
+async def test_a_supervisor_that_fails_is_told_of_and_nobody_is_left_waiting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def unreadable(body: bytes) -> None:
+        raise ValueError("a frame that cannot be read")
+
+    async with asyncio.timeout(10), engine() as process:
+        monkeypatch.setattr("swarm.engines.process.decode_body", unreadable)
+        with pytest.raises(EngineLost, match="its supervisor has failed"):
+            await process.load()
+        with pytest.raises(EngineNotReady, match="its supervisor has failed"):
+            _ = process.info
+    assert [each.levelname for each in caplog.records if each.exc_info] == ["ERROR"]
+
+
 async def test_while_the_process_is_away_a_request_is_told_to_come_back():
     async with engine() as process:
         kill(process)
