@@ -31,7 +31,8 @@ async def load_model(request: web.Request) -> web.StreamResponse:
     pool = request.app[POOL]
     name = request.match_info["id"]
     request[CALLER].must_be_allowed(name)
-    async with pool.held(name):
+    async with pool.held(name) as model:
+        _ = model.engine.info  # one that is started again just now says why
         return json_response(_model_object(pool, name))
 
 

@@ -253,6 +253,8 @@ async def test_a_model_whose_engine_starts_again_is_loading_and_says_why(house: 
         async with house.http.post("/v1/chat/completions", json=body) as answer:
             assert answer.status == 503
             assert (await answer.json())["error"]["message"] == "started again: no such file"
+    async with house.http.post("/v1/models/first/load", json={}) as answer:
+        assert answer.status == 503
     async with house.http.post("/v1/models/first/unload", json={}) as answer:
         assert (await answer.json())["status"] == "unloaded"
 
