@@ -26,6 +26,7 @@ from swarm.engines.upstream.server import Server, read_server
 from swarm.errors import (
     ConfigurationError,
     ContextOverflow,
+    EngineError,
     EngineLost,
     EngineNotReady,
     InvalidRequest,
@@ -322,10 +323,13 @@ class UpstreamEngine:
             raise EngineLost("the upstream engine was stopped")
         try:
             async with await answered(self._session, method, url, body) as answer:
-                self._lost = None
                 if answer.status >= 400:
                     wait = answer.headers.get("Retry-After")
-                    raise refusal(answer.status, await _error_body(answer), retry_after=wait)
+                    refused = refusal(answer.status, await _error_body(answer), retry_after=wait)
+                    if not isinstance(refused, EngineError):
+                        self._lost = None  # it is there, and takes what it can honour
+                    raise refused
+                self._lost = None
                 yield answer
         except TimeoutError as error:
             self._lost = f"the upstream server {self._url} does not answer"

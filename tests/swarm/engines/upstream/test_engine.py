@@ -514,6 +514,19 @@ async def test_a_server_that_went_away_is_no_load_until_it_is_back():
         assert (await engine.load()).running == 0
 
 
+async def test_a_server_that_is_back_and_not_ready_is_lost_until_it_is():
+    fake = FakeServer(HELLO, props=PROPS)
+    async with engine_at(fake) as engine:
+        here, engine._url = engine._url, "http://127.0.0.1:9/v1"
+        with pytest.raises(EngineLost):
+            await ask(engine, PLAIN)
+        engine._url, fake.loading = here, 2
+        for _ in range(2):
+            with pytest.raises(EngineNotReady):
+                await engine.load()
+        assert (await engine.load()).running == 0
+
+
 async def test_a_server_that_is_loading_is_waited_for():
     fake = FakeServer(HELLO, props=PROPS, loading=1)
     assert (await answer_of(fake)).texts == {0: "Hello"}
