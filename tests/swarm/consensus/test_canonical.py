@@ -1,7 +1,6 @@
 """Which answers are the same: hard cases by hand."""
 
 import sys
-from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -10,104 +9,16 @@ from hypothesis import strategies as st
 from swarm.consensus.canonical import (
     canonical_code,
     canonical_json,
-    final_answer,
     form_of,
     only_code,
-    plain,
 )
 from swarm.types import Candidate
 from tests.swarm.consensus.votes import call
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("12", "12.0"),
-        ("1,000", "1e3"),
-        ("-0", "0"),
-        ("The answer is  **42**.", "the answer is **42**"),
-        ("\u201cYes\u201d", "yes"),
-        ("Cafe\u0301", "caf\u00e9"),
-        ("3.50 euros", "3.5 Euros"),
-        ("$.50", "**0.5**"),
-    ],
-)
-def test_the_same_said_differently(one, other):
-    assert plain(one) == plain(other)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("1.0.0", "1.0"),
-        ("v2", "2"),
-        ("12", "21"),
-        ("yes", "no"),
-        ("10", "1"),
-        ("3,4", "34"),
-        (".5", "5"),
-        ("$.50", "$50"),
-        (".env", "env"),
-        ("*", "?"),
-        ("?", ""),
-        ("3.10.0", "3.1.0"),
-        ("10.0.1", "10.1"),
-        ("use 3.10.0.", "use 3.1.0."),
-        (str(2**100), str(2**100 + 1)),
-        ("0." + 40 * "3", "0." + 41 * "3"),
-        ("1e999999999", "1e999999998"),
-    ],
-)
-def test_different_things_stay_different(one, other):
-    assert plain(one) != plain(other)
-
-
-@given(st.decimals(allow_nan=False, allow_infinity=False), st.integers(0, 9))
-def test_a_number_is_the_same_with_more_noughts(number, noughts):
-    written = format(number, "f") if abs(number.adjusted()) < 100 else str(number)
-    longer = written if "E" in written else written + "." * ("." not in written) + "0" * noughts
-    assert plain(written) == plain(longer) == plain(str(number))
-
-
-@given(st.integers(), st.integers(1, 9), st.integers(0, 60))
-def test_different_numbers_stay_different(number, more, places):
-    one, other = Decimal(number), Decimal(number + more)
-    assert plain(f"{one}") != plain(f"{other}")
-    assert plain(f"{one}e-{places}") != plain(f"{other}e-{places}")
+@given(st.integers(), st.integers(1, 9))
+def test_different_numbers_stay_different(number, more):
     assert canonical_json(f"[{number}]") != canonical_json(f"[{number + more}]")
-
-
-VERSIONS = st.lists(st.integers(0, 1000), min_size=3, max_size=4)
-
-
-@given(VERSIONS, VERSIONS)
-def test_versions_and_addresses_are_equal_only_to_themselves(one, other):
-    written = [plain(".".join(map(str, each))) for each in (one, other)]
-    assert (written[0] == written[1]) == (one == other)
-
-
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        ("3 + 4 = 7\nAnswer: 7", "7"),
-        ("Answer: 5, no.\n**Final answer:** 6", "6"),
-        ("so \\boxed{12} it is", "12"),
-        ("<answer>\nParis</answer>", "\nParis"),
-        ("<answer>I try again: <answer>4</answer>", "4"),
-        (r"so it is $\boxed{\frac{1}{2}}$.", r"\frac{1}{2}"),
-        (r"First \boxed{3}, then \boxed{\sqrt{\frac{3}{4}}}", r"\sqrt{\frac{3}{4}}"),
-        (r"\boxed{{} it is, or \boxed{{4}{5}}", "{4}{5}"),
-        (r"\boxed{} is empty", None),
-        ("There is no mark here", None),
-    ],
-)
-def test_a_marked_final_answer_is_found(text, answer):
-    assert final_answer(text) == answer
-
-
-@pytest.mark.parametrize("piece", ["{", "{a", "{{a}", r"\boxed{", r"\boxed{a", "a", "<answer>"])
-def test_a_mark_that_is_never_closed_is_no_answer(piece):
-    assert final_answer(r"\boxed{" + piece * 20_000) is None
 
 
 def test_json_is_compared_by_value():
