@@ -126,7 +126,7 @@ def _read(text: str, reading: Reading) -> tuple[tuple[Hashable, ...], Hashable, 
         value = canonical_json(text)
         return ("json",), text if value is None else value, value is None
     if reading == "exact":
-        return ANSWER, plain(final_answer(text) or text), False
+        return ANSWER, final_answer(text) or plain(text), False
     code = only_code(text)
     if reading == "code" or (reading == "auto" and code is not None):
         key, broken = canonical_code(*(code or ("", text)))
@@ -134,7 +134,7 @@ def _read(text: str, reading: Reading) -> tuple[tuple[Hashable, ...], Hashable, 
     if reading == "auto":
         answer = final_answer(text)
         if answer is not None:
-            return ANSWER, plain(answer), False
+            return ANSWER, answer, False
         if len(text) <= SHORT_CHARACTERS and "\n" not in text:
             return ANSWER, plain(text), False
     return ("long", *shape(text)), unicodedata.normalize("NFC", text), False

@@ -11,11 +11,15 @@ _BOXED = rf"\\boxed\{{(?!\}})({_FLAT}(?:{_BRACES}{_FLAT})*)\}}"
 never closed costs no more than its length.
 """
 
-_MARKED = re.compile(
-    r"(?:^|\n)[ \t>*_#]*(?:final answer|answer)[ \t*_]*(?::|=|is)[ \t*_]*(\S[^\n]*)"
-    rf"|{_BOXED}|<answer>((?:(?!<answer>).)+?)</answer>",
-    re.IGNORECASE | re.DOTALL,
+_IN_MARKS = re.compile(
+    rf"{_BOXED}|<answer>((?:(?!<answer>).)+?)</answer>", re.IGNORECASE | re.DOTALL
 )
+_FENCE = re.compile(r"(`{3,}|~{3,})[^`]*$")
+_BEFORE = re.compile(
+    r"(?m)^[ \t>*_#]*(?P<final>final )?answer[ \t*_]*(?::|=|is\b)(?=([^\n]*)(?:\n([^\n]*))?)",
+    re.IGNORECASE,
+)
+_LIST_ITEM = re.compile(r"(?:[-*+]|\d+[.)])\s")
 _MARKS = " .,;:!?\"'`*_$\u2018\u2019\u201c\u201d()"
 # a point before a word is part of it: .5, .gitignore
 _AROUND = re.compile(rf"^(?:(?![.,]\w)[{_MARKS}])+|(?<![{_MARKS}])[{_MARKS}]+$")
@@ -47,6 +51,66 @@ def by_value(written: str) -> str:
 
 
 def final_answer(text: str) -> str | None:
-    """The last marked final answer: `Answer: ...`, `\\boxed{...}` or `<answer>...</answer>`."""
-    marked = list(_MARKED.finditer(text))
-    return next(part for part in marked[-1].groups() if part is not None) if marked else None
+    """What is marked as the answer, plain: `Answer: ...`, `\\boxed{...}`, `<answer>...</answer>`.
+
+    All that is marked, in its order, each once; only what is final where something is: a box, or
+    what is called the final answer. None where a list or code follows a mark.
+    """
+    shown = _unfenced(text)
+    found = [(m.start(), m.end(), True, _within(m)) for m in _IN_MARKS.finditer(shown)]
+    boxes = iter([*found, (len(shown), len(shown), True, "")])
+    box = next(boxes)
+    for mark in _BEFORE.finditer(shown):
+        answer, end = _behind(mark)
+        while box[1] <= mark.start():
+            box = next(boxes)
+        if box[0] >= end:  # what is in a box is the box's
+            found.append((mark.start(), end, mark["final"] is not None, answer))
+    answers = [answer for *_, final, answer in sorted(found) if final] or [
+        answer for *_, answer in sorted(found)
+    ]
+    if not answers or "" in answers:
+        return None
+    return "\n".join(dict.fromkeys(map(plain, answers)))
+
+
+def _within(mark: re.Match[str]) -> str:
+    return next(part for part in mark.groups() if part is not None)
+
+
+def _behind(mark: re.Match[str]) -> tuple[str, int]:
+    """The answer on the line of its mark or on the next, and where it ends; "" for none."""
+    for place in (2, 3):
+        answer = _closed(mark.group(), mark[place] or "")
+        if answer:
+            break
+    leads = answer.rstrip("*_").endswith((":", "\uff1a")) or _FENCE.match(answer)
+    listed = place == 3 and _LIST_ITEM.match(answer)
+    said = re.search(r"[^\W_]", answer) and not (leads or listed)
+    return answer if said else "", mark.end(place)
+
+
+def _closed(before: str, line: str) -> str:
+    """The line without the mark-up that was opened before it: `**Answer:** 42`."""
+    for mark in ("**", "*", "_"):
+        if before.count(mark) % 2:
+            line = line.replace(mark, "", 1)
+    return line.strip()
+
+
+def _unfenced(text: str) -> str:
+    """The lines that are not empty; of a fenced block only the fence, of one never closed all."""
+    shown: list[str] = []
+    inside: list[str] = []
+    fence = ""
+    for line in filter(str.strip, text.splitlines()):
+        mark = line.strip()
+        if fence:
+            inside.append(line)
+            if mark == fence:
+                fence, inside = "", []
+        else:
+            shown.append(line)
+            opening = _FENCE.match(mark)
+            fence = opening[1] if opening else ""
+    return "\n".join([*shown, *inside])

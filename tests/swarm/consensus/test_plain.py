@@ -81,13 +81,38 @@ def test_versions_and_addresses_are_equal_only_to_themselves(one, other):
         ("3 + 4 = 7\nAnswer: 7", "7"),
         ("Answer: 5, no.\n**Final answer:** 6", "6"),
         ("so \\boxed{12} it is", "12"),
-        ("<answer>\nParis</answer>", "\nParis"),
+        ("<answer>\nParis</answer>", "paris"),
         ("<answer>I try again: <answer>4</answer>", "4"),
         (r"so it is $\boxed{\frac{1}{2}}$.", r"\frac{1}{2}"),
-        (r"First \boxed{3}, then \boxed{\sqrt{\frac{3}{4}}}", r"\sqrt{\frac{3}{4}}"),
+        (r"First \boxed{\sqrt{\frac{x}{4}}}, then \boxed{3}", "\\sqrt{\\frac{x}{4}}\n3"),
         (r"\boxed{{} it is, or \boxed{{4}{5}}", "{4}{5}"),
         (r"\boxed{} is empty", None),
         ("There is no mark here", None),
+        ("**Answer:**\n\n42", "42"),
+        ("**Answer:** **42**", "42"),
+        ("**Answer: 42**\nfor all", "42"),
+        ("*Answer*: x", "x"),
+        ("Six of seven.\n\n**Final Answer:**\n42 chairs\nSo.", "42 chairs"),
+        ("**Answer:**\n\n- Rome\n- Oslo", None),
+        ("Answer:\n1. Rome\n2. Oslo", None),
+        ("**Answer:**\n```sh\nls\n```", None),
+        ("Answer: ```sh\nls\n```", None),
+        ("Answer: The causes are:\n1. the disk", None),
+        ("Answer: 4\nAnswer: **The causes are:**\n- the disk", None),
+        ("Answer: ***", None),
+        ("Answer:", None),
+        ("1.\nAnswer: 12\n2.\nAnswer: 5", "12\n5"),
+        ("Answer: 12\n\nAnswer: 12.0", "12"),
+        (r"$x=\boxed{-2}$ or $x=\boxed{3}$", "-2\n3"),
+        ("Answer: 5\nAnswer: 7\nFinal answer: 6", "6"),
+        ("Answer: 5\nso \\boxed{6}", "6"),
+        ("Final answer: \\boxed{6}", "6"),
+        ("**Final answer:**\n\n$\\boxed{6}$", "6"),
+        ("\\boxed{6}\n\nAnswer: 6 chairs", "6"),
+        ("<answer>\nAnswer: 6</answer>", "answer: 6"),
+        ("As in\n```py\nanswer = ask()\n```\nand so on", None),
+        ("As in\n~~~\nAnswer: {a}\n~~~\n\nAnswer: 6", "6"),
+        ("As in\n```\nAnswer: 6", "6"),
     ],
 )
 def test_a_marked_final_answer_is_found(text, answer):
@@ -97,3 +122,10 @@ def test_a_marked_final_answer_is_found(text, answer):
 @pytest.mark.parametrize("piece", ["{", "{a", "{{a}", r"\boxed{", r"\boxed{a", "a", "<answer>"])
 def test_a_mark_that_is_never_closed_is_no_answer(piece):
     assert final_answer(r"\boxed{" + piece * 20_000) is None
+
+
+@pytest.mark.parametrize(
+    "piece", ["Answer:\n", "Answer:\n\n", "Answer", "*", "**Answer:", "```\n", "`", "~", "\n> "]
+)
+def test_marks_without_end_cost_no_more_than_their_length(piece):
+    assert final_answer(f"Answer:{piece * 40_000}") is None or piece == "Answer"
