@@ -41,8 +41,11 @@ _REFUSAL = re.compile(
 )
 """What is refused stands in the same clause: in another one the verb is somebody else's."""
 
-_GOES_ON = re.compile(r"\b(?:but|however)\b|```", re.IGNORECASE)
+_GOES_ON = re.compile(r"\b(?:but|however)\b|```|\d", re.IGNORECASE)
 """Behind a refusal's opening: an answer follows all the same."""
+
+_EXCUSE_CHARACTERS = 300
+"""Behind a refusal's opening: more than so many are an answer too, and the opening a disclaimer."""
 
 _PYTHON = ("python", "py", "python3")
 _DIRECTIVE = re.compile(r"(?m)^\s*#[a-z]")
@@ -144,7 +147,7 @@ def _refuses(text: str) -> bool:
     opening = _REFUSAL.match(text)
     if opening is None or _GOES_ON.search(text, opening.start("what")):
         return False
-    return final_answer(text) is None
+    return len(text) - opening.end() <= _EXCUSE_CHARACTERS and final_answer(text) is None
 
 
 def _fraction(written: str) -> Decimal | float:

@@ -191,6 +191,9 @@ def test_where_all_is_a_comment_the_comment_is_what_is_compared(language):
         ("I cannot, in good conscience, fulfill this request.", "refusal"),
         ("I'm unable to be of assistance.", "refusal"),
         ("Sorry for the wait: it is 12.", "text"),
+        ("I can't provide live figures. As of 2023 Berlin has 3.7 million people.", "text"),
+        ("I cannot provide legal advice. " + "Write to the landlord first. " * 12, "text"),
+        ("I cannot help with that. Ask a doctor or a nurse. " * 4, "refusal"),
     ],
 )
 def test_refusals_are_a_kind_of_their_own(text, kind):
