@@ -20,9 +20,23 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _LIST_ITEM = re.compile(r"(?:[-*+]|\d+[.)])\s")
-_MARKS = " .,;:!?\"'`*_$\u2018\u2019\u201c\u201d()"
-# a point before a word is part of it: .5, .gitignore
-_AROUND = re.compile(rf"^(?:(?![.,]\w)[{_MARKS}])+|(?<![{_MARKS}])[{_MARKS}]+$")
+_PAIRS = (
+    *((mark, mark) for mark in ("**", "*", "$$", "$", '"', "'")),
+    ("\\(", "\\)"),
+    ("\\[", "\\]"),
+    ("(", ")"),
+    *(("\u2018\u2019"), ("\u201c\u201d"), ("\u201e\u201c"), ("\u00ab\u00bb")),
+)
+_LAYERS = 8
+"""So many pairs around an answer are taken off at most."""
+
+_END = re.compile(
+    r"(?:(?<=[\w)\]}%'\"`*$\u2019\u201c\u201d\u00bb])[.,;:]+|(?<=[^\W\d_]{2}) ?[!?][!?.]*)$"
+)
+"""What ends a sentence, and not `5!`, `cd ..` or `git add .`."""
+
+_CURRENCY = re.compile(r"^\$(?=\.?\d)")
+_OPTION = re.compile(r"--?[a-z]", re.IGNORECASE)
 _NUMBER = re.compile(
     r"(?<![\w.])[+-]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
     r"(?!\w|\.\d)"  # 3.10.0 is no number
@@ -30,11 +44,37 @@ _NUMBER = re.compile(
 
 
 def plain(text: str) -> str:
-    """NFC, case folded, one space, no mark-up or punctuation around, numbers by value."""
-    folded = unicodedata.normalize("NFC", text).casefold()
-    joined = " ".join(folded.split())
-    bare = _AROUND.sub("", joined) or joined
-    return _NUMBER.sub(lambda match: by_value(match.group()), bare)
+    """NFC, case folded but for options, one space, no pair of marks around, numbers by value."""
+    bare = _bare(" ".join(unicodedata.normalize("NFC", text).split()))
+    folded = " ".join(word if _OPTION.match(word) else word.casefold() for word in bare.split(" "))
+    return _NUMBER.sub(lambda match: by_value(match.group()), folded)
+
+
+def _bare(text: str) -> str:
+    """Without what stands around all of it, pair by pair, and without what ends a sentence.
+
+    What is in backticks stays as it is, for it may be code: `$name`, `*.py`.
+    """
+    for _ in range(_LAYERS):
+        text = _END.sub("", text) or text
+        inner = _inside(text, "`", "`")
+        if inner:
+            return inner
+        inner = next(filter(None, (_inside(text, *pair) for pair in _PAIRS)), None)
+        if inner is None:
+            break
+        text = inner
+    return _CURRENCY.sub("", text)
+
+
+def _inside(text: str, opening: str, closing: str) -> str | None:
+    """What one pair of marks encloses; None where these are not a pair, or enclose nothing."""
+    if not (text.startswith(opening) and text.endswith(closing)):
+        return None
+    inner = text[len(opening) : -len(closing)]
+    if opening in inner or closing in inner or not any(map(str.isalnum, inner)):
+        return None
+    return inner.strip()
 
 
 def by_value(written: str) -> str:

@@ -20,6 +20,14 @@ from swarm.consensus.plain import final_answer, plain
         ("Cafe\u0301", "caf\u00e9"),
         ("3.50 euros", "3.5 Euros"),
         ("$.50", "**0.5**"),
+        ("'**`Paris`**.'", "paris"),
+        ("(B)", "B."),
+        ("$$ 42 $$", r"\( 42 \)"),
+        ("$18", "18"),
+        ("Oui\u00a0!", "oui"),
+        ("Really?!", "really"),
+        ("`git add -A`.", "Git add -A"),
+        ("-7", "**-7**"),
     ],
 )
 def test_the_same_said_differently(one, other):
@@ -39,6 +47,29 @@ def test_the_same_said_differently(one, other):
         ("$.50", "$50"),
         (".env", "env"),
         ("*", "?"),
+        ("O(n!)", "O(n)"),
+        ("`O(n!)`", "`O(n)`"),
+        ("5!", "5"),
+        ("rm -rf *", "rm -rf"),
+        ("cd ..", "cd"),
+        ("git add .", "git add"),
+        ("../x", "/x"),
+        ("./x", "/x"),
+        ("__init__", "init"),
+        ("_x", "x"),
+        ("A*", "A"),
+        ("`*.*`", "`.`"),
+        ("*.py", ".py"),
+        ("`char *`", "`char`"),
+        ("`int?`", "`int`"),
+        ("`^a.*$`", "`^a`"),
+        ("$name", "name"),
+        ("`$name`", "name"),
+        ("6'", '6"'),
+        ("f'", "f"),
+        ("(1) or (2)", "1) or (2"),
+        ("git branch -D old", "git branch -d old"),
+        ("`ls -R`", "`ls -r`"),
         ("?", ""),
         ("3.10.0", "3.1.0"),
         ("10.0.1", "10.1"),
@@ -50,6 +81,13 @@ def test_the_same_said_differently(one, other):
 )
 def test_different_things_stay_different(one, other):
     assert plain(one) != plain(other)
+
+
+@pytest.mark.parametrize("piece", ["(", "*", "**", "!", ".", "a.", "a!", "' ", "$", "\u201c", "-a"])
+def test_marks_around_cost_no_more_than_their_length(piece):
+    hostile = piece * 40_000
+    assert plain(hostile)
+    assert plain(f"{hostile}x{hostile[::-1]}")
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False), st.integers(0, 9))
