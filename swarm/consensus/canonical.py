@@ -47,6 +47,7 @@ _GOES_ON = re.compile(r"\b(?:but|however)\b|```|\d", re.IGNORECASE)
 _EXCUSE_CHARACTERS = 300
 """Behind a refusal's opening: more than so many are an answer too, and the opening a disclaimer."""
 
+_NOTE = re.compile(r"\[[\d\s.,eE+-]*\]")
 _PYTHON = ("python", "py", "python3")
 _DIRECTIVE = re.compile(r"(?m)^\s*#[a-z]")
 """A line that begins so is rather a directive of C's than a comment of Python's."""
@@ -130,6 +131,9 @@ def _read(text: str, reading: Reading) -> tuple[tuple[Hashable, ...], Hashable, 
         return ("json",), text if value is None else value, value is None
     if reading == "exact":
         return ANSWER, final_answer(text) or plain(text), False
+    value = _json(text) if reading == "auto" else None
+    if value is not None:
+        return ("json",), value, False
     code = only_code(text)
     if reading == "code" or (reading == "auto" and code is not None):
         key, broken = canonical_code(*(code or ("", text)))
@@ -141,6 +145,17 @@ def _read(text: str, reading: Reading) -> tuple[tuple[Hashable, ...], Hashable, 
         if len(text) <= SHORT_CHARACTERS and "\n" not in text:
             return ANSWER, plain(text), False
     return ("long", *shape(text)), unicodedata.normalize("NFC", text), False
+
+
+def _json(text: str) -> str | None:
+    """Canonical JSON where a text is nothing else; numbers in brackets alone are `[1]`, a note."""
+    fenced = only_code(text)
+    if fenced and fenced[0] not in ("", "json"):
+        return None
+    inside = (fenced[1] if fenced else text).lstrip()
+    if not inside.startswith(("{", "[")) or (not fenced and _NOTE.fullmatch(text)):
+        return None
+    return canonical_json(text)
 
 
 def _refuses(text: str) -> bool:

@@ -30,6 +30,46 @@ def test_json_is_compared_by_value():
     assert canonical_json("not json") is None
 
 
+def test_a_text_that_is_json_is_compared_as_json_however_it_is_laid_out():
+    written = ('{"id": "AbC"}', '{\n  "id": "AbC"\n}', '```json\n{"id":"AbC"}\n```')
+    forms = {form_of(Candidate("v", text)) for text in written}
+    assert len(forms) == 1
+    (form,) = forms
+    assert form.structure == ("json",)
+    assert not form.weak
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('{"id": "AbC"}', '{"id": "abc"}'),
+        ('["02139"]', '["2139"]'),
+        ('{"v": "1.10"}', '{"v": "1.1"}'),
+    ],
+)
+def test_what_is_said_within_json_is_compared_letter_by_letter(one, other):
+    assert form_of(Candidate("v", one)) != form_of(Candidate("v", other))
+
+
+@pytest.mark.parametrize(
+    ("text", "structure"),
+    [
+        ("[1]", ("answer",)),
+        ("[2, 5.0]", ("answer",)),
+        ("[2, 5)", ("answer",)),
+        ("{x}", ("answer",)),
+        ('"yes"', ("answer",)),
+        ("```python\n{}\n```", ("code",)),
+        ('```json\n{"a": \n```', ("code",)),
+        ('[{"a": 1}]', ("json",)),
+        ("```json\n[1, 2]\n```", ("json",)),
+        ('So:\n```\n["a"]\n```', ("json",)),
+    ],
+)
+def test_what_only_looks_like_json_is_none(text, structure):
+    assert form_of(Candidate("v", text)).structure == structure
+
+
 def test_texts_that_are_no_json_are_equal_only_to_themselves():
     cut = [form_of(Candidate("v", text), "json") for text in ('{"a": 1', '{"a": 2', '{"a": 2')]
     assert cut[0] != cut[1] == cut[2]
