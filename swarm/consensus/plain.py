@@ -25,15 +25,33 @@ _PAIRS = (
     ("\\(", "\\)"),
     ("\\[", "\\]"),
     ("(", ")"),
-    *(("\u2018\u2019"), ("\u201c\u201d"), ("\u201e\u201c"), ("\u00ab\u00bb")),
 )
 _LAYERS = 8
 """So many pairs around an answer are taken off at most."""
 
-_END = re.compile(
-    r"(?:(?<=[\w)\]}%'\"`*$\u2019\u201c\u201d\u00bb])[.,;:]+|(?<=[^\W\d_]{2}) ?[!?][!?.]*)$"
-)
+_END = re.compile(r"(?:(?<=[\w)\]}%'\"`*$])[.,;:]+|(?<=[^\W\d_]{2}) ?[!?][!?.]*)$")
 """What ends a sentence, and not `5!`, `cd ..` or `git add .`."""
+
+_TYPED = str.maketrans(
+    {chr(wide): chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)}
+    | dict.fromkeys("\u2018\u2019\u201a\u2039\u203a", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"')
+    | {"\u2212": "-", "\u3002": "."}
+)
+"""What a keyboard has for what is typeset. Sign by sign: NFKC would make 2\u00b2 the number 22."""
+
+_PART = r"(?:\{(-?(?:\d+|[a-z]))\}|(\d))"
+_TEX = (
+    (re.compile(r"\\(?:text|mathrm|(?:text|math)bf)\{([^{}]*)\}"), r"\1"),
+    (re.compile(rf"\\[dt]?frac ?{_PART}{_PART}(?!\w)", re.IGNORECASE), r"\1\2/\3\4"),
+    (re.compile(r"(?<=\d)\{,\}(?=\d)"), ","),
+    (re.compile(r"\\(?:(?=\$\d)|(?<=\d\\)(?=%)|(?:left|right)(?=[()\[\]|])|displaystyle\b)"), ""),
+    (re.compile(r"\\,"), " "),
+)
+_EMPHASIS = re.compile(r"(?<![\w*`])(\*\*?)(?=[\w(\"'$+-])([^*]*)(?<=\S)\1(?![\w*`])")
+_TICKS = re.compile(r"(?<![\w`])`([^`]+)`(?![\w`])")
+_PERCENT = re.compile(r"(?<=\d) (?=%)")
+_LETTER = re.compile(r"(?<= is )\((\w)\)$")
 
 _CURRENCY = re.compile(r"^\$(?=\.?\d)")
 _OPTION = re.compile(r"--?[a-z]", re.IGNORECASE)
@@ -44,10 +62,21 @@ _NUMBER = re.compile(
 
 
 def plain(text: str) -> str:
-    """NFC, case folded but for options, one space, no pair of marks around, numbers by value."""
-    bare = _bare(" ".join(unicodedata.normalize("NFC", text).split()))
+    """NFC, as a keyboard has it, case folded but for options, no mark-up, numbers by value."""
+    typed = " ".join(unicodedata.normalize("NFC", text).translate(_TYPED).split())
+    bare = _inside(_END.sub("", typed), "`", "`") or _undressed(typed)
     folded = " ".join(word if _OPTION.match(word) else word.casefold() for word in bare.split(" "))
     return _NUMBER.sub(lambda match: by_value(match.group()), folded)
+
+
+def _undressed(text: str) -> str:
+    """Without LaTeX's words for what is typed otherwise, and without marks, around it or within."""
+    if "\\" in text or "{,}" in text:
+        for written, meant in _TEX:
+            text = written.sub(meant, text)
+        text = " ".join(text.split())
+    bare = _LETTER.sub(r"\1", _TICKS.sub(r"\1", _bare(_EMPHASIS.sub(r"\2", text))))
+    return _PERCENT.sub("", bare)
 
 
 def _bare(text: str) -> str:
