@@ -19,6 +19,19 @@ _BEFORE = re.compile(
     r"(?m)^[ \t>*_#]*(?P<final>final )?answer[ \t*_]*(?::|=|is\b)(?=([^\n]*)(?:\n([^\n]*))?)",
     re.IGNORECASE,
 )
+_CLOSING = re.compile(
+    r"(?m)(?:(?:^[ \t>*_#]*|[.!?][*_\"')]* )(?:(?:so|therefore|thus|hence),? )?(?:the )?"
+    r"(?:(?:correct|right|(?P<final>final)) )?answer[ *_]*(?::|=|is\b)"
+    r"|^[ \t>*_#]*(?:antwort|respuesta|r\u00e9ponse|risposta|resposta|\u7b54\u6848)[\s*_]*[:\uff1a]"
+    r"|^####(?= [-+$]?[\d.,]*\d%?$))(?=([^\n]{1,120}$)())",
+    re.IGNORECASE,
+)
+"""What marks an answer in a text's last line; elsewhere it may be said of something else."""
+
+_AGAIN = re.compile(
+    r"^(?:the )?(?:(?:correct|right|final) )?answer is |(?<=\.) i hope it is correct\.?$",
+    re.IGNORECASE,
+)
 _LIST_ITEM = re.compile(r"(?:[-*+]|\d+[.)])\s")
 _PAIRS = (
     *((mark, mark) for mark in ("**", "*", "$$", "$", '"', "'")),
@@ -123,13 +136,15 @@ def final_answer(text: str) -> str | None:
     """What is marked as the answer, plain: `Answer: ...`, `\\boxed{...}`, `<answer>...</answer>`.
 
     All that is marked, in its order, each once; only what is final where something is: a box, or
-    what is called the final answer. None where a list or code follows a mark.
+    what is called the final answer. None where a list or code follows a mark. In the last line a
+    sentence is enough: `So the answer is 7.`, `#### 7`, `Antwort: 7`.
     """
     shown = _unfenced(text)
     found = [(m.start(), m.end(), True, _within(m)) for m in _IN_MARKS.finditer(shown)]
     boxes = iter([*found, (len(shown), len(shown), True, "")])
     box = next(boxes)
-    for mark in _BEFORE.finditer(shown):
+    closing = _CLOSING.search(shown, shown.rfind("\n") + 1)
+    for mark in (*_BEFORE.finditer(shown), *([closing] if closing else ())):
         answer, end = _behind(mark)
         while box[1] <= mark.start():
             box = next(boxes)
@@ -149,14 +164,15 @@ def _within(mark: re.Match[str]) -> str:
 
 def _behind(mark: re.Match[str]) -> tuple[str, int]:
     """The answer on the line of its mark or on the next, and where it ends; "" for none."""
+    line = mark.string.rfind("\n", 0, mark.end()) + 1
     for place in (2, 3):
-        answer = _closed(mark.group(), mark[place] or "")
+        answer = _closed(mark.string[line : mark.end()], mark[place] or "")
         if answer:
             break
     leads = answer.rstrip("*_").endswith((":", "\uff1a")) or _FENCE.match(answer)
     listed = place == 3 and _LIST_ITEM.match(answer)
     said = re.search(r"[^\W_]", answer) and not (leads or listed)
-    return answer if said else "", mark.end(place)
+    return _AGAIN.sub("", answer) if said else "", mark.end(place)
 
 
 def _closed(before: str, line: str) -> str:
