@@ -69,8 +69,8 @@ _LETTER = re.compile(r"(?<= is )\((\w)\)$")
 _CURRENCY = re.compile(r"^\$(?=\.?\d)")
 _OPTION = re.compile(r"--?[a-z]", re.IGNORECASE)
 _NUMBER = re.compile(
-    r"(?<![\w.])[+-]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
-    r"(?!\w|\.\d)"  # 3.10.0 is no number
+    r"(?<![\w.])[+-]?(?!0\d{3})(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
+    r"(?!\w|\.\d)"  # 3.10.0 is no number, nor is the postal code 02139
 )
 
 
