@@ -77,6 +77,18 @@ _STRING = (
     r'|"(?:\\.|[^"\\\n])*"'
     r"|'(?:\\.|[^'\\\n])*'"
 )
+_HEREDOC = r"(?<!<)<<-?[ \t]*['\"\\]?(?P<end>\w+)\b(?:[\s\S]*?\n[ \t]*(?P=end)[ \t]*$|[\s\S]*)|"
+_BLOCK_TEXT = (
+    r"^(?P<indent>[ \t]*)(?![ \t])[^\n#]*[|>][-+\d]*[ \t]*\n"
+    r"(?:(?P=indent)[ \t]+[^\n]*(?:\n|\Z)|[ \t]*\n)*|"
+)
+_RAW = {
+    name: text
+    for text, names in {_HEREDOC: "bash sh shell zsh", _BLOCK_TEXT: "yaml yml"}.items()
+    for name in names.split()
+}
+"""What is text to the last sign, by language: a `#` in it begins no comment."""
+
 _WORD = r"/\*[\s\S]*|\w+|\+\+|--|[^\w\s]"
 
 
@@ -295,7 +307,7 @@ def _written(language: str, code: str) -> str:
         pieces = re.finditer(rf"(?m)(?P<comment>{comment})|{_STRING}|{_WORD}", code)
         return " ".join(p.group() for p in pieces if not p.group("comment")) or code
     bare = re.sub(
-        rf"(?m)(?P<comment>{comment})|{_STRING}",
+        rf"(?m)(?P<comment>{comment})|{_RAW.get(language, '')}{_STRING}",
         lambda found: "" if found.group("comment") else found.group(),
         code,
     )

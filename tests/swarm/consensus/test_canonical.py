@@ -158,6 +158,11 @@ def test_code_is_compared_without_comments_docstrings_and_layout():
         ("sh", "rm -rf /tmp", "rm -rf / tmp"),
         ("sh", "#!/bin/sh\nls", "#!/bin/bash\nls"),
         ("sh", "echo 'a # b'", "echo 'a # c'"),
+        ("sh", "cat > a <<EOF\n# One\nEOF\nls", "cat > a <<EOF\n# Two\nEOF\nls"),
+        ("bash", "cat <<-'E' > a\n\t# 1\n\tE\n", "cat <<-'E' > a\n\t# 2\n\tE\n"),
+        ("sh", "cat <<EOF\n# One", "cat <<EOF\n# Two"),
+        ("yaml", "run: |\n  # One\n\n  # 1\nb: 2", "run: |\n  # One\n\n  # 2\nb: 2"),
+        ("yml", "- run: >-\n    # One", "- run: >-\n    # Two"),
         ("css", ".a .b {}", ".a.b {}"),
         ("markdown", "# One", "# Two"),
         ("yaml", "a:\n  b: 1\nc: 2", "a:\n  b: 1\n  c: 2"),
@@ -180,11 +185,21 @@ def test_code_that_says_something_else_stays_different(language, one, other):
         ("sql", "select 1 -- one\nfrom t", "SELECT 1 FROM t".lower()),
         ("yaml", "# all\na: 1  # one\n\nb: 2\n", "a: 1\nb: 2"),
         ("bash", "ls # here", "ls"),
+        ("sh", "cat <<EOF\na\nEOF\n# one\nls", "cat <<EOF\na\nEOF\nls # two"),
+        ("sh", "wc <<< $a # one\nls # b", "wc <<< $a\nls"),
+        ("yaml", "a: |\n  # x\nb: 1 # one\n# two", "a: |\n  # x\nb: 1"),
         ("py", "def f(x: # one\n  ", "def f(x: # two\n"),
     ],
 )
 def test_comments_are_found_by_the_marks_of_the_language(language, one, other):
     assert canonical_code(language, one) == canonical_code(language, other)
+
+
+@pytest.mark.parametrize("language", ["sh", "yaml"])
+@pytest.mark.parametrize("piece", ["<<A\n", "<<", "|", "a: |\n", "|1", "|\n ", " ", " \n", "a|-"])
+def test_text_within_code_costs_no_more_than_its_length(language, piece):
+    assert canonical_code(language, f"<<A{piece * 40_000}|\n x")[0]
+    assert canonical_code(language, f"{piece * 40_000}x")[0]
 
 
 def test_an_answer_that_is_mostly_one_block_is_code():
