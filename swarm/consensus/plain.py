@@ -66,7 +66,7 @@ _TICKS = re.compile(r"(?<![\w`])`([^`]+)`(?![\w`])")
 _PERCENT = re.compile(r"(?<=\d) (?=%)")
 _LETTER = re.compile(r"(?<= is )\((\w)\)$")
 
-_CURRENCY = re.compile(r"^\$(?=\.?\d)")
+_FIRST = re.compile(r"^(?:\$(?=\.?\d)|\((?=\w\) ))")
 _OPTION = re.compile(r"--?[a-z]", re.IGNORECASE)
 _NUMBER = re.compile(
     r"(?<![\w.])[+-]?(?!0\d{3})(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
@@ -106,7 +106,7 @@ def _bare(text: str) -> str:
         if inner is None:
             break
         text = inner
-    return _CURRENCY.sub("", text)
+    return _FIRST.sub("", text)
 
 
 def _inside(text: str, opening: str, closing: str) -> str | None:

@@ -23,6 +23,7 @@ from swarm.consensus.plain import final_answer, plain
         ("$.50", "**0.5**"),
         ("'**`Paris`**.'", "paris"),
         ("(B)", "B."),
+        ("(B) Paris", "B) Paris."),
         ("$$ 42 $$", r"\( 42 \)"),
         ("$18", "18"),
         ("Oui\u00a0!", "oui"),
