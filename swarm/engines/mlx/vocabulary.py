@@ -19,6 +19,8 @@ class Vocabulary:
 
     def __init__(self, folder: Folder, size: int) -> None:
         self._tokenizer = Tokenizer.from_file(str(folder.path / "tokenizer.json"))
+        self._tokenizer.no_truncation()  # a training's length, by which a prompt would be cut
+        self._tokenizer.no_padding()
         self._added = self._tokenizer.get_added_tokens_decoder()
         self._letters = byte_letters() if _is_byte_level(folder.tokenizer) else None
         self.size = size

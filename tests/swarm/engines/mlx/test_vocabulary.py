@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from swarm.models.local import bundled_model
-from tests.swarm.engines.mlx.tokenizers import byte_fallback, with_beginning
+from tests.swarm.engines.mlx.tokenizers import byte_fallback, with_beginning, with_lengths
 
 pytestmark = pytest.mark.needs("mlx")
 
@@ -80,3 +80,9 @@ def test_a_beginning_token_that_is_not_wanted_is_not_added(tmp_path):
 def test_bytes_that_are_written_as_numbers_become_bytes(tmp_path):
     vocabulary = byte_fallback(tmp_path)
     assert [vocabulary.piece(token) for token in range(3)] == [b"\n", b" a", "é".encode()]
+
+
+def test_a_text_is_neither_cut_nor_filled_up_to_the_length_of_a_training(tmp_path):
+    vocabulary = with_lengths(tmp_path)
+    assert vocabulary.tokenize("ab") == vocabulary.plain_tokens(b"ab") == [1, 2]
+    assert vocabulary.tokenize("ab" * 4) == vocabulary.plain_tokens(b"ab" * 4) == [1, 2] * 4

@@ -35,6 +35,19 @@ def byte_fallback(folder: Path) -> Any:
     return _vocabulary(folder, {}, {"<0x0A>": 0, "\u2581a": 1, "é": 2}, decoder=decoder)
 
 
+def with_lengths(folder: Path) -> Any:
+    """Ids 0 to 2 are a padding, a and b; its training made every text 4 tokens long."""
+    return _vocabulary(
+        folder,
+        {},
+        {"<pad>": 0, "a": 1, "b": 2},
+        truncation={"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0},
+        padding={"strategy": {"Fixed": 4}, "direction": "Left", "pad_to_multiple_of": None}
+        | {"pad_id": 0, "pad_type_id": 0, "pad_token": "<pad>"},
+        decoder={"type": "ByteFallback"},
+    )
+
+
 _FIRST = {"id": "A", "type_id": 0}
 
 
