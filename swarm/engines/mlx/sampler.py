@@ -87,7 +87,7 @@ class Sampler:
         return logprob_of(logits, token, top=self._top_logprobs, pieces=self._vocabulary)
 
     def _remember(self, _tokens: Any, logits: Any) -> Any:
-        self._rows.append(logits)
+        self._rows.append(mx.array(logits))  # a copy: mlx-lm's penalties write into what they get
         return logits
 
 

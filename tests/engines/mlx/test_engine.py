@@ -256,6 +256,22 @@ def test_logprobs_are_the_models_own_whatever_bends_the_choice(engine):
         assert sum(2.718281828**rival.logprob for rival in entry.top) == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("penalty", "at"),
+    [
+        ({"repetition_penalty": 1.5}, 0),
+        ({"presence_penalty": 2.0}, 1),
+        ({"frequency_penalty": 2.0}, 1),
+    ],
+    ids=str,
+)
+def test_logprobs_are_the_models_own_before_a_penalty_alone(engine, penalty, at):
+    wanted = replace(GREEDY, max_tokens=2, top_logprobs=4, ignore_eos=False)
+    [free] = run(engine, Prompt(chat("Say hello."), wanted))
+    [bent] = run(engine, Prompt(chat("Say hello."), replace(wanted, **penalty)))
+    assert bent.logprobs[at].top == free.logprobs[at].top
+
+
 def test_penalties_keep_a_token_from_coming_again(engine):
     b = engine.tokenize("b")[0]
     biased = replace(GREEDY, max_tokens=2, logit_bias={b: 300.0, b + 1: 250.0})
