@@ -60,6 +60,7 @@ class Sampler:
             seed = seed_of(params, index)
             self.choose = self._draw = Draw(params, seed=seed, vocabulary=vocabulary.size)
         self.processors: list[Processor] = [
+            _exact,
             *([self._remember] if params.top_logprobs is not None else []),
             *_bias(params, vocabulary),
             *_penalties(params, prompt_tokens),
@@ -83,7 +84,7 @@ class Sampler:
         """What the model itself thought of the token, before bias, penalties and temperature."""
         if self._top_logprobs is None:
             return None
-        logits = np.array(self._rows.popleft().astype(mx.float32))[0]
+        logits = np.array(self._rows.popleft())[0]
         return logprob_of(logits, token, top=self._top_logprobs, pieces=self._vocabulary)
 
     def _remember(self, _tokens: Any, logits: Any) -> Any:
@@ -163,6 +164,11 @@ def typical(logprobs: Any, typical_p: float) -> Any:
     before = mx.cumsum(ordered, axis=-1) - ordered
     kept = mx.put_along_axis(mx.zeros_like(logprobs), order, before < typical_p, axis=-1)
     return mx.where(kept > 0, logprobs, -mx.inf)
+
+
+def _exact(_tokens: Any, logits: Any) -> Any:
+    """In half precision sums of many small probabilities stand still, and filters meet ties."""
+    return logits.astype(mx.float32)
 
 
 def _bias(params: SamplingParams, vocabulary: Vocabulary) -> list[Processor]:
