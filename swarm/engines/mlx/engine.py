@@ -43,7 +43,7 @@ RESERVE_TOKENS = 64
 
 
 def load(options: MlxOptions) -> "MlxEngine":
-    """Load a folder and decode one token with it. Raises ModelLoadFailed."""
+    """Load a folder and decode some tokens with it. Raises ModelLoadFailed."""
     return MlxEngine(load_folder(options), options)
 
 
@@ -52,11 +52,11 @@ class MlxEngine:
 
     def __init__(self, model: Model, options: MlxOptions) -> None:
         self._model = model
-        self._sequences = options.sequences
+        self._sequences = model.info.max_sequences
         self._generator: Any = BatchGenerator(
             model.network,
-            completion_batch_size=options.sequences,
-            prefill_batch_size=options.sequences,
+            completion_batch_size=self._sequences,
+            prefill_batch_size=self._sequences,
             prefill_step_size=options.chunk_tokens,
         )
         self._ends = StopSequences([[token] for token in model.vocabulary.end_tokens])

@@ -12,6 +12,7 @@ from mlx_lm.utils import get_total_parameters, load_model
 from swarm.engines.base import ModelInfo
 from swarm.engines.mlx.folder import Folder, read_folder
 from swarm.engines.mlx.options import MlxOptions
+from swarm.engines.mlx.probe import NETWORK_ERRORS, most_at_once
 from swarm.engines.mlx.room import Room, layer_sizes
 from swarm.engines.mlx.vocabulary import Vocabulary
 from swarm.engines.sampling import DEFAULTS
@@ -35,9 +36,10 @@ def load_folder(options: MlxOptions) -> Model:
     network = _network(options.path)
     layers = make_prompt_cache(network)
     cuttable = can_trim_prompt_cache(layers)
-    _decode_one(network, layers)
+    width = _decode_one(network, layers)
     room = Room(options.memory_bytes, layer_sizes(layers, tokens=1))
-    vocabulary = Vocabulary(folder, _vocabulary_size(folder))
+    vocabulary = Vocabulary(folder, width)
+    sequences = most_at_once(network, vocabulary=width, wanted=options.sequences, cuttable=cuttable)
     info = ModelInfo(
         name=options.path.name,
         description=_description(folder, network),
@@ -50,7 +52,7 @@ def load_folder(options: MlxOptions) -> Model:
         chat_template=folder.chat_template,
         bos_token=vocabulary.bos,
         eos_token=vocabulary.eos,
-        max_sequences=options.sequences,
+        max_sequences=sequences,
         prefix_cuttable=cuttable,
         sampling={**DEFAULTS, **folder.sampling},
     )
@@ -65,22 +67,18 @@ def _network(path: Path) -> Any:
         raise ModelLoadFailed(f"{path} cannot be loaded: {error}") from error
 
 
-def _decode_one(network: Any, layers: list[Any]) -> None:
+def _decode_one(network: Any, layers: list[Any]) -> int:
+    """How many tokens the network tells apart: not every config.json says its vocab_size."""
     try:
-        mx.eval(network(mx.array([[0]]), cache=layers), [layer.state for layer in layers])
-    except (RuntimeError, ValueError) as error:
+        logits = network(mx.array([[0]]), cache=layers)
+        mx.eval(logits, [layer.state for layer in layers])
+    except NETWORK_ERRORS as error:
         raise ModelLoadFailed(f"the model loads but cannot decode: {error}") from error
+    return int(logits.shape[-1])
 
 
 def _arrays(network: Any) -> list[tuple[str, Any]]:
     return tree_flatten(network.parameters())
-
-
-def _vocabulary_size(folder: Folder) -> int:
-    size = folder.shape("vocab_size")
-    if not isinstance(size, int):
-        raise ModelLoadFailed(f"{folder.path / 'config.json'} does not say its vocab_size")
-    return size
 
 
 def _trained_tokens(folder: Folder) -> int:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from swarm.engines.base import Delta, Event, Finished, Started
-from swarm.engines.mlx.options import MlxOptions
 from swarm.engines.text import TextStream
 from swarm.errors import ConfigurationError, InvalidRequest, ModelLoadFailed
 from swarm.models.header import read_header
@@ -81,22 +80,6 @@ def chat(question: str) -> str:
 
 def tokens(count: int, *, start: int = 0) -> tuple[int, ...]:
     return tuple(20 + (start + 7 * i) % 900 for i in range(count))
-
-
-@pytest.fixture
-def started(nano: Path) -> Iterator[Callable[..., Any]]:
-    """Engines with the options that a test gives, closed at its end."""
-    from swarm.engines.mlx.engine import load
-
-    engines: list[Any] = []
-
-    def start(folder: Path = nano, **options: Any) -> Any:
-        engines.append(load(MlxOptions(folder, **options)))
-        return engines[-1]
-
-    yield start
-    for engine in engines:
-        engine.close()
 
 
 @pytest.fixture(scope="module")
