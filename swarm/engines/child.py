@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from types import TracebackType
 from typing import Any, BinaryIO, TypeAlias
 
 from swarm.engines.base import Stepper
@@ -55,7 +56,9 @@ def main() -> int:
         return 1
     _write(reports, Ready(stepper.info))
     inbox: queue.SimpleQueue[_Work] = queue.SimpleQueue()
-    threading.excepthook = _end
+    # A daemon thread that holds stdin lets Python end by abort only, which tells nothing.
+    sys.excepthook = _end
+    threading.excepthook = _end_thread
     threading.Thread(target=_receive, args=(commands, inbox, stepper), daemon=True).start()
     serve(stepper, inbox, reports)
     return 0
@@ -151,9 +154,19 @@ def _in_tokens(stepper: Stepper, command: Command) -> _Work:
             return command
 
 
-def _end(error: threading.ExceptHookArgs) -> None:
+def _end_thread(error: threading.ExceptHookArgs) -> None:
     """Without the thread that receives there is no engine."""
-    threading.__excepthook__(error)
+    _end(error.exc_type, error.exc_value, error.exc_traceback)
+
+
+def _end(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    """After an error that is no answer to a request nothing is certain: the node starts anew."""
+    if isinstance(error, GenerationFailed):
+        logger.critical("%s", error)
+    else:
+        logger.critical("a bug ends the engine", exc_info=(kind, error or kind(), trace))
     logging.shutdown()
     os._exit(1)
 
@@ -175,8 +188,4 @@ def _write(pipe: BinaryIO, report: Report) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except GenerationFailed as error:
-        logger.critical("%s", error)
-        sys.exit(1)
+    sys.exit(main())

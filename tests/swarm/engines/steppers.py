@@ -115,3 +115,18 @@ def unless_gone(path: str) -> Counter:
 def crashing(_options: Any) -> Counter:
     os.kill(os.getpid(), signal.SIGSEGV)
     return Counter()
+
+
+class Wrong(Counter):
+    """Its first step is a bug, or fails as a computation may."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def step(self) -> list[tuple[int, list[Event]]]:
+        raise self._error
+
+
+def wrong(error: Exception) -> Wrong:
+    return Wrong(error)

@@ -14,7 +14,13 @@ import pytest
 from swarm.engines.base import Delta, Embedding
 from swarm.engines.messages import Start, Tokenize, encode_frame
 from swarm.engines.process import EngineProcess
-from swarm.errors import EngineLost, EngineNotReady, InvalidRequest, ModelLoadFailed
+from swarm.errors import (
+    EngineLost,
+    EngineNotReady,
+    GenerationFailed,
+    InvalidRequest,
+    ModelLoadFailed,
+)
 from swarm.types import Prompt, SamplingParams
 from tests.waiting import until
 
@@ -233,6 +239,20 @@ async def test_a_bug_over_a_question_ends_the_process_too():
     async with engine() as process:
         with pytest.raises(EngineLost, match="status 1"):
             await process.tokenize("wrong")
+
+
+@pytest.mark.parametrize("error", [IndexError("a bug"), GenerationFailed("no memory")], ids=repr)
+async def test_an_error_of_a_step_ends_the_process_and_is_in_the_log(
+    error: Exception, capfd: pytest.CaptureFixture[str]
+):
+    async with engine("tests.swarm.engines.steppers:wrong", error) as process:
+        with pytest.raises(EngineLost, match="status 1"):
+            async for _ in process.generate(ENDLESS):
+                pass
+    logged = capfd.readouterr().err
+    assert "CRITICAL engine: " in logged
+    assert str(error) in logged
+    assert "Fatal Python error" not in logged
 
 
 async def test_streams_go_on_while_a_long_text_is_made_tokens():
