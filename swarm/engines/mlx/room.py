@@ -42,10 +42,15 @@ class Room:
 
     @property
     def longest_tokens(self) -> int:
-        """Tokens that one sequence alone may have."""
-        each = max(sum(layer.token_bytes for layer in self.layers), 1)
-        fixed = sum(layer.fixed_bytes for layer in self.layers)
-        return max(1, (self.memory_bytes - fixed) // each)
+        """Tokens that one sequence alone may have: as many as bytes where nothing grows."""
+        least, beyond = 1, max(self.memory_bytes, 1) + 1
+        while beyond - least > 1:
+            middle = (least + beyond) // 2
+            if self.sequence_bytes(middle) <= self.memory_bytes:
+                least = middle
+            else:
+                beyond = middle
+        return least
 
 
 def layer_sizes(layers: Iterable[Any], *, tokens: int) -> tuple[LayerSize, ...]:

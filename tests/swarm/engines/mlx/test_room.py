@@ -35,3 +35,14 @@ def test_a_batch_is_as_long_as_its_longest_in_whole_steps():
 
 def test_one_sequence_alone_may_fill_the_memory():
     assert Room(1_000, (LayerSize(100, 3), LayerSize(0, 6))).longest_tokens == 100
+
+
+def test_a_window_that_is_full_takes_no_more_of_a_long_sequence():
+    room = Room(1_000, (LayerSize(0, 2), LayerSize(0, 8, window_tokens=50)))
+    assert room.longest_tokens == 300
+    assert Room(100, room.layers).longest_tokens == 10
+
+
+def test_a_sequence_may_be_as_long_as_anybody_wants_where_nothing_grows():
+    assert Room(1_000, (LayerSize(500, 0),)).longest_tokens == 1_000
+    assert Room(1_000, (LayerSize(2_000, 0),)).longest_tokens == 1
