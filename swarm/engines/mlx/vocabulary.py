@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from swarm.engines.grammar import Grammars
 from swarm.engines.mlx.folder import Folder
+from swarm.errors import InvalidRequest
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 """How vocabularies without byte letters write a byte that is no character."""
@@ -59,7 +60,13 @@ class Vocabulary:
 
     @cached_property
     def grammars(self) -> Grammars:
-        """What makes grammars ready for these tokens; half a second's work for 150,000 of them."""
+        """What makes grammars ready for these tokens; half a second's work for 150,000 of them.
+
+        Raises InvalidRequest where no token ends an answer.
+        """
+        if not self.end_tokens:
+            message = "what the answer should be cannot be enforced: this model names no end token"
+            raise InvalidRequest(message)
         control = {token for token, added in self._added.items() if added.special}
         return Grammars(
             [self._rendered(token) for token in range(self.size)],

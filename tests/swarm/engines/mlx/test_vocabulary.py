@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from swarm.errors import InvalidRequest
 from swarm.models.local import bundled_model
 from tests.swarm.engines.mlx.tokenizers import byte_fallback, with_beginning, with_lengths
 
@@ -86,3 +87,10 @@ def test_a_text_is_neither_cut_nor_filled_up_to_the_length_of_a_training(tmp_pat
     vocabulary = with_lengths(tmp_path)
     assert vocabulary.tokenize("ab") == vocabulary.plain_tokens(b"ab") == [1, 2]
     assert vocabulary.tokenize("ab" * 4) == vocabulary.plain_tokens(b"ab" * 4) == [1, 2] * 4
+
+
+def test_a_grammar_needs_a_token_that_ends_the_answer(tmp_path):
+    vocabulary = byte_fallback(tmp_path)
+    assert not vocabulary.end_tokens
+    with pytest.raises(InvalidRequest, match="names no end token"):
+        _ = vocabulary.grammars
