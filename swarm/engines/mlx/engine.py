@@ -11,7 +11,6 @@ from typing import Any
 
 import mlx.core as mx
 from mlx_lm.generate import BatchGenerator, StopSequences
-from mlx_lm.models.cache import can_trim_prompt_cache
 
 from swarm.engines.base import (
     Accepted,
@@ -21,7 +20,7 @@ from swarm.engines.base import (
     ModelInfo,
 )
 from swarm.engines.beginning import Beginning, beginnings
-from swarm.engines.mlx.kept import Layers, PromptCache
+from swarm.engines.mlx.kept import Layers, PromptCache, stays_cuttable
 from swarm.engines.mlx.model import Model, load_folder
 from swarm.engines.mlx.options import MlxOptions
 from swarm.engines.mlx.sampler import Sampler
@@ -210,8 +209,8 @@ class MlxEngine:
     def _fork(self, uid: int, siblings: Siblings) -> None:
         with mx.stream(self._generator.stream):
             layers, tokens = self._generator.extract_cache([uid])[uid]
-        if not can_trim_prompt_cache(layers):
-            self._kept.keep(tokens, layers)  # the end of the answer cannot be cut back to here
+        if not stays_cuttable(layers):
+            self._kept.keep(tokens, layers)  # the end of the answer may not be cut back to here
         others = siblings.sequences[1:]
         if others:
             self._insert(others, layers, len(tokens))

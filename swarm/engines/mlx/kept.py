@@ -9,10 +9,17 @@ from typing import Any, TypeAlias
 import mlx.core as mx
 from mlx_lm.models.cache import can_trim_prompt_cache, trim_prompt_cache
 
+from swarm.engines.mlx.room import each_layer
 from swarm.engines.tokens import common_prefix, token_array
 
 Layers: TypeAlias = list[Any]
 """One of mlx-lm's caches for each layer of a model."""
+
+
+def stays_cuttable(layers: Layers) -> bool:
+    """Whether whatever continues these caches can be cut back to them: a full window cannot."""
+    windows = (getattr(layer, "max_size", None) for layer in each_layer(layers))
+    return can_trim_prompt_cache(layers) and all(window is None for window in windows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -55,7 +55,7 @@ class Room:
 
 def layer_sizes(layers: Iterable[Any], *, tokens: int) -> tuple[LayerSize, ...]:
     """The sizes of mlx-lm's caches after so many tokens were computed with them."""
-    return tuple(_layer_size(layer, tokens) for layer in _flat(layers))
+    return tuple(_layer_size(layer, tokens) for layer in each_layer(layers))
 
 
 def _layer_size(layer: Any, tokens: int) -> LayerSize:
@@ -66,7 +66,8 @@ def _layer_size(layer: Any, tokens: int) -> LayerSize:
     return LayerSize(0, -(-int(layer.nbytes) // held), getattr(layer, "max_size", None))
 
 
-def _flat(layers: Iterable[Any]) -> Iterable[Any]:
+def each_layer(layers: Iterable[Any]) -> Iterable[Any]:
+    """The caches themselves, where some are lists of them."""
     for layer in layers:
         parts = getattr(layer, "caches", None)
-        yield from _flat(parts) if parts is not None else [layer]
+        yield from each_layer(parts) if parts is not None else [layer]

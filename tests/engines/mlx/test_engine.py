@@ -359,6 +359,17 @@ def window(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
 
 
+def test_a_prompt_within_a_window_that_its_answer_leaves_is_read_once(started, nano, tmp_path):
+    shutil.copytree(nano, tmp_path / "model")
+    window(tmp_path / "model")
+    engine = started(tmp_path / "model")
+    prompt = Prompt(tokens(28), GREEDY)
+    [first] = run(engine, prompt)
+    [again] = run(engine, prompt)
+    assert again.started == Started(28, 27)
+    assert again.texts == first.texts
+
+
 END = 2
 """The token that ends a turn of the bundled model."""
 SIZES = {"vocab_size": 1024, "hidden_size": 32, "num_hidden_layers": 2, "eos_token_id": END}
