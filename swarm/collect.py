@@ -16,7 +16,7 @@ from swarm.consensus.stopping import Course, Decide, decided, wake_s
 from swarm.consensus.tally import Vote, Voter
 from swarm.consensus.validity import flaw, is_stopped
 from swarm.errors import GenerationFailed, Overloaded, RequestError, SwarmError
-from swarm.fallback import as_called, as_given
+from swarm.fallback import as_given
 from swarm.proposer import Began, Ended, News, Said
 from swarm.types import Candidate, Check, DecidedBy, TokenLogprob, ToolCall
 
@@ -262,14 +262,14 @@ class Poll:
     def readmit(self) -> bool:
         """Where nobody's answer is valid: all vote with theirs as it can be given, else with none.
 
-        Where a call or a form was asked for those vote that call what they may, with whatever
-        arguments, else those that were cut before they said anything. None that goes on differently
-        from what has gone out; raises GenerationFailed if all do. Whether anybody votes.
+        Where a call or a form was asked for those vote that made the call wrongly, with its text,
+        else those that were cut before they said anything. None that goes on differently from what
+        has gone out; raises GenerationFailed if all do. Whether anybody votes.
         """
         rules = self.rules
         held = rules.must_call or rules.wanted is not None
         lost = [(draft, said) for draft in self.drafts.values() if (said := draft.candidate)]
-        able = [(draft, given) for draft, said in lost if (given := self.as_given(said))]
+        able = [(draft, given) for draft, said in lost if (given := self._as_given(said))]
         able = able or [(draft, said) for draft, said in lost if draft.cut_unsaid or not held]
         for draft, given in able:
             if given.text.startswith(self.said):
@@ -279,12 +279,12 @@ class Poll:
             raise GenerationFailed("no worker could go on with the text that was already sent")
         return bool(self.votes)
 
-    def as_given(self, said: Candidate) -> Candidate | None:
-        """An answer that is not valid as it can be given all the same, None where it cannot."""
+    def _as_given(self, said: Candidate) -> Candidate | None:
         rules = self.rules
-        if rules.must_call:
-            return as_called(said, rules.checks)
-        return as_given(said, rules.checks) if rules.wanted is None else None
+        called = said.tool_calls and all(call.name in rules.checks for call in said.tool_calls)
+        if rules.wanted is not None or (rules.must_call and not called):
+            return None
+        return as_given(said, rules.checks)
 
     def too_late(self) -> GenerationFailed:
         """What is told where the time is over and nothing can be given."""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from swarm.chat.calls import strict_json
 from swarm.chat.formats.canonical import call_text
 from swarm.consensus.validity import wrong_arguments
 from swarm.types import Candidate, Check
@@ -23,21 +22,3 @@ def as_given(answer: Candidate, checks: Mapping[str, Check]) -> Candidate | None
         return None
     finish = "stop" if answer.finish == "tool_calls" and not calls else answer.finish
     return replace(answer, text=text, tool_calls=calls, finish=finish)
-
-
-def as_called(answer: Candidate, checks: Mapping[str, Check]) -> Candidate | None:
-    """An invalid answer as it can be given where a call was required: as it is, if all that it
-    calls is offered and has a JSON object for arguments, else None.
-
-    Its asker checks them as well, and can tell the model what was wrong.
-    """
-    whole = answer.tool_calls[:-1] if answer.cut else answer.tool_calls
-    named = bool(answer.tool_calls) and all(call.name in checks for call in answer.tool_calls)
-    return answer if named and all(_is_object(call.arguments) for call in whole) else None
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(strict_json(text), dict)
-    except (ValueError, RecursionError):
-        return False

@@ -94,8 +94,7 @@ class _Race:
                 raise self.error
 
     async def leader(self) -> Draft:
-        """The leader, as soon as there is one; where all are through and none may lead, one that
-        calls what it had to, with wrong arguments, or that was cut in silence.
+        """The leader, as soon as there is one; where all are through in silence, one that was cut.
 
         Raises the error if there is none.
         """
@@ -109,13 +108,10 @@ class _Race:
                 return thinking[0]
             self._must_be_in_time()
             await self._hear(due_s)
-        poll, drafts = self._poll, list(self._poll.drafts.values())
-        lost = [(draft, draft.candidate) for draft in drafts if poll.rules.must_call]
-        left = [draft for draft, said in lost if said and poll.as_given(said)]
-        left = left or [draft for draft in drafts if draft.cut_unsaid]
-        if not left:
+        cut = [draft for draft in self._poll.drafts.values() if draft.cut_unsaid]
+        if not cut:
             raise self.error
-        return left[0]
+        return cut[0]
 
     async def go_on(self, leader: Draft) -> None:
         """Take what arrives next; at the deadline the leader's answer ends."""

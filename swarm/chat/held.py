@@ -11,8 +11,7 @@ from swarm.types import Check
 class HeldCalls:
     """Passes parts on; calls of the tools in `checks` only when they are whole and right.
 
-    One that is wrong becomes text: the asker sees what the model wrote, and no call. Where a call
-    was required they are not held: its asker has to tell the model what is wrong with it.
+    One that is wrong becomes text: the asker sees what the model wrote, and no call.
     """
 
     def __init__(self, checks: Mapping[str, Check]) -> None:

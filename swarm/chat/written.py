@@ -26,14 +26,12 @@ class Written:
     question: Question
 
     def parser(self, *, held: bool) -> CompletionParser:
-        """For one sequence's completion. Held: calls that may be wrong wait until they are whole,
-        unless a call was required: then a wrong one is given too.
+        """For one sequence's completion. Held: calls that may be wrong wait until they are whole.
 
         A vote judges whole answers itself.
         """
         tools = self.question.tools
         reads = bool(tools) or self.form.own_reasoning
-        held = held and not self.question.constraint.must_call
         waiting = [tool for tool in tools if held and not self._holds(tool)]
         return CompletionParser(
             self.form.parser(tools) if reads else None,

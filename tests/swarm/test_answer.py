@@ -216,13 +216,11 @@ async def test_where_all_calls_have_wrong_arguments_the_call_is_given_as_text():
     assert verdict_of(parts).decided_by == "none valid"
 
 
-async def test_where_a_call_was_required_one_with_wrong_arguments_is_given():
-    """Its asker checks it as well, and can tell the model what was wrong."""
+async def test_where_a_required_call_has_wrong_arguments_it_is_given_as_text_too():
     parts, _ = await vote([NO_TOOL], [NO_PATH], [NO_TOOL], must_call=True, **PATH_IS_MISSING)
-    calls = [p.piece for p in parts if isinstance(p, Say) and isinstance(p.piece, ToolCall)]
-    assert calls == [ToolCall("call_1", "read", '{"x": 1}')]
-    assert text_of(parts) == ""
-    assert [p.reason for p in parts if isinstance(p, End)] == ["tool_calls"]
+    assert not [p for p in parts if isinstance(p, Say) and isinstance(p.piece, ToolCall)]
+    assert text_of(parts) == NO_PATH
+    assert [p.reason for p in parts if isinstance(p, End)] == ["stop"]
     verdict = verdict_of(parts)
     assert (verdict.decided_by, verdict.valid, verdict.abstained) == ("none valid", 0, 3)
     assert verdict.workers[1].why == "read: path is missing"

@@ -3,7 +3,7 @@
 import pytest
 
 from swarm.chat.arguments import checks_of
-from swarm.fallback import as_called, as_given
+from swarm.fallback import as_given
 from swarm.types import Candidate, ToolCall, ToolSpec
 
 LIST = ToolSpec("list", "", {"properties": {"ids": {"type": "array", "uniqueItems": True}}})
@@ -39,38 +39,3 @@ def test_a_call_that_is_cut_off_is_given_as_far_as_it_came() -> None:
 
 def test_what_says_nothing_is_not_given() -> None:
     assert as_given(Candidate("v", " \n"), CHECKS) is None
-
-
-CUT = ToolCall("4", "list", '{"ids": [')
-
-
-@pytest.mark.parametrize("calls", [(WRONG,), (RIGHT, WRONG)])
-@pytest.mark.parametrize("text", ["", "I list them."])
-def test_where_a_call_was_required_a_wrong_one_is_given_as_it_is(
-    text: str, calls: tuple[ToolCall, ...]
-) -> None:
-    made = Candidate("v", text, calls, finish="tool_calls")
-    assert as_called(made, CHECKS) == made
-
-
-def test_a_required_call_that_is_cut_off_is_given_behind_a_wrong_one() -> None:
-    made = Candidate("v", "", (WRONG, CUT), finish="length")
-    assert as_called(made, CHECKS) == made
-
-
-@pytest.mark.parametrize(
-    "calls",
-    [
-        (),
-        (UNKNOWN,),
-        (WRONG, UNKNOWN),
-        (CUT,),
-        (ToolCall("5", "list", "[1]"),),
-        (ToolCall("5", "list", '{"ids": NaN}'),),
-        (ToolCall("5", "list", "[" * 20_000),),
-    ],
-)
-def test_what_is_no_call_of_an_offered_tool_is_not_given_where_one_was_required(
-    calls: tuple[ToolCall, ...],
-) -> None:
-    assert as_called(Candidate("v", "text", calls, finish="tool_calls"), CHECKS) is None

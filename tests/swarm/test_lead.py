@@ -4,7 +4,6 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Callable
 from fractions import Fraction
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -66,17 +65,14 @@ CALLS = speaker(calling=True, then="hang")
 
 
 async def lead(
-    *speakers: Speaker,
-    weights: tuple[int, ...] = (),
-    deadline_s: float = 300.0,
-    **rules: Any,
+    *speakers: Speaker, weights: tuple[int, ...] = (), deadline_s: float = 300.0
 ) -> list[Part]:
     clock = Clock()
     names = [f"v{at}" for at in range(len(speakers))]
     voters = [
         Voter(name, weight=Fraction(weights[at] if weights else 1)) for at, name in enumerate(names)
     ]
-    poll = Poll(voters, Rules(seed="s", deadline_s=deadline_s, **rules), call_id=str)
+    poll = Poll(voters, Rules(seed="s", deadline_s=deadline_s), call_id=str)
     proposals = {name: speaks(name, clock) for name, speaks in zip(names, speakers, strict=True)}
     async with asyncio.timeout(10):
         return [part async for step in led(poll, proposals, clock=clock) for part in step]
@@ -290,20 +286,3 @@ def test_the_last_one_leads_as_soon_as_it_thinks() -> None:
     thinks.reasoning = " hm"
     assert chosen([thinks]) is thinks
     assert chosen([thinks, draft(1, None)]) is None
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-async def test_a_required_call_that_comes_all_at_once_is_given_with_wrong_arguments(
-    workers: int,
-) -> None:
-    async def at_once(voter: str, clock: Clock) -> AsyncGenerator[list[Heard]]:
-        said = Said((ToolCall("1", "read", '{"x": 1}'),), 1)
-        yield [(voter, Began(5, 0)), (voter, said), (voter, Ended("tool_calls", 1))]
-
-    checks = {"read": lambda _: "path is missing"}
-    parts = await lead(*[at_once] * workers, must_call=True, checks=checks)
-    assert Say(0, ToolCall("1", "read", '{"x": 1}')) in parts
-    assert [part.reason for part in parts if isinstance(part, End)] == ["tool_calls"]
-    verdict = parts[-1]
-    assert isinstance(verdict, Verdict)
-    assert verdict.workers[0].why == "read: path is missing"

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from swarm.chat.calls import Arguments, Call
+from swarm.chat.calls import Call
 from swarm.chat.template import ChatTemplate
 from swarm.chat.written import Written, written
 from swarm.types import Constraint, Message, Question, SamplingParams, ToolSpec
@@ -59,10 +59,3 @@ async def test_a_call_that_no_grammar_held_is_checked_when_it_is_whole() -> None
         call = '<tool_call>\n{"name": "add", "arguments": {"n": "x"}}\n</tool_call>'
         pieces = [*parser.feed(call), *parser.finish()]
         assert len([piece for piece in pieces if isinstance(piece, Call)]) == kept
-
-
-async def test_a_call_that_was_required_comes_as_one_with_whatever_arguments() -> None:
-    parser = (await asked(Constraint(must_call=True))).parser(held=True)
-    call = '<tool_call>\n{"name": "add", "arguments": {"n": "x"}}\n</tool_call>'
-    assert parser.feed(call) == [Call("add"), Arguments('{"n": "x"}')]
-    assert (parser.finish(), parser.ended("stop")) == ([], "tool_calls")
