@@ -1,10 +1,12 @@
-"""Tasks that are ended by who has begun them: cancelled, and waited for."""
+"""Tasks and processes that are ended by who has begun them, and waited for."""
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +20,23 @@ async def ended(*tasks: asyncio.Future[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def whole(work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives back. Whoever is cancelled while waiting here, once or often, is
+    cancelled, but not before it has ended; it goes on until then. What it failed with is the
+    cause of that cancellation.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from (None if task.cancelled() else task.exception())
+    return task.result()
 
 
 @asynccontextmanager
@@ -37,3 +56,14 @@ def tell_failure(task: asyncio.Task[None]) -> None:
     """Log what a task that nobody waits for has failed with."""
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.error("%s: it ended by a mistake of ours", task.get_name(), exc_info=error)
+
+
+async def killed(process: asyncio.subprocess.Process) -> None:
+    """Kill it where it still runs; it has ended when this returns.
+
+    What it said and nobody has read is read: until then asyncio's `wait` does not return before
+    Python 3.13, for a pipe that is too full is not looked at, so its end is not seen.
+    """
+    if process.returncode is None:
+        process.kill()
+    await process.communicate()

@@ -95,9 +95,20 @@ def check_use(flags: Mapping[str, Any], *, federation: bool, tools: bool) -> Non
         raise ConfigurationError(f"{idle[0]} goes with --tool-server or --agent")
 
 
-def is_flag(word: str) -> bool:
-    """Whether the command line knows this word, such as `--port`."""
-    return word in _parser().options
+def named_by_owner(setting: str) -> str:
+    """How an owner knows a setting: by its flag, such as `--port`, where it has one."""
+    flag = f"--{setting.replace('_', '-')}"
+    return flag if flag in _parser().options else setting
+
+
+def no_setting(name: str) -> str:
+    """What to say of a setting that there is not, if it is a flag's name with the one it sets."""
+    flag = _ours(f"--{name.replace('_', '-')}")
+    meant = _parser().setting_of(flag)
+    said = f"there is no setting {name!r}"
+    if meant is None:
+        return said
+    return f"{said}; did you mean {meant}{' = false' if flag.startswith('--no-') else ''}?"
 
 
 def _ours(argument: str) -> str:
@@ -113,8 +124,17 @@ class _Parser(argparse.ArgumentParser):
     def options(self) -> list[str]:
         return [option for action in self._actions for option in action.option_strings]
 
+    def setting_of(self, option: str) -> str | None:
+        """The setting that a flag of this name sets, if there is one."""
+        named = (action for action in self._actions if option in action.option_strings)
+        return next((action.dest for action in named if action.dest != "help"), None)
+
     def error(self, message: str) -> NoReturn:
         raise ConfigurationError(f"{message}\n{self.prog} --help lists the flags")
+
+    def print_help(self, file: Any = None) -> None:
+        """As usual, but what keeps it from being written is raised."""
+        print(self.format_help(), end="", file=file)
 
     def parse_args(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, args: Sequence[str]
@@ -141,8 +161,10 @@ def _parser() -> _Parser:
         prog="python main.py",
         usage="python main.py [FLAGS] [COMMAND]",
         description="Serve a local model behind an OpenAI-compatible endpoint.",
-        epilog=f"Every setting can also stand in the environment ({ENVIRONMENT_PREFIX}PORT=...) "
-        f"or in {TOML_FILE} (port = ...); flags win over the environment, and that over the file.",
+        epilog="Every setting can also stand in the environment "
+        f"({ENVIRONMENT_PREFIX}TOOL_PORT=...) or in {TOML_FILE} (tool_port = ...), with _ for -; "
+        "what a --no- flag switches off is federation, sandbox or flash_attn = false. Flags win "
+        "over the environment, and that over the file.",
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
     )

@@ -78,9 +78,9 @@ def bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-class Places:
-    """The connections that a door holds at once, at most `most`: each takes a descriptor, which the
-    node needs for its other doors.
+class ConnectionLimit:
+    """The places of a door for connections, `most` of them: each connection takes a descriptor,
+    which the node needs for its other doors.
 
     For one more the one that has been idle longest is cut; none that works is cut for it.
     """

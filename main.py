@@ -7,8 +7,8 @@ Doors and engines are imported when they start: `import main` needs neither.
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,13 +25,14 @@ except ImportError as error:  # not .venv's Python, which may also be too old fo
     )
     print(f"error: a package of this project is not here ({error}): {todo}", file=sys.stderr)
     sys.exit(2)
-from api.output import prepare_streams, say, while_it_is_read
+from api.output import prepare_streams, say, start_logging, while_it_is_read
 from ending import ended
+from lookups import run
+from swarm.apart import TOO_MANY, lacks_thread
 from swarm.errors import ConfigurationError, SwarmError
 from swarm.models.choose import Choice, best_to_bring, named_models, recommended, until_here
 from swarm.models.explain import explain
 from swarm.models.hub import hub_of
-from swarm.models.ids import Machine
 from swarm.models.local import (
     BUNDLED_ID,
     LocalModel,
@@ -39,11 +40,13 @@ from swarm.models.local import (
     scan_models,
     upstream_models,
 )
+from swarm.models.machine import Machine
 
 if TYPE_CHECKING:
     from api.metrics import Metrics
     from api.reload import LiveSettings
     from api.server import ClientServer
+    from api.signals import Signals
     from federation.federation import Federation
     from hardware.snapshot import Snapshot
     from swarm.models.fit import Plan
@@ -63,21 +66,22 @@ def main(arguments: Sequence[str]) -> int:
     """Run a node until a signal. Returns the exit status."""
     prepare_streams()
     try:
-        with while_it_is_read():
-            stamp = toml_stamp()
+        stamp = toml_stamp()
+        with while_it_is_read():  # `--help` is
             settings = read_settings(arguments)
-            if (said := _answered(settings)) is not None:
+        if (said := _answered(settings)) is not None:
+            with while_it_is_read():
                 print(said)
-                return 0
-        _start_logging(settings)
+            return 0
+        start_logging(settings)
         snapshot = _snapshot(environment())
-        from api.serving import check_threads, plans_of, wishes
+        from api.serving import check_threads, fit_options, plans_of
         from hardware.descriptors import allow_descriptors
         from swarm.engines.starting import formats
 
         check_threads(settings, snapshot)
         kind = _engine_kind(settings, snapshot)
-        machine = Machine(snapshot, kind, partial(wishes, settings), formats())
+        machine = Machine(snapshot, kind, partial(fit_options, settings), formats())
         if settings.explain:
             lines = _explained(settings, machine)
             with while_it_is_read():
@@ -87,10 +91,15 @@ def main(arguments: Sequence[str]) -> int:
         plans = plans_of(choice, machine)
         read = partial(read_settings, arguments)
         allow_descriptors()
-        asyncio.run(serve(settings, stamp, machine, choice, plans, read))
+        run(_run(partial(serve, settings, stamp, machine, choice, plans, read)))
     except SwarmError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
+    except RuntimeError as error:
+        if not lacks_thread(error):
+            raise
+        print(f"error: {TOO_MANY}", file=sys.stderr)
+        return 1
     except (KeyboardInterrupt, EOFError):
         return 130
     return 0
@@ -185,6 +194,13 @@ def _speed(plan: "Plan | None") -> str:
     return f"; {plan.context_tokens} tokens of context, {slow:.0f} to {fast:.0f} tokens/s"
 
 
+async def _run(work: "Callable[[Signals], Coroutine[Any, Any, None]]") -> None:
+    from api.signals import Signals
+
+    signals = Signals()
+    await signals.run(work(signals))
+
+
 async def serve(
     settings: Settings,
     stamp: Stamp,
@@ -192,6 +208,7 @@ async def serve(
     choice: Choice,
     plans: "list[Plan | None]",
     read: Callable[[], Settings],
+    signals: "Signals",
 ) -> None:
     """Serve until a signal; `stamp` is of the settings' file before, `read` reads it anew."""
     from api.agent import agent_with
@@ -200,7 +217,7 @@ async def serve(
     from api.joining import copy_into
     from api.metrics import Metrics
     from api.reload import LiveSettings
-    from api.server import ClientServer, PortInUseError
+    from api.server import ClientServer
     from api.serving import loaded_at_start, pool_of, shared_files, successor_of
     from api.tool_door import tools_of
     from api.welcome import connect_lines, first_screen, start_warning
@@ -212,62 +229,55 @@ async def serve(
     metrics = Metrics()
     live = LiveSettings(settings, stamp, read, pool, entrance)
 
-    try:
-        async with AsyncExitStack() as stack:
-            federation = copy = None
-            if settings.federation:
-                federation = _among_others(live, machine, choice, pool, files, metrics)
-                await stack.enter_async_context(federation)
-                copy = copy_into(hub_of(environment()).cache, federation)
-            place = await stack.enter_async_context(tools_of(settings, federation, tell))
-            successor = successor_of(choice, machine, settings, environment(), files, copy)
-            app = make_app(
-                pool,
-                entrance.door,
-                federation=federation,
-                keyring=entrance.keyring,
-                agent=agent_with(settings, place),
-                tools=place.tools if place and place.shared else None,
-                successor=successor,
-                metrics=metrics,
-            )
-            server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
-            await stack.enter_async_context(server)
-            told = await asyncio.to_thread(_notes, settings, snapshot)
-            await asyncio.to_thread(entrance.found.keep)
-            if warning := start_warning(entrance):
-                logger.warning("%s", warning)
-            if not (place and await asyncio.to_thread(place.may_write, Path(TOML_FILE))):
-                await stack.enter_async_context(live)
-            screen = first_screen(settings, snapshot, choice, entrance, plans, told)
-            say_how = partial(tell, connect_lines(entrance, snapshot.platform, settings.state))
-            loading = _load(pool, loaded_at_start(choice, settings), say_how, successor)
-            await _serve_until_signal(settings, screen, pool, server, loading)
-    except PortInUseError as error:
-        raise ConfigurationError(await asyncio.to_thread(_port_taken, error, settings)) from error
+    async with (
+        ClientServer(hosts=entrance.where.hosts, port=settings.port) as server,
+        AsyncExitStack() as stack,
+    ):
+        federation = copy = None
+        if settings.federation:
+            among_others = _among_others(live, machine, choice, pool, files, metrics)
+            federation = await stack.enter_async_context(among_others)
+            copy = copy_into(hub_of(environment()).cache, federation)
+        toolbox = await stack.enter_async_context(tools_of(settings, federation, tell))
+        successor = successor_of(choice, machine, settings, environment(), files, copy)
+        app = make_app(
+            pool,
+            entrance.door,
+            federation=federation,
+            keyring=entrance.keyring,
+            agent=agent_with(settings, toolbox),
+            tools=toolbox.tools if toolbox and toolbox.shared else None,
+            successor=successor,
+            metrics=metrics,
+        )
+        await stack.enter_async_context(server.serving(app))
+        told = await asyncio.to_thread(_notes, settings, snapshot)
+        await asyncio.to_thread(entrance.found.keep)
+        if warning := start_warning(entrance):
+            logger.warning("%s", warning)
+        if not (toolbox and await asyncio.to_thread(toolbox.may_write, Path(TOML_FILE))):
+            await stack.enter_async_context(live)
+        screen = first_screen(settings, snapshot, choice, entrance, plans, told)
+        say_how = partial(tell, connect_lines(entrance, snapshot.platform, settings.state))
+        loading = _load(pool, loaded_at_start(choice, settings), say_how, successor)
+        await _serve_until_signal(settings, screen, pool, server, loading, signals)
 
 
-def _port_taken(error: Exception, settings: Settings) -> str:
-    """What to say of a port that another program has; looks for that program."""
-    from hardware.listener import holder_of
-
-    holder = holder_of(settings.port)
-    return f"{error}{f' by {holder}' if holder else ''}; choose another with --port N"
-
-
-def _among_others(
+@asynccontextmanager
+async def _among_others(
     live: "LiveSettings",
     machine: Machine,
     choice: Choice,
     pool: "Pool",
     files: Mapping[str, Path],
     metrics: "Metrics",
-) -> "Federation":
-    """This node's place in its federation, not yet taken."""
+) -> "AsyncGenerator[Federation]":
+    """This node's place in its federation, while the block runs."""
     from api.joining import engine_of, join_others
+    from federation.home import lived_in
     from hardware.snapshot import summary
 
-    return join_others(
+    place = join_others(
         live.settings,
         pool,
         version=VERSION,
@@ -278,6 +288,8 @@ def _among_others(
         metrics=metrics,
         say=partial(say, live.settings),
     )
+    async with lived_in(live.settings.state), place as federation:
+        yield federation
 
 
 async def _serve_until_signal(
@@ -286,13 +298,11 @@ async def _serve_until_signal(
     pool: "Pool",
     server: "ClientServer",
     load: Coroutine[Any, Any, None],
+    signals: "Signals",
 ) -> None:
-    from api.signals import Signals
-
-    signals = Signals()
     say(settings, screen)
     loading = asyncio.create_task(load)
-    stopping = asyncio.create_task(signals.first.wait())
+    stopping = signals.wait_for_first()
     try:
         await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if loading.done():
@@ -356,13 +366,6 @@ def _notes(settings: Settings, snapshot: "Snapshot") -> list[str]:
     if settings.engine:
         return []
     return notes(snapshot, environment()) + without_engine(scan_models(settings.models))
-
-
-def _start_logging(settings: Settings) -> None:
-    from api.reload import set_log_level
-
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
-    set_log_level(settings)
 
 
 def _gib(count: int) -> str:

@@ -1,9 +1,17 @@
-"""Files that are written whole or not at all; private ones are readable by their owner only."""
+"""Files that are written whole or not at all, or grow by whole lines; private ones are readable by
+their owner only.
+"""
 
+import errno
 import os
 import stat
 import tempfile
 from pathlib import Path
+
+STATE_ADVICE = (
+    "make room there, let this user read and write there, or choose another folder with --state DIR"
+)
+"""What is to be done where a node's own folder takes no file."""
 
 
 def make_private_folder(folder: Path) -> None:
@@ -20,8 +28,21 @@ def write_private(path: Path, content: bytes) -> None:
     _replace(path, content, mode=0o600)
 
 
+def append_private(path: Path, lines: bytes) -> None:
+    """Add lines to a file, made with the mode 0600 where there is none, on disk when this returns.
+    What another process adds meanwhile stays.
+
+    Raises OSError.
+    """
+    path.touch(mode=0o600)
+    with path.open("ab", buffering=0) as file:  # one write, which the system puts at the end
+        if file.write(lines) < len(lines):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file.fileno())
+
+
 def replace_file(path: Path, content: bytes) -> None:
-    """The same for a file that is no secret: it keeps its mode, a new one is as usual (0644)."""
+    """The same for a file that isn't secret: it keeps its mode, a new one is as usual (0644)."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:

@@ -1,6 +1,6 @@
 """What the owner wants: one frozen Settings, flags over environment over TOML over defaults.
 
-The one place that reads the environment and `swarm.toml`.
+The one place that reads the environment, and settings from `swarm.toml`.
 """
 
 import errno
@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from platformdirs import user_state_path
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -31,8 +30,18 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from flags import ENVIRONMENT_PREFIX, KEYS_VARIABLE, TOML_FILE, check_use, is_flag, parse_flags
+from flags import (
+    ENVIRONMENT_PREFIX,
+    KEYS_VARIABLE,
+    TOML_FILE,
+    check_use,
+    named_by_owner,
+    no_setting,
+    parse_flags,
+)
 from swarm.errors import ConfigurationError
+from swarm.places import at_home, check_home, usual_state
+from workspaces import WORKSPACES_FILE, worked_in
 
 COMMANDS = ("approve", "remove")
 """What can be said to the node that runs here."""
@@ -45,10 +54,7 @@ def _at_home(path: Path) -> Path:
     """The path that a shell makes of one with a ~ at its beginning."""
     if "\0" in str(path):
         raise ValueError("a path has no NUL in it")
-    try:
-        return path.expanduser()
-    except RuntimeError:  # there is no such user
-        return path
+    return at_home(path)
 
 
 HomePath: TypeAlias = Annotated[Path, AfterValidator(_at_home)]
@@ -168,7 +174,7 @@ class Settings(BaseSettings):
     peer: Annotated[tuple[str, ...], NoDecode] = ()
     peer_port: int = Field(17617, ge=1, le=65535)
     peer_interface: Annotated[tuple[str, ...], NoDecode] = ()
-    state: HomePath = Field(default_factory=lambda: user_state_path("local-swarm", appauthor=False))
+    state: HomePath = Field(default_factory=usual_state)
     leave: bool = False
     new_code: bool = False
     show_code: bool = False
@@ -242,8 +248,10 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     Raises ConfigurationError that names the setting. `--help` prints and exits.
     """
     flags = parse_flags(arguments)
-    settings = _from_everywhere(flags)
-    settings = settings.remembering_in(_outside_state(flags))
+    settings = _from_everywhere(flags).remembering_in(_outside_state(flags))
+    if not settings.detect and not settings.explain:  # which remember nothing
+        for folder in (settings.state, settings.remembered_in):
+            check_home(folder, "name a folder with --state DIR")
     _check_origin(settings.remembered_in)
     _check_host(settings.host)
     for kv in (settings.kv, *(each.kv or settings.kv for each in settings.each_model.values())):
@@ -259,9 +267,11 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     settings = _with_listed_keys(settings)
     if settings.keyless and settings.keys:
         raise ConfigurationError("--keyless and keys exclude each other")
-    _check_tools(settings)
-    tools = settings.tool_server or settings.agent
-    check_use(flags, federation=settings.federation, tools=tools)
+    if settings.keyless and settings.agent:
+        raise ConfigurationError(
+            "--keyless and --agent exclude each other: the whole network could run commands here"
+        )
+    check_use(flags, federation=settings.federation, tools=settings.tool_server or settings.agent)
     return settings
 
 
@@ -276,7 +286,7 @@ def _from_everywhere(flags: dict[str, Any]) -> Settings:
     except SettingsError as error:
         raise ConfigurationError(_no_json(error)) from None
     except ValueError as error:
-        raise ConfigurationError(f"{TOML_FILE}: {error}") from error
+        raise ConfigurationError(_no_toml(error)) from error
     except OSError as error:
         raise ConfigurationError(f"{TOML_FILE} cannot be read: {error.strerror}") from error
     except RecursionError:
@@ -285,7 +295,7 @@ def _from_everywhere(flags: dict[str, Any]) -> Settings:
 
 def _outside_state(flags: Mapping[str, Any]) -> Path:
     named = flags.get("state") or os.environ.get(f"{ENVIRONMENT_PREFIX}STATE")
-    return _at_home(Path(named)) if named else user_state_path("local-swarm", appauthor=False)
+    return _at_home(Path(named)) if named else usual_state()
 
 
 def _check_origin(memory: Path) -> None:
@@ -302,10 +312,10 @@ def _check_origin(memory: Path) -> None:
         raise ConfigurationError(f"{TOML_FILE} {why}") from None
     known = memory / WORKSPACES_FILE
     try:
-        roots = known.read_text("utf-8") if known.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{known} cannot be read: {error}") from None
-    for root in roots.splitlines():
+        roots = worked_in(memory)
+    except OSError as error:
+        raise ConfigurationError(f"{known} cannot be read: {error.strerror}") from None
+    for root in roots:
         if file.is_relative_to(root):
             raise ConfigurationError(
                 f"{file} lies where tools of this node could write it ({root}): start from another "
@@ -315,17 +325,13 @@ def _check_origin(memory: Path) -> None:
 
 def _check_host(host: str) -> None:
     """Raise ConfigurationError for a URL or a port in it: only an IPv6 address has colons."""
-    if "/" not in host and (":" not in host or _is_ipv6(host)):
-        return
-    raise ConfigurationError(f"--host {host}: name an address alone; the port is --port N")
-
-
-def _is_ipv6(host: str) -> bool:
     try:
         ipaddress.IPv6Address(host)
     except ValueError:
-        return False
-    return True
+        if "/" in host or ":" in host:
+            raise ConfigurationError(
+                f"--host {host}: name an address alone; the port is --port N"
+            ) from None
 
 
 def toml_stamp() -> Stamp:
@@ -335,13 +341,6 @@ def toml_stamp() -> Stamp:
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-
-def _check_tools(settings: Settings) -> None:
-    if settings.keyless and settings.agent:
-        raise ConfigurationError(
-            "--keyless and --agent exclude each other: the whole network could run commands here"
-        )
 
 
 def _with_listed_keys(settings: Settings) -> Settings:
@@ -361,9 +360,6 @@ def environment() -> Mapping[str, str]:
     return dict(os.environ)
 
 
-WORKSPACES_FILE = "workspaces"
-"""In the state folder: where tools of this node have worked, a line each."""
-
 SECRET = frozenset(
     name
     for name, each in Settings.model_fields.items()
@@ -372,28 +368,30 @@ SECRET = frozenset(
 """Settings whose values no message repeats."""
 
 
+def _no_toml(error: ValueError) -> str:
+    """tomllib does not say that `models` is a folder or the table that holds models' tables."""
+    twice = ': a name is given twice (beside [models."ID"] the folder is `folder` in [models])'
+    return f"{TOML_FILE}: {error}{twice if 'overwrite' in str(error) else ''}"
+
+
 def _no_json(error: SettingsError) -> str:
     """pydantic-settings reads a variable whose setting is a table as JSON."""
     field = str(error).split('"')[1]
-    return (
-        f"{ENVIRONMENT_PREFIX}{field.upper()}: not JSON; a table is easier to write in {TOML_FILE}"
-    )
+    return f"{ENVIRONMENT_PREFIX}{field.upper()}: not JSON; a table is easier in {TOML_FILE}"
 
 
 def _wrong(details: Any, flags: Mapping[str, object]) -> str:
     name = str(details["loc"][0]) if details["loc"] else ""
     path = ".".join(map(str, details["loc"])).replace("each_model.", "models.", 1)
-    flag = f"--{name.replace('_', '-')}"
-    told = flag if "." not in path and is_flag(flag) else path
+    told = named_by_owner(path)
     variable = ENVIRONMENT_PREFIX + name.upper()
     if details["type"] == "extra_forbidden":
-        return f"{TOML_FILE}: there is no setting {path!r}"
+        return f"{TOML_FILE}: {no_setting(path)}"
     source = TOML_FILE
     if name in flags:
         source = "the command line"
     elif variable in os.environ:
         source = variable
     wish = str(details["msg"]).replace("Input ", "")
-    if name in SECRET:  # what was typed may be a secret
-        return f"{told} (from {source}): {wish[:1].lower()}{wish[1:]}"
-    return f"{told} {details['input']} (from {source}): {wish[:1].lower()}{wish[1:]}"
+    typed = "" if name in SECRET else f" {details['input']}"
+    return f"{told}{typed} (from {source}): {wish[:1].lower()}{wish[1:]}"

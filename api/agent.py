@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from api.tool_door import Place
+from api.tool_door import Toolbox
 from printable import printable
 from settings import Settings
 from swarm.agent import Bounds, Emit, ToolResult
@@ -57,20 +57,24 @@ class Agent:
             seconds = time.monotonic() - began
             logger.info(
                 "%s: %s, run by %s: %s after %.2f s",
-                *(label, _plain(call.name), self.place, outcome, seconds),
+                label,
+                _plain(call.name),
+                self.place,
+                outcome,
+                seconds,
             )
 
 
-def agent_with(settings: Settings, place: Place | None) -> Agent | None:
-    """The agent that the owner wants, with the tools of this place."""
-    if not settings.agent or place is None:
+def agent_with(settings: Settings, toolbox: Toolbox | None) -> Agent | None:
+    """The agent that the owner wants, with the tools of this toolbox."""
+    if not settings.agent or toolbox is None:
         return None
     limits = settings.agent_limits
-    return Agent(place.tools, place.name, Bounds(limits.steps, limits.time_s, limits.tokens))
+    return Agent(toolbox.tools, toolbox.name, Bounds(limits.steps, limits.time_s, limits.tokens))
 
 
 def _arguments(call: ToolCall) -> dict[str, Any]:
-    """Raises InvalidArguments where the text is no JSON object: not every engine is held to it."""
+    """Raises InvalidArguments unless the text is a JSON object: not every engine is held to it."""
     try:
         arguments: Any = json.loads(call.arguments or "{}")
     except (ValueError, RecursionError) as error:

@@ -9,6 +9,7 @@ from collections import deque
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from api.admission import ask_for_key
 from api.agent import Agent
 from api.context import (
     AGENT,
@@ -36,7 +37,7 @@ from api.openai.models import get_model, list_models, load_model, unload_model
 from api.paths import TOOL_PATHS, path_hint
 from api.sse import STREAMS, end_streams
 from api.tool_routes import add_tool_routes
-from api.usage import ask_for_key, usage
+from api.usage import usage
 from federation.federation import Federation
 from guard import LOOPBACK_NAMES, Door, refusal
 from swarm.engines.base import Engine, EngineLoad

@@ -2,6 +2,7 @@
 
 import io
 import platform
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from api.clients.setup import set_up_opencode
 from api.output import can_show
 from api.own_node import Node, NoNodeError, SilentNodeError, call
 from federation.firewall import firewall_lines
+from federation.lines import unique
 from federation.pin import split_pin
 from federation.store import Store
 from federation.trust import encode_code
@@ -119,19 +121,23 @@ def diagnosis(told: Any, system: str) -> list[str]:
     if told.get("node") is None:
         return [*coming, f"federation: {told.get('why', 'off')}"]
     node, own, discovery = told["node"], told["federation"], told["discovery"]
-    addresses = ", ".join(node["addresses"]) or "none"
+    named = f"{', '.join(node['addresses'])} on {', '.join(node['interfaces'])}"
     lines = [
         f"node        {node['name']} ({node['id'][:8]}), version {node['version']}",
-        f"addresses   {addresses} on {', '.join(node['interfaces']) or 'no interface'}",
+        f"addresses   {named if node['addresses'] else 'none on a LAN'}",
         *coming,
         f"federation  {own['id']}: {_standing(own)}",
         *(f"trouble     {line}" for line in _troubles(own, discovery)),
         *(f"            {line}" for line in _firewall(own, discovery, system)),
     ]
+    names = Counter(peer["name"] for peer in told["peers"] if _is_proved(peer))
     for peer in told["peers"]:
+        name = peer["name"]
+        if _is_proved(peer):
+            name = unique(name, names, peer["node"])
         failing = peer["failing"]
         why = f": {failing['step']} fails: {failing['reason']}" if failing else ""
-        lines.append(f"peer        {peer['name']} is {peer['state']}{why}")
+        lines.append(f"peer        {name} is {peer['state']}{why}")
         if peer["left_out_s"]:
             lines.append(
                 f"            it failed the last questions and is not asked for "
@@ -150,6 +156,11 @@ def diagnosis(told: Any, system: str) -> list[str]:
     if not told["peers"] and not any(line.startswith("seen") for line in lines):
         lines.append("peers       none was seen yet")
     return lines
+
+
+def _is_proved(peer: Any) -> bool:
+    """Whether it ever proved who it is: only such peers are told apart, as verdicts do."""
+    return peer["heard_seconds_ago"] is not None
 
 
 def _coming(successor: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""A client's connection, which refuses what is no HTTP as everything is refused at this door."""
+"""A client's connection, which refuses what isn't HTTP as everything is refused at this door."""
 
 import re
 

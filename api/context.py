@@ -14,7 +14,7 @@ from api.metrics import Metrics
 from federation.federation import Federation
 from printable import printable
 from swarm.engines.base import Event
-from swarm.errors import SwarmError
+from swarm.errors import ContextOverflow, SwarmError
 from swarm.pool import Pool
 from swarm.proposer import Proposer
 from swarm.successor import Successor
@@ -54,10 +54,22 @@ def request_label(request: web.Request) -> str:
 
 
 def note_failure(request: web.Request, error: SwarmError) -> None:
-    """Keep what ended a request; one line of the log where the client is not at fault."""
+    """Keep what ended a request; one line of the log where the client is not at fault, or where
+    what it sent is too long for what is served.
+    """
+    if status_of(error) >= 500:
+        note_failure_within(request, error)
+        return
     request[FAILURE] = error
-    if (status := status_of(error)) >= 500:
-        logger.warning("%s failed (%d): %s", request_label(request), status, printable(str(error)))
+    if isinstance(error, ContextOverflow):
+        logger.info("%s refused (%d): %s", request_label(request), status_of(error), error)
+
+
+def note_failure_within(request: web.Request, error: SwarmError) -> None:
+    """The same of one whose stream has begun: no status tells it, so it is always in the log."""
+    request[FAILURE] = error
+    label, told = request_label(request), printable(str(error))
+    logger.warning("%s failed (%d): %s", label, status_of(error), told)
 
 
 def watched(

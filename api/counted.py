@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from api.generated import Generated
 from api.keyring import Caller
-from swarm.proposer import Began, Ended, News, Offer, Proposer, Said, Told
+from swarm.proposer import Began, Ended, Lost, News, Offer, Proposer, Said, Told
 from swarm.types import Question
 
 
@@ -25,6 +25,11 @@ class CountedProposer:
     def name(self) -> str:
         """What people call it."""
         return self._proposer.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What its owner may call it."""
+        return self._proposer.names
 
     @property
     def address(self) -> str:
@@ -61,17 +66,19 @@ class _Count:
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
-        self._prompt_tokens = 0
+        self._prompt_tokens: dict[int, int] = {}
         self._generated = Generated()
 
     def add(self, at: int, news: News) -> None:
         """Count what is new."""
         match news:
             case Began():
-                more = max(0, news.prompt_tokens - self._prompt_tokens)
-                self._prompt_tokens += more
-                self._caller.has_read(more)
+                before = max(self._prompt_tokens.values(), default=0)
+                self._prompt_tokens[at] = news.prompt_tokens
+                self._caller.has_read(max(self._prompt_tokens.values()) - before)
             case Said():
                 self._caller.has_written(self._generated.said(at, news.tokens))
             case Ended():
                 self._caller.has_written(self._generated.ended(at, news.tokens))
+            case Lost():
+                pass

@@ -14,6 +14,7 @@ from swarm.errors import (
     EngineError,
     EngineLost,
     EngineNotReady,
+    FixedOverflow,
     GenerationFailed,
     InvalidRequest,
     ModelLoadFailed,
@@ -35,6 +36,7 @@ class _Row:
 _TABLE: dict[type[SwarmError], _Row] = {
     InvalidRequest: _Row(400, "invalid_request_error"),
     ContextOverflow: _Row(400, "exceed_context_size_error", "context_length_exceeded"),
+    FixedOverflow: _Row(400, "invalid_request_error"),
     UnknownModel: _Row(404, "invalid_request_error", "model_not_found"),
     Overloaded: _Row(429, "rate_limit_error", "too_many_requests"),
     EngineNotReady: _Row(503, "server_error", "engine_not_ready"),
@@ -58,7 +60,7 @@ def error_object(error: SwarmError) -> dict[str, Any]:
     """The body for an error of ours: `{"error": {...}}`."""
     row = _row(error)
     body = plain_error(str(error), kind=row.type, code=row.code, param=_param(error))
-    if isinstance(error, ContextOverflow):
+    if isinstance(error, ContextOverflow) and not isinstance(error, FixedOverflow):
         body["error"] |= {"n_prompt_tokens": error.prompt_tokens, "n_ctx": error.context_tokens}
     return body
 
@@ -102,9 +104,16 @@ def _param(error: SwarmError) -> str | None:
 
 @contextmanager
 def naming(path: str) -> Generator[None]:
-    """A prompt that is too long in here stands at this place of the request."""
+    """A prompt that is refused in here, as too long or wrong, stands at this place of the request.
+
+    What is said of another field is so for all prompts.
+    """
     try:
         yield
     except ContextOverflow as error:
         error.param = path
+        raise
+    except InvalidRequest as error:
+        if error.param == path.partition("[")[0]:
+            error.param = path
         raise

@@ -31,11 +31,11 @@ class Generated:
                 return 0
 
     def said(self, sequence: int, tokens: int) -> int:
-        """So many more were shown; how many that adds."""
+        """This many more were shown; returns how many that adds."""
         return self.ended(sequence, self.of(sequence) + tokens)
 
     def ended(self, sequence: int, tokens: int) -> int:
-        """So many are they in all; how many that adds."""
+        """They are this many in all; returns how many that adds."""
         more = tokens - self.of(sequence)
         self._tokens[sequence] = tokens
         return more

@@ -14,7 +14,7 @@ from federation.wire import HARDWARE_CHARACTERS, LABEL_CHARACTERS
 from federation.wishes import Wishes, parse_peer
 from printable import printable
 from settings import Settings, VoteSettings
-from swarm.models.hub import copied_folder
+from swarm.models.hub import check_cache, copied_folder
 from swarm.models.local import AnyModel
 from swarm.models.wanted import Moved, Wanted
 from swarm.pool import Pool
@@ -33,6 +33,7 @@ def copy_into(cache: Path, federation: Federation) -> Copy:
     """How a model comes from a peer of a node that runs, into this cache of the hub."""
 
     async def copy(wanted: Wanted, moved: Moved) -> bool:
+        check_cache(cache)
         return await federation.copy(wanted.files, copied_folder(wanted, cache), moved)
 
     return copy

@@ -14,9 +14,9 @@ from pathlib import Path
 from api.generated import Generated
 from api.limits import Meter
 from guard import Refusal, holder
-from private_files import make_private_folder, write_private
+from private_files import STATE_ADVICE, make_private_folder, write_private
 from settings import SECRET, TOML_FILE, KeySettings, Settings
-from swarm.engines.base import Event, Started
+from swarm.engines.base import Event, Recounted, Started
 from swarm.errors import ConfigurationError, UnknownModel
 
 logger = logging.getLogger(__name__)
@@ -49,11 +49,11 @@ class Caller:
             raise UnknownModel(model, self.models)
 
     def has_read(self, tokens: int) -> None:
-        """Tokens that were read are the caller's."""
+        """Tokens that were read are the caller's; less than 0 takes some back."""
         self.meter.used(prompt_tokens=tokens, now_s=self.clock())
 
     def has_written(self, tokens: int) -> None:
-        """Tokens that were generated are the caller's; less than 0: so many were told too much."""
+        """Tokens that were generated are the caller's; less than 0 takes some back."""
         self.meter.used(completion_tokens=tokens, now_s=self.clock())
 
     async def counted(self, events: AsyncGenerator[list[Event]]) -> AsyncGenerator[list[Event]]:
@@ -64,6 +64,8 @@ class Caller:
                 for event in step:
                     if isinstance(event, Started):
                         self.has_read(event.prompt_tokens)
+                    elif isinstance(event, Recounted):
+                        self.has_read(event.more_prompt)
                     elif more := generated.hear(event):
                         self.has_written(more)
                 yield step
@@ -161,8 +163,13 @@ def read_key(file: Path) -> str | None:
         key = file.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} cannot be read: {error}") from None
+    except UnicodeDecodeError:
+        key = ""
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file} cannot be read: {error.strerror or error}; let this user read it, or choose "
+            "another folder with --state DIR"
+        ) from error
     if not 8 <= len(key) <= 512 or not key.isprintable():
         raise ConfigurationError(f"{file} holds no key: delete it, and a new one is made")
     return key
@@ -174,7 +181,9 @@ def write_key(file: Path, key: str) -> None:
         make_private_folder(file.parent)
         write_private(file, f"{key}\n".encode())
     except OSError as error:
-        raise ConfigurationError(f"{file} cannot be written: {error}") from None
+        raise ConfigurationError(
+            f"{file} cannot be written: {error.strerror or error}; {STATE_ADVICE}"
+        ) from error
 
 
 def own_key(settings: Settings) -> str | None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 _MINUTE_S = 60.0
 _ROUNDING = 1e-6
-"""Of a request or a token: so much may be missing after a wait that was kept to the second."""
+"""Up to this part of a request or a token may be missing after a wait that was kept to the second.
+"""
 
 
 @dataclass(slots=True)

@@ -34,7 +34,7 @@ def listening(host: str) -> Listening:
     """What `--host` asks for, or an address of this machine. Beyond this machine, the door is
     also open on loopback.
 
-    Raises ConfigurationError for what is no address of a machine.
+    Raises ConfigurationError for what is not an address of a machine.
     """
     host = lan_address(f"--host {LAN}") if host.lower() == LAN else host
     if is_loopback(host):
@@ -42,7 +42,7 @@ def listening(host: str) -> Listening:
     if not is_unspecified(host):
         return Listening((LOOPBACK, host), host, _names(host, *_own_names()), beyond=True)
     lan = house_addresses()
-    hosts = tuple(dict.fromkeys((_ALL_IPV4, host)))  # asyncio keeps `::` to IPv6
+    hosts = tuple(dict.fromkeys((_ALL_IPV4, host)))  # `::` is kept to IPv6
     names = _names(*own_addresses(), *_own_names())
     return Listening(hosts, lan[0] if lan else LOOPBACK, names, beyond=True)
 

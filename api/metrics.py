@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from api.generated import Generated
 from federation.metrics import MetricsSummary
-from swarm.engines.base import Delta, EngineLoad, Event, Finished, Started
+from swarm.engines.base import Delta, EngineLoad, Event, Finished, Recounted, Started
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class Metrics:
         """The same events, counted and timed; at the debug level a log line for each choice."""
         arrived = self.clock()
         started: Started | None = None
-        generated, spoken = Generated(), False
+        prompt, cached, generated, spoken = 0, 0, Generated(), False
         self._waiting.inc()
         try:
             async with aclosing(events):
@@ -145,8 +145,16 @@ class Metrics:
                     for event in step:
                         generated.hear(event)
                         if isinstance(event, Started):
-                            self._prompt_read(event, again=started is not None)
+                            if started is None:
+                                self._waiting.dec()
+                                self._running.inc()
                             started = event
+                            prompt += event.prompt_tokens
+                            cached += event.cached_tokens
+                        elif isinstance(event, Recounted):
+                            started = event.now
+                            prompt += event.more_prompt
+                            cached += event.more_cached
                         elif isinstance(event, Delta) and not spoken:
                             spoken = True
                             self._first_token.observe(self.clock() - arrived)
@@ -155,14 +163,9 @@ class Metrics:
                     yield step
         finally:
             (self._running if started else self._waiting).dec()
+            self._prompt.inc(prompt)  # at the end: a counter cannot take an estimate back
+            self._cached.inc(cached)
             self._generated.inc(generated.total)
-
-    def _prompt_read(self, event: Started, *, again: bool) -> None:
-        self._prompt.inc(event.prompt_tokens)
-        self._cached.inc(event.cached_tokens)
-        if not again:
-            self._waiting.dec()
-            self._running.inc()
 
 
 def _log_speeds(label: str, started: Started | None, finished: Finished) -> None:

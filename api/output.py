@@ -1,4 +1,6 @@
-"""Standard output: what a person reads there, who may be gone, in letters that it may lack."""
+"""Standard output: what a person reads there, who may be gone, in letters that it may lack; and how
+much is logged beside it.
+"""
 
 import logging
 import os
@@ -9,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from settings import Settings
+from swarm.errors import SwarmError
+from swarm.models.progress import aside
 
 logger = logging.getLogger(__name__)
 
@@ -42,15 +46,32 @@ def say(settings: Settings, text: str) -> None:
     if settings.quiet:
         return
     try:
-        print(text, flush=True)
+        with aside():
+            print(text, flush=True)
     except OSError as error:
         _print_nowhere()
         logger.warning("standard output cannot be written (%s); nothing more is printed", error)
 
 
+def start_logging(settings: Settings) -> None:
+    """From now on what is logged is told, as the settings ask for."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    set_log_level(settings)
+
+
+def set_log_level(settings: Settings) -> None:
+    """As quiet or as detailed as the settings ask for."""
+    logging.getLogger().setLevel(logging.WARNING if settings.quiet else logging.INFO)
+    for ours in ("api", "swarm"):
+        logging.getLogger(ours).setLevel(logging.DEBUG if settings.debug else logging.NOTSET)
+
+
 @contextmanager
 def while_it_is_read() -> Generator[None]:
-    """What is printed in this block, who reads it may leave unread: `main.py --help | head -1`."""
+    """What is printed in this block, who reads it may leave unread: `main.py --help | head -1`.
+
+    Raises SwarmError where it cannot be written; an OSError of anything else has no place here.
+    """
     try:
         try:
             yield
@@ -59,6 +80,9 @@ def while_it_is_read() -> Generator[None]:
     except BrokenPipeError:
         _print_nowhere()
         raise SystemExit(0) from None
+    except OSError as error:
+        _print_nowhere()
+        raise SwarmError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def _print_nowhere() -> None:

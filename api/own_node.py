@@ -77,7 +77,7 @@ def known_keys(settings: Settings, address: str) -> list[str | None]:
 
 
 def with_a_key(keys: Sequence[str | None], ask: Callable[[str | None], _T]) -> _T:
-    """What is answered to the first of the keys that the node takes: a kept one may be of before.
+    """What is answered to the first of the keys that the node takes: a kept one may be outdated.
 
     Raises KeyRefusedError where it takes none.
     """
@@ -112,7 +112,7 @@ def _call(node: Node, path: str, body: object | None, key: str | None) -> Any:
 
 def told_by(request: urllib.request.Request, timeout_s: float, *, where: str) -> dict[str, Any]:
     """The JSON object that a node answers. Raises NodeRefusedError, NoNodeError, or
-    ConfigurationError where what answers is no node.
+    ConfigurationError where what answers is not a node.
 
     `where` tells people what was asked.
     """

@@ -15,7 +15,7 @@ _SERVED = (
     "/metrics",
 )
 TOOL_PATHS = ("/v1/tools", "/v1/tools/execute", "/v1/tools/cancel")
-"""Served beside those by a node that has tools."""
+"""Paths that a node that has tools serves beside the others."""
 
 _INSTEAD = {
     "responses": "the responses API is not served; use /v1/chat/completions, which"

@@ -4,49 +4,22 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from fractions import Fraction
 from typing import Self
 
 from api.entrance import Entrance
 from api.keyring import keys_of
+from api.output import set_log_level
+from api.serving import forms_of, vote_weights
 from api.welcome import key_warning
 from ending import beside
-from settings import TOML_FILE, Settings, Stamp, VoteSettings, toml_stamp
-from swarm.chat.compact import read_words
+from settings import TOML_FILE, Settings, Stamp, toml_stamp
 from swarm.errors import ConfigurationError
-from swarm.forms import Forms
 from swarm.pool import Pool
-from swarm.workers import Weights
 
 logger = logging.getLogger(__name__)
 
 _LIVE = ("keys", "keyless", "vote", "prompt", "prompt_file", "debug", "quiet")
 """Settings that hold at once; the others wait for the next start."""
-
-
-def weights_of(vote: VoteSettings) -> Weights:
-    """What the owner's table says of votes."""
-    weights = {name: Fraction(str(weight)) for name, weight in vote.weights.items()}
-    return Weights(weights, vote.patience_s)
-
-
-def forms_of(settings: Settings) -> Forms:
-    """In which form models read prompts. Raises ConfigurationError for a bad file of words."""
-    file = settings.prompt_file
-    if file is None:
-        return Forms(settings.prompt)
-    try:
-        text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"prompt_file {file}: {error}") from None
-    return Forms(settings.prompt, read_words(text, str(file)))
-
-
-def set_log_level(settings: Settings) -> None:
-    """As quiet or as detailed as the settings ask for."""
-    logging.getLogger().setLevel(logging.WARNING if settings.quiet else logging.INFO)
-    for ours in ("api", "swarm"):
-        logging.getLogger(ours).setLevel(logging.DEBUG if settings.debug else logging.NOTSET)
 
 
 class Changes:
@@ -70,8 +43,8 @@ class Changes:
 class LiveSettings:
     """Reads the settings anew when their file has changed, and applies what can be.
 
-    `settings` are those of the latest file that could be used, `stamp` is of before the first were
-    read. Works from entering the context until leaving it.
+    `settings` are those of the latest file that could be used, `stamp` is from before the first
+    were read. Works from entering the context until leaving it.
     """
 
     def __init__(
@@ -125,7 +98,7 @@ class LiveSettings:
             if getattr(settings, name) != getattr(self.settings, name)
         ]
         self._entrance.keyring.hold(found.keys)
-        self._pool.weights = weights_of(settings.vote)
+        self._pool.weights = vote_weights(settings.vote)
         if {"prompt", "prompt_file"} & set(changed):
             self._pool.forms = forms
         set_log_level(settings)

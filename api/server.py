@@ -1,11 +1,10 @@
-"""An application on a socket: so many connections, bounded waits for headers, an orderly end."""
+"""An application on a socket: bounded connections, bounded waits for headers, an orderly end."""
 
 import asyncio
 import errno
 import logging
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from functools import partial
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from aiohttp import web
@@ -15,23 +14,23 @@ from aiohttp.typedefs import Handler
 from api.connection import ErrorObjectHandler
 from api.context import CALLER
 from federation.connections import BACKLOG, Connection, works
-from guard import Places
+from federation.sockets import Listener, take
+from guard import ConnectionLimit
+from hardware.listener import holder_of
 from swarm.errors import ConfigurationError
 
 HEADER_SECONDS = 10.0
 MOST_CONNECTIONS = 384
-"""With those of the other doors they leave descriptors of the usual 1,024 for what a node calls."""
+"""At most this many clients are connected: of the usual 1,024 descriptors, these and the other
+doors' leave enough for what a node calls."""
 
 _KEEP_ALIVE_SECONDS = 75.0
 _LAST_WRITES_SECONDS = 1.0
 
 
-class PortInUseError(ConfigurationError):
-    """Somebody else listens there."""
-
-
 class ClientServer:
-    """Serves an application on some addresses, from entering the context until leaving it.
+    """Some addresses that are nobody else's from entering the context until leaving it, and an
+    application that is served there; before that, clients are refused.
 
     aiohttp bounds no slow headers: a connection that has not sent a whole first request
     within `header_s` seconds is closed here, and later ones with the keep-alive limit.
@@ -40,71 +39,78 @@ class ClientServer:
 
     def __init__(
         self,
-        app: web.Application,
         *,
         hosts: Sequence[str],
         port: int,
         header_s: float = HEADER_SECONDS,
         most: int = MOST_CONNECTIONS,
     ) -> None:
-        self._app = app
         self._hosts = tuple(hosts)
         self._port = port
         self._header_s = header_s
-        self._places = Places(most)
+        self._places = ConnectionLimit(most)
         self._silent: dict[web.RequestHandler, asyncio.TimerHandle] = {}
-        self._listener: asyncio.Server | None = None
-        self._stack = AsyncExitStack()
-        app.middlewares.insert(0, self._hear)
-        app.middlewares.append(self._work)
+        self._listener: Listener | None = None
+        self._logger = _connection_logger()
+        self._served: web.Server | None = None
 
     async def __aenter__(self) -> Self:
-        runner = web.AppRunner(
-            self._app, handler_cancellation=True, shutdown_timeout=_LAST_WRITES_SECONDS
-        )
-        await runner.setup()
-        self._stack.push_async_callback(runner.cleanup)
-        if runner.server is None:
-            raise RuntimeError("an aiohttp runner that was set up has a server")
-        quiet: Any = None  # as `AppRunner` takes it; the connection's own type does not say so
-        server = partial(
-            ErrorObjectHandler,
-            runner.server,
-            loop=asyncio.get_running_loop(),
-            access_log=quiet,
-            logger=_connection_logger(),
-            keepalive_timeout=_KEEP_ALIVE_SECONDS,
-        )
-        loop = asyncio.get_running_loop()
+        """Raises ConfigurationError where the port cannot be had at each of the hosts."""
         try:
-            self._listener = await loop.create_server(
-                lambda: self._connected(server()), self._hosts, self._port, backlog=BACKLOG
-            )
+            self._listener = await take(self._connected, self._hosts, self._port, backlog=BACKLOG)
         except OSError as error:
-            await self._stack.aclose()
-            raise _cannot_listen(error, " and ".join(self._hosts), self._port) from error
-        self._stack.callback(self._listener.close)
+            raise await self._cannot_listen(error) from error
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for timer in self._silent.values():
-            timer.cancel()
-        await self._stack.aclose()
+        self.stop_accepting()
+
+    @asynccontextmanager
+    async def serving(self, app: web.Application) -> AsyncGenerator[None]:
+        """Serve this while the block runs, once. Raises ConfigurationError."""
+        if self._listener is None:
+            raise RuntimeError("a server is entered before it serves")
+        app.middlewares.insert(0, self._hear)
+        app.middlewares.append(self._work)
+        runner = web.AppRunner(
+            app, handler_cancellation=True, shutdown_timeout=_LAST_WRITES_SECONDS
+        )
+        await runner.setup()
+        try:
+            self._served = runner.server
+            try:
+                await self._listener.start()
+            except OSError as error:  # another one began to listen since the port was taken
+                raise await self._cannot_listen(error) from error
+            yield
+        finally:
+            for timer in self._silent.values():
+                timer.cancel()
+            self.stop_accepting()
+            await runner.cleanup()
 
     @property
     def port(self) -> int:
         """The port that is listened on, also when 0 was asked for."""
-        if self._listener is None:
-            return self._port
-        return int(self._listener.sockets[0].getsockname()[1])
+        return self._listener.port if self._listener else self._port
 
     def stop_accepting(self) -> None:
         """Refuse new connections; those that are open go on."""
         if self._listener is not None:
             self._listener.close()
 
-    def _connected(self, connection: web.RequestHandler) -> Connection:
+    def _connected(self) -> Connection:
+        if self._served is None:
+            raise RuntimeError("an aiohttp runner that was set up has a server")
         loop = asyncio.get_running_loop()
+        quiet: Any = None  # as `AppRunner` takes it; the connection's own type does not say so
+        connection = ErrorObjectHandler(
+            self._served,
+            loop=loop,
+            access_log=quiet,
+            logger=self._logger,
+            keepalive_timeout=_KEEP_ALIVE_SECONDS,
+        )
         self._silent[connection] = loop.call_later(self._header_s, self._give_up, connection)
         return Connection(self._places, connection, left=lambda: self._heard(connection))
 
@@ -128,6 +134,18 @@ class ClientServer:
             works(self._places, request)
         return await handler(request)
 
+    async def _cannot_listen(self, error: OSError) -> ConfigurationError:
+        host = error.filename or " and ".join(self._hosts)
+        if error.errno != errno.EADDRINUSE:
+            return ConfigurationError(
+                f"cannot listen on {host} port {self._port}: {error.strerror}"
+            )
+        holder = await asyncio.to_thread(holder_of, self._port)
+        by = f" by {holder}" if holder else ""
+        return ConfigurationError(
+            f"port {self._port} of {host} is in use{by}; choose another with --port N"
+        )
+
 
 def _connection_logger() -> logging.Logger:
     logger = logging.getLogger(f"{__name__}.connections")
@@ -136,12 +154,6 @@ def _connection_logger() -> logging.Logger:
 
 
 def _concerns_us(record: logging.LogRecord) -> bool:
-    """Not of a request that is no HTTP: who sent it is told, and the error shows its headers."""
+    """Not of a request that isn't HTTP: who sent it is told, and the error shows its headers."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
-
-
-def _cannot_listen(error: OSError, host: str, port: int) -> ConfigurationError:
-    if error.errno == errno.EADDRINUSE:
-        return PortInUseError(f"port {port} of {host} is in use")
-    return ConfigurationError(f"cannot listen on {host} port {port}: {error.strerror}")

@@ -1,31 +1,35 @@
 """What the owner's settings make of this machine's models: plans, engines, and a pool of them."""
 
 import logging
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
 import psutil
 
-from api.reload import forms_of, weights_of
 from hardware.snapshot import Snapshot
-from settings import Settings, environment
+from settings import Settings, VoteSettings, environment
+from swarm.chat.compact import read_words
 from swarm.engines.loading import Loading
 from swarm.engines.resident import Make, Planned, Resident
 from swarm.engines.starting import UPSTREAM_WORKERS, make_engine
 from swarm.errors import ConfigurationError
+from swarm.forms import Forms
 from swarm.models.bringing import brought
 from swarm.models.choose import Choice, plan_of
 from swarm.models.explain import explain_named
-from swarm.models.fit import Plan, Wishes
+from swarm.models.fit import FitOptions, Plan
 from swarm.models.hub import Hub, hub_of, in_cache, known_in
-from swarm.models.ids import Known, Machine
 from swarm.models.local import AnyModel, LocalModel, parts_of
-from swarm.models.place import Taken
+from swarm.models.machine import Known, Machine
+from swarm.models.room import Taken
 from swarm.models.wanted import Moved, Wanted
 from swarm.pool import Pool, ServedModel
 from swarm.successor import Copy, Successor
+from swarm.workers import VoteWeights
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +41,11 @@ def check_threads(settings: Settings, snapshot: Snapshot) -> None:
         raise ConfigurationError(f"--threads {settings.threads}: this machine has {most} cores")
 
 
-def wishes(settings: Settings, model_id: str) -> Wishes:
+def fit_options(settings: Settings, model_id: str) -> FitOptions:
     """The owner's words for a model over the fit's; those of its own table over the general."""
     own = settings.of_model(model_id)
     limit = own.memory_limit_gib
-    return Wishes(
+    return FitOptions(
         own.ctx,
         own.gpu_layers,
         own.workers,
@@ -62,7 +66,8 @@ def _check_folder(folder: Path) -> None:
     why = "there is no such folder"
     try:
         if folder.is_dir():
-            return
+            with os.scandir(f"{folder}/."):
+                return
         if folder.exists():
             why = f"that is a file; --model {folder} serves it"
     except OSError as error:
@@ -95,10 +100,28 @@ def pool_of(
         ],
         max_requests=settings.max_requests,
         usual_workers=settings.workers or UPSTREAM_WORKERS,
-        weights=weights_of(settings.vote),
+        weights=vote_weights(settings.vote),
         forms=forms_of(settings),
         loading=Loading(residents, idle_unload_s=settings.idle_unload_s),
     )
+
+
+def vote_weights(vote: VoteSettings) -> VoteWeights:
+    """What the owner's table says of votes."""
+    weights = {name: Fraction(str(weight)) for name, weight in vote.weights.items()}
+    return VoteWeights(weights, vote.patience_s)
+
+
+def forms_of(settings: Settings) -> Forms:
+    """In which form models read prompts. Raises ConfigurationError for a bad file of words."""
+    file = settings.prompt_file
+    if file is None:
+        return Forms(settings.prompt)
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"prompt_file {file}: {error}") from None
+    return Forms(settings.prompt, read_words(text, str(file)))
 
 
 def _tell_of_unused(settings: Settings, ids: Sequence[str]) -> None:
@@ -147,7 +170,7 @@ def successor_of(
         files.update(shared_files([model]))
         return resident_of(model, machine, settings, environment)
 
-    size_bytes = choice.better.plan.weights.size_bytes
+    size_bytes = choice.better.plan.model.size_bytes
     return Successor(choice.better.wanted, size_bytes, copy=copy, download=download, make=make)
 
 

@@ -4,10 +4,14 @@
 """
 
 import json
+import re
 import shlex
 from pathlib import Path
 
 _ASK = json.dumps({"model": "swarm", "messages": [{"role": "user", "content": "Who are you?"}]})
+
+_ODD_BYTES = re.compile("([\udc80-\udcff]+)")
+"""Bytes of a path that are no UTF-8, as Python has them."""
 
 
 def environment_line(platform: str, url: str, key: str | Path) -> str:
@@ -42,7 +46,22 @@ def asking_line(platform: str, url: str, *, keyed: bool) -> str:
 
 def quoted(platform: str, word: str) -> str:
     """A word of a command, as the shell reads it without a look at what is in it."""
-    return _literal(word) if _is_powershell(platform) else shlex.quote(word)
+    if _is_powershell(platform):
+        return _literal(word)
+    if _ODD_BYTES.search(word) is None:
+        return shlex.quote(word)
+    told = (
+        _printed(each) if _ODD_BYTES.match(each) else shlex.quote(each)
+        for each in _ODD_BYTES.split(word)
+        if each
+    )
+    return "".join(told)
+
+
+def _printed(odd: str) -> str:
+    """These bytes as any shell makes them: few know another way to write one."""
+    told = "".join(f"\\{ord(each) & 0xFF:03o}" for each in odd)
+    return f"\"$(printf '{told}')\""
 
 
 def _is_powershell(platform: str) -> bool:

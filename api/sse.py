@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 from aiohttp import web
 
-from api.context import note_failure
+from api.context import note_failure_within
 from api.errors import error_object
 from ending import ended
 from swarm.errors import EngineNotReady, GenerationFailed, SwarmError
@@ -108,7 +108,7 @@ async def _opened(request: web.Request, pulse_s: float) -> AsyncGenerator["_Sink
     try:
         yield sink
     except SwarmError as error:
-        note_failure(request, error)
+        note_failure_within(request, error)
         await sink.write(data(json.dumps(error_object(error))))
     except asyncio.CancelledError:
         await _last_words(sink)
@@ -159,7 +159,7 @@ class _Sink:
 
 _SINK = web.RequestKey("sink", _Sink)
 STREAMS = web.AppKey("streams", set[_Sink])
-"""Those that are open."""
+"""The streams that are open."""
 
 
 async def _pulse(sink: _Sink, pulse_s: float) -> None:

@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING
 from api.keyring import read_key, write_key
 from api.listening import Listening, door_url, own_addresses
 from api.tool_address import still_listening, tool_listening
-from api.tool_workspace import readable, remember, scratch, workspace_root
-from ending import beside
+from api.tool_workspace import readable, scratch, workspace_root
+from ending import beside, whole
 from federation.wire import ToolKey
 from guard import LOOPBACK_NAMES, Door
 from hardware.listener import holder_of
+from private_files import STATE_ADVICE
 from settings import TOML_FILE, Settings
 from swarm.errors import ConfigurationError
+from workspaces import remember
 
 if TYPE_CHECKING:
     from federation.federation import Federation
@@ -38,11 +40,11 @@ logger = logging.getLogger(__name__)
 
 TOKEN_FILE = "tool-token"  # noqa: S105  a name
 WATCH_S = 3.0
-"""How often it is looked at where this machine is, as the federation does."""
+"""How often this machine's addresses are looked at, as the federation does."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Toolbox:
     """Tools that this node uses, where they run, and whether its clients may call them too."""
 
     tools: "Executor"
@@ -62,7 +64,7 @@ async def tools_of(
     say: Callable[[str], None],
     *,
     system: str = os.name,
-) -> AsyncGenerator[Place | None]:
+) -> AsyncGenerator[Toolbox | None]:
     """What runs tools for this node while the block runs, if the owner wants any: this machine,
     for its tool server or its agent, else the tool server at `--tool-host`.
 
@@ -75,16 +77,16 @@ async def tools_of(
             server = _server(settings, registry, federation, say)
             async with server if settings.tool_server else contextlib.nullcontext():
                 shared = settings.tool_server
-                place = Place(registry, "this node", shared=shared, workspace=registry.root)
-                if await asyncio.to_thread(place.may_write, Path(TOML_FILE)):
+                toolbox = Toolbox(registry, "this node", shared=shared, workspace=registry.root)
+                if await asyncio.to_thread(toolbox.may_write, Path(TOML_FILE)):
                     logger.info("%s is read at the start only: tools could write it", TOML_FILE)
-                yield place
+                yield toolbox
     elif settings.tool_host is not None:
         from api.tool_host import remote_tools
 
         remote, url = await remote_tools(settings, federation, say)
         async with remote:
-            yield Place(remote, url, shared=True)
+            yield Toolbox(remote, url, shared=True)
     else:
         yield None
 
@@ -98,17 +100,17 @@ async def _server(
 ) -> AsyncGenerator[None]:
     from tools.server import ToolServer, make_app
 
-    place = await asyncio.to_thread(tool_listening, settings.tool_host, settings.tool_port)
-    token = await asyncio.to_thread(_token, settings, place)
-    names = place.names if place.beyond else LOOPBACK_NAMES
-    door = Door(settings.tool_port, names, everywhere=place.beyond)
+    where = await asyncio.to_thread(tool_listening, settings.tool_host, settings.tool_port)
+    token = await asyncio.to_thread(_token, settings, where)
+    names = where.names if where.beyond else LOOPBACK_NAMES
+    door = Door(settings.tool_port, names, everywhere=where.beyond)
     for chatty in ("mcp", "sse_starlette", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     async with contextlib.AsyncExitStack() as stack:
         members = federation.tool_keys.members_token if federation else lambda: None
         app = make_app(registry, door, token=token, other_token=members)
         try:
-            server = ToolServer(app, hosts=place.hosts, port=settings.tool_port)
+            server = ToolServer(app, hosts=where.hosts, port=settings.tool_port)
             await stack.enter_async_context(server)
         except OSError as error:
             why = error.strerror or str(error)
@@ -117,35 +119,35 @@ async def _server(
             raise ConfigurationError(
                 f"--tool-port {settings.tool_port}: {why}; choose another with --tool-port N"
             ) from error
-        base = door_url(place.address, settings.tool_port)
+        base = door_url(where.address, settings.tool_port)
         asks = f"token in {settings.state / TOKEN_FILE}" if token else "this machine only"
         if settings.tool_token is not None:
             asks = "with the token of your settings"
         say(f"  tools      {base}/v1/tools, MCP: {base}/mcp ({asks})")
 
-        def told(place: Listening) -> None:
-            if federation is not None and token is not None and place.beyond:
-                own = ToolKey(host=place.address, port=settings.tool_port, token=token)
+        def told(where: Listening) -> None:
+            if federation is not None and token is not None and where.beyond:
+                own = ToolKey(host=where.address, port=settings.tool_port, token=token)
                 federation.tool_keys.own = own
 
-        async def moved(place: Listening) -> None:
-            await server.listen(place.hosts)
-            told(place)
+        async def moved(where: Listening) -> None:
+            await server.listen(where.hosts)
+            told(where)
             logger.info(
-                "this machine's tools are at %s now", door_url(place.address, settings.tool_port)
+                "this machine's tools are at %s now", door_url(where.address, settings.tool_port)
             )
 
-        told(place)
-        if place.beyond:
-            where = functools.partial(still_listening, settings.tool_host or "")
-            following = beside(follow(place, where, moved), "following this machine's address")
+        told(where)
+        if where.beyond:
+            look = functools.partial(still_listening, settings.tool_host or "")
+            following = beside(follow(where, look, moved), "following this machine's address")
             await stack.enter_async_context(following)
         yield
 
 
 async def follow(
-    place: Listening,
-    where: Callable[[Listening], Listening],
+    where: Listening,
+    look: Callable[[Listening], Listening],
     moved: Callable[[Listening], Awaitable[None]],
     *,
     every_s: float = WATCH_S,
@@ -155,13 +157,13 @@ async def follow(
     while True:
         await asyncio.sleep(every_s)
         try:
-            now = await asyncio.to_thread(where, place)
-            if now != place:
+            now = await asyncio.to_thread(look, where)
+            if now != where:
                 await moved(now)
-            place, trouble = now, ""
+            where, trouble = now, ""
         except (ConfigurationError, OSError) as error:
             if trouble != (trouble := str(error)):
-                logger.warning("the tools stay at %s: %s", place.address, error)
+                logger.warning("the tools stay at %s: %s", where.address, error)
 
 
 @contextlib.asynccontextmanager
@@ -182,24 +184,29 @@ async def _registry(
 
     root = await asyncio.to_thread(workspace_root, settings.workspace, settings.state)
     stack, running = contextlib.ExitStack(), contextlib.AsyncExitStack()
-    try:
-        workspace = await asyncio.to_thread(lambda: stack.enter_context(Workspace(root)))
-        await asyncio.to_thread(remember, workspace.root, settings.remembered_in)
-        kept = await asyncio.to_thread(lambda: stack.enter_context(KeptOutputs()))
+    try:  # what is whole below is on the stack when it is closed, whoever ends the start
+        workspace = await whole(asyncio.to_thread(lambda: stack.enter_context(Workspace(root))))
+        memory = settings.remembered_in
+        with _told(f"{flag}: where tools worked cannot be kept in {memory}", STATE_ADVICE):
+            await asyncio.to_thread(remember, workspace.root, memory)
+        with _told(f"{flag}: no temporary files can be made", "name a folder for them in TMPDIR"):
+            kept = await whole(asyncio.to_thread(lambda: stack.enter_context(KeptOutputs())))
+            home = await whole(asyncio.to_thread(scratch, stack))
+            proxy = await running.enter_async_context(_proxy(settings))
         bounds = Bounds(
             workspace.root,
-            await asyncio.to_thread(scratch, stack),
+            home,
             kept.folder.root,
             readable=await asyncio.to_thread(readable, settings.tools.readable),
             network=settings.allow_network,
-            proxy=await running.enter_async_context(_proxy(settings)),
+            proxy=proxy,
         )
         sandbox = await _sandbox(settings, bounds)
         say(f"  workspace  {workspace.root} (sandbox: {sandbox.name}, network: {bounds.network})")
         for note in sandbox.notes:
             logger.warning("%s", note)
         told = settings.tools
-        yield Registry(
+        registry = Registry(
             workspace,
             kept,
             stack.enter_context(Threads(MOST_CALLS)),
@@ -208,11 +215,21 @@ async def _registry(
             times=Times(told.usual_s, told.packages_s, told.longest_s),
             output_chars=told.output_chars,
         )
+        yield await running.enter_async_context(contextlib.aclosing(registry))
     except ToolError as error:
         raise ConfigurationError(f"{flag}: {error}") from error
     finally:
         await running.aclose()
         await asyncio.to_thread(stack.close)
+
+
+@contextlib.contextmanager
+def _told(what: str, advice: str) -> Generator[None]:
+    """What the system refuses in the block, in words. Raises ConfigurationError."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(f"{what}: {error.strerror or error}; {advice}") from error
 
 
 def _is_fetched(address: str) -> bool:
@@ -254,14 +271,14 @@ async def _sandbox(settings: Settings, bounds: "Bounds") -> "Sandbox":
     return await asyncio.to_thread(unconfined, bounds)
 
 
-def _token(settings: Settings, place: Listening) -> str | None:
+def _token(settings: Settings, where: Listening) -> str | None:
     """The owner's, else one that is made and kept where others may reach the door.
 
     Raises ConfigurationError for a file that cannot be used.
     """
     if settings.tool_token is not None:
         return settings.tool_token.get_secret_value()
-    if not place.beyond:
+    if not where.beyond:
         return None
     file = settings.state / TOKEN_FILE
     if (kept := read_key(file)) is not None:

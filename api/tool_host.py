@@ -11,7 +11,7 @@ from flags import LAN
 from settings import Settings
 from swarm.errors import PeerError
 from tools.errors import ToolFailed
-from tools.remote import Place, RemoteTools
+from tools.remote import RemoteTools, ServerAccess
 
 if TYPE_CHECKING:
     from federation.federation import Federation
@@ -30,17 +30,17 @@ async def remote_tools(
     told = door_url(host, port)
     say(f"  tools      those of {told}")
 
-    async def find() -> Place:
+    async def find() -> ServerAccess:
         address = await _address(host, port)
         url = door_url(address, port)
         if settings.tool_token is not None:
-            return Place(url, settings.tool_token.get_secret_value())
+            return ServerAccess(url, settings.tool_token.get_secret_value())
         if is_loopback(address):
-            return Place(url)
+            return ServerAccess(url)
         if federation is None:
             raise ToolFailed(f"the tool server {url} needs a token: set SWARM_TOOL_TOKEN")
         try:
-            return Place(url, await federation.tool_keys.of(address, port))
+            return ServerAccess(url, await federation.tool_keys.of(address, port))
         except PeerError as error:
             raise ToolFailed(f"{error}; is it a member, started with --tool-host?") from error
 

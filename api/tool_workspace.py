@@ -5,8 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from private_files import make_private_folder, write_private
-from settings import TOML_FILE, WORKSPACES_FILE
+from settings import TOML_FILE
 from swarm.errors import ConfigurationError
 
 _PROGRAM = Path(__file__).resolve().parent.parent
@@ -20,6 +19,8 @@ def workspace_root(wanted: Path | None, state: Path) -> Path:
     model could grant itself more, and where nobody named it, for this program's own.
     """
     root = _real(wanted or project_around(Path.cwd()))
+    if "\n" in str(root):
+        raise ConfigurationError(f"--workspace {str(root)!r}: a line break is in its name")
     if wanted is None and _PROGRAM.is_relative_to(root):
         raise ConfigurationError(
             f"the tools would work on this program itself ({root}); name your project with "
@@ -48,15 +49,6 @@ def project_around(folder: Path) -> Path:
         if any((each / mark).exists() for mark in _PROJECT_MARKS):
             return each
     return folder
-
-
-def remember(root: Path, memory: Path) -> None:
-    """That tools worked there, so that no settings file from there is obeyed at a later start."""
-    file = memory / WORKSPACES_FILE
-    known = file.read_text("utf-8").splitlines() if file.exists() else []
-    if str(root) not in known:
-        make_private_folder(memory)
-        write_private(file, "".join(f"{each}\n" for each in [*known, root]).encode())
 
 
 def scratch(stack: contextlib.ExitStack) -> Path:

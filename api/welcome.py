@@ -16,8 +16,10 @@ from swarm.models.local import BUNDLED_ID
 
 SMALL_MODEL_NOTE = (
     "swarm-nano is the small bundled model: it shows that everything works, not what a model\n"
-    "  can do. A real one is one flag away:  python main.py --auto --model FILE.gguf"
+    "  can do."
 )
+
+_ANOTHER_NOTE = " Another is one flag away:  python main.py --auto --model NAME"
 
 _USUAL_ADDRESSES = (LOOPBACK, "localhost")
 
@@ -42,7 +44,7 @@ def first_screen(
     lines += endpoint_lines(entrance)
     lines += [f"  WARNING    {warning}" for plan in plans if plan for warning in plan.warnings]
     if choice.models[0].id == BUNDLED_ID:
-        lines.append(f"  {SMALL_MODEL_NOTE}")
+        lines.append(f"  {SMALL_MODEL_NOTE}{'' if choice.better else _ANOTHER_NOTE}")
     if settings.federation:
         lines.append(peer_lines(snapshot.platform, settings.peer_port, open_to_all=settings.open))
     return "\n".join(lines)

@@ -79,7 +79,7 @@ class Step:
 
 
 def generated(context: Context, where: str, width: int, seed: int) -> list[Step]:
-    """Some steps of so many sequences, which go on with what the grammar lets them say."""
+    """Some steps of `width` sequences, which go on with what the grammar lets them say."""
     vocabulary = context.model.vocabulary
     prompt = vocabulary.tokenize(text(64, seed=seed))
     params = with_defaults(SamplingParams(seed=seed), DEFAULTS)

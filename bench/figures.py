@@ -61,11 +61,16 @@ def must_have(here: bool, what: str) -> None:
 
 
 def parser(doc: str | None, *, rounds: int) -> argparse.ArgumentParser:
-    """Options that every script has; from now on SIGTERM ends a script in order."""
+    """Options of scripts that measure in rounds; from now on SIGTERM ends a script in order."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    made = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    made = bare_parser(doc)
     made.add_argument("--rounds", type=int, default=rounds, help="pairs of measurements")
     made.add_argument("--model", type=Path, help="a GGUF file instead of random weights")
     return made
+
+
+def bare_parser(doc: str | None) -> argparse.ArgumentParser:
+    """No option but --help."""
+    return argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )

@@ -5,6 +5,7 @@ that loads the engine and lets a few sequences read a prompt and generate. Measu
 process's resident memory. Ends with status 1 where a prediction is off by more than a tenth.
 """
 
+import argparse
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.figures import verdict
+from bench.figures import bare_parser, verdict
 from bench.models import FOLDER, HALF_B, Shape, random_model
 from swarm.engines.llama.options import LlamaOptions
 from swarm.models.header import read_header
@@ -37,8 +38,11 @@ BAR = 0.1
 
 
 def main() -> int:
-    if len(sys.argv) == 4 and sys.argv[1] == "--one":
-        print(resident_bytes(Path(sys.argv[2]), int(sys.argv[3])))
+    made = bare_parser(__doc__)
+    made.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    if one := made.parse_args().one:
+        path, context = one
+        print(resident_bytes(Path(path), int(context)))
         return 0
     errors = [error(shape, context) for shape in SHAPES for context in CONTEXTS]
     return 0 if verdict("largest error of a prediction", max(errors), BAR) else 1

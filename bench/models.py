@@ -6,13 +6,14 @@ wished length in tokens is easy to write. A model never ends its answer by itsel
 
 import itertools
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
+
+from bench.figures import bare_parser
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "bench"
@@ -175,8 +176,9 @@ def _q8(rng: np.random.Generator, deviations: Any, columns: int) -> "np.ndarray[
     return blocks.reshape(len(deviations), -1)
 
 
-def main(shapes: Sequence[Shape] = (HALF_B, TINY)) -> None:
-    for shape in shapes:
+def main() -> None:
+    bare_parser(__doc__).parse_args()
+    for shape in (HALF_B, TINY):
         print(random_model(shape))
 
 

@@ -26,7 +26,7 @@ class Asker:
     def sampled(
         self, part: Slice, questions: Sequence[Question], *, temperature: float, samples: int
     ) -> list[Sampled]:
-        """So many answers to each of the slice's questions, judged."""
+        """This many answers to each of the slice's questions, judged."""
         key = (questions[0].messages[-1]["content"], temperature, samples)
         if key not in self._drawn:
             self._drawn[key] = asyncio.run(self._ask(questions, temperature, samples))
@@ -58,7 +58,7 @@ class Asker:
         return self._voted(part, fields, {"voters": voters, "decide": decide})[:2]
 
     def still(self, part: Slice, question: Question, *, voters: int) -> tuple[Form, bool]:
-        """What the node says at temperature 0 when it is asked for so many voters, and whether
+        """What the node says at temperature 0 when it is asked for that many voters, and whether
         all of them said it.
         """
         asked = {"voters": voters, "decide": "all"}

@@ -86,7 +86,7 @@ def _spec(function: Mapping[str, Any]) -> ToolSpec:
 
 
 def sum_with_steps(digits: int) -> Callable[[Source], Question]:
-    """An addition or subtraction of numbers of so many digits, asked for with its steps."""
+    """An addition or subtraction of numbers of that many digits, asked for with its steps."""
 
     def make(source: Source) -> Question:
         return _sum(source, digits, steps=True)

@@ -113,7 +113,7 @@ def measured(asker: Asker, part: Slice, questions: int, samples: int) -> Measure
 
 
 def rate(part: Slice, one: Sampled, size: int, chance: random.Random) -> float:
-    """The share of draws of so many workers whose vote is right; of one worker, that are right."""
+    """The share of draws of `size` workers whose vote is right; of one worker, that are right."""
     if size == 1:
         return statistics.mean(one.hits)
     places = range(len(one.votes))
@@ -171,7 +171,7 @@ def by_mode(first: Measured) -> str:
 
 
 def _all_miss(hits: Sequence[bool], size: int) -> float:
-    """The chance that none of so many of the samples is right."""
+    """The chance that none of that many samples is right."""
     return math.comb(hits.count(False), size) / math.comb(len(hits), size)
 
 
@@ -294,10 +294,7 @@ def early_against_all(asker: Asker, first: Measured, size: int, rounds: int) -> 
 
 
 def still(asker: Asker, first: Measured) -> Told:
-    """What five workers gain over one of them at temperature 0, where all say the same: nothing.
-
-    One worker that is asked alone is another batch, which differs in the last bits.
-    """
+    """What five workers gain over one of them at temperature 0, where all say the same: nothing."""
     agreed = same = 0
     for one in first.sampled:
         five, unanimous = asker.still(first.part, one.question, voters=5)

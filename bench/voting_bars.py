@@ -13,7 +13,7 @@ from bench.figures import verdict
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A figure that is at least, else at most, so much."""
+    """A figure that must be at least, else at most, the bar."""
 
     what: str
     measured: float

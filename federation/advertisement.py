@@ -6,6 +6,7 @@ Pure. What comes in was written by anybody: every field is checked before it is 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from federation.fields import SHORT_ID
 from swarm.errors import ProtocolMismatch
@@ -34,6 +35,11 @@ class Advertisement:
     federation: str
     port: int
     pairing: int
+
+    @classmethod
+    def of(cls, node_id: str, federation: str, *, port: int = 0, pairing: int = 0) -> Self:
+        """What a node of ours says, of which `node_id` is the whole id."""
+        return cls(PROTOCOL, node_id[:NODE_PREFIX_HEX], federation, port, pairing)
 
 
 def encode_txt(advertisement: Advertisement) -> dict[bytes, bytes]:

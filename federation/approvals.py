@@ -21,7 +21,7 @@ class Invitation:
 
 
 _NAMED = 8
-"""Anybody can announce machines; a line names so many."""
+"""A line names at most this many machines: anybody can announce some."""
 
 
 class Approvals:

@@ -21,7 +21,7 @@ class Backlog:
         return True
 
     def take(self, most: int) -> list[tuple[str, bool]]:
-        """At most so many names with whether they are gone, oldest first."""
+        """At most this many names with whether they are gone, oldest first."""
         return [self._waiting.popitem(last=False) for _ in range(min(most, len(self._waiting)))]
 
     def clear(self) -> None:

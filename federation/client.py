@@ -5,19 +5,19 @@ A peer is its node id: the name in the certificate that TLS itself checks before
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from io import BytesIO
-from typing import Any, Protocol, Self
+from typing import Any, Self
 from urllib.parse import quote
 
 import aiohttp
 
-from federation.certificates import NODE_ID_HEX, certified_name
-from federation.peers import TABLE_SIZE
+from federation.background import Background
+from federation.endpoint import PeerEndpoint
+from federation.metrics import Traffic
 from federation.refusals import broken_off
-from federation.statuses import NOT_KNOWN, Statuses, digest, told_to
+from federation.statuses import NOT_KNOWN, Statuses, ToldLast
 from federation.wire import (
     ANSWER_BYTES,
     STATUS_BYTES,
@@ -36,9 +36,8 @@ from federation.wire import (
     decode_tool_key,
     encode_body,
 )
-from guard import bracketed
 from printable import printable
-from swarm.connecting import system_words
+from swarm.connecting import causes, system_words
 from swarm.errors import (
     PeerError,
     PeerRefused,
@@ -47,50 +46,37 @@ from swarm.errors import (
     ProtocolMismatch,
     UntrustedPeer,
 )
-from swarm.proposer import Told
+from swarm.proposer import Ended, Lost, Told
 
 HEARTBEAT_TIMEOUT_S = 1.0
-"""A peer has so long to answer a heartbeat."""
+"""A peer has this long to answer a heartbeat, where its death has to be noticed."""
 
 CONNECT_S = 2.0
 SILENCE_S = 5.0
 """A peer that generates writes at least an empty line in a fraction of this."""
 
+KEPT_S = 2.0
+"""A connection that was idle for longer is not used again, but by heartbeats: its way may have
+changed meanwhile, of which nobody is told, and whoever asks on it waits until the silence is over.
+"""
+
+_BEATING_KEPT_S = 30.0
+_REST_S = 1.0
+
 FILE_SILENCE_S = 60.0
-"""A peer that gives a file says nothing while its disk or its network sleeps."""
+"""A peer that gives a file may say nothing for this long, while its disk or its network sleeps."""
 
 CHECKSUM_S = 120.0
-"""A peer that has never told a large file's checksum computes it first."""
+"""A peer has this long to offer files: it computes a large file's checksum first if it never did.
+"""
 
 _UNREAD = ("Accept", "Accept-Encoding", "User-Agent")
-"""What nobody reads is not said in every heartbeat."""
+"""Headers that no heartbeat carries, because nobody reads them."""
 
+_JSON = {"Content-Type": "application/json"}
 _ERROR_BYTES = 4096
 _LINE_BYTES = 4 << 20
 _OVER = "the federation's code changed just now"
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """Where a peer listens. `name` is what its certificate must carry, None before it is known."""
-
-    host: str
-    port: int
-    name: str | None = None
-
-    def url(self, path: str) -> str:
-        return f"https://{bracketed(self.host)}:{self.port}{path}"
-
-
-class Traffic(Protocol):
-    """Is told the bytes of a call, as they come and go."""
-
-    def __call__(self, *, bytes_in: int = 0, bytes_out: int = 0) -> None: ...
-
-
-def door_name(node_id: str) -> str | None:
-    """The name in the certificate of a node, None unless its whole id is known."""
-    return certified_name(node_id) if len(node_id) == NODE_ID_HEX else None
 
 
 class PeerClient:
@@ -108,19 +94,15 @@ class PeerClient:
         self._named = named_context
         self._silence_s = silence_s
         self._session: aiohttp.ClientSession | None = None
+        self._beating: aiohttp.ClientSession | None = None
+        """Heartbeats keep connections of their own, which no vote holds or breaks off."""
         self._statuses = Statuses()
-        self._told: dict[str, str] = {}
-        """By the names of the latest 256 peers: the digest of what each was told last."""
+        self._told = ToldLast()
+        self._beside = Background()
 
     async def __aenter__(self) -> Self:
         self._reading = set[aiohttp.ClientResponse]()
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=10)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            auto_decompress=False,
-            skip_auto_headers=_UNREAD,
-            trace_configs=[_counting()],
-        )
+        self._session, self._beating = _session(KEPT_S), _session(_BEATING_KEPT_S)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -128,83 +110,106 @@ class PeerClient:
             for response in self._reading:  # aiohttp would leave their readers waiting for ever
                 response.content.set_exception(aiohttp.ClientConnectionError(_OVER))
             await self._session.close()
+        if self._beating is not None:
+            await self._beating.close()
+        await self._beside.end()
 
-    async def heartbeat(self, door: Door, own: Status) -> Status:
+    async def heartbeat(self, endpoint: PeerEndpoint, own: Status) -> Status:
         """Tell a peer how this node is; learn how it is. Raises PeerError.
 
-        Peers whose id is known are told only what has changed since they were last told.
+        Peers whose id is known are told only what has changed since they were last told. What is
+        late goes on a while: far away a new connection takes longer than an answer on a kept one,
+        and the next heartbeat finds it.
         """
         async with _answered_within("a heartbeat", HEARTBEAT_TIMEOUT_S):
-            try:
-                return await self._beat(door, own)
-            except PeerRefused as error:
-                if error.status != NOT_KNOWN or not self._told.pop(door.name or "", ""):
-                    raise
-                return await self._beat(door, own)
+            return await self.first_heartbeat(endpoint, own)
 
-    async def _beat(self, door: Door, own: Status) -> Status:
-        name = door.name or ""
-        said = told_to(self._told.get(name, ""), own)
+    async def first_heartbeat(self, endpoint: PeerEndpoint, own: Status) -> Status:
+        """The same where there may be no next one: a peer has the time of a new connection too."""
+        answer = await self._beside.whole(self._outcome(endpoint, own))
+        if isinstance(answer, PeerError):
+            raise answer
+        return answer
+
+    async def _outcome(self, endpoint: PeerEndpoint, own: Status) -> Status | PeerError:
+        """How a heartbeat ends, which nobody may wait for any more."""
+        try:
+            async with _answered_within("a heartbeat", CONNECT_S + HEARTBEAT_TIMEOUT_S):
+                try:
+                    return await self._beat(endpoint, own)
+                except PeerRefused as error:
+                    if error.status != NOT_KNOWN or not self._told.forget(endpoint.name or ""):
+                        raise
+                    return await self._beat(endpoint, own)
+        except PeerError as error:
+            return error
+        except asyncio.CancelledError:  # by the end of this client, and by nobody else
+            return PeerUnreachable(_OVER)
+
+    async def _beat(self, endpoint: PeerEndpoint, own: Status) -> Status:
+        name = endpoint.name or ""
         path = f"/peer/heartbeat?holds={self._statuses.held(name)}"
-        async with self._post(door, path, encode_body(said)) as response:
+        said = encode_body(self._told.next(name, own))
+        async with self._request("POST", endpoint, path, said, session=self._beating) as response:
             answer = decode_heartbeat(await _bounded(response, STATUS_BYTES))
         if not name:
             return Statuses().read(name, answer)
-        self._told.pop(name, None)
-        while len(self._told) >= TABLE_SIZE:
-            del self._told[next(iter(self._told))]
-        self._told[name] = digest(own)
+        self._told.keep(name, own)
         return self._statuses.read(name, answer)
 
-    async def hand_secret(self, door: Door, secret: NewSecret) -> None:
+    async def hand_secret(self, endpoint: PeerEndpoint, secret: NewSecret) -> None:
         """Give a member the federation's next secret. Raises PeerError."""
         async with (
             _answered_within("the new secret", SILENCE_S),
-            self._post(door, "/peer/secret", encode_body(secret)) as response,
+            self._request("POST", endpoint, "/peer/secret", encode_body(secret)) as response,
         ):
             await _bounded(response, STATUS_BYTES)
 
-    async def tool_key(self, door: Door) -> ToolKey:
+    async def tool_key(self, endpoint: PeerEndpoint) -> ToolKey:
         """Where a peer's tool server is, and its token. Raises PeerError."""
         async with (
             _answered_within("the question for tools", SILENCE_S),
-            self._request("GET", door, "/peer/tool-key", headers={}) as response,
+            self._request("GET", endpoint, "/peer/tool-key", headers={}) as response,
         ):
             return decode_tool_key(await _bounded(response, STATUS_BYTES))
 
-    async def tell_over(self, door: Door, federation: str) -> None:
+    async def tell_over(self, endpoint: PeerEndpoint, federation: str) -> None:
         """Tell a node that the code by which it is called here is over. Raises PeerError."""
         async with (
             _answered_within("that the code is over", SILENCE_S),
-            self._post(
-                door, "/peer/over", encode_body(CodeOver(federation=federation))
+            self._request(
+                "POST", endpoint, "/peer/over", encode_body(CodeOver(federation=federation))
             ) as response,
         ):
             await _bounded(response, STATUS_BYTES)
 
-    async def files(self, door: Door, names: Sequence[str]) -> tuple[FileOffer, ...]:
+    async def files(self, endpoint: PeerEndpoint, names: Sequence[str]) -> tuple[FileOffer, ...]:
         """Those of these model files, at most MAX_FILES, that a peer has. Raises PeerError."""
         body = encode_body(FilesBody(names=tuple(names)))
         async with (
             _answered_within("the question for files", CHECKSUM_S),
-            self._post(door, "/peer/files", body, silence_s=CHECKSUM_S) as response,
+            self._request("POST", endpoint, "/peer/files", body, silence_s=CHECKSUM_S) as response,
             self._broken_off_at_exit(response),
         ):
             return decode_files_answer(await _bounded(response, STATUS_BYTES)).files
 
-    async def file(self, door: Door, name: str, *, offset: int) -> AsyncGenerator[bytes]:
+    async def file(
+        self, endpoint: PeerEndpoint, name: str, *, offset: int
+    ) -> AsyncGenerator[bytes]:
         """The bytes of a file from `offset` on. Raises PeerError."""
         path = f"/peer/files/{quote(name, safe='')}"
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         async with (
-            self._request("GET", door, path, headers=headers, silence_s=FILE_SILENCE_S) as response,
+            self._request(
+                "GET", endpoint, path, headers=headers, silence_s=FILE_SILENCE_S
+            ) as response,
             self._broken_off_at_exit(response),
         ):
             async for piece in response.content.iter_chunked(1 << 20):
                 yield piece
 
     async def propose(
-        self, door: Door, body: ProposeBody, *, most_bytes: int, moved: Traffic
+        self, endpoint: PeerEndpoint, body: ProposeBody, *, most_bytes: int, moved: Traffic
     ) -> AsyncGenerator[list[Told]]:
         """A peer's answer as it comes; first nothing, when the peer has taken the question. What
         it refuses later is an error amid its answer. `most_bytes` is the longest question that the
@@ -213,24 +218,32 @@ class PeerClient:
         raw = encode_body(body)
         if len(raw) > most_bytes:
             raise PeerRefused(f"its context is too short for {len(raw)} bytes", status=413)
-        async with (
-            self._post(door, "/peer/propose", BytesIO(raw), moved=moved) as response,
-            self._broken_off_at_exit(response),
-        ):
-            yield []
-            async with aclosing(_lines(response, moved)) as lines:
-                async for told in lines:
-                    line = decode_line(told)
-                    match line:
-                        case DoneLine():
-                            return
-                        case FailedLine(why=why, status=status):
-                            raise broken_off(why, status)
-                        case _:
-                            if not 0 <= line.at < body.workers:
-                                raise ProtocolMismatch(f"it has no worker {line.at}")
-                            yield [(line.at, line.news)]
-            raise PeerUnreachable("its answer broke off")
+        request = self._request("POST", endpoint, "/peer/propose", BytesIO(raw), moved=moved)
+        writing = body.workers
+        async with AsyncExitStack() as call:
+            response = await call.enter_async_context(request)
+            await call.enter_async_context(self._broken_off_at_exit(response))
+            try:
+                yield []
+                async with aclosing(_lines(response, moved)) as lines:
+                    async for told in lines:
+                        line = decode_line(told)
+                        match line:
+                            case DoneLine():
+                                await response.content.readany()  # else its connection is not kept
+                                return
+                            case FailedLine(why=why, status=status):
+                                raise broken_off(why, status)
+                            case _:
+                                if not 0 <= line.at < body.workers:
+                                    raise ProtocolMismatch(f"it has no worker {line.at}")
+                                writing -= isinstance(line.news, Ended | Lost)
+                                yield [(line.at, line.news)]
+                raise PeerUnreachable("its answer broke off")
+            except (GeneratorExit, asyncio.CancelledError):
+                if not writing:  # whoever asked has left with the last word
+                    self._beside.start(_read_to_end(response, call.pop_all()))
+                raise
 
     @asynccontextmanager
     async def _broken_off_at_exit(self, response: aiohttp.ClientResponse) -> AsyncGenerator[None]:
@@ -242,70 +255,67 @@ class PeerClient:
             self._reading.discard(response)
 
     @asynccontextmanager
-    async def _post(
-        self,
-        door: Door,
-        path: str,
-        body: bytes | BytesIO,
-        *,
-        silence_s: float | None = None,
-        moved: Traffic | None = None,
-    ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        headers = {"Content-Type": "application/json"}
-        async with self._request(
-            "POST", door, path, headers=headers, body=body, silence_s=silence_s, moved=moved
-        ) as response:
-            yield response
-
-    @asynccontextmanager
     async def _request(
         self,
         method: str,
-        door: Door,
+        endpoint: PeerEndpoint,
         path: str,
-        *,
-        headers: dict[str, str],
         body: bytes | BytesIO | None = None,
+        *,
+        headers: Mapping[str, str] = _JSON,
         silence_s: float | None = None,
         moved: Traffic | None = None,
+        session: aiohttp.ClientSession | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """A response with status 200 or 206. Raises PeerError for everything else."""
-        if self._session is None:
+        session = session or self._session
+        if session is None:
             raise RuntimeError("a client is entered before it is used")
-        if self._session.closed:
+        if session.closed:
             raise PeerUnreachable(_OVER)
         silence_s = silence_s or self._silence_s
         try:
-            async with self._session.request(
+            async with session.request(
                 method,
-                door.url(path),
+                endpoint.url(path),
                 data=body,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=CONNECT_S, sock_read=silence_s
                 ),
-                ssl=self._named if door.name else self._context,
-                server_hostname=door.name,
+                ssl=self._named if endpoint.name else self._context,
+                server_hostname=endpoint.name,
                 allow_redirects=False,
                 trace_request_ctx=moved,
             ) as response:
                 if response.status not in (200, 206):
                     raise await _refusal(response)
                 yield response
+        except aiohttp.ConnectionTimeoutError as error:
+            raise PeerTimedOut(f"no connection within {CONNECT_S:.0f} s") from error
+        except TimeoutError as error:  # aiohttp's is a ClientError too
+            raise PeerTimedOut(f"it said nothing for {silence_s:.0f} s") from error
         except aiohttp.ClientError as error:
             raise _as_peer_error(error) from error
-        except TimeoutError as error:
-            raise PeerTimedOut(f"it said nothing for {silence_s:.0f} s") from error
 
 
 @asynccontextmanager
 async def _answered_within(what: str, seconds: float) -> AsyncGenerator[None]:
-    """A peer has so long. Raises PeerTimedOut, which says what was waited for."""
+    """A peer has this long. Raises PeerTimedOut, which says what was waited for."""
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
         raise PeerTimedOut(f"{what} was not answered within {seconds:.0f} s") from error
+
+
+def _session(kept_s: float) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=kept_s, ttl_dns_cache=10),
+        auto_decompress=False,
+        skip_auto_headers=_UNREAD,
+        trace_configs=[_counting()],
+    )
 
 
 def _counting() -> aiohttp.TraceConfig:
@@ -320,6 +330,16 @@ def _counting() -> aiohttp.TraceConfig:
     counting = aiohttp.TraceConfig()
     counting.on_request_chunk_sent.append(sent)
     return counting
+
+
+async def _read_to_end(response: aiohttp.ClientResponse, call: AsyncExitStack) -> None:
+    """Leave the call when its answer is at its end, so that the connection is kept; one whose end
+    does not come is closed.
+    """
+    with suppress(PeerError):
+        async with call, asyncio.timeout(_REST_S):
+            while not response.content.at_eof():
+                await response.content.readany()
 
 
 async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -358,23 +378,13 @@ async def _refusal(response: aiohttp.ClientResponse) -> PeerError:
 
 def _as_peer_error(error: aiohttp.ClientError) -> PeerError:
     """What went wrong on the way, told apart as far as it can be."""
-    tls = [cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)]
+    tls = [cause for cause in causes(error) if isinstance(cause, ssl.SSLError)]
     if tls:
         # aiohttp's own errors are SSLErrors without a reason of their own
         reason = next((cause.reason for cause in tls if getattr(cause, "reason", None)), None)
         if reason == "WRONG_VERSION_NUMBER":
             return PeerUnreachable("what answers there is no peer door")
         return UntrustedPeer(f"TLS failed: {reason or tls[0]}")
-    if isinstance(error, aiohttp.ServerTimeoutError):
-        return PeerTimedOut(printable(str(error)))
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return PeerUnreachable("it closed the connection, as a node of another federation does")
     return PeerUnreachable(system_words(error))
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what lies behind it."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__ or getattr(cause, "os_error", None)

@@ -1,5 +1,5 @@
 """Connections of the doors that aiohttp serves: each has one of its door's places while it lasts,
-behind TLS from before the handshake.
+behind TLS from before the handshake; and who calls on one.
 """
 
 import asyncio
@@ -11,10 +11,13 @@ from collections.abc import Callable
 from aiohttp import web
 
 from federation.background import Background
-from guard import Places
+from federation.trust import node_id_of
+from guard import ConnectionLimit
+from hardware.interfaces import scoped
 
 BACKLOG = 128
-"""Connections that wait to be accepted; asyncio takes so many at a time, before any has a place."""
+"""At most this many connections wait to be accepted; asyncio takes that many at a time, before any
+has a place."""
 
 _UNHEARD_MS = 6000
 
@@ -27,7 +30,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(
         self,
-        places: Places,
+        places: ConnectionLimit,
         served: web.RequestHandler,
         *,
         left: Callable[[], None] = lambda: None,
@@ -76,7 +79,7 @@ class SecureConnection(Connection):
 
     def __init__(
         self,
-        places: Places,
+        places: ConnectionLimit,
         served: web.RequestHandler,
         *,
         context: ssl.SSLContext,
@@ -112,7 +115,7 @@ class SecureConnection(Connection):
                 server_side=True,
                 ssl_handshake_timeout=self._handshake_s,
             )
-        except (OSError, TimeoutError):  # it is no member, or has left
+        except (OSError, TimeoutError):  # it is not a member, or has left
             secure = None
         if secure is None or plain.is_closing():
             self._places.leave(self._served)
@@ -123,7 +126,7 @@ class SecureConnection(Connection):
             self._early.clear()
 
 
-def works(places: Places, request: web.BaseRequest) -> None:
+def works(places: ConnectionLimit, request: web.BaseRequest) -> None:
     """Until the answer to this request is written, its connection is not cut for another."""
     connection = request.protocol
     places.works(connection)
@@ -141,3 +144,22 @@ def notice_when_gone(request: web.Request) -> None:
     connection = transport.get_extra_info("socket") if transport else None
     if connection is not None and sys.platform == "linux":
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNHEARD_MS)
+
+
+def caller(request: web.Request) -> str:
+    """The node id of the caller, as TLS has proved it."""
+    transport = request.transport
+    tls = transport.get_extra_info("ssl_object") if transport else None
+    certificate = tls.getpeercert(binary_form=True) if tls else None
+    if certificate is None:
+        raise web.HTTPForbidden
+    return node_id_of(certificate)
+
+
+def came_from(request: web.Request) -> str:
+    """Where the caller is; a link-local address means nothing without its zone."""
+    transport = request.transport
+    peer = transport.get_extra_info("peername") if transport else None
+    if not peer:
+        return ""
+    return scoped(peer[0], peer[3]) if len(peer) == 4 else str(peer[0])

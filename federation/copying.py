@@ -13,10 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, instance_name
-from federation.client import Door, PeerClient, door_name
+from federation.advertisement import Advertisement, instance_name
+from federation.client import PeerClient
 from federation.discovery import Discovery
+from federation.endpoint import PeerEndpoint
 from federation.era import Era
+from federation.home import locked
 from federation.peer import Address
 from federation.peers import PeerTable
 from federation.sharing import sha256_of
@@ -26,6 +28,7 @@ from federation.trust import Credentials, federation_id
 from federation.wire import MAX_FILES, FileOffer, Status, can_be_asked_for
 from federation.wishes import Wishes
 from hardware.interfaces import lan_addresses, read_interfaces
+from lookups import run
 from swarm.errors import PeerError, ProtocolMismatch
 from swarm.models.progress import shown
 from swarm.models.wanted import Moved
@@ -36,18 +39,18 @@ LOOK_S = 2.0
 """How long members are looked for: those that run are found within it."""
 
 PEERS_S = 5.0
-"""From the start of a node: peers that run are found and proved within it."""
+"""How long a node waits after its start: peers that run are found and proved by then."""
 
 PAUSE_S = 2.0
 PATIENCE_S = 60.0
-"""A copy that breaks off is gone on with when a peer answers again: after a sleep, a restart, a
-change of the code. So long without a byte, and it is given up."""
+"""A copy is given up after this long without a byte; until then one that broke off goes on when a
+peer answers again: after a sleep, a restart, a change of the code."""
 
-Doors: TypeAlias = Callable[[], AsyncIterable[Door]]
+Endpoints: TypeAlias = Callable[[], AsyncIterable[PeerEndpoint]]
 """The peers that can be asked now."""
 
-Client: TypeAlias = Callable[[], PeerClient | None]
-"""What calls them now, if anything does."""
+CurrentClient: TypeAlias = Callable[[], PeerClient | None]
+"""The client that calls the peers now, if there is one."""
 
 
 def copy_from_peers(
@@ -56,13 +59,15 @@ def copy_from_peers(
     """Copy the files into `folder` under their names; False where no member has them all.
 
     Blocking, and for use before an event loop runs. What is begun stays and is gone on with
-    the next time. Raises OSError where the disk is full.
+    the next time. Raises OSError where the disk is full, ConfigurationError where another node
+    lives in this one's folder: peers would take one for the other.
     """
-    store = Store(wishes.folder)
-    membership = store.load()
-    if membership is None or not membership.members:
-        return False
-    return asyncio.run(_visit(wishes, store, membership, tuple(names), folder, total_bytes))
+    with locked(wishes.folder):
+        store = Store(wishes.folder)
+        membership = store.load()
+        if membership is None or not membership.members:
+            return False
+        return run(_visit(wishes, store, membership, tuple(names), folder, total_bytes))
 
 
 async def _visit(
@@ -83,23 +88,23 @@ async def _visit(
         addresses = [*wishes.peers, *await _members(wishes, key.node_id, membership)]
         told = _Told()
 
-        def doors() -> AsyncGenerator[Door]:
-            return _named_doors(client, addresses, own, told)
+        def endpoints() -> AsyncGenerator[PeerEndpoint]:
+            return _named_endpoints(client, addresses, own, told)
 
         with shown(names[0], total_bytes) as moved:
-            return await copy_files(lambda: client, doors, names, folder, moved=moved)
+            return await copy_files(lambda: client, endpoints, names, folder, moved=moved)
 
 
-async def _named_doors(
+async def _named_endpoints(
     client: PeerClient, addresses: Sequence[Address], own: Status, told: "_Told"
-) -> AsyncGenerator[Door]:
+) -> AsyncGenerator[PeerEndpoint]:
     for host, port in addresses:
         try:
-            status = await client.heartbeat(Door(host, port), own)
+            status = await client.first_heartbeat(PeerEndpoint(host, port), own)
         except PeerError as error:
             told.no_copy(host, error)
         else:
-            yield Door(host, port, door_name(status.node))
+            yield PeerEndpoint.of((host, port), status.node)
 
 
 async def copy_beside(
@@ -117,18 +122,18 @@ async def copy_beside(
         return present.client if present is not None else None
 
     await asyncio.sleep(PEERS_S)
-    return await copy_files(client, lambda: _ready_doors(table), names, folder, moved=moved)
+    return await copy_files(client, lambda: _ready_endpoints(table), names, folder, moved=moved)
 
 
-async def _ready_doors(table: PeerTable[Status]) -> AsyncGenerator[Door]:
+async def _ready_endpoints(table: PeerTable[Status]) -> AsyncGenerator[PeerEndpoint]:
     for peer in table.ready():
         if peer.answers_at is not None:
-            yield Door(*peer.answers_at, door_name(peer.node_id))
+            yield PeerEndpoint.of(peer.answers_at, peer.node_id)
 
 
 async def copy_files(
-    client: Client,
-    doors: Doors,
+    client: CurrentClient,
+    endpoints: Endpoints,
     names: Sequence[str],
     folder: Path,
     *,
@@ -136,9 +141,9 @@ async def copy_files(
     pause_s: float = PAUSE_S,
     patience_s: float = PATIENCE_S,
 ) -> bool:
-    """Copy the files from the first of the doors that has them all, and does not fail.
+    """Copy the files from the first of the peers that has them all, and does not fail.
 
-    Where one breaks off, whoever has the files is asked for the rest while bytes come. No door is
+    Where one breaks off, whoever has the files is asked for the rest while bytes come. No peer is
     asked for a name that none can have. Raises OSError.
     """
     if not can_be_asked_for(names):
@@ -147,7 +152,7 @@ async def copy_files(
     loop = asyncio.get_running_loop()
     copy = _Copy(names, folder, moved)
     until_s = loop.time()
-    while not await copy.from_any(client, doors()):
+    while not await copy.from_any(client, endpoints()):
         if copy.has_grown():
             until_s = loop.time() + patience_s
             logger.info("the copy goes on from there if a peer answers in %.0f s", patience_s)
@@ -178,7 +183,7 @@ class _Copy:
         self._folder = folder
         self._moved = moved
         self._whole = set[FileOffer]()
-        self._wrong = set[Door]()
+        self._wrong = set[PeerEndpoint]()
         self._here: dict[str, int] = {}
         self._counted: dict[str, int] = {}
         self._grown = False
@@ -189,32 +194,32 @@ class _Copy:
         grown, self._grown = self._grown, False
         return grown
 
-    async def from_any(self, client: Client, doors: AsyncIterable[Door]) -> bool:
-        """Whether all files are here, after each door was asked once. Raises OSError."""
-        async for door in doors:
+    async def from_any(self, client: CurrentClient, endpoints: AsyncIterable[PeerEndpoint]) -> bool:
+        """Whether all files are here, after each peer was asked once. Raises OSError."""
+        async for endpoint in endpoints:
             calling = client()
             if calling is None:
                 return False
-            if door in self._wrong:
+            if endpoint in self._wrong:
                 continue
             try:
-                if await self._from(calling, door):
+                if await self._from(calling, endpoint):
                     return True
             except PeerError as error:
                 if isinstance(error, ProtocolMismatch):  # what it gives is not what it says
-                    self._wrong.add(door)
-                self._told.no_copy(door.host, error)
+                    self._wrong.add(endpoint)
+                self._told.no_copy(endpoint.host, error)
         return False
 
-    async def _from(self, client: PeerClient, door: Door) -> bool:
-        offers = await _offers(client, door, self._names)
+    async def _from(self, client: PeerClient, endpoint: PeerEndpoint) -> bool:
+        offers = await _offers(client, endpoint, self._names)
         if {offer.name for offer in offers} != set(self._names):
             return False
-        logger.info("copying %s from %s", ", ".join(self._names), door.host)
+        logger.info("copying %s from %s", ", ".join(self._names), endpoint.host)
         for offer in offers:
             if offer not in self._whole:
                 here = partial(self._count, offer.name)
-                await copy_file(client, door, offer, self._folder, here=here)
+                await copy_file(client, endpoint, offer, self._folder, here=here)
                 self._whole.add(offer)
         return True
 
@@ -227,12 +232,14 @@ class _Copy:
             self._moved(sum(self._counted.values()))
 
 
-async def _offers(client: PeerClient, door: Door, names: Sequence[str]) -> list[FileOffer]:
-    """What the door has of these files, as far as it has them all."""
+async def _offers(
+    client: PeerClient, endpoint: PeerEndpoint, names: Sequence[str]
+) -> list[FileOffer]:
+    """What the peer has of these files, as far as it has them all."""
     offers: list[FileOffer] = []
     for at in range(0, len(names), MAX_FILES):
         asked = names[at : at + MAX_FILES]
-        found = await client.files(door, asked)
+        found = await client.files(endpoint, asked)
         offers += found
         if len(found) < len(asked):
             break
@@ -262,7 +269,7 @@ async def _members(wishes: Wishes, node: str, membership: Membership) -> list[Ad
         if told is not None and told.federation == federation and told.port:
             found.update({(host, told.port): None for host in sighting.addresses})
 
-    said = Advertisement(PROTOCOL, node[:NODE_PREFIX_HEX], federation, 0, 0)
+    said = Advertisement.of(node, federation)
     name = instance_name(wishes.name, node)
     async with Discovery(name, said, addresses, on_sighting=sighted, on_gone=lambda _: None):
         await asyncio.sleep(LOOK_S)
@@ -271,7 +278,7 @@ async def _members(wishes: Wishes, node: str, membership: Membership) -> list[Ad
 
 async def copy_file(
     client: PeerClient,
-    door: Door,
+    endpoint: PeerEndpoint,
     offer: FileOffer,
     folder: Path,
     *,
@@ -282,24 +289,20 @@ async def copy_file(
     Raises PeerError, OSError.
     """
     goal = folder / offer.name
-    if await asyncio.to_thread(_is_whole, goal, offer):
+    if await asyncio.to_thread(goal.is_file) and await sha256_of(goal) == offer.sha256:
         return
     part = goal.with_name(f"{goal.name}.{offer.sha256[:16]}.part")
     await asyncio.to_thread(part.parent.mkdir, parents=True, exist_ok=True)
     with await asyncio.to_thread(part.open, "ab") as file:
         here(file.tell())
         if file.tell() < offer.size_bytes:  # else only the check is left: no range begins there
-            async with aclosing(client.file(door, offer.name, offset=file.tell())) as pieces:
+            async with aclosing(client.file(endpoint, offer.name, offset=file.tell())) as pieces:
                 async for piece in pieces:
                     if file.tell() + len(piece) > offer.size_bytes:
                         raise ProtocolMismatch(f"{offer.name} is longer than it said")
                     await asyncio.to_thread(file.write, piece)
                     here(file.tell())
-    if await asyncio.to_thread(sha256_of, part) != offer.sha256:
+    if await sha256_of(part) != offer.sha256:
         await asyncio.to_thread(part.unlink)
         raise ProtocolMismatch(f"{offer.name} is not what it said: the checksum differs")
     await asyncio.to_thread(part.replace, goal)
-
-
-def _is_whole(path: Path, offer: FileOffer) -> bool:
-    return path.is_file() and sha256_of(path) == offer.sha256

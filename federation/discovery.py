@@ -248,7 +248,7 @@ class Discovery:
         self._state = replace(self._state, flooded=True, dropped=self._state.dropped + 1)
 
     async def _look(self) -> None:
-        """Hand on what was heard, so many names a second."""
+        """Hand on what was heard, as many names a second as the pace allows."""
         while True:
             await self._backlog_grew.wait()
             self._backlog_grew.clear()

@@ -16,6 +16,11 @@ from hardware.listener import holder_of
 
 logger = logging.getLogger(__name__)
 
+TRIES_UNTOLD = 10
+"""An address that has just come cannot be used for a few seconds, until IPv6 is sure that nobody
+else has it; a door is tried twice a second.
+"""
+
 
 class Doors:
     """Opens the right door; `trouble` says why others cannot come in, while that is so."""
@@ -34,6 +39,7 @@ class Doors:
         self._port = port
         self._on_joined = on_joined
         self._pairing: PairingDoor | None = None
+        self._tries = 0
         self._stack = AsyncExitStack()
 
     @property
@@ -68,7 +74,7 @@ class Doors:
             return
         try:
             await era.open_door(hosts, self._port)
-            self.trouble = None
+            self._opened("the peer door listens now")
         except OSError as error:
             await self.tell("the peer door cannot listen", error)
 
@@ -86,13 +92,15 @@ class Doors:
             async with AsyncExitStack() as stack:
                 self._pairing = await stack.enter_async_context(door)
                 self._stack = stack.pop_all()
-            self.trouble = None
+            self._opened("this machine can be paired with now")
         except OSError as error:
             await self.tell("nobody can pair with this machine", error)
 
     async def tell(self, what: str, error: OSError) -> None:
-        """What cannot be, and why; said once while it lasts."""
-        if self.trouble is not None:
+        """What cannot be, and why; said once while it lasts, and taken back when it is over."""
+        self._tries += 1
+        not_ready = error.errno == errno.EADDRNOTAVAIL and self._tries <= TRIES_UNTOLD
+        if self.trouble is not None or not_ready:
             return
         where = f" ({error.filename})" if error.filename else ""
         told = f"{what}: {error.strerror or error}{where}"
@@ -102,3 +110,8 @@ class Doors:
             told += "choose another with --peer-port N"
         self.trouble = told
         logger.error("%s", told)
+
+    def _opened(self, told: str) -> None:
+        if self.trouble is not None:
+            logger.info(told)
+        self.trouble, self._tries = None, 0

@@ -7,21 +7,20 @@ import asyncio
 import logging
 import secrets
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, instance_name
+from federation.advertisement import Advertisement, instance_name
 from federation.approvals import Approvals, Invitation, meant
 from federation.background import Background, undivided
 from federation.copying import copy_beside
 from federation.discovery import Discovery
 from federation.doors import Doors
 from federation.era import Era
-from federation.lines import line_of, unique
+from federation.lines import line_of, shown_names
 from federation.memory import Memory
 from federation.metrics import MetricsSummary
 from federation.next_code import NextCode
@@ -101,6 +100,7 @@ class Federation:
             self.table.add_static(host, port, self._clock())
         self.addresses = await self._read_addresses()
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._shelf.aclose)
             stack.push_async_callback(self._end_era)
             await self._begin_era()
             name = instance_name(wishes.name, self.node_id)
@@ -160,8 +160,9 @@ class Federation:
 
     def status(self) -> Status:
         """What this node says of itself to its peers."""
-        here = (self.node_id, self._epoch, self.port, self._offers())
-        return self.wishes.status(*here, clock_s=time.time())
+        return self.wishes.status(
+            self.node_id, self._epoch, self.port, self._offers(), clock_s=time.time()
+        )
 
     def peers(self) -> tuple[PeerProposer, ...]:
         """The peers that can be asked now."""
@@ -170,10 +171,10 @@ class Federation:
         return proposers(Asking(self.table, self._era.client, self._clock))
 
     def figures(self) -> dict[str, MetricsSummary]:
-        """What each peer that ever took part did, by its name."""
-        proved = [peer for peer in self.table.peers() if peer.was_proved]
-        names = Counter(peer.name for peer in proved)
-        return {unique(peer.name, names, peer.node_id): peer.metrics.summary() for peer in proved}
+        """What each peer that ever took part did, by its name as verdicts have it."""
+        proved = self.table.proved()
+        names = shown_names(proved)
+        return {names[peer.node_id]: peer.metrics.summary() for peer in proved}
 
     async def copy(self, names: Sequence[str], folder: Path, moved: Moved) -> bool:
         """Copy model files from a peer; whether one has them all. Raises OSError."""
@@ -230,12 +231,18 @@ class Federation:
 
     async def _begin_era(self) -> None:
         credentials = Credentials(self._memory.key, self._membership.secret, self.wishes.folder)
-        here = (self._answers, self._shelf, self.tool_keys.told)
-        callbacks = Callbacks(self.status, self._heard, self._renewed, self._over, *here)
+        callbacks = Callbacks(
+            status=self.status,
+            heard=self._heard,
+            renewed=self._renewed,
+            over=self._over,
+            answers=self._answers,
+            shelf=self._shelf,
+            tool_key=self.tool_keys.told,
+        )
         past = [replace(credentials, secret=secret) for secret in self._membership.past]
         away = Stragglers(past, self._strangers.living_in)
-        clock, changed = self._clock, self._tell
-        era = Era(credentials, self.table, callbacks, away, changed=changed, clock=clock)
+        era = Era(credentials, self.table, callbacks, away, changed=self._tell, clock=self._clock)
         try:
             async with AsyncExitStack() as stack:
                 self._era = await stack.enter_async_context(era)
@@ -317,11 +324,8 @@ class Federation:
     async def _learn(self, node_id: str) -> None:
         self._strangers.expect(node_id, self._clock())
         async with self._changing:
-            known = self._membership.members
-            if node_id not in known:
-                self._membership = replace(
-                    self._membership, members=(*known, node_id), founded_alone=False
-                )
+            if node_id not in self._membership.members:
+                self._membership = self._membership.with_member(node_id)
                 await self._remember()
             await self._open_right_door()
             await self._advertise()
@@ -381,12 +385,8 @@ class Federation:
         return moved and not self.table.ready()
 
     def _advertisement(self) -> Advertisement:
-        return Advertisement(
-            PROTOCOL,
-            self.node_id[:NODE_PREFIX_HEX],
-            self.federation_id,
-            self.port,
-            self.pairing_port,
+        return Advertisement.of(
+            self.node_id, self.federation_id, port=self.port, pairing=self.pairing_port
         )
 
     async def _advertise(self) -> None:

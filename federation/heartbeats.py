@@ -1,6 +1,7 @@
 """Asks every peer how it is when its time has come; tells the table, and what changed.
 
-The table decides whom and when; a probe takes a second at most and never waits for another.
+The table decides whom and when. A probe is a call of a second at most, or two where the id is not
+known yet, and never waits for another.
 """
 
 import asyncio
@@ -8,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ending import ended
-from federation.client import Door, door_name
+from federation.endpoint import PeerEndpoint
 from federation.peer import Address, Change, Peer, Step
 from federation.peers import PeerTable
 from federation.wire import Status
@@ -21,7 +22,7 @@ _FORGET_EVERY_S = 5.0
 class Caller(Protocol):
     """Calls a peer door."""
 
-    async def heartbeat(self, door: Door, own: Status) -> Status: ...
+    async def heartbeat(self, endpoint: PeerEndpoint, own: Status) -> Status: ...
 
 
 class Heartbeats:
@@ -77,16 +78,14 @@ class Heartbeats:
 
     async def _proved(self, peer: Peer[Status], address: Address) -> Status:
         """Its status. Who it is, is its own word until a second call was made to that very id."""
-        host, port = address
-        known = door_name(peer.node_id)
-        status = await self._caller.heartbeat(Door(host, port, known), self._status())
-        if known is not None or status.node == self._status().node:
+        endpoint = PeerEndpoint.of(address, peer.node_id)
+        status = await self._caller.heartbeat(endpoint, self._status())
+        if endpoint.name is not None or status.node == self._status().node:
             return status
         if not status.node.startswith(peer.node_id):
             raise UntrustedPeer(f"another node answers there: {status.node[:8]}")
-        return await self._caller.heartbeat(
-            Door(host, port, door_name(status.node)), self._status()
-        )
+        proved = PeerEndpoint.of(address, status.node)
+        return await self._caller.heartbeat(proved, self._status())
 
     def _ended(self, probe: asyncio.Task[None]) -> None:
         self._probes.discard(probe)

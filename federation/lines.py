@@ -1,8 +1,9 @@
 """What is said of peers: a line for each change, and names that tell them apart. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from federation.peer import Change, ChangeKind
+from federation.peer import Change, ChangeKind, Peer
 from federation.wire import Status
 from swarm.proposer import Offer
 
@@ -35,7 +36,20 @@ def line_of(change: Change[Status]) -> str:
 
 def unique(name: str, names: Mapping[str, int], node_id: str) -> str:
     """The name, with a part of the node id where `names` counts it more than once."""
-    return name if names[name] < 2 else f"{name}-{node_id[:4]}"
+    return name if names[name] < 2 else told_apart(name, node_id)
+
+
+def told_apart(name: str, node_id: str) -> str:
+    """The name as it is where another node has it too."""
+    return f"{name}-{node_id[:4]}"
+
+
+def shown_names(peers: Sequence[Peer[Status]]) -> dict[str, str]:
+    """A name for each of the peers, by node id: of all that were proved, whether or not they are
+    ready, so that who goes off or comes back renames nobody.
+    """
+    names = Counter(peer.name for peer in peers)
+    return {peer.node_id: unique(peer.name, names, peer.node_id) for peer in peers}
 
 
 def _models(change: Change[Status]) -> Sequence[Offer]:

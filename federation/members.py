@@ -7,7 +7,7 @@ from federation.wire import Status
 from swarm.errors import InvalidRequest
 
 _LEAST_DIGITS = 4
-"""Fewer digits could be a machine's name that was mistyped."""
+"""The fewest digits that may name a member: fewer could be a machine's mistyped name."""
 
 
 def member_meant(

@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 
 from federation.store import Membership, Store
+from private_files import STATE_ADVICE
 from swarm.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -26,8 +27,7 @@ class Memory:
         except OSError as error:
             raise ConfigurationError(
                 f"the node's key and federation cannot be kept in {folder}: "
-                f"{error.strerror or error}; make room there, let this user read and write "
-                "there, or choose another folder with --state DIR"
+                f"{error.strerror or error}; {STATE_ADVICE}"
             ) from error
         self.folder = folder
         self._latest = self.stored

@@ -3,8 +3,15 @@
 from collections import deque
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Protocol
 
 WINDOW = 256
+
+
+class Traffic(Protocol):
+    """Is told the bytes of a call, as they come and go."""
+
+    def __call__(self, *, bytes_in: int = 0, bytes_out: int = 0) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

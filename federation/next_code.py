@@ -8,7 +8,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from federation.client import SILENCE_S, Door, PeerClient, door_name
+from federation.client import SILENCE_S, PeerClient
+from federation.endpoint import PeerEndpoint
 from federation.peer import Peer
 from federation.wire import NewSecret, Status
 from swarm.errors import PeerError, PeerRefused, PeerTimedOut, PeerUnreachable
@@ -79,7 +80,8 @@ async def _hand(client: PeerClient, secret: NewSecret, peer: Peer[Status]) -> No
         async with asyncio.timeout(SILENCE_S):
             for address in peer.ways:
                 try:
-                    return await client.hand_secret(Door(*address, door_name(peer.node_id)), secret)
+                    endpoint = PeerEndpoint.of(address, peer.node_id)
+                    return await client.hand_secret(endpoint, secret)
                 except PeerRefused:
                     raise
                 except PeerError as error:

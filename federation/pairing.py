@@ -39,8 +39,9 @@ from federation.pairing_messages import (
 )
 from federation.pake import Channel, Side
 from federation.pin import Pin
+from federation.sockets import take
 from federation.trust import OPEN_SECRET
-from guard import Door, Places, bracketed, refusal
+from guard import ConnectionLimit, Door, bracketed, refusal
 from swarm.connecting import system_words
 from swarm.errors import (
     ConfigurationError,
@@ -106,7 +107,7 @@ class PairingDoor:
         self._clock = clock
         self._patience_s = patience_s
         self._sessions: dict[str, _Session] = {}
-        self._places = Places(_CONNECTIONS)
+        self._places = ConnectionLimit(_CONNECTIONS)
         self._joined = False
         self._stack = AsyncExitStack()
 
@@ -131,24 +132,24 @@ class PairingDoor:
 
     async def _listen(self, server: web.Server, stack: AsyncExitStack) -> None:
         refused: list[str] = []
-        codes: set[int | None] = set()
-        loop = asyncio.get_running_loop()
+        codes: list[int | None] = []
         for address in self._addresses:
             try:
-                listening = await loop.create_server(
+                taken = await take(
                     lambda: Connection(self._places, server()),
-                    address,
+                    [address],
                     self.port,
                     backlog=_CONNECTIONS,
                 )
+                await taken.start()
             except OSError as error:
                 refused.append(f"{address} port {self.port}: {error.strerror or error}")
-                codes.add(error.errno)
+                codes.append(error.errno)
                 continue
-            stack.callback(listening.close)
-            self.port = listening.sockets[0].getsockname()[1]
-        if len(refused) == len(self._addresses):
-            code = errno.EADDRINUSE if errno.EADDRINUSE in codes else errno.EADDRNOTAVAIL
+            stack.callback(taken.close)
+            self.port = taken.port
+        if refused and len(refused) == len(self._addresses):
+            code = errno.EADDRINUSE if errno.EADDRINUSE in codes else codes[0]
             raise OSError(code, "; ".join(refused))
         for reason in refused:
             logger.warning("pairing does not listen on %s", reason)

@@ -2,31 +2,34 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from federation.client import Door, PeerClient, door_name
-from federation.lines import unique
+from federation.client import PeerClient
+from federation.endpoint import PeerEndpoint
+from federation.lines import shown_names, told_apart
 from federation.peer import Peer
 from federation.peers import PeerTable
 from federation.refusals import own_words
 from federation.wire import LABEL_CHARACTERS, MAX_WORKERS, ProposeBody, Status, question_bytes
-from swarm.deadline import DeadlinePassedError, until
+from swarm.deadline import DeadlinePassedError, until, within
 from swarm.errors import PeerError, PeerLate, PeerRefused, PeerUnreachable
-from swarm.ids import ONE_WORKER_SUFFIX, SWARM_IDS
+from swarm.ids import SWARM_IDS, base_id
 from swarm.proposer import Ended, Offer, Told
 from swarm.types import Question
 
 _DECLINED = (413, 429)
-"""It has no place now, or its context is too short: an abstention, and no fault."""
+"""Statuses by which a peer abstains, without fault: its context is too short, or it has no place
+now."""
 
 _STALE_S = 0.5
-"""A kept connection that was closed fails at once, an address without a machine does not."""
+"""A call that failed within this may have met a kept connection that was closed and is made again;
+an address without a machine takes longer to fail."""
 
 _GRACE_S = 0.5
-"""A peer says by itself that its time is over; that may come a little late."""
+"""A peer has this much longer to say by itself that its time is over: its word may come a little
+late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,11 @@ class PeerProposer:
         return self._name
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What tells it from others, whether or not one has its name now; what it calls itself."""
+        return told_apart(self._peer.name, self.node), self._peer.name
+
+    @property
     def address(self) -> str:
         """Where it answers."""
         address = self._peer.answers_at
@@ -69,7 +77,7 @@ class PeerProposer:
 
     def offer(self, model: str) -> Offer | None:
         """By its last heartbeat: its default for the swarm's own ids, else the model of that id."""
-        wanted = model.removesuffix(ONE_WORKER_SUFFIX)
+        wanted = base_id(model)
         for offer in self._status.models:
             if offer.model == wanted or (wanted in SWARM_IDS and offer.default):
                 usual, free, most = (
@@ -91,7 +99,7 @@ class PeerProposer:
         it has no place now.
         """
         table, clock = self._asking.table, self._asking.clock
-        door = self._door()
+        endpoint = self._endpoint()
         if not table.may_ask(self.node, clock()):
             raise PeerUnreachable(f"{self.name} failed just now; it is left out for a while")
         body = ProposeBody(
@@ -101,13 +109,15 @@ class PeerProposer:
             remaining_s=remaining_s,
             live=live,
         )
-        began_s, tokens = clock(), 0
+        began_s, tokens, running = clock(), 0, workers
         done, failure = False, None
         try:
-            told = self._told(door, body)
+            told = self._told(endpoint, body)
             async with aclosing(in_time(told, remaining_s + _GRACE_S)) as steps:
                 async for step in steps:
-                    tokens += sum(news.tokens for _, news in step if isinstance(news, Ended))
+                    ends = [news.tokens for _, news in step if isinstance(news, Ended)]
+                    tokens, running = tokens + sum(ends), running - len(ends)
+                    done = running <= 0  # a vote that this decides reads no further
                     yield step
             done = True
         except PeerError as error:
@@ -118,14 +128,14 @@ class PeerProposer:
         finally:
             self._settle(failure, done=done, seconds=clock() - began_s, tokens=tokens)
 
-    async def _told(self, door: Door, body: ProposeBody) -> AsyncGenerator[list[Told]]:
-        """What it says; asked a second time where a connection of before turns out to be closed."""
+    async def _told(self, endpoint: PeerEndpoint, body: ProposeBody) -> AsyncGenerator[list[Told]]:
+        """What it says; asked a second time where an earlier connection turns out to be closed."""
         client, clock = self._asking.client, self._asking.clock
         most_bytes, moved = question_bytes(self._status), self._peer.metrics.moved
         began_s = clock()
         for last in (False, True):
             taken = False
-            told = client.propose(door, body, most_bytes=most_bytes, moved=moved)
+            told = client.propose(endpoint, body, most_bytes=most_bytes, moved=moved)
             try:
                 async with aclosing(told) as steps:
                     async for step in steps:
@@ -136,11 +146,11 @@ class PeerProposer:
                 if last or taken or clock() - began_s > _STALE_S:
                     raise
 
-    def _door(self) -> Door:
+    def _endpoint(self) -> PeerEndpoint:
         address = self._peer.answers_at
         if address is None:
             raise PeerUnreachable(f"{self.name} has no address")
-        return Door(*address, door_name(self._peer.node_id))
+        return PeerEndpoint.of(address, self._peer.node_id)
 
     def _settle(self, error: PeerError | None, *, done: bool, seconds: float, tokens: int) -> None:
         """Tell table and metrics how a request ended; neither `done` nor an error: cancelled."""
@@ -160,16 +170,16 @@ class PeerProposer:
 
 def proposers(asking: Asking) -> tuple[PeerProposer, ...]:
     """The peers that can be asked now, each under a name of its own."""
-    ready = [(peer, peer.status) for peer in asking.table.ready() if peer.status is not None]
-    names = Counter(peer.name for peer, _ in ready)
+    names = shown_names(asking.table.proved())
     return tuple(
-        PeerProposer(peer, status, unique(peer.name, names, peer.node_id), asking)
-        for peer, status in ready
+        PeerProposer(peer, peer.status, names[peer.node_id], asking)
+        for peer in asking.table.ready()
+        if peer.status is not None
     )
 
 
 async def in_time(told: AsyncGenerator[list[Told]], limit_s: float) -> AsyncGenerator[list[Told]]:
-    """The same news for so many seconds. Raises PeerLate, and PeerUnreachable where the call
+    """The same news for that many seconds. Raises PeerLate, and PeerUnreachable where the call
     was given up by the client, as it is when the federation's code changes.
     """
     at_s = asyncio.get_running_loop().time() + limit_s
@@ -178,7 +188,7 @@ async def in_time(told: AsyncGenerator[list[Told]], limit_s: float) -> AsyncGene
             async for step in steps:
                 yield step
         except DeadlinePassedError:
-            raise PeerLate(f"it was not done within {limit_s:.0f} s") from None
+            raise PeerLate(f"it was not done {within(limit_s)}") from None
         except asyncio.CancelledError:
             # A session that is closed cancels its look-ups: nobody has cancelled this request.
             task = asyncio.current_task()

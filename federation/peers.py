@@ -69,6 +69,10 @@ class PeerTable(Generic[StatusT]):
         """The peers that take part now, ordered by key."""
         return tuple(peer for peer in self.peers() if peer.state == "ready")
 
+    def proved(self) -> tuple[Peer[StatusT], ...]:
+        """The peers that ever proved who they are, whether they run or not, ordered by key."""
+        return tuple(peer for peer in self.peers() if peer.was_proved)
+
     def sightings(self) -> tuple[Noted, ...]:
         """What was seen and what became of it, latest first."""
         return self._log.lines()

@@ -4,6 +4,7 @@ import re
 
 from swarm.errors import (
     ContextOverflow,
+    FixedOverflow,
     Overloaded,
     PeerError,
     PeerLate,
@@ -16,7 +17,10 @@ OVERDUE = 504
 """The status of an answer that is not whole because the time of its question was over."""
 
 _TOO_LONG, _BUSY = 413, 429
-_TOO_SHORT = re.compile(r"its context of (\d{1,10}) tokens is too short for (\d{1,10})", re.ASCII)
+_FIXED = " that every request repeats"
+_TOO_SHORT = re.compile(
+    rf"its context of (\d{{1,10}}) tokens is too short for (\d{{1,10}})({_FIXED})?", re.ASCII
+)
 """How `as_refusal` tells of an overflow."""
 
 
@@ -25,7 +29,8 @@ def as_refusal(error: SwarmError) -> tuple[int, str]:
     match error:
         case ContextOverflow():
             tokens, context = error.prompt_tokens, error.context_tokens
-            return _TOO_LONG, f"its context of {context} tokens is too short for {tokens}"
+            fixed = _FIXED * isinstance(error, FixedOverflow)
+            return _TOO_LONG, f"its context of {context} tokens is too short for {tokens}{fixed}"
         case Overloaded():
             return _BUSY, str(error)
         case PeerRefused():
@@ -42,7 +47,7 @@ def broken_off(why: str, status: int) -> PeerError:
 
 
 def own_words(error: SwarmError) -> ContextOverflow | Overloaded | None:
-    """What a refusal says that is no fault of the peer: the prompt is too long for it, or it is
+    """What a refusal says that isn't the peer's fault: the prompt is too long for it, or it is
     busy. None where it told of something else.
     """
     if not isinstance(error, PeerRefused):
@@ -50,4 +55,7 @@ def own_words(error: SwarmError) -> ContextOverflow | Overloaded | None:
     if error.status == _BUSY:
         return Overloaded(str(error))
     told = _TOO_SHORT.fullmatch(str(error)) if error.status == _TOO_LONG else None
-    return ContextOverflow(int(told[2]), int(told[1])) if told else None
+    if told is None:
+        return None
+    kind = FixedOverflow if told[3] else ContextOverflow
+    return kind(int(told[2]), int(told[1]))

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from swarm.errors import Overloaded
 
 MOST_QUESTIONS = 16
-"""So many questions of one node run here at once."""
+"""At most this many questions of one node run here at once."""
 
 MOST_WAITING_BYTES = 64 << 20
-"""So many bytes of questions of one node are held here at once, if it is more than one."""
+"""At most this many bytes of questions of one node are held here at once, unless it is one
+question."""
 
 
 class Rooms:

@@ -12,18 +12,25 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 from aiohttp.typedefs import Handler
 
 from ending import beside, ended
 from federation.background import Background
-from federation.connections import BACKLOG, SecureConnection, notice_when_gone, works
+from federation.connections import (
+    BACKLOG,
+    SecureConnection,
+    caller,
+    came_from,
+    notice_when_gone,
+    works,
+)
 from federation.gathered import gathered
 from federation.refusals import OVERDUE, as_refusal
 from federation.rooms import Rooms
 from federation.sharing import Shelf
+from federation.sockets import Listener, take
 from federation.statuses import Statuses, told_to
-from federation.trust import node_id_of
 from federation.wire import (
     DoneLine,
     FailedLine,
@@ -40,8 +47,7 @@ from federation.wire import (
     encode_lines,
     question_bytes,
 )
-from guard import Places
-from hardware.interfaces import scoped
+from guard import ConnectionLimit
 from swarm.errors import (
     PeerRefused,
     ProtocolMismatch,
@@ -57,6 +63,9 @@ _HANDSHAKE_S = 5.0
 MOST_CONNECTIONS = 256
 _KEEP_ALIVE_S = 60.0
 _BODY_BYTES = 1 << 20
+SILENCE_S = 5.0
+"""A caller that has begun a message says more of it within this."""
+
 _PIECE_BYTES = 1 << 20
 
 
@@ -70,7 +79,7 @@ class Answers(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Callbacks:
     """What the door needs of the node: its status, its workers, files to copy, the key of its tool
     server (raises PeerRefused), and what to do when a peer called, has a new secret, or says that
@@ -97,22 +106,24 @@ class PeerDoor:
         hosts: Sequence[str],
         port: int,
         most: int = MOST_CONNECTIONS,
+        silence_s: float = SILENCE_S,
     ) -> None:
         self._node = callbacks
         self._context = context
         self._hosts = tuple(hosts)
         self._asked_port = port
+        self._silence_s = silence_s
         self._server: web.Server | None = None
-        self._listeners: dict[str, asyncio.Server] = {}
+        self._listeners: dict[str, Listener] = {}
         self.missing: frozenset[str] = frozenset()
         self._statuses = Statuses()
         self._rooms = Rooms()
-        self._places = Places(most)
+        self._places = ConnectionLimit(most)
         self._handshakes = Background()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        app = web.Application(middlewares=[self._work, _report], client_max_size=_BODY_BYTES)
+        app = web.Application(middlewares=[self._work, _report])
         app.on_response_prepare.append(_say_less)
         app.router.add_post("/peer/heartbeat", self._heartbeat)
         app.router.add_post("/peer/propose", self._propose)
@@ -147,7 +158,7 @@ class PeerDoor:
     def port(self) -> int:
         """The port that is listened on; 0 before."""
         listener = next(iter(self._listeners.values()), None)
-        return int(listener.sockets[0].getsockname()[1]) if listener else 0
+        return listener.port if listener else 0
 
     async def listen(self, hosts: Sequence[str]) -> None:
         """Listen there from now on. What already runs goes on, wherever it came in.
@@ -156,7 +167,6 @@ class PeerDoor:
         """
         if self._server is None:
             raise RuntimeError("a door is entered before it listens")
-        loop = asyncio.get_running_loop()
         port = self.port or self._asked_port
         for gone in set(self._listeners).difference(hosts):
             self._listeners.pop(gone).close()
@@ -165,9 +175,9 @@ class PeerDoor:
             if host in self._listeners:
                 continue
             try:
-                self._listeners[host] = await loop.create_server(
-                    self._connected, host, self.port or port, backlog=BACKLOG
-                )
+                taken = await take(self._connected, [host], self.port or port, backlog=BACKLOG)
+                await taken.start()
+                self._listeners[host] = taken
             except OSError as error:
                 refused[host] = error
         if refused and not self._listeners:
@@ -197,33 +207,33 @@ class PeerDoor:
             self._listeners.popitem()[1].close()
 
     async def _heartbeat(self, request: web.Request) -> web.Response:
-        node = _caller(request)
-        status = self._statuses.read(node, decode_heartbeat(await request.read()))
+        node = caller(request)
+        status = self._statuses.read(node, decode_heartbeat(await self._read(request)))
         if status.node != node:
             raise ProtocolMismatch("the status names another node than the certificate")
-        self._node.heard(node, _address(request), status)
+        self._node.heard(node, came_from(request), status)
         own = told_to(request.query.get("holds", ""), self._node.status())
         return _json(encode_body(own))
 
     async def _secret(self, request: web.Request) -> web.Response:
-        secret = decode_secret(await request.read()).secret
-        logger.info("the federation has a new code, from node %s", _caller(request)[:8])
+        secret = decode_secret(await self._read(request)).secret
+        logger.info("the federation has a new code, from node %s", caller(request)[:8])
         await self._node.renewed(secret)
         return _json(b"{}")
 
     async def _tool_key(self, request: web.Request) -> web.Response:
         key = self._node.tool_key()
-        logger.info("node %s was told the token of the tool server", _caller(request)[:8])
+        logger.info("node %s was told the token of the tool server", caller(request)[:8])
         return _json(encode_body(key))
 
     async def _over(self, request: web.Request) -> web.Response:
-        over = decode_over(await request.read())
-        logger.info("the code was changed meanwhile, says node %s", _caller(request)[:8])
+        over = decode_over(await self._read(request))
+        logger.info("the code was changed meanwhile, says node %s", caller(request)[:8])
         await self._node.over(over.federation)
         return _json(b"{}")
 
     async def _files(self, request: web.Request) -> web.Response:
-        names = decode_files(await request.read()).names
+        names = decode_files(await self._read(request)).names
         return _json(encode_body(FilesAnswer(files=await self._node.shelf.offers(names))))
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
@@ -242,21 +252,21 @@ class PeerDoor:
             part = _asked_part(request, os.fstat(file.fileno()).st_size)
             response = web.StreamResponse(status=206 if "Range" in request.headers else 200)
             response.content_length = len(part)
-            await response.prepare(request)
             await asyncio.to_thread(file.seek, part.start)
             with suppress(ConnectionError):  # whoever has left asks again, or does not
+                await response.prepare(request)
                 for at in range(part.start, part.stop, _PIECE_BYTES):
                     count = min(_PIECE_BYTES, part.stop - at)
                     await response.write(await asyncio.to_thread(file.read, count))
         return response
 
     async def _propose(self, request: web.Request) -> web.StreamResponse:
-        node = _caller(request)
+        node = caller(request)
         most = question_bytes(self._node.status())
         size = request.content_length or most
         _check_size(size, most)
         with self._rooms.room(node, size):
-            body = decode_propose(await _read(request, most))
+            body = decode_propose(await self._read(request, most))
             told = self._node.answers.propose(
                 body.question, body.workers, remaining_s=body.remaining_s, live=body.live
             )
@@ -269,10 +279,27 @@ class PeerDoor:
                 if first.done():
                     first.result()
                 response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-                await response.prepare(request)
-                async with _pulse(response):
-                    await self._lines(response, first, news, body.remaining_s)
+                with suppress(ClientConnectionResetError):  # whoever has left needs no answer
+                    await response.prepare(request)
+                    async with _pulse(response):
+                        await self._lines(response, first, news, body.remaining_s)
         return response
+
+    async def _read(self, request: web.Request, most: int = _BODY_BYTES) -> bytes:
+        """The whole body. Raises PeerRefused when it is longer than `most` bytes, or the caller
+        falls silent: one that has lost its power would hold its place for ever.
+        """
+        raw = bytearray()
+        try:
+            while not request.content.at_eof():
+                async with asyncio.timeout(self._silence_s):
+                    raw += await request.content.readany()
+                if len(raw) > most:
+                    raise PeerRefused(f"more than {most} bytes are not read", status=413)
+        except TimeoutError:
+            why = f"nothing more of the message came within {self._silence_s:.0f} s"
+            raise PeerRefused(why, status=408) from None
+        return bytes(raw)
 
     async def _lines(
         self,
@@ -292,25 +319,6 @@ class PeerDoor:
         except SwarmError as error:
             status, why = as_refusal(error)
             await response.write(encode_line(FailedLine(why=why[:1024], status=status)))
-
-
-def _caller(request: web.Request) -> str:
-    """The node id of the caller, as TLS has proved it."""
-    transport = request.transport
-    tls = transport.get_extra_info("ssl_object") if transport else None
-    certificate = tls.getpeercert(binary_form=True) if tls else None
-    if certificate is None:
-        raise web.HTTPForbidden
-    return node_id_of(certificate)
-
-
-def _address(request: web.Request) -> str:
-    """Where the caller is; a link-local address means nothing without its zone."""
-    transport = request.transport
-    peer = transport.get_extra_info("peername") if transport else None
-    if not peer:
-        return ""
-    return scoped(peer[0], peer[3]) if len(peer) == 4 else str(peer[0])
 
 
 @asynccontextmanager
@@ -347,15 +355,6 @@ async def _say_less(_: web.Request, response: web.StreamResponse) -> None:
     """What no peer reads is not said in the answer to every heartbeat."""
     for name in ("Date", "Server"):
         response.headers.pop(name, None)
-
-
-async def _read(request: web.Request, most: int) -> bytes:
-    """The whole body. Raises PeerRefused when it is longer than `most` bytes."""
-    raw = bytearray()
-    async for piece in request.content.iter_any():
-        raw += piece
-        _check_size(len(raw), most)
-    return bytes(raw)
 
 
 def _asked_part(request: web.Request, size: int) -> range:

@@ -101,7 +101,7 @@ class SightingLog:
 
 
 class Allowance:
-    """So many in a burst, so many a second after that; the rest is not allowed."""
+    """At most `burst` at once, at most `per_s` a second after that; the rest is not allowed."""
 
     def __init__(self, *, burst: int, per_s: float) -> None:
         self._burst = burst

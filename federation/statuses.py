@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 _OFFERED: TypeAdapter[Offer] = TypeAdapter(Offered)
 _MODELS_BYTES = STATUS_BYTES - (8 << 10)
-"""All else that a status says takes less than the rest."""
+"""The models in a status take at most this: all else that it says fits in the rest."""
 _SHOWN = 6
 
 NOT_KNOWN = 409
@@ -57,6 +57,28 @@ class Statuses:
             del self._of[next(iter(self._of))]
         self._of[node] = known, status
         return status.model_copy(update={"clock_s": said.clock_s})
+
+
+class ToldLast:
+    """What each peer was told of this node last, by the names of the latest 256."""
+
+    def __init__(self) -> None:
+        self._digests: dict[str, str] = {}
+
+    def next(self, name: str, own: Status) -> Status | Same:
+        """What is said to it now."""
+        return told_to(self._digests.get(name, ""), own)
+
+    def keep(self, name: str, own: Status) -> None:
+        """It has this status now."""
+        self._digests.pop(name, None)
+        while len(self._digests) >= TABLE_SIZE:
+            del self._digests[next(iter(self._digests))]
+        self._digests[name] = digest(own)
+
+    def forget(self, name: str) -> bool:
+        """It is told everything again; whether it was told anything before."""
+        return self._digests.pop(name, None) is not None
 
 
 class Sayable:

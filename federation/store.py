@@ -4,7 +4,7 @@ Blocking: call it outside of the event loop.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,8 @@ from private_files import make_private_folder, write_private
 from swarm.errors import ConfigurationError
 
 MOST_PAST = 8
-"""So many codes ago a member may have been off and is still told."""
+"""At most this many earlier codes are kept: a member that was off since then is still told the new
+one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,10 @@ class Membership:
         """The same federation with another secret; with the same members unless told."""
         left = self.members if members is None else tuple(members)
         return Membership(secret, left, past=(self.secret, *self.past)[:MOST_PAST])
+
+    def with_member(self, node_id: str) -> "Membership":
+        """The same federation with one more, in which nobody is alone."""
+        return replace(self, members=(*self.members, node_id), founded_alone=False)
 
 
 class _File(BaseModel):

@@ -7,7 +7,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 
-from federation.client import Door, PeerClient
+from federation.client import PeerClient
+from federation.endpoint import PeerEndpoint
 from federation.sightings import Sighting
 from federation.trust import Credentials, federation_id
 from swarm.errors import PeerError
@@ -15,8 +16,8 @@ from swarm.errors import PeerError
 logger = logging.getLogger(__name__)
 
 SETTLED_S = 11.0
-"""A new code is handed to one member, then to the others, 5 s at most each: until then those that
-get it may seem left behind."""
+"""How long members that still get a new code may seem left behind: it is handed to one member, then
+to the others, 5 s at most each."""
 
 _LOOK_S = 1.0
 _AGAIN_S = 10.0
@@ -67,7 +68,9 @@ class Stragglers:
         async with PeerClient(*contexts) as client:
             for host in met.addresses:
                 try:
-                    await client.tell_over(Door(host, advertisement.port), advertisement.federation)
+                    await client.tell_over(
+                        PeerEndpoint(host, advertisement.port), advertisement.federation
+                    )
                 except PeerError as error:
                     reason = str(error)
                     continue

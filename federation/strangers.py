@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from federation.advertisement import NODE_PREFIX_HEX, PROTOCOL, Advertisement, instance_name
+from federation.advertisement import NODE_PREFIX_HEX, Advertisement, instance_name
 from federation.pairing import Joined
 from federation.sightings import Sighting
 from federation.trust import OPEN_SECRET, federation_id
@@ -10,7 +10,7 @@ from federation.trust import OPEN_SECRET, federation_id
 _OPEN_ID = federation_id(OPEN_SECRET)
 KEPT_S = 120.0
 MOVING_S = 8.0
-"""So long a new member's announcement of its federation of before says nothing."""
+"""For this long a new member may still announce its previous federation, which says nothing."""
 _MOST = 64
 _MOST_LIVES = 1024
 
@@ -24,7 +24,7 @@ class Strangers:
         self._lives: dict[str, str] = {}
 
     def sighted(self, sighting: Sighting, *, federation: str, own: str, now_s: float) -> None:
-        """Somebody announced itself; members of `federation` and `own` are no strangers."""
+        """Somebody announced itself; members of `federation` and `own` are not strangers."""
         told = sighting.advertisement
         if told is not None:
             self._lives.pop(told.node, None)
@@ -55,7 +55,7 @@ class Strangers:
         ]
 
     def expect(self, node_id: str, now_s: float) -> None:
-        """It has just become a member: what it announces may be of before for a while."""
+        """It has just become a member: what it announces may be outdated for a while."""
         self._expected = {node: end_s for node, end_s in self._expected.items() if end_s > now_s}
         self._expected[node_id[:NODE_PREFIX_HEX]] = now_s + MOVING_S
 
@@ -79,7 +79,7 @@ class Strangers:
         said = [(met.name, met.advertisement) for met in self._all()]
         names = [name for name, ad in said if ad and ad.node == node]
         name = names[0] if names else instance_name("", joined.node_id)
-        advertisement = Advertisement(PROTOCOL, node, federation, joined.port, 0)
+        advertisement = Advertisement.of(joined.node_id, federation, port=joined.port)
         return [Sighting(name, (host,), joined.port, advertisement) for host in joined.addresses]
 
     def to_type(self, shown_pin: str, name: str) -> str | None:

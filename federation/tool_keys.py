@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Callable
 
 from federation.certificates import derive
-from federation.client import Door, PeerClient, door_name
+from federation.client import PeerClient
+from federation.endpoint import PeerEndpoint
 from federation.peer import Peer
 from federation.peers import PeerTable
 from federation.wire import Status, ToolKey
@@ -68,6 +69,6 @@ async def _asked(client: PeerClient, peer: Peer[Status]) -> ToolKey | None:
     if peer.answers_at is None:
         return None
     try:
-        return await client.tool_key(Door(*peer.answers_at, door_name(peer.node_id)))
+        return await client.tool_key(PeerEndpoint.of(peer.answers_at, peer.node_id))
     except PeerError:
         return None

@@ -35,7 +35,8 @@ OPEN_SECRET = hashlib.sha256(b"local-swarm open federation").digest()[:SECRET_BY
 """The secret of `--open`, which everybody knows: it keeps nobody out."""
 
 _OPEN_FILES = Path("/dev/fd")
-"""Where Unix shows a process its open files by their numbers; Windows has no such folder."""
+"""The folder where Unix shows a process its open files by their numbers; Windows has no
+such folder."""
 
 # Crockford's base 32: no letter of it looks like a digit, and none is a U.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -14,10 +14,10 @@ from printable import printable
 from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import Piece, Reasoning, Text
 from swarm.errors import ProtocolMismatch
-from swarm.proposer import Began, Ended, Offer, Said, Told, most_bytes
+from swarm.proposer import Began, Ended, Lost, News, Offer, Said, Told, most_bytes
 from swarm.types import Question, TokenLogprob
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 STATUS_BYTES = 64 << 10
 """The longest status that is read."""
@@ -25,8 +25,9 @@ STATUS_BYTES = 64 << 10
 ANSWER_BYTES = 8 << 20
 """The longest answer of one peer that is read, all candidates together."""
 
+_WHY = 1024
 _WORDS = 300
-"""Characters of a reason; the name of a field may be as long as a message."""
+"""A reason has at most this many characters; the name of a field may be as long as a message."""
 
 MAX_WORKERS = 64
 MAX_FILES = 64
@@ -45,7 +46,13 @@ class _Message(BaseModel):
     )
 
 
-MessageT = TypeVar("MessageT", bound=_Message)
+class _Body(_Message):
+    """A message of its own, which says its version first."""
+
+    protocol: Literal[2] = PROTOCOL
+
+
+BodyT = TypeVar("BodyT", bound=_Body)
 
 
 def _printable(text: str) -> str:
@@ -90,14 +97,13 @@ FileName: TypeAlias = Annotated[str, Field(max_length=256, pattern=f"^{_PART}(/{
 """
 
 
-class Status(_Message):
+class Status(_Body):
     """What a node says of itself in every heartbeat.
 
     `epoch` is when its process began (Unix nanoseconds): it tells a restart from a duplicate.
     `clock_s` is its clock when it said so. `waiting_tokens` is the work in front of a new prompt.
     """
 
-    protocol: Literal[1] = PROTOCOL
     version: Name
     node: NodeId
     name: Name
@@ -117,18 +123,16 @@ def question_bytes(status: Status) -> int:
     return 2 * most_bytes(max((offer.context_tokens for offer in status.models), default=0))
 
 
-class Same(_Message):
+class Same(_Body):
     """A status as it was told before, but for the clock: its digest, of 16 hex digits."""
 
-    protocol: Literal[1] = PROTOCOL
     same: ShortId
     clock_s: float
 
 
-class ProposeBody(_Message):
+class ProposeBody(_Body):
     """A question for some of the peer's workers. `label` names it in logs."""
 
-    protocol: Literal[1] = PROTOCOL
     label: Name
     question: Question
     workers: int = Field(ge=1, le=MAX_WORKERS)
@@ -136,17 +140,15 @@ class ProposeBody(_Message):
     live: bool = False
 
 
-class NewSecret(_Message):
+class NewSecret(_Body):
     """The federation's next secret, from one member to the others."""
 
-    protocol: Literal[1] = PROTOCOL
     secret: bytes = Field(min_length=16, max_length=16)
 
 
-class ToolKey(_Message):
+class ToolKey(_Body):
     """Where a node's tool server is, and the token that it asks for."""
 
-    protocol: Literal[1] = PROTOCOL
     host: Annotated[str, Field(max_length=64, pattern=r"^[0-9A-Za-z.:%-]+$")]
     port: int = Field(ge=1, le=65535)
     token: Annotated[
@@ -154,17 +156,15 @@ class ToolKey(_Message):
     ]
 
 
-class CodeOver(_Message):
+class CodeOver(_Body):
     """The federation with this id has another code now: from a member to one that was away."""
 
-    protocol: Literal[1] = PROTOCOL
     federation: ShortId
 
 
-class FilesBody(_Message):
+class FilesBody(_Body):
     """The names of the model files that are looked for."""
 
-    protocol: Literal[1] = PROTOCOL
     names: tuple[FileName, ...] = Field(max_length=MAX_FILES)
 
 
@@ -176,10 +176,9 @@ class FileOffer(_Message):
     sha256: FileDigest
 
 
-class FilesAnswer(_Message):
+class FilesAnswer(_Body):
     """Those of them that are here."""
 
-    protocol: Literal[1] = PROTOCOL
     files: tuple[FileOffer, ...] = Field(max_length=MAX_FILES)
 
 
@@ -225,6 +224,18 @@ class EndedLine(_Message):
     news: Annotated[Ended, _counted("tokens")]
 
 
+def _short(lost: Lost) -> Lost:
+    return Lost(printable(lost.why)[:_WHY])
+
+
+class LostLine(_Message):
+    """Worker `at` will never be done; others may be."""
+
+    kind: Literal["lost"] = "lost"
+    at: int
+    news: Annotated[Lost, AfterValidator(_short)]
+
+
 class FailedLine(_Message):
     """The peer cannot go on; the last line of an answer that is not whole.
 
@@ -232,7 +243,7 @@ class FailedLine(_Message):
     """
 
     kind: Literal["failed"] = "failed"
-    why: Annotated[str, Field(max_length=1024), AfterValidator(printable)]
+    why: Annotated[str, Field(max_length=_WHY), AfterValidator(printable)]
     status: int = Field(default=0, ge=0, le=599)
 
 
@@ -242,7 +253,7 @@ class DoneLine(_Message):
     kind: Literal["done"] = "done"
 
 
-Line: TypeAlias = BeganLine | SaidLine | EndedLine | FailedLine | DoneLine
+Line: TypeAlias = BeganLine | SaidLine | EndedLine | LostLine | FailedLine | DoneLine
 _PIECES: dict[PieceKind, Callable[[str], Piece]] = {
     "text": Text,
     "reasoning": Reasoning,
@@ -250,7 +261,7 @@ _PIECES: dict[PieceKind, Callable[[str], Piece]] = {
     "arguments": Arguments,
 }
 _FILE_NAMES: TypeAdapter[tuple[FileName, ...]] = TypeAdapter(tuple[FileName, ...])
-_SAME = b'{"protocol":1,"same":'
+_SAME = b'{"protocol":%d,"same":' % PROTOCOL
 _LINES: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
 
@@ -259,7 +270,7 @@ def encode_lines(told: Sequence[Told]) -> bytes:
     return b"".join(encode_line(line_of(*one)) for one in told)
 
 
-def line_of(at: int, news: Began | Said | Ended) -> Line:
+def line_of(at: int, news: News) -> Line:
     """The line for a piece of news of worker `at`."""
     match news:
         case Began():
@@ -275,6 +286,8 @@ def line_of(at: int, news: Began | Said | Ended) -> Line:
             )
         case Ended():
             return EndedLine(at=at, news=news)
+        case Lost():
+            return LostLine(at=at, news=news)
 
 
 def _joined(pieces: Sequence[Piece]) -> tuple[tuple[PieceKind, str], ...]:
@@ -321,7 +334,7 @@ def encode_body(message: BaseModel) -> bytes:
 
 
 def decode_line(raw: bytes) -> Line:
-    """Raises ProtocolMismatch for what is no line of ours."""
+    """Raises ProtocolMismatch for what is not a line of ours."""
     try:
         return _LINES.validate_json(raw)
     except ValidationError as error:
@@ -369,11 +382,14 @@ class _Versioned(BaseModel):
     protocol: int
 
 
-def _decode(kind: type[MessageT], raw: bytes) -> MessageT:
+def _decode(kind: type[BodyT], raw: bytes) -> BodyT:
     try:
         version = _Versioned.model_validate_json(raw).protocol
         if version != PROTOCOL:
-            raise ProtocolMismatch(f"it speaks version {version}, this node {PROTOCOL}")
+            # Told to the peer as well: true from both sides.
+            older, newer = sorted((version, PROTOCOL))
+            told = f"versions {older} and {newer} of the protocol do not fit: update the older node"
+            raise ProtocolMismatch(told)
         return kind.model_validate_json(raw)
     except ValidationError as error:
         raise ProtocolMismatch(f"its message is wrong: {_first(error)}") from None

@@ -16,7 +16,8 @@ COMMAND = ("rocminfo",)
 _VENDOR = "0x1002"
 _DRM = "sys/class/drm"
 _CARDS_ALONE = ("mem_busy_percent", "pcie_bw")
-"""The driver makes neither for an APU, and one of them for any other (amdgpu_pm.c)."""
+"""Files that the driver makes for cards alone: one of them at least, and neither for an APU
+(amdgpu_pm.c)."""
 
 _NODES = "sys/class/kfd/kfd/topology/nodes"
 
@@ -212,9 +213,16 @@ def _accelerator(
             "hip" if architecture else "vulkan", name, card.vram_total, free,
             architecture=architecture, cores=units, driver="amdgpu",
         )  # fmt: skip
+    # Of what is set aside and what it may map, amdgpu allocates the larger (since Linux 6.10).
+    if card.vram_total >= card.gtt_total:
+        return Accelerator(
+            "hip" if architecture else "vulkan", name, card.vram_total, free, unified=True,
+            set_aside=True, architecture=architecture, cores=units, driver="amdgpu",
+        )  # fmt: skip
+    most = card.vram_total + card.gtt_total
     return Accelerator(
-        "hip" if architecture else "vulkan", name, card.vram_total + card.gtt_total,
-        unified=True, architecture=architecture, cores=units, driver="amdgpu",
+        "hip" if architecture else "vulkan", name, most, unified=True, memory_limit_bytes=most,
+        architecture=architecture, cores=units, driver="amdgpu",
     )  # fmt: skip
 
 

@@ -1,5 +1,9 @@
-"""Which program listens on a port of this machine, as far as this user may know."""
+"""Which program listens on a port of this machine or has a file open, as far as this user may
+know.
+"""
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -8,7 +12,8 @@ if TYPE_CHECKING:
     from psutil._ntuples import pconn, sconn
 
 _UNTOLD = (psutil.Error, OSError)
-"""A process that has just ended or is another user's, and what no program of Android's may read."""
+"""What is raised for a process that has just ended or is another user's, and for what no program of
+Android's may read."""
 
 
 def holder_of(port: int) -> str | None:
@@ -18,6 +23,22 @@ def holder_of(port: int) -> str | None:
         return f"{psutil.Process(pid).name()} (process {pid})" if pid else None
     except _UNTOLD:
         return None
+
+
+def opener_of(file: Path) -> int | None:
+    """The id of a process that has it open, but not this one; None where the system does not tell.
+    Looks at all processes.
+    """
+    path = os.path.realpath(file)
+    others = (each for each in psutil.process_iter() if each.pid != os.getpid())
+    return next((each.pid for each in others if _opens(each, path)), None)
+
+
+def _opens(process: psutil.Process, path: str) -> bool:
+    try:
+        return any(each.path == path for each in process.open_files())
+    except _UNTOLD:
+        return False
 
 
 def _listener(port: int) -> int | None:

@@ -14,9 +14,10 @@ class Accelerator:
 
     `kind` is the engine that serves it best. `unified` says that its memory is the machine's own;
     `memory_limit_bytes` is then how much of it the platform lets a device use, where it says so.
-    `memory_free_bytes` is None where the platform does not tell. `architecture` is the vendor's
-    word for what to compile for (8.6, gfx1100), `cores` the vendor's count of its own units, `uuid`
-    its name in CUDA_VISIBLE_DEVICES.
+    `set_aside` says that the firmware keeps it for the device: the machine's own figures leave it
+    out. `memory_free_bytes` is None where the platform does not tell. `architecture` is the
+    vendor's word for what to compile for (8.6, gfx1100), `cores` the vendor's count of its own
+    units, `uuid` its name in CUDA_VISIBLE_DEVICES.
     """
 
     kind: AcceleratorKind
@@ -25,6 +26,7 @@ class Accelerator:
     memory_free_bytes: int | None = None
     unified: bool = False
     memory_limit_bytes: int | None = None
+    set_aside: bool = False
     architecture: str | None = None
     cores: int | None = None
     driver: str | None = None
@@ -104,12 +106,15 @@ def summary(snapshot: Snapshot) -> list[str]:
 
 def accelerator_line(accelerator: Accelerator) -> str:
     """Name, kind and memory of one device."""
-    if accelerator.unified:
+    own = gib(accelerator.memory_total_bytes)
+    if accelerator.set_aside:
+        own = f"{own} of the machine's memory set aside"
+    elif accelerator.unified:
         line = f"{accelerator.name} ({accelerator.kind}), shares the machine's memory"
         if accelerator.memory_limit_bytes is None:
             return line
         return f"{line}, up to {gib(accelerator.memory_limit_bytes)}"
-    line = f"{accelerator.name} ({accelerator.kind}), {gib(accelerator.memory_total_bytes)}"
+    line = f"{accelerator.name} ({accelerator.kind}), {own}"
     if accelerator.memory_free_bytes is None:
         return line
     return f"{line}, {gib(accelerator.memory_free_bytes)} free"

@@ -1,9 +1,9 @@
 """The tests, as people and CI run them: `python -m scripts.test`.
 
 First the unit tests in random order, on up to four cores, with their coverage (at least 80 %),
-then whole engines (tests/engines), each file in one process, then the whole nodes of tests/e2e,
-one after the other: they need the machine to themselves. With CI set in the environment a skipped
-test is a failure.
+then whole parts (tests/parts: engines with real weights, processes, a federation on real sockets),
+each file in one process, then the whole nodes of tests/e2e, one after the other: they need the
+machine to themselves. With CI set in the environment a skipped test is a failure.
 """
 
 import os
@@ -17,8 +17,8 @@ COVERAGE_FLOOR = 80
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
 COVERAGE = ("--cov", "--cov-report=term", f"--cov-fail-under={COVERAGE_FLOOR}")
 STEPS = {
-    "unit tests": ("--ignore=tests/engines", "--ignore=tests/e2e", *PARALLEL, *COVERAGE),
-    "whole engines": ("tests/engines", *PARALLEL),
+    "unit tests": ("--ignore=tests/parts", "--ignore=tests/e2e", *PARALLEL, *COVERAGE),
+    "whole parts": ("tests/parts", *PARALLEL),
     "whole nodes": ("tests/e2e",),
 }
 

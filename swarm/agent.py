@@ -19,10 +19,11 @@ from swarm.errors import ContextOverflow, GenerationFailed
 from swarm.types import FinishReason, Message, Question, StepReport, ToolCall, Verdict
 
 SHOWN_CHARACTERS = 160
-"""Of a call or a failure, in the line that tells of it."""
+"""A call or a failure is shown up to this length in the line that tells of it."""
 
 TOLD_CHARACTERS = 2000
-"""Of what one tool says while it runs; the model is told the rest too."""
+"""The client is told at most this much of what one tool says while it runs; the model is told the
+rest too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class ToolResult:
 
 Emit: TypeAlias = Callable[[str], None]
 STEP_GRACE_S = 0.5
-"""For a step to give, once its time is over, what it has by then."""
+"""A step has this much longer, once its time is over, to give what it has by then."""
 
 Ask: TypeAlias = Callable[[Question, float], AsyncGenerator[list[Part]]]
 """Puts one step to the vote, which is told how many seconds are left; its parts end with the
@@ -62,7 +63,8 @@ async def worked(
 
     Calls are run one after the other, in the order in which the model wrote them, and told as lines
     of the course. A bound ends the answer with a closing and the reason `length`. The last
-    draft has the tokens of all steps, the last verdict a report of each.
+    draft has the tokens of all steps and the log probabilities of those that call nothing, the last
+    verdict a report of each.
     Raises what a step raises; GenerationFailed where not one of them ends in time.
     """
     run = _Run(question, bounds)
@@ -253,6 +255,8 @@ class _Run:
         if turn.end is None or turn.verdict is None:
             raise GenerationFailed("a step of the agent ended without a verdict")
         draft, verdict = turn.end.draft, turn.verdict
+        if turn.calls:  # the client is not told them, nor what their tokens were worth
+            draft = replace(draft, logprobs=[])
         self._spent = draft if self._spent is None else _together(self._spent, draft)
         self._verdict, self._reason = verdict, turn.end.reason
         report = StepReport(
@@ -291,7 +295,7 @@ class _Run:
             raise GenerationFailed(f"the agent gave no answer: {self.stopped}")
         verdict = replace(self._verdict, steps=tuple(self.reports))
         if self.stopped is None:
-            reason = "length" if self._reason == "length" else "stop"
+            reason = "stop" if self._reason == "tool_calls" else self._reason
             return [End(0, reason, self._spent), verdict]
         note = f"{verdict.note}; {self.stopped}" if verdict.note else self.stopped
         text = Text(f"{self._apart}[Stopped here: {self.stopped}. Ask to go on.]")

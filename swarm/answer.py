@@ -7,12 +7,13 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from swarm.chat.completion import Reasoning, Text
 from swarm.collect import Draft, Piece, Poll
 from swarm.consensus.tally import Tally, Vote, count
+from swarm.consensus.validity import wrong_call
 from swarm.errors import SwarmError
 from swarm.types import Candidate, DecidedBy, FinishReason, Verdict, WorkerReport
 
@@ -47,19 +48,20 @@ ONE_WORKER = "one worker"
 """The strategy of an answer that nobody voted on."""
 
 TOLD_S = 2.0
-"""The course of the vote is told when it changes, and so often while it does not."""
+"""The course of the vote is told when it changes, and every so often, at this interval, while it
+does not."""
 
 LINES = 16
-"""Of many voters not each is worth a line: so many are told of those that answer, about."""
+"""About this many lines tell of the answers as they come: of many voters, not each is worth one."""
 
 NAMED = 12
-"""So many voters at most are named in a line."""
+"""At most this many voters are named in a line."""
 
 BLOCK_CHARACTERS = 1024
 """Texts are compared in blocks, for they are compared again with each token."""
 
 JUDGE_S = 60.0
-"""So long at most a judge thinks, less where the request's deadline is nearer."""
+"""A judge thinks at most this long, less where the request's deadline is nearer."""
 
 NO_PICK = "the judge picked none, so the count decided"
 
@@ -80,10 +82,11 @@ async def voted(
 ) -> AsyncGenerator[list[Part]]:
     """The parts of an answer by vote, the verdict last.
 
-    Text that every candidate shares that can still win goes out early, if there is one choice;
-    the `n` best distinct candidates follow when it is decided, each whole and real, repeated where
-    they are too few. A judge is asked where there is more than one class; one that picks none,
-    fails or is late leaves it to the count.
+    Text that every candidate shares that can still win goes out early, if there is one choice that
+    is streamed; the `n` best candidates follow when it is decided, each whole and real: of each
+    class one, then more of the best classes, repeated where they are too few. A judge is asked
+    where there is more than one class; one that picks none, fails or is late leaves it to the
+    count.
     """
     began = clock()
     apart = max(1, len(poll.drafts) // LINES)
@@ -92,7 +95,7 @@ async def voted(
         async for reason in course:
             if reason is not None:
                 break
-            agreed = agreed_by_all(poll) if n == 1 and poll.all_speak else ""
+            agreed = agreed_by_all(poll) if n == 1 else ""
             parts: list[Part] = []
             if poll.answered >= told + apart or clock() - told_s >= TOLD_S:
                 parts.append(Progress(standing_line(poll)))
@@ -111,8 +114,8 @@ async def voted(
             note = noted(note, NO_PICK)
         else:
             tally, reason = tally.led_by(picked), "judge"
-    if repeats := _repeats(tally.counted, n):
-        note = noted(note, repeats)
+    wrong = _wrong_call(poll, tally) if reason == "none valid" else None
+    note = "; ".join(filter(None, (note, wrong, _repeats(tally.counted, n)))) or None
     yield _winners(poll, tally.best(n))
     yield [verdict(poll, tally, reason, seconds=clock() - began, note=note)]
 
@@ -139,6 +142,11 @@ def noted(note: str | None, more: str) -> str:
     return f"{note}; {more}" if note else more
 
 
+def _wrong_call(poll: Poll, tally: Tally) -> str | None:
+    said = poll.drafts[tally.winner.voter].candidate
+    return wrong_call(said, poll.rules.checks) if said else None
+
+
 def may_win(draft: Draft) -> bool:
     """Whether this voter's answer can still be given."""
     return draft.open or draft.state == "valid"
@@ -147,8 +155,11 @@ def may_win(draft: Draft) -> bool:
 def agreed_by_all(poll: Poll) -> str:
     """What every answer that can still win goes on with, behind what was said.
 
-    Nothing where one of them was thought about: the winner's reasoning goes out before its text.
+    Nothing where the answer is given whole or must be a call: what has gone out holds all to it.
+    Nor where one of them was thought about: the winner's reasoning goes out before its text.
     """
+    if not poll.rules.streamed or poll.rules.must_call or not poll.all_speak:
+        return ""
     able = [draft for draft in poll.drafts.values() if may_win(draft)]
     if any(draft.reasoning for draft in able):
         return ""
@@ -218,6 +229,7 @@ def _repeats(answers: int, n: int) -> str | None:
 def _winners(poll: Poll, votes: list[Vote]) -> list[Part]:
     """The best candidates, whole; of the first what was not yet said."""
     parts: list[Part] = []
+    given: set[str] = set()
     for index, vote in enumerate(votes):
         candidate = vote.candidate
         text = candidate.text.removeprefix(poll.said) if index == 0 else candidate.text
@@ -225,7 +237,11 @@ def _winners(poll: Poll, votes: list[Vote]) -> list[Part]:
             parts.append(Say(index, Reasoning(candidate.reasoning)))
         if text:
             parts.append(Say(index, Text(text)))
-        parts += [Say(index, call) for call in candidate.tool_calls]
+        for call in candidate.tool_calls:
+            # Results name their call by its id: one that is repeated is another call.
+            again = candidate.voter in given
+            parts.append(Say(index, replace(call, id=poll.call_id()) if again else call))
+        given.add(candidate.voter)
         parts.append(End(index, candidate.finish, poll.drafts[candidate.voter]))
     return parts
 

@@ -59,7 +59,7 @@ async def at_once(
 
 
 async def next_arrival(queue: asyncio.Queue[Arrival], timeout_s: float) -> Arrival | None:
-    """What arrives next, None if there is nothing for so many seconds."""
+    """What arrives next, None if there is nothing for that many seconds."""
     try:
         async with asyncio.timeout(max(0.0, timeout_s)):
             return await queue.get()

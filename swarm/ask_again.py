@@ -17,7 +17,7 @@ from swarm.types import Question, ToolCall, Verdict
 logger = logging.getLogger(__name__)
 
 ASK_AGAIN_S = 60.0
-"""So long at most the worker has, less where the request's deadline is nearer."""
+"""The worker has at most this long, less where the request's deadline is nearer."""
 
 NOTE = "one worker was asked again, for a call"
 
@@ -75,19 +75,23 @@ def _lacks_call(end: End, poll: Poll, question: Question) -> bool:
 async def _calls(
     poll: Poll, question: Question, ask: Ask, end: End, limit_s: float
 ) -> Sequence[ToolCall]:
-    """The calls of one worker that must call, none where they are not whole and valid."""
+    """The calls of one worker that must call, none where they are not whole and valid.
+
+    Its tokens are counted with the answer's as it says them: it may be late or fail.
+    """
     held = replace(question, constraint=replace(question.constraint, must_call=True))
     calls: list[Call] = []
-    whole = False
+    whole, before = False, end.draft.tokens
     try:
         async with asyncio.timeout(limit_s), aclosing(ask(held)) as told:
             async for step in told:
                 for _, news in step:
                     if isinstance(news, Said):
                         _take(news, calls)
+                        end.draft.tokens += news.tokens
                     elif isinstance(news, Ended):
                         whole = news.finish == "tool_calls"
-                        end.draft.tokens += news.tokens
+                        end.draft.tokens = before + news.tokens
     except TimeoutError:
         logger.info("a worker that was asked again for a call gave none within %.0f s", limit_s)
         return []

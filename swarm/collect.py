@@ -15,14 +15,18 @@ from swarm.consensus.score import Outstanding, Score
 from swarm.consensus.stopping import Course, Decide, decided, wake_s
 from swarm.consensus.tally import Vote, Voter
 from swarm.consensus.validity import flaw, is_stopped
-from swarm.errors import GenerationFailed, Overloaded, RequestError, SwarmError
+from swarm.deadline import within
+from swarm.errors import GenerationFailed, SwarmError, to_tell
 from swarm.fallback import as_given
-from swarm.proposer import Began, Ended, News, Said
+from swarm.proposer import Began, Ended, Lost, News, Said
 from swarm.types import Candidate, Check, DecidedBy, TokenLogprob, ToolCall
 
 State: TypeAlias = Literal["waiting", "generating", "valid", "abstained", "failed", "cancelled"]
 Piece: TypeAlias = Text | Reasoning | ToolCall | Arguments
 """A piece of an answer; arguments go on those of the last call."""
+
+_TELLING_S = 0.005
+"""No speed is told of a time shorter than this: steps that waited to be heard come all at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,10 @@ class Rules:
 
     `strategy` is the asker's word for the rest, told in the verdict.
     `checks` say what is wrong with a call's arguments, by the tool's name; `schemas` are the
-    tools' own, for their defaults. `wanted` is what a response format asks of a text;
-    `must_call`: a text is no answer. `stops`: the asker named stop strings. `hurried`: an agent
-    waits in its loop.
+    tools' own, for their defaults. `may_be_wrong` are the tools of which a wrong call may be given
+    where no answer is valid. `wanted` is what a response format asks of a text;
+    `must_call`: a text is not an answer. `stops`: the asker named stop strings. `hurried`: an agent
+    waits in its loop. `streamed`: text may go out before it is decided.
     """
 
     seed: str
@@ -45,9 +50,16 @@ class Rules:
     hurried: bool = False
     checks: Mapping[str, Check] = field(default_factory=dict[str, Check])
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    may_be_wrong: frozenset[str] = frozenset()
     wanted: Check | None = None
     must_call: bool = False
     stops: bool = False
+    streamed: bool = True
+
+    @property
+    def held(self) -> bool:
+        """Whether a call or a form was asked for."""
+        return self.must_call or self.wanted is not None
 
 
 @dataclass(slots=True)
@@ -79,8 +91,9 @@ class Draft:
 
     @property
     def tokens_per_s(self) -> float:
+        """How fast it wrote; 0 where it was heard for too short a time to tell."""
         seconds = self.ended_s - self.began_s
-        return self.tokens / seconds if seconds > 0 else 0.0
+        return self.tokens / seconds if seconds >= _TELLING_S else 0.0
 
     @property
     def cut_unsaid(self) -> bool:
@@ -130,7 +143,7 @@ class Poll:
         self._outstanding = Outstanding(voters)
         self._silent = set(self.drafts)
         self._arrived_s: list[float] = []
-        self._call_id = call_id
+        self.call_id = call_id
 
     @property
     def votes(self) -> list[Vote]:
@@ -150,13 +163,15 @@ class Poll:
     def hear(self, voter: str, news: News, now_s: float) -> None:
         """Take what happened to one voter's answer, unless it no longer matters."""
         draft = self.drafts[voter]
+        if isinstance(news, Began):
+            draft.prompt_tokens, draft.cached_tokens = news.prompt_tokens, news.cached_tokens
         if not draft.open:
             return
         draft.ended_s = now_s
         match news:
             case Began():
-                draft.state, draft.began_s = "generating", now_s
-                draft.prompt_tokens, draft.cached_tokens = news.prompt_tokens, news.cached_tokens
+                if draft.state == "waiting":
+                    draft.state, draft.began_s = "generating", now_s
             case Said():
                 draft.tokens += news.tokens
                 draft.reasoning_tokens += news.reasoning_tokens
@@ -168,11 +183,14 @@ class Poll:
             case Ended():
                 draft.tokens = news.tokens
                 self._finish(draft, news, now_s)
+            case Lost():
+                self._end(draft, "failed", news.why)
 
     def take(
         self, arrival: Arrival, voters: Sequence[Sequence[str]], now_s: float
     ) -> SwarmError | None:
-        """Take what a proposer says; the error that it ended with, if that cost answers.
+        """Take what a proposer says; the error that it, or a worker of it, ended with, if that
+        cost answers.
 
         `voters` are those of each proposer. An error that is not ours is raised.
         """
@@ -181,9 +199,12 @@ class Poll:
             return said if self.lose(voters[at], str(said)) else None
         if isinstance(said, BaseException):
             raise said
+        failure: SwarmError | None = None
         for voter, news in said:
+            if isinstance(news, Lost) and self.drafts[voter].open:
+                failure = GenerationFailed(news.why)
             self.hear(voter, news, now_s)
-        return None
+        return failure
 
     def lose(self, voters: Sequence[str], why: str) -> bool:
         """Those of these voters that have not answered have failed: they abstain. Any of them?"""
@@ -224,7 +245,7 @@ class Poll:
 
     def called(self, call: Call) -> ToolCall:
         """The call with an id of its own."""
-        return ToolCall(self._call_id(), call.name, call.arguments)
+        return ToolCall(self.call_id(), call.name, call.arguments)
 
     def _read(self, draft: Draft, pieces: Sequence[Text | Reasoning | Call | Arguments]) -> None:
         for piece in pieces:
@@ -243,6 +264,7 @@ class Poll:
             end.finish,
             end.tokens,
             now_s - draft.began_s,
+            beside=end.beside,
         )
         rules = self.rules
         wanted, must_call = rules.wanted, rules.must_call
@@ -262,15 +284,14 @@ class Poll:
     def readmit(self) -> bool:
         """Where nobody's answer is valid: all vote with theirs as it can be given, else with none.
 
-        Where a call or a form was asked for those vote that made the call wrongly, with its text,
-        else those that were cut before they said anything. None that goes on differently from what
-        has gone out; raises GenerationFailed if all do. Whether anybody votes.
+        Where a call or a form was asked for those vote that made the call wrongly, else those that
+        were cut before they said anything. None that goes on differently from what has gone out;
+        raises GenerationFailed if all do. Whether anybody votes.
         """
         rules = self.rules
-        held = rules.must_call or rules.wanted is not None
         lost = [(draft, said) for draft in self.drafts.values() if (said := draft.candidate)]
         able = [(draft, given) for draft, said in lost if (given := self._as_given(said))]
-        able = able or [(draft, said) for draft, said in lost if draft.cut_unsaid or not held]
+        able = able or [(draft, said) for draft, said in lost if draft.cut_unsaid or not rules.held]
         for draft, given in able:
             if given.text.startswith(self.said):
                 form = form_of(given, rules.reading, defaults=rules.schemas)
@@ -282,15 +303,18 @@ class Poll:
     def _as_given(self, said: Candidate) -> Candidate | None:
         rules = self.rules
         called = said.tool_calls and all(call.name in rules.checks for call in said.tool_calls)
-        if rules.wanted is not None or (rules.must_call and not called):
+        if rules.must_call and not called:
             return None
-        return as_given(said, rules.checks)
+        given = as_given(said, rules.checks, rules.may_be_wrong)
+        if rules.wanted is None:
+            return given
+        return given if given and given.beside and given.tool_calls else None
 
     def too_late(self) -> GenerationFailed:
         """What is told where the time is over and nothing can be given."""
         answered = any(draft.candidate for draft in self.drafts.values())
         what = "gave a valid answer" if answered else "has answered"
-        return GenerationFailed(f"no worker {what} within {self.rules.deadline_s:.0f} s")
+        return GenerationFailed(f"no worker {what} {within(self.rules.deadline_s)}")
 
     def _end(self, draft: Draft, state: State, why: str | None = None) -> None:
         """The voter is not waited for any more."""
@@ -341,14 +365,3 @@ async def collect(
             raise poll.too_late() if reason == "deadline" else error
         reason = "none valid"
     yield reason
-
-
-def to_tell(error: SwarmError, failure: SwarmError | None) -> SwarmError:
-    """What is told where all fail: the request's own fault, else that somebody is only busy, else
-    the last failure.
-    """
-    if failure is None or isinstance(error, RequestError):
-        return error
-    if isinstance(error, Overloaded) and not isinstance(failure, RequestError):
-        return error
-    return failure

@@ -1,11 +1,13 @@
-"""What is told of a connection that failed: the system's words, without objects of Python's."""
+"""What is told of a connection that failed, in the system's words, and what lies behind."""
 
 import os
+from collections.abc import Iterator
 
 from printable import printable
 
 _PYTHONS = ("Connect call failed", "Multiple exceptions")
-"""So begins what asyncio, and aiohttp for several addresses, put in place of the system's words."""
+"""Beginnings of what asyncio, and aiohttp for several addresses, put in place of the system's
+words."""
 
 
 def system_words(error: Exception) -> str:
@@ -14,3 +16,11 @@ def system_words(error: Exception) -> str:
     told = getattr(behind, "strerror", None) or str(behind) or type(error).__name__
     number = getattr(behind, "errno", None)
     return os.strerror(number) if number and told.startswith(_PYTHONS) else printable(told)
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what lies behind it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__ or getattr(cause, "os_error", None)

@@ -1,4 +1,4 @@
-"""An iteration that ends at a point in time."""
+"""An iteration that ends at a point in time, and how its limit is told."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -30,3 +30,8 @@ async def until(some: AsyncGenerator[T], at_s: float) -> AsyncGenerator[T]:
                     raise
                 raise DeadlinePassedError from error
             yield each
+
+
+def within(limit_s: float) -> str:
+    """A limit as a message tells it, for a short one is not 0."""
+    return f"within {limit_s:.0f} s" if limit_s >= 10 else f"within {limit_s:.2g} s"

@@ -6,6 +6,7 @@ SwarmError
 │   ├── InvalidRequest      a field is wrong; `param` names it
 │   ├── UnknownModel        no such model; `known` lists what there is
 │   └── ContextOverflow     the prompt is longer than the model's context
+│       └── FixedOverflow   so is what every request of its session repeats
 ├── EngineError             this node is at fault
 │   ├── ModelLoadFailed     the model's file cannot be loaded
 │   ├── GenerationFailed    the engine refused or broke off in the middle of its work
@@ -13,14 +14,30 @@ SwarmError
 │   └── EngineNotReady      the first model is still being loaded
 ├── PeerError               another node is at fault, or the way to it
 │   ├── PeerUnreachable     no connection
-│   ├── PeerTimedOut        connected, but silent for too long
+│   ├── PeerTimedOut        no connection in time, or silent for too long
 │   │   └── PeerLate        not silent, but not done when the question's time was over
 │   ├── PeerRefused         it answered with an error
 │   ├── ProtocolMismatch    it speaks another version, or nonsense
 │   └── UntrustedPeer       it could not prove that it belongs to this federation
 ├── ToolsUnavailable        the tools that the node's agent works with cannot be reached
 └── Overloaded              too much at once; `retry_after_s` says when to come back
+
+Of this tree, beside what raises them:
+
+ConfigurationError
+├── Unreachable             swarm/models/wanted.py: a model is not here and cannot be had
+├── PortInUseError          api/server.py: somebody else listens there
+├── NoNodeError             api/own_node.py: nobody answers where a node is asked
+└── SilentNodeError         api/own_node.py: something listens there and says nothing
+GenerationFailed
+└── KeyRefused              swarm/engines/upstream/hearing.py: the server wants another key
+SwarmError
+└── NodeRefusedError        api/own_node.py: what a node says of a request that it refuses
+    └── KeyRefusedError     api/own_node.py: it wants a key, or another one
 """
+
+_SERVER_AT_FAULT = 500
+"""HTTP's statuses from here on are no fault of the request."""
 
 
 class SwarmError(Exception):
@@ -72,6 +89,38 @@ class ContextOverflow(RequestError):
         return (
             f"request ({told}{self.prompt_tokens} tokens) exceeds the available context size "
             f"({context} tokens). This model's maximum context length is {context} tokens"
+        )
+
+
+class FixedOverflow(ContextOverflow):
+    """What a client repeats in every request of a session does not fit by itself.
+
+    It is told in other words: a client that knows an overflow by them compacts its conversation
+    and asks again, which would never end. `about`: its tokens are an estimate. `may_cut`: the
+    model is given it in full, as its owner wants it, and would read less of it in the compact form.
+    """
+
+    def __init__(
+        self,
+        prompt_tokens: int,
+        context_tokens: int,
+        at_least: bool = False,
+        *,
+        about: bool = False,
+        may_cut: bool = False,
+    ) -> None:
+        super().__init__(prompt_tokens, context_tokens, at_least)
+        self.about = about
+        self.may_cut = may_cut
+
+    def __str__(self) -> str:
+        told = "about " if self.about else "at least " * self.at_least
+        cut = "; with --prompt auto it reads less of them" * self.may_cut
+        return (
+            "the instructions and tools that every request repeats are "
+            f"{told}{self.prompt_tokens} tokens, and the model reads {self.context_tokens} here: "
+            "shorten the instructions (AGENTS.md), offer fewer tools, or serve a model that reads "
+            f"more (--ctx, --model){cut}"
         )
 
 
@@ -145,3 +194,32 @@ class ProtocolMismatch(PeerError):
 
 class UntrustedPeer(PeerError):
     """TLS failed: the other side is not of this federation, or not who it should be."""
+
+
+def to_tell(error: SwarmError, failure: SwarmError | None) -> SwarmError:
+    """What is told where all fail: the request's own fault, else that somebody is only busy, else
+    what passes, else that a model is too small for what is repeated, else the last failure.
+    """
+    if failure is None:
+        return error
+    rank, other = _rank(error), _rank(failure)
+    if rank == other:
+        return error if isinstance(error, RequestError | Overloaded) else failure
+    return error if rank > other else failure
+
+
+def _rank(error: SwarmError) -> int:
+    """What is told before others, in any order that they come in, has the higher one."""
+    match error:
+        case FixedOverflow():
+            return 1  # not the request's fault where another model, which reads more, may answer
+        case RequestError():
+            return 4
+        case Overloaded():
+            return 3
+        case EngineNotReady() | EngineLost() | PeerUnreachable() | PeerTimedOut():
+            return 2
+        case PeerRefused(status=status) if status >= _SERVER_AT_FAULT:
+            return 2
+        case _:
+            return 0

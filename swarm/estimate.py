@@ -15,13 +15,18 @@ VOCABULARY = Path(__file__).parent / "vocabulary" / "o200k_base.tokens.gz"
 """The tokens of o200k_base in the order of their numbers, base64, one a line."""
 
 _SLICE_CHARACTERS = 4096
-"""A run of one letter is split in a time that grows faster than its length."""
+"""A text is split in parts of this length: a run of one letter takes a time that grows faster than
+its length."""
 
 _MORE = 5 / 4
-"""Models with smaller vocabularies need more tokens for the same text."""
+"""An estimate is this many times o200k's count: smaller vocabularies need more tokens for a text.
+"""
+
+SURELY_LONGER = 4
+"""Above this many times a context an estimate says that a text does not fit by any tokenizer."""
 
 _NEAR = 3 / 4
-"""From this share of a context on an estimate is no promise that a text fits."""
+"""An estimate above this share of a context does not promise that a text fits."""
 
 _SPLIT = "|".join(
     (

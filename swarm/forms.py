@@ -12,9 +12,9 @@ from typing import Literal, TypeAlias, TypeVar
 from swarm.chat.compact import Words, compacted, our_words, shortened
 from swarm.chat.template import ChatTemplate
 from swarm.engines.base import Engine, Event, Finished, Started
-from swarm.engines.prompts import most_counted
-from swarm.errors import InvalidRequest
-from swarm.estimate import estimated_tokens, may_fill
+from swarm.engines.prompts import answer_tokens, most_counted
+from swarm.errors import FixedOverflow, InvalidRequest
+from swarm.estimate import SURELY_LONGER, estimated_tokens, may_fill
 from swarm.types import Message, Question
 
 logger = logging.getLogger(__name__)
@@ -22,17 +22,20 @@ logger = logging.getLogger(__name__)
 Form: TypeAlias = Literal["auto", "full", "compact"]
 
 _FIXED_SHARE = 3
-"""What every request of a session repeats may fill a third of the context."""
+"""What every request of a session repeats may fill at most this part, a third, of the context."""
 
 _SURELY_COMPACT = 2
 """What fills half of the context by an estimate fills a third of it by any tokenizer."""
 
 _PATIENCE_S = 20.0
-"""How long a person should wait at most until that has been read."""
+"""How long a person should wait at most until what every request repeats has been read."""
+
+_LEAST_TALK_TOKENS = 256
+"""A short question and the summary of what was before it are about this long."""
 
 _MEASURED_TOKENS = 256
 _MARKS_TOKENS = 8
-"""About what a template writes around one message."""
+"""A template writes about this many tokens around one message."""
 
 _KNOWN = 256
 
@@ -43,12 +46,19 @@ KeptT = TypeVar("KeptT")
 class _Chosen:
     """The form of all questions with one beginning, and the tokens of that in this form.
 
-    Not `sure`: it was chosen before the model's speed was seen.
+    Not `sure`: it was chosen before the model's speed was seen, or for a speed that may change.
+    Not `exact`: the tokens are an estimate.
     """
 
     compact: bool
     fixed_tokens: int
+    exact: bool
     sure: bool = True
+
+    def fills(self, context_tokens: int) -> bool:
+        """Whether no conversation, however short, fits behind the beginning."""
+        surely = 1 if self.exact else SURELY_LONGER
+        return self.fixed_tokens >= surely * context_tokens
 
 
 _Key: TypeAlias = tuple[str, int]
@@ -60,7 +70,8 @@ class Forms:
 
     What a session repeats in every request, its system prompt and its tools, is also what makes
     the choice: so it is the same for every turn, and the prefix cache holds. What was chosen before
-    the model's speed was seen holds for the conversations that began then, and for no others.
+    the model's speed was seen, or because it was slow, holds for the conversations that began then,
+    and for no others: what was busy once is not slow for ever.
     """
 
     def __init__(self, form: Form = "auto", words: Words | None = None) -> None:
@@ -78,24 +89,32 @@ class Forms:
     async def fit(
         self, question: Question, model_id: str, engine: Engine, template: ChatTemplate
     ) -> Question:
-        """The question as the model shall read it. Raises EngineError, InvalidRequest."""
-        if self.form == "full":
+        """The question as the model shall read it.
+
+        Raises EngineError, InvalidRequest; FixedOverflow where there are tools, as an agent has
+        them, and what it repeats leaves no room: there is nothing that it could compact.
+        """
+        question = _offered(question, engine)
+        compact = question if self.form == "full" else compacted(question, self._words)
+        if compact is question and not question.tools:
             return question
-        compact = compacted(question, self._words)
-        if compact is question:
-            return question
+        context_tokens = engine.info.context_tokens
         key, own_key = _keys(model_id, question)
         chosen = self._chosen_before(key, own_key, question)
         if chosen is None:
             chosen = await self._choose(question, compact, model_id, engine, template)
             _keep(self._chosen, key if chosen.sure else own_key, chosen)
+            if question.tools:
+                _tell_of_no_room(model_id, chosen, context_tokens)
+        if question.tools and chosen.fills(context_tokens):
+            raise self._too_long(question, chosen, context_tokens)
         if not chosen.compact:
             return question
         return await self._shortened(compact, chosen, own_key, engine)
 
     def may_fill(self, question: Question, context_tokens: int) -> bool:
-        """Whether the question may be too long for a model that is not loaded yet, with so long a
-        context, in the form in which it would be read. Not for an event loop.
+        """Whether the question may be too long for a model that is not loaded yet, with a context
+        of that length, in the form in which it would be read. Not for an event loop.
         """
         if not _may_fill(question, context_tokens):
             return False
@@ -137,20 +156,33 @@ class Forms:
         engine: Engine,
         template: ChatTemplate,
     ) -> _Chosen:
-        full_tokens = await _count(_beginning(question), engine, template)
-        why = self._why_compact(full_tokens, model_id, engine.info.context_tokens)
+        full_tokens, exact = await _count(_beginning(question), engine, template)
+        if compact is question:
+            return _Chosen(False, full_tokens, exact)
+        sure = self._why_compact(full_tokens, engine.info.context_tokens)
+        why = sure or self._why_slow(full_tokens, model_id)
         if why is None:
-            return _Chosen(False, full_tokens, sure=model_id in self._speeds)
-        tokens = await _count(_beginning(compact), engine, template)
-        told = _told_of(full_tokens, tokens, most_counted(engine.info.context_tokens))
+            return _Chosen(False, full_tokens, exact, sure=model_id in self._speeds)
+        tokens, exact = await _count(_beginning(compact), engine, template)
+        told = _told_of(full_tokens, tokens, exact, engine.info.context_tokens)
         logger.info("%s reads compact prompts here: %s (%s)", model_id, told, why)
-        return _Chosen(compact=True, fixed_tokens=tokens)
+        return _Chosen(True, tokens, exact, sure=sure is not None)
 
-    def _why_compact(self, tokens: int, model_id: str, context_tokens: int) -> str | None:
+    def _too_long(self, question: Question, chosen: _Chosen, context_tokens: int) -> FixedOverflow:
+        at_least = chosen.exact and chosen.fixed_tokens > most_counted(context_tokens)
+        may_cut = self.form == "full" and compacted(question, self._words) is not question
+        return FixedOverflow(
+            chosen.fixed_tokens, context_tokens, at_least, about=not chosen.exact, may_cut=may_cut
+        )
+
+    def _why_compact(self, tokens: int, context_tokens: int) -> str | None:
         if self.form == "compact":
             return "--prompt compact"
         if tokens > context_tokens // _FIXED_SHARE:
             return f"its context is {context_tokens}"
+        return None
+
+    def _why_slow(self, tokens: int, model_id: str) -> str | None:
         speed = self._speeds.get(model_id)
         if speed and tokens / speed > _PATIENCE_S:
             return f"reading them would take {tokens / speed:.0f} s"
@@ -168,7 +200,7 @@ class Forms:
         written = [_written(message) for message in spoken]
         if sum(len(text.encode()) + _MARKS_TOKENS for text in written) < room:
             return question  # a token is at least one byte
-        sizes = [await _tokens(text, engine) + _MARKS_TOKENS for text in written]
+        sizes = [(await _counted(text, engine))[0] + _MARKS_TOKENS for text in written]
         short = shortened(spoken, sizes, room_tokens=room, words=self._words)
         await self._tell_cuts(own_key, sizes, spoken, short, engine)
         return replace(question, messages=(*fixed, *short))
@@ -188,7 +220,7 @@ class Forms:
         _keep(self._cut, own_key, len(cut))
         after = list(sizes)
         for at in cut:
-            after[at] = await _tokens(_written(short[at]), engine) + _MARKS_TOKENS
+            after[at] = (await _counted(_written(short[at]), engine))[0] + _MARKS_TOKENS
         logger.info(
             "%s: %d old results of tools are cut, the conversation's %d tokens become %d",
             own_key[0],
@@ -198,12 +230,36 @@ class Forms:
         )
 
 
-def _told_of(before: int, after: int, most: int) -> str:
-    """What was cut of what every request repeats; so many tokens at most are counted."""
-    if after >= before and before <= most:
-        return f"nothing could be cut of the {before} tokens of tools and instructions"
-    least_before, least_after = ("at least " * (tokens > most) for tokens in (before, after))
-    return f"{least_before}{before} tokens of tools and instructions become {least_after}{after}"
+def _tell_of_no_room(model_id: str, chosen: _Chosen, context_tokens: int) -> None:
+    """Warn of what a client cannot see: that it compacts in vain. A refusal tells it the rest."""
+    talk_tokens = context_tokens - answer_tokens(context_tokens) - chosen.fixed_tokens
+    if talk_tokens >= _LEAST_TALK_TOKENS or chosen.fills(context_tokens):
+        return
+    logger.warning(
+        "%s: tools and instructions are %s tokens of its context of %d, which leaves too little "
+        "beside an answer: a client that compacts its conversations, as OpenCode, may do so "
+        "without end; shorten the instructions (AGENTS.md), offer fewer tools, or serve a model "
+        "that reads more (--ctx, --model)",
+        model_id,
+        _figure(chosen.fixed_tokens, chosen.exact, context_tokens),
+        context_tokens,
+    )
+
+
+def _told_of(before: int, after: int, exact: bool, context_tokens: int) -> str:
+    """What was cut of what every request repeats."""
+    told = _figure(before, exact, context_tokens)
+    if after >= before and not told.startswith("at least"):
+        return f"nothing could be cut of the {told} tokens of tools and instructions"
+    left = _figure(after, exact, context_tokens)
+    return f"{told} tokens of tools and instructions become {left}"
+
+
+def _figure(tokens: int, exact: bool, context_tokens: int) -> str:
+    """A number of tokens as it is told: an estimate, or a count, which ends at `most_counted`."""
+    if not exact:
+        return f"about {tokens}"
+    return "at least " * (tokens > most_counted(context_tokens)) + str(tokens)
 
 
 def _keys(model_id: str, question: Question) -> tuple[_Key, _Key]:
@@ -222,6 +278,15 @@ def _keep(known: "OrderedDict[_Key, KeptT]", key: _Key, value: KeptT) -> None:
     known.move_to_end(key)
     while len(known) > _KNOWN:
         known.popitem(last=False)
+
+
+def _offered(question: Question, engine: Engine) -> Question:
+    """The question with the tools that are written out. No grammar holds others back, and to name
+    some of several is what some servers do not know: so they get only those that may be called.
+    """
+    if engine.info.holds_grammars:
+        return question
+    return replace(question, tools=question.constraint.callable_of(question.tools))
 
 
 def _fixed(question: Question) -> tuple[Message, ...]:
@@ -256,16 +321,18 @@ def _written(message: Message) -> str:
     return (message.content or "") + (message.reasoning or "") + calls
 
 
-async def _count(question: Question, engine: Engine, template: ChatTemplate) -> int:
-    return await _tokens(await rendered(template, question), engine)
+async def _count(question: Question, engine: Engine, template: ChatTemplate) -> tuple[int, bool]:
+    return await _counted(await rendered(template, question), engine)
 
 
-async def _tokens(text: str, engine: Engine) -> int:
-    """Exact where the model's tokenizer can be asked, otherwise an estimate from above."""
+async def _counted(text: str, engine: Engine) -> tuple[int, bool]:
+    """Its tokens, and whether they are exact: not where a server writes the prompt again, and
+    where the model's tokenizer cannot be asked they are an estimate from above.
+    """
     try:
-        return len(await engine.tokenize(text))
+        return len(await engine.tokenize(text)), engine.info.reads_as_written
     except InvalidRequest:
-        return await asyncio.to_thread(estimated_tokens, text)
+        return await asyncio.to_thread(estimated_tokens, text), False
 
 
 async def rendered(template: ChatTemplate, question: Question) -> str:

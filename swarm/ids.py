@@ -7,6 +7,11 @@ SWARM_IDS = ("swarm", "auto")
 """Ids of the default model, whichever it is."""
 
 
+def base_id(name: str) -> str:
+    """The id without the ending that asks for one worker."""
+    return name.removesuffix(ONE_WORKER_SUFFIX)
+
+
 def is_taken(name: str) -> bool:
     """Whether no model can be asked for by this name, for it means the default one."""
-    return name.removesuffix(ONE_WORKER_SUFFIX) in SWARM_IDS
+    return base_id(name) in SWARM_IDS

@@ -12,9 +12,10 @@ from statistics import median
 
 from swarm.answer import ONE_WORKER, End, Part, Progress, Say, may_win, verdict_on
 from swarm.arrivals import Arrival, Heard, at_once, next_arrival
-from swarm.collect import Draft, Poll, to_tell
+from swarm.collect import Draft, Poll
 from swarm.consensus.stopping import LEAST_GRACE_S
-from swarm.errors import GenerationFailed, SwarmError
+from swarm.deadline import within
+from swarm.errors import GenerationFailed, SwarmError, to_tell
 from swarm.proposer import Ended
 from swarm.types import DecidedBy
 
@@ -94,7 +95,8 @@ class _Race:
                 raise self.error
 
     async def leader(self) -> Draft:
-        """The leader, as soon as there is one; where all are through in silence, one that was cut.
+        """The leader, as soon as there is one; where all are through, one whose answer is given
+        though it is not valid, as it is where it comes piece by piece, or that has said nothing.
 
         Raises the error if there is none.
         """
@@ -106,12 +108,26 @@ class _Race:
                 return leader
             if thinking := [draft for draft in able if self._late and draft.reasoning.strip()]:
                 return thinking[0]
-            self._must_be_in_time()
+            if self._late:
+                break
             await self._hear(due_s)
-        cut = [draft for draft in self._poll.drafts.values() if draft.cut_unsaid]
-        if not cut:
+        given = self._invalid()
+        if given is None:
+            self._must_be_in_time()
             raise self.error
-        return cut[0]
+        return given
+
+    def _invalid(self) -> Draft | None:
+        """One whose answer is given where none is valid: of the heaviest kind, else one that
+        thought or was cut, else a silent one, if neither a call nor a form was asked for.
+        """
+        through = [draft for draft in self._poll.drafts.values() if draft.candidate]
+        spoken = chosen([draft for draft in through if opening(draft)], due=True)
+        if spoken is not None:
+            return spoken
+        silent = [draft for draft in through if not self._poll.rules.held]
+        unsaid = [draft for draft in through if draft.reasoning.strip() or draft.cut_unsaid]
+        return next(iter(unsaid or silent), None)
 
     async def go_on(self, leader: Draft) -> None:
         """Take what arrives next; at the deadline the leader's answer ends."""
@@ -121,7 +137,7 @@ class _Race:
             self._poll.hear(leader.voter.id, Ended("length", leader.tokens), now_s)
 
     async def _hear(self, until_s: float = math.inf) -> bool:
-        """Take what arrives next, until then or the deadline; whether it is no failure."""
+        """Take what arrives next, until then or the deadline; whether it isn't a failure."""
         limit_s = self._poll.rules.deadline_s
         arrival = await next_arrival(self._queue, min(until_s, limit_s) - self._elapsed())
         if arrival is None:
@@ -138,8 +154,8 @@ class _Race:
 
     def _must_be_in_time(self) -> None:
         if self._late:
-            limit_s = self._poll.rules.deadline_s
-            raise GenerationFailed(f"no worker has said anything within {limit_s:.0f} s")
+            limit = within(self._poll.rules.deadline_s)
+            raise GenerationFailed(f"no worker has said anything {limit}")
 
 
 def opening(draft: Draft) -> str | None:
@@ -158,7 +174,7 @@ def chosen(able: Collection[Draft], *, due: bool = False) -> Draft | None:
     first = next(iter(able), None)
     if first is not None and len(able) == 1 and first.reasoning.strip():
         return first
-    weights = weights_of(able)
+    weights = weight_by_kind(able)
     if not weights:
         return None
     kind = max(weights, key=lambda kind: weights[kind])
@@ -169,7 +185,7 @@ def chosen(able: Collection[Draft], *, due: bool = False) -> Draft | None:
     return next(draft for draft in able if opening(draft) == kind)
 
 
-def weights_of(drafts: Iterable[Draft]) -> dict[str, Fraction]:
+def weight_by_kind(drafts: Iterable[Draft]) -> dict[str, Fraction]:
     """What those that have begun each kind of answer weigh together, the first kind first."""
     weights: dict[str, Fraction] = {}
     for draft in drafts:
@@ -180,7 +196,7 @@ def weights_of(drafts: Iterable[Draft]) -> dict[str, Fraction]:
 
 def share_of(leader: Draft, drafts: Iterable[Draft]) -> float:
     """The leader's kind in all weight that has begun to answer and has not failed."""
-    weights = weights_of(draft for draft in drafts if may_win(draft))
+    weights = weight_by_kind(draft for draft in drafts if may_win(draft))
     own = opening(leader)
     return float(weights[own] / sum(weights.values())) if own in weights else 1.0
 

@@ -24,7 +24,7 @@ from swarm.forms import Forms
 from swarm.ids import ONE_WORKER_SUFFIX, SWARM_IDS, is_taken
 from swarm.proposer import Offer
 from swarm.types import Constraint, Prompt, Question
-from swarm.workers import Weights
+from swarm.workers import VoteWeights
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class ServedModel:
     tool_calls: str | None = None
 
 
-class Places:
+class ReservedSequences:
     """Sequences of one model that a request holds: given back on leaving, as are its parts."""
 
     def __init__(self, held: Counter[str], model_id: str, count: int) -> None:
@@ -55,11 +55,11 @@ class Places:
         self._count = count
         held[model_id] += count
 
-    def part(self, count: int) -> "Places":
-        """So many of them on their own; where they are too few, more are held."""
+    def part(self, count: int) -> "ReservedSequences":
+        """This many of them on their own; where they are too few, more are held."""
         moved = min(count, self._count)
         self._give_back(moved)
-        return Places(self._held, self._model_id, count)
+        return ReservedSequences(self._held, self._model_id, count)
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +84,7 @@ class Pool:
         *,
         max_requests: int = 256,
         usual_workers: int = 1,
-        weights: Weights | None = None,
+        weights: VoteWeights | None = None,
         forms: Forms | None = None,
         loading: Loading | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -93,7 +93,7 @@ class Pool:
         self.loading = loading or Loading()
         self._max_requests = max_requests
         self._usual_workers = usual_workers
-        self.weights = weights or Weights()
+        self.weights = weights or VoteWeights()
         self.forms = forms or Forms()
         self._clock = clock
         self._in_flight = 0
@@ -190,9 +190,9 @@ class Pool:
         """Sequences that the model's engine could begin at once."""
         return max(0, model.engine.info.max_sequences - self._sequences[model.id])
 
-    def keep(self, model: ServedModel, count: int) -> Places:
-        """Hold so many sequences from now on, for generations to come: they are not free."""
-        return Places(self._sequences, model.id, count)
+    def keep(self, model: ServedModel, count: int) -> ReservedSequences:
+        """Hold this many sequences from now on, for generations to come: they are not free."""
+        return ReservedSequences(self._sequences, model.id, count)
 
     def votes(self, model_id: str) -> bool:
         """Whether this id asks for a vote, as all do that do not end in `-fast`."""
@@ -228,7 +228,7 @@ class Pool:
         )
 
     async def generate(
-        self, model: ServedModel, prompt: Prompt, kept: Places | None = None
+        self, model: ServedModel, prompt: Prompt, kept: ReservedSequences | None = None
     ) -> AsyncGenerator[list[Event]]:
         """The engine's events, or Overloaded at once. Close it to cancel the generation.
 

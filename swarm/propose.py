@@ -4,10 +4,10 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import ExitStack, aclosing, contextmanager
 
 from swarm.chat.completion import CompletionParser, Piece
-from swarm.engines.base import Accepted, Delta, Event, Finished, Started
+from swarm.engines.base import Accepted, Delta, Event, Failed, Finished, Recounted, Started
 from swarm.errors import EngineError, Overloaded, UnknownModel
-from swarm.pool import Places, Pool, ServedModel
-from swarm.proposer import Began, Ended, News, Offer, Said, Told
+from swarm.pool import Pool, ReservedSequences, ServedModel
+from swarm.proposer import Began, Ended, Lost, News, Offer, Said, Told
 from swarm.types import Prompt, Question
 from swarm.workers import temperatures
 
@@ -24,9 +24,10 @@ class OwnProposer:
         self._pool = pool
         self.node = node
         self.name = name
+        self.names = (name,)
         self.address = ""
         self._watch = watch
-        self._kept: dict[str, Places] = {}
+        self._kept: dict[str, ReservedSequences] = {}
 
     def models(self) -> tuple[str, ...]:
         """The ids of the models of this node."""
@@ -48,7 +49,7 @@ class OwnProposer:
 
     @contextmanager
     def keeping(self, workers: Sequence[tuple[str, int]]) -> Generator[None]:
-        """Hold the places of so many workers of each model until they are asked for, or for all
+        """Hold sequences of that many workers of each model until they are asked for, or for all
         the time if they are not: nobody else is offered them.
         """
         with ExitStack() as held:
@@ -57,8 +58,8 @@ class OwnProposer:
                 self._kept[model.id] = held.enter_context(self._pool.keep(model, count))
             yield
 
-    def kept(self, model: ServedModel) -> Places:
-        """The places that are held for a model and not taken yet."""
+    def kept(self, model: ServedModel) -> ReservedSequences:
+        """The sequences that are held for a model and not taken yet."""
         return self._kept.get(model.id) or self._pool.keep(model, 0)
 
     def won(self) -> None:
@@ -76,13 +77,13 @@ class OwnProposer:
         model = self._pool.resolve(question.model)
         if self._pool.status(model) == "unloaded":  # since the asker heard of it
             raise Overloaded(f"{model.id} is not loaded here any more", retry_after_s=5)
-        with self.kept(model).part(workers) as places:
+        with self.kept(model).part(workers) as reserved:
             asked = await self._pool.written(model, question)
             base = self._pool.temperature(model, question.sampling.temperature)
             heat = temperatures(base, workers)
             prompt = Prompt(asked.text, question.sampling, workers, heat, asked.grammar)
             readers = [Reader(asked.parser(held=live)) for _ in range(workers)]
-            events = self._pool.generate(model, prompt, places)
+            events = self._pool.generate(model, prompt, reserved)
             async with aclosing(self._watch(events) if self._watch else events) as steps:
                 async for step in steps:
                     yield [told for event in step for told in _told(event, readers)]
@@ -93,10 +94,18 @@ def _told(event: Event, readers: "list[Reader]") -> list[Told]:
         case Accepted():
             return []
         case Started():
-            began = Began(event.prompt_tokens, event.cached_tokens)
-            return [(at, began) for at in range(len(readers))]
+            return _began(event, readers)
+        case Recounted():
+            return _began(event.now, readers)
         case Delta() | Finished():
             return [(event.index, news) for news in readers[event.index].read(event)]
+        case Failed():
+            return [(event.index, Lost(str(event.error)))]
+
+
+def _began(read: Started, readers: "list[Reader]") -> list[Told]:
+    began = Began(read.prompt_tokens, read.cached_tokens)
+    return [(at, began) for at in range(len(readers))]
 
 
 class Reader:
@@ -109,9 +118,10 @@ class Reader:
         """What the event tells."""
         if isinstance(event, Finished):
             said = self._said(self._parser.finish())
-            return [said, Ended(self._parser.ended(event.reason), event.completion_tokens)]
+            finish = self._parser.ended(event.reason)
+            return [said, Ended(finish, event.completion_tokens, self._parser.beside)]
         thinking = self._parser.in_reasoning or bool(event.reasoning)
-        pieces = self._parser.feed(event.text, event.reasoning)
+        pieces = self._parser.feed(event.text, event.reasoning, event.calls)
         return [self._said(pieces, event, thinking=thinking)]
 
     def _said(

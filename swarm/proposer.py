@@ -9,13 +9,16 @@ from swarm.types import FinishReason, Question, TokenLogprob
 
 
 def most_bytes(context_tokens: int) -> int:
-    """The longest request, as JSON, that is read by a node with so long a context."""
+    """The longest request, as JSON, that is read by a node with a context of that length."""
     return max(16 << 20, 8 * context_tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """A worker has read its prompt, so many tokens of it from the prefix cache."""
+    """A worker has read its prompt, `cached_tokens` of it from the prefix cache.
+
+    Told again where they were an estimate until now, also of a worker that has ended.
+    """
 
     prompt_tokens: int
     cached_tokens: int
@@ -37,15 +40,27 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A worker's answer is complete, with so many tokens."""
+    """A worker's answer is complete, with this many tokens.
+
+    `beside`: its calls are those that its engine itself tells apart from the text.
+    """
 
     finish: FinishReason
     tokens: int
+    beside: bool = False
 
 
-News: TypeAlias = Began | Said | Ended
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A worker's answer will never be complete, and why; others may go on."""
+
+    why: str
+
+
+News: TypeAlias = Began | Said | Ended | Lost
 Told: TypeAlias = tuple[int, News]
-"""Which of the workers that were asked for, counted from 0, and what there is of it."""
+"""The number of a worker among those that were asked for, from 0, and what there is of its answer.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +89,12 @@ class Proposer(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call the node."""
+        """What people call the node, unique among all that answer."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What its owner may call the node, the more telling first; others may have one too."""
         ...
 
     @property
@@ -93,10 +113,10 @@ class Proposer(Protocol):
     def propose(
         self, question: Question, workers: int, *, remaining_s: float, live: bool
     ) -> AsyncGenerator[list[Told]]:
-        """Let `workers` workers answer; ends when all have. Closing cancels them.
+        """Let `workers` workers answer; ends when all have, or are lost. Closing cancels them.
 
         `live`: text comes as it is generated, otherwise an answer may come in one piece.
-        Raises a SwarmError when they cannot, or no longer.
+        Raises a SwarmError when all cannot, or no longer.
         """
         ...
 

@@ -28,7 +28,7 @@ Raises OSError.
 """
 
 Download: TypeAlias = Callable[[Wanted, Moved], Awaitable[Path]]
-"""What is copied already, or the hub's. Raises ConfigurationError."""
+"""Gives the model that is copied already, or downloads the hub's. Raises ConfigurationError."""
 
 
 class Successor:

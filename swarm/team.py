@@ -9,30 +9,34 @@ from statistics import median_high
 from swarm.consensus.tally import Voter, capped, totals
 from swarm.errors import InvalidRequest, Overloaded
 from swarm.proposer import Offer
-from swarm.workers import Weights, outweighing
+from swarm.workers import VoteWeights, outweighing
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A node that can answer; the first of several is this one, if it can. `own`: this node."""
+    """A node that can answer; the first of several is this one, if it can. `own`: this node.
+
+    `names` are those by which the owner may weigh it.
+    """
 
     node: str
     name: str
     address: str
     offer: Offer
     own: bool = False
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """Workers of each seat, in the order of the seats; `note` says why they are fewer."""
+    """How many workers of each seat, in the order of the seats; `note` says why they are fewer."""
 
-    workers: tuple[int, ...]
+    counts: tuple[int, ...]
     note: str | None = None
 
     @property
     def size(self) -> int:
-        return sum(self.workers)
+        return sum(self.counts)
 
 
 def team(seats: Sequence[Seat], asked: int | None, *, temperature_0: bool, n: int = 1) -> Team:
@@ -111,10 +115,14 @@ def least_waiting(some: Sequence[Seat], among: Sequence[Seat] | None = None) -> 
     return places[id(best)]
 
 
-def strongest_alone(seats: Sequence[Seat], whole: Team, weights: Weights) -> Team:
-    """Only the one voter that all others together could not outvote, if there is one."""
-    places = [at for at, count in enumerate(whole.workers) for _ in range(count)]
-    strong = outweighing([weights.of(seats[at].offer.model, seats[at].name) for at in places])
+def strongest_alone(seats: Sequence[Seat], whole: Team, weights: VoteWeights) -> Team:
+    """Only the one voter that all others together could not outvote, if there is one.
+
+    It weighs what it would in the vote: a peer that names a strong model is believed no further.
+    """
+    places = [at for at, count in enumerate(whole.counts) for _ in range(count)]
+    voters = voters_of(seats, whole.counts, weights)
+    strong = outweighing([voter.weight for those in voters for voter in those])
     if strong is None:
         return whole
     place = places[strong]
@@ -124,8 +132,10 @@ def strongest_alone(seats: Sequence[Seat], whole: Team, weights: Weights) -> Tea
     return Team(_one_at(seats, place), note)
 
 
-def voters_of(seats: Sequence[Seat], workers: Sequence[int], weights: Weights) -> list[list[Voter]]:
-    """The voters of each seat: their ids, and weights by the node's name, else by the model's.
+def voters_of(
+    seats: Sequence[Seat], counts: Sequence[int], weights: VoteWeights
+) -> list[list[Voter]]:
+    """The voters of each seat: their ids, and weights by the node's names, else by the model's.
 
     What all nodes of one address weigh together is at most what the median address weighs, so
     that no single machine outvotes the others (docs/decisions/0015).
@@ -137,11 +147,11 @@ def voters_of(seats: Sequence[Seat], workers: Sequence[int], weights: Weights) -
                 f"{next(numbers)}" if seat.own else f"{seat.name}/{at}",
                 seat.node,
                 seat.offer.model,
-                weights.of(seat.offer.model, seat.name),
+                weights.of(seat.offer.model, *seat.names),
             )
             for at in range(count)
         ]
-        for seat, count in zip(seats, workers, strict=True)
+        for seat, count in zip(seats, counts, strict=True)
     ]
     address = {seat.node: seat.address for seat in seats}
     everyone = [voter for those in voters for voter in those]

@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-FinishReason: TypeAlias = Literal["stop", "length", "tool_calls"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
+CUT: frozenset[FinishReason] = frozenset({"length", "content_filter"})
+"""The reasons of answers that have ended although there would be more of them."""
+
 DecidedBy: TypeAlias = Literal[
     "only one",
     "unanimous",
@@ -25,11 +28,15 @@ Check: TypeAlias = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool that the model may call; `parameters` is its JSON schema."""
+    """A tool that the model may call; `parameters` is its JSON schema.
+
+    `strict`: its asker counts on it that no call breaks the schema.
+    """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ class Grammar:
     `marks` are texts that may be tokens of their own; control tokens among them are shown. `lark`
     defines the terminal BEGIN, what a text may begin with; the engine adds PLAIN, such text
     without any mark, and for the i-th mark the rules `mark_<i>`, and `upto_<i>`: text, then it, the
-    first of all marks. `until_<i>_<low>_<high>` is any text of so many characters, `inf` for no
+    first of all marks. `until_<i>_<low>_<high>` is any text of that many characters, `inf` for no
     bound, then that mark, the first of its kind.
     """
 
@@ -154,7 +161,8 @@ class Candidate:
     """One worker's completed answer, offered to the vote; never changed, never spliced.
 
     `voter` is unique within a request. `text` is without reasoning and calls. `stopped`: a stop
-    string of the asker's cut it before it was what was asked for.
+    string of the asker's cut it before it was what was asked for. `beside`: its engine itself tells
+    its calls apart from the text.
     """
 
     voter: str
@@ -165,11 +173,12 @@ class Candidate:
     tokens: int = 0
     seconds: float = 0.0
     stopped: bool = False
+    beside: bool = False
 
     @property
     def cut(self) -> bool:
         """Whether there would be more of it."""
-        return self.stopped or self.finish == "length"
+        return self.stopped or self.finish in CUT
 
 
 @dataclass(frozen=True, slots=True)

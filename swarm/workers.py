@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 SPREAD = 0.15
-"""Workers differ by seed, and by temperature up to so much of it in both directions."""
+"""Workers differ by seed, and by temperature up to this share of it in both directions."""
 
 FEWEST_CORES_FOR_FIVE = 4
 
@@ -14,18 +14,18 @@ EQUAL = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class VoteWeights:
     """The owner's word: what a vote of each model or peer weighs, more than 0, by its name.
 
-    `patience_s`: so long at most a decision that is not proved waits for a stronger voter.
+    `patience_s`: a decision that is not proved waits at most this long for a stronger voter.
     """
 
     models: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
     patience_s: float = 20.0
 
-    def of(self, model: str, node: str = "") -> Fraction:
-        """The weight of a node's vote by its own name, else by its model's."""
-        return self.models.get(node, self.models.get(model, EQUAL))
+    def of(self, model: str, *names: str) -> Fraction:
+        """The weight of a node's vote by the first of its names that has one, else by its model."""
+        return next((self.models[each] for each in (*names, model) if each in self.models), EQUAL)
 
 
 def usual_workers(cores: int, *, accelerated: bool) -> int:

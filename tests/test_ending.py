@@ -1,10 +1,13 @@
 """What is begun is ended, and waited for."""
 
 import asyncio
+import gc
+import sys
+from typing import Any
 
 import pytest
 
-from ending import beside, ended
+from ending import beside, ended, killed, whole
 
 
 class Slow:
@@ -79,6 +82,49 @@ async def test_who_is_cancelled_meanwhile_is_cancelled_when_they_have_ended() ->
     assert slow.whole
 
 
+async def test_what_must_be_whole_goes_on_however_often_who_waits_is_cancelled() -> None:
+    may_end, done = asyncio.Event(), asyncio.Event()
+
+    async def work() -> int:
+        await may_end.wait()
+        done.set()
+        return 7
+
+    waiting = asyncio.create_task(whole(work()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        waiting.cancel()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert done.is_set()
+    assert await whole(work()) == 7
+
+
+async def test_what_must_be_whole_and_fails_is_the_cause_where_who_waits_is_cancelled() -> None:
+    may_end = asyncio.Event()
+
+    async def work() -> None:
+        await may_end.wait()
+        await fail()
+
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+    waiting = asyncio.create_task(whole(work()))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.sleep(0)
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError) as cancelled:
+        await waiting
+    assert isinstance(cancelled.value.__cause__, ValueError)
+    del waiting, cancelled
+    gc.collect()
+    assert complaints == []
+
+
 async def test_what_runs_beside_ends_with_the_block(caplog: pytest.LogCaptureFixture) -> None:
     slow = Slow()
     slow.may_end.set()
@@ -108,3 +154,18 @@ async def test_a_failure_beside_is_told_at_once_and_the_block_goes_on(
         await asyncio.sleep(0)
         assert caplog.messages == ["the pulse: it ended by a mistake of ours"]
         assert "of ours" in caplog.text
+
+
+async def test_a_process_is_killed_though_nobody_has_read_what_it_said() -> None:
+    says = "print('more than is held', flush=True); input()"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", says),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=1,
+    )
+    assert process.stdout
+    await process.stdout.readexactly(1)
+    async with asyncio.timeout(20):
+        await killed(process)
+    assert process.returncode

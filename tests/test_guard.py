@@ -2,7 +2,7 @@
 
 import pytest
 
-from guard import Door, Places, Refusal, bracketed, holder, refusal
+from guard import ConnectionLimit, Door, Refusal, bracketed, holder, refusal
 
 DOOR = Door(17615)
 JSON = "application/json"
@@ -238,7 +238,7 @@ def test_what_is_no_key_is_refused(shown: list[str], code: str) -> None:
 
 def test_who_is_idle_longest_makes_room_for_one_more() -> None:
     cut: list[str] = []
-    places = Places(3)
+    places = ConnectionLimit(3)
     for name in ("a", "b", "c"):
         assert places.take(name, lambda name=name: cut.append(name))
     places.works("a")
@@ -251,7 +251,7 @@ def test_who_is_idle_longest_makes_room_for_one_more() -> None:
 
 def test_who_works_is_never_cut() -> None:
     cut: list[str] = []
-    places = Places(2)
+    places = ConnectionLimit(2)
     for name in ("a", "b"):
         places.take(name, lambda name=name: cut.append(name))
         places.works(name)

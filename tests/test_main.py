@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ import main
 from api import welcome
 from api.entrance import Entrance
 from api.serving import fast_cores
+from federation import home
+from federation.federation import Federation
 from hardware.setting_up import python_command, setup_command
 from hardware.snapshot import Snapshot
 from settings import Settings, read_settings
@@ -29,9 +32,12 @@ from swarm.engines.starting import (
 )
 from swarm.errors import ConfigurationError
 from swarm.models.choose import Better, Choice, plan_of
-from swarm.models.ids import Machine
 from swarm.models.local import BUNDLED_PATH, AnyModel, LocalModel
+from swarm.models.machine import Machine
 from swarm.models.wanted import Wanted
+from tests.closed import open_to_all, without_privileges
+from tests.homeless import become_homeless
+from tests.ports import free_port
 
 GIB = 1 << 30
 SNAPSHOT = Snapshot("linux", "A Processor", 4, 4, frozenset(), 16 * GIB, 10 * GIB)
@@ -141,7 +147,7 @@ def first_screen(choice: Choice, notes: Sequence[str] = ()) -> str:
 
 def test_the_first_screen_names_hardware_model_and_endpoint() -> None:
     screen = first_screen(Choice((NANO,), "bundled"))
-    for part in ("A Processor", "swarm-nano: bundled", "http://127.0.0.1:1/v1", "--model FILE"):
+    for part in ("A Processor", "swarm-nano: bundled", "http://127.0.0.1:1/v1", "--model NAME"):
         assert part in screen
 
 
@@ -178,7 +184,14 @@ def test_threads_are_for_fast_cores_only() -> None:
 
 def test_the_small_model_note_is_for_the_small_model_only() -> None:
     screen = first_screen(Choice((SMALL,), "named"))
-    assert "--model FILE" not in screen
+    assert "--model NAME" not in screen
+    assert "small bundled model" not in screen
+
+
+def test_nobody_is_told_to_name_a_model_while_a_better_one_comes() -> None:
+    screen = first_screen(Choice((NANO,), "until it is here", better=BETTER))
+    assert "not what a model\n  can do." in screen
+    assert "--model NAME" not in screen
 
 
 def engine(model: AnyModel, *flags: str) -> AnyEngine:
@@ -260,9 +273,22 @@ def test_a_mistake_ends_with_one_line_and_status_2(
     assert said in capsys.readouterr().err
 
 
-def test_a_port_in_use_names_its_holder_and_the_flag(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_a_machine_without_a_thread_for_the_node_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    assert main.main(["--auto", "--no-federation"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: the system allows no more processes or threads")
+
+
+def test_a_port_in_use_names_its_holder_and_the_flag_before_peers_are_told_of_the_node(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Federation, "__aenter__", lambda _: pytest.fail("it is among others"))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -284,11 +310,35 @@ def test_a_start_that_fails_keeps_no_key_that_nobody_was_shown(
     assert not state.exists()
 
 
+def test_a_folder_in_which_a_node_lives_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Federation, "__aenter__", lambda _: pytest.fail("it is among others"))
+    with home.locked(tmp_path):
+        flags = ["--port", str(free_port()), "--state", str(tmp_path)]
+        assert main.main(["--auto", *flags]) == 2
+    assert f"another node lives in {tmp_path}" in capsys.readouterr().err
+
+
 def test_a_plan_is_explained_and_nothing_is_started(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["--auto", "--explain", "--ctx", "2048"]) == 0
     said = capsys.readouterr().out
     for part in ("chosen: the small bundled model", "context 2048 tokens", "tokens/s"):
         assert part in said
+
+
+def test_a_plan_is_explained_to_a_user_without_a_home(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    become_homeless(monkeypatch)
+    assert main.main(["--auto", "--explain"]) == 0
+    assert "chosen: the small bundled model" in capsys.readouterr().out
+    assert main.main(["--model", "qwen2.5-coder:0.5b:4bit", "--no-federation"]) == 2
+    assert "with --state DIR" in capsys.readouterr().err
+    kept = ["--no-federation", "--state", "state"]
+    assert main.main(["--model", "qwen2.5-coder:0.5b:4bit", *kept]) == 2
+    assert "name a folder for models in HF_HOME" in capsys.readouterr().err
+    assert not Path("~").exists()
 
 
 def test_a_folder_of_models_that_is_none_is_refused(
@@ -304,6 +354,18 @@ def test_a_folder_of_models_that_is_none_is_refused(
     (tmp_path / "swarm.toml").write_text('[models]\nfolder = "gone"\n')
     assert main.main(["--explain"]) == 2
     assert "--models gone: there is no such folder" in capsys.readouterr().err
+
+
+def test_a_named_folder_of_models_that_belongs_to_others_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_to_all() as folder:
+        monkeypatch.chdir(folder)
+        (folder / "mine").mkdir(mode=0)
+        with without_privileges():
+            assert main.main(["--explain", "--models", "mine"]) == 2
+        monkeypatch.undo()
+    assert "--models mine: it cannot be read: Permission denied" in capsys.readouterr().err
 
 
 def explained(capsys: pytest.CaptureFixture[str], *names: str) -> str:
@@ -396,6 +458,21 @@ def test_a_command_whose_reader_has_left_ends_quietly(flags: list[str]) -> None:
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("flags", [["--detect"], ["--help"], ["--auto", "--explain"]])
+def test_a_command_whose_output_cannot_be_written_says_so_in_one_line(flags: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, main.__file__, *flags],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    told = "error: standard output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, told)
 
 
 def test_main_can_be_imported_without_engines_and_doors() -> None:

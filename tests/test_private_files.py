@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from private_files import make_private_folder, replace_file, write_private
+from private_files import append_private, make_private_folder, replace_file, write_private
 
 
 def mode(path: Path) -> int:
@@ -28,6 +28,13 @@ def test_a_file_that_is_no_secret_keeps_its_mode(tmp_path: Path) -> None:
         replace_file(tmp_path / name, b"new")
         assert mode(tmp_path / name) == expected
         assert (tmp_path / name).read_bytes() == b"new"
+
+
+def test_what_is_added_stands_after_what_is_there(tmp_path: Path) -> None:
+    for line in (b"one\n", b"two\n"):
+        append_private(tmp_path / "lines", line)
+    assert (tmp_path / "lines").read_bytes() == b"one\ntwo\n"
+    assert mode(tmp_path / "lines") == 0o600
 
 
 def test_where_it_cannot_be_written_nothing_is_left(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from settings import WORKSPACES_FILE, read_settings
+from settings import read_settings
 from swarm.errors import ConfigurationError
+from tests.homeless import become_homeless
+from workspaces import WORKSPACES_FILE
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +51,23 @@ def test_a_path_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert settings.prompt_file == Path("~nobody-at-all/words")
 
 
+def test_without_a_home_a_node_remembers_where_it_is_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    become_homeless(monkeypatch)
+    told = "knows no such home; set HOME, or name a folder with --state DIR"
+    with pytest.raises(ConfigurationError, match=told):
+        read_settings([])
+    with pytest.raises(ConfigurationError, match=told):
+        read_settings(["--state", "~nobody-at-all/state"])
+    assert read_settings(["--state", str(tmp_path)]).state == tmp_path
+    assert read_settings(["--detect"]).detect
+    assert read_settings(["--explain"]).explain
+    (tmp_path / "swarm.toml").write_text('state = "state"\n')  # which may be a model's
+    with pytest.raises(ConfigurationError, match=told):
+        read_settings([])
+
+
 def test_the_vote_has_a_table_of_its_own(tmp_path: Path) -> None:
     text = '[vote]\npatience_s = 5\n[vote.weights]\n"big-7b" = 3\nsmall = 0.5\n'
     (tmp_path / "swarm.toml").write_text(text)
@@ -68,6 +87,24 @@ def test_the_vote_has_a_table_of_its_own(tmp_path: Path) -> None:
 def test_a_wrong_vote_is_named(tmp_path: Path, table: str, said: str) -> None:
     (tmp_path / "swarm.toml").write_text(f"[vote]\n{table}\n")
     with pytest.raises(ConfigurationError, match=said):
+        read_settings([])
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("tool-server = true", "'tool-server'; did you mean tool_server[?]"),
+        ("no_sandbox = true", "'no_sandbox'; did you mean sandbox = false[?]"),
+        ("no-flash-attn = true", "'no-flash-attn'; did you mean flash_attn = false[?]"),
+        ("n_gpu_layers = 3", "'n_gpu_layers'; did you mean gpu_layers[?]"),
+        ("help = true", "'help'$"),
+    ],
+)
+def test_a_setting_named_as_its_flag_is_told_its_own_name(
+    tmp_path: Path, line: str, said: str
+) -> None:
+    (tmp_path / "swarm.toml").write_text(f"{line}\n")
+    with pytest.raises(ConfigurationError, match=f"there is no setting {said}"):
         read_settings([])
 
 
@@ -369,6 +406,12 @@ def test_a_model_has_a_table_of_its_own_that_wins(tmp_path: Path) -> None:
     own = settings.of_model("qwen:7b")
     assert (own.ctx, own.kv, own.workers) == (4096, "q8_0", 2)
     assert settings.of_model("other").ctx == 1024
+
+
+def test_a_folder_beside_tables_of_models_is_told_its_place(tmp_path: Path) -> None:
+    (tmp_path / "swarm.toml").write_text('models = "elsewhere"\n[models."qwen:7b"]\nctx = 4096\n')
+    with pytest.raises(ConfigurationError, match=r"`folder` in \[models\]"):
+        read_settings([])
 
 
 def test_the_folder_may_stand_alone(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from pydantic import Field
 
 from tools.command import Ended, run_to_end
 from tools.errors import NotPermitted, ToolFailed
-from tools.tool import Arguments, Call, Output, Tool
+from tools.tool import Arguments, CallContext, Output, Tool
 
 _COMMAND_BYTES = 128_000
-"""Linux takes 128 KiB in one argument of a program."""
+"""A command has at most this many bytes: Linux takes 128 KiB in one argument of a program."""
 
 _WORDS = re.compile(r"[;&|(\n]|[^\s;&|(]+")
 _SEPARATORS = frozenset(";&|(\n")
@@ -32,8 +32,8 @@ class BashArguments(Arguments):
     )
 
 
-async def _run(arguments: BashArguments, call: Call) -> Output:
-    if call.sandbox is None:
+async def _run(arguments: BashArguments, context: CallContext) -> Output:
+    if context.sandbox is None:
         raise NotPermitted("commands are not allowed on this machine")
     if "\0" in arguments.command or not arguments.command.strip():
         raise ToolFailed("the command is empty, or has a zero byte in it")
@@ -41,22 +41,22 @@ async def _run(arguments: BashArguments, call: Call) -> Output:
         raise ToolFailed(
             f"a command has at most {_COMMAND_BYTES} bytes; put what is long in a file with `write`"
         )
-    folder = await call.threads.run(_folder, arguments.workdir, call)
-    timeout_s = seconds(arguments, call)
-    launch = await call.threads.run(call.sandbox.launch, arguments.command, folder)
-    ended = await run_to_end(launch, timeout_s=timeout_s, emit=call.emit)
-    text = await call.threads.run(call.kept.told, ended.output, call.output_chars)
+    folder = await context.threads.run(_folder, arguments.workdir, context)
+    timeout_s = seconds(arguments, context)
+    launch = await context.threads.run(context.sandbox.launch, arguments.command, folder)
+    ended = await run_to_end(launch, timeout_s=timeout_s, emit=context.emit)
+    text = await context.threads.run(context.kept.told, ended.output, context.output_chars)
     return Output(
-        "\n".join(filter(None, [text.rstrip("\n"), _mark(ended, timeout_s, call)])),
+        "\n".join(filter(None, [text.rstrip("\n"), _mark(ended, timeout_s, context)])),
         {"exit": ended.status, "ending": ended.ending, "characters": len(ended.output)},
     )
 
 
-def seconds(arguments: BashArguments, call: Call) -> float:
+def seconds(arguments: BashArguments, context: CallContext) -> float:
     """How long the command may run: what is asked for, or what is usual for it, within the
     owner's bound.
     """
-    times = call.times
+    times = context.times
     usual = times.usual_s
     if is_package_manager(arguments.command):
         usual = times.packages_s
@@ -86,17 +86,17 @@ def _is_module(words: list[str]) -> bool:
     return words[0].rstrip("0123456789.").endswith("python") and bool(_MODULE.match(words[2]))
 
 
-def _folder(workdir: str | None, call: Call) -> str:
+def _folder(workdir: str | None, context: CallContext) -> str:
     if workdir is None:
-        return str(call.workspace.root)
-    if call.workspace.kind(workdir) != "folder":
+        return str(context.workspace.root)
+    if context.workspace.kind(workdir) != "folder":
         raise ToolFailed(f"workdir {workdir} is no folder")
-    return call.workspace.absolute(workdir)
+    return context.workspace.absolute(workdir)
 
 
-def _mark(ended: Ended, timeout_s: float, call: Call) -> str:
+def _mark(ended: Ended, timeout_s: float, context: CallContext) -> str:
     if ended.ending == "timed out":
-        bound = f"at most {call.times.longest_s * 1000:.0f}"
+        bound = f"at most {context.times.longest_s * 1000:.0f}"
         return f"[ended after {timeout_s:g} s; `timeout` gives it more, in milliseconds, {bound}]"
     if ended.ending == "too much output":
         return f"[ended, as it said more than {len(ended.output)} characters]"

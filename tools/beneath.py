@@ -116,7 +116,7 @@ def _link(folder: int, name: str, flags: int, *, is_last: bool) -> str | None:
 
 
 def _step(folder: int, name: str) -> int:
-    """One component down. A link that was swapped in since is no directory, so it is refused."""
+    """One component down. A link that was swapped in since isn't a directory, so it is refused."""
     descriptor = os.open(
         name, _SEARCH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder
     )

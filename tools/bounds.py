@@ -11,7 +11,8 @@ Network: TypeAlias = Literal["none", "packages", "all"]
 """Nothing, the proxy for package managers, or everything that this machine reaches."""
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
-"""Where Linux keeps programs. /home, /root, /opt, /var, /run and /mnt are the owner's."""
+"""The folders where Linux keeps programs. /home, /root, /opt, /var, /run and /mnt are the
+owner's."""
 
 SETTINGS = (
     "/etc/alternatives",

@@ -17,7 +17,7 @@ from tools.bounds import NAMES, SETTINGS, SYSTEM, Bounds, Launch, environment, l
 
 _SCRATCH = "/tmp"  # noqa: S108  the sandbox's own
 _WITH_FILTER = ("/bin/sh", "-c", 'exec 9<"$0" && exec "$@"')
-"""bubblewrap reads the filter from a descriptor."""
+"""What starts bubblewrap so that it reads the filter from a descriptor."""
 
 _PROXY = "/run/swarm/proxy"
 _FORWARD = "/run/swarm/forward.py"

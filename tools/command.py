@@ -9,17 +9,19 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ending import whole
 from tools.bounds import Launch
 
 Ending: TypeAlias = Literal["exited", "timed out", "too much output"]
 
 MOST_BYTES = 8 << 20
-"""Of output; a command that says more is ended."""
+"""A command that says more than this is ended."""
 
 _CHUNK = 1 << 16
 _GRACE_S = 1.0
 _LAST_WORDS_S = 0.2
-"""For what a process said just before it ended: others that it started may hold the pipe."""
+"""How long what a process said just before it ended is waited for: others that it started may hold
+the pipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ async def _started(
             process = await asyncio.shield(starting)
         except asyncio.CancelledError:
             pipe.close()
-            await _end(await starting)
+            await whole(_end_started(starting))
             raise
     finally:
         os.close(theirs)
@@ -91,7 +93,7 @@ async def _started(
     finally:
         closing.cancel()
         pipe.close()
-        await asyncio.shield(_end(process))
+        await whole(_end(process))
         await asyncio.wait({closing})
 
 
@@ -114,14 +116,20 @@ async def _start(launch: Launch, output: int) -> asyncio.subprocess.Process:
     )
 
 
+async def _end_started(starting: asyncio.Future[asyncio.subprocess.Process]) -> None:
+    await _end(await starting)
+
+
 async def _end(process: asyncio.subprocess.Process) -> None:
     """First the process itself, which may have others to kill; then its whole group."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE_S):
-                await process.wait()
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    try:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GRACE_S):
+                    await process.wait()
+    finally:  # also where the loop ends before the grace has
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
     await process.wait()

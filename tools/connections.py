@@ -1,4 +1,4 @@
-"""The tool door's connections: so many, and none that keeps it waiting without end."""
+"""The tool door's connections: a bounded number, and none that keeps it waiting without end."""
 
 import asyncio
 from typing import Any, Literal
@@ -6,16 +6,15 @@ from typing import Any, Literal
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from guard import Places
+from guard import ConnectionLimit
 from tools.replies import failure
 
 HEADER_S = 10.0
-"""A request's head has so long from its first byte, a connection so long to its first request, and
-the rest of a body that nobody reads so long from the answer.
-"""
+"""A request's head has this long from its first byte, a connection has it until its first request,
+and the rest of a body that nobody reads has it from the answer."""
 
 BODY_S = 60.0
-"""The body of a request that was let in has so long from its head."""
+"""The body of a request that was let in has this long from its head."""
 
 MOST_CONNECTIONS = 128
 
@@ -26,7 +25,7 @@ class Connection(H11Protocol):
     _awaited: Literal["head", "body", "rest"] | None = None
     _timer: asyncio.TimerHandle | None = None
 
-    def __init__(self, places: Places, **uvicorns: Any) -> None:
+    def __init__(self, places: ConnectionLimit, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._places = places
 

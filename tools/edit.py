@@ -8,11 +8,12 @@ from pydantic import Field
 
 from tools.errors import InvalidArguments, ToolFailed
 from tools.lines import lines_of
-from tools.tool import Arguments, Call, Output, Tool
+from tools.tool import Arguments, CallContext, Output, Tool
 
 _FILE_BYTES = 8 << 20
 _DIFF_LINES = 1000
-"""From the first that changes to the last; comparing can take the cube of them."""
+"""Files are compared if at most this many lines lie from the first that changes to the last;
+comparing can take the cube of them."""
 _AROUND = 3
 _NO_END = "\n\\ No newline at end of file\n"
 _HINT_CHARS = 300
@@ -28,17 +29,17 @@ class EditArguments(Arguments):
     replaceAll: bool = Field(False, description="Replace all occurrences of oldString")  # noqa: N815
 
 
-async def _run(arguments: EditArguments, call: Call) -> Output:
-    return await call.threads.run(_edit, arguments, call)
+async def _run(arguments: EditArguments, context: CallContext) -> Output:
+    return await context.threads.run(_edit, arguments, context)
 
 
-def _edit(arguments: EditArguments, call: Call) -> Output:
+def _edit(arguments: EditArguments, context: CallContext) -> Output:
     path, old, new = arguments.filePath, arguments.oldString, arguments.newString
     if old == new:
         raise InvalidArguments("oldString and newString are the same")
     if not old:
         raise InvalidArguments("oldString is empty; use the tool write for a whole file")
-    content = call.workspace.read(path, most_bytes=_FILE_BYTES)
+    content = context.workspace.read(path, most_bytes=_FILE_BYTES)
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
@@ -56,8 +57,8 @@ def _edit(arguments: EditArguments, call: Call) -> Output:
     if len(plain) + count * (len(new) - len(old)) > _FILE_BYTES:
         raise ToolFailed(f"{count} times newString would make {path} larger than 8 MiB")
     edited = text.replace(old, new) if plain == text else _with_ends(text, plain, old, new)
-    call.workspace.write(path, edited.encode(errors="replace"))
-    said = f"Edited {call.workspace.absolute(path)}: {count} replaced."
+    context.workspace.write(path, edited.encode(errors="replace"))
+    said = f"Edited {context.workspace.absolute(path)}: {count} replaced."
     return Output(said, {"replaced": count, "diff": _diff(path, text, edited)})
 
 
@@ -137,7 +138,7 @@ def _same(one: list[str], other: list[str]) -> int:
 
 
 def _moved(head: str, lines: int) -> str:
-    """The head of a part of a diff, with its line numbers so much higher."""
+    """The head of a part of a diff, with its line numbers higher by `lines`."""
     return re.sub(r"(?<=[-+])\d+", lambda number: str(int(number[0]) + lines), head)
 
 

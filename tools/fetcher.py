@@ -24,7 +24,8 @@ _CHUNK = 1 << 16
 _URL_CHARS = 2000
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _NOT_OF_PAGES = frozenset({"punycode", "idna"})
-"""Python's codecs for names: their time grows with the square of the length."""
+"""Encodings that no page may name: Python's codecs for host names, whose time grows with the square
+of the length."""
 
 _HEADERS = {
     "User-Agent": "LocalSwarm-webfetch/1",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PORT = 3128
-"""Of a network namespace that nobody else is in."""
+"""The proxy's port, in a network namespace that nobody else is in."""
 
 _CHUNK = 1 << 16
 

@@ -5,7 +5,7 @@ import time
 from pydantic import Field
 
 from tools.patterns import Patterns
-from tools.tool import Arguments, Call, Output, Tool
+from tools.tool import Arguments, CallContext, Output, Tool
 from tools.walk import Found, walk
 
 _FILES = 100
@@ -19,16 +19,16 @@ class GlobArguments(Arguments):
     path: str | None = Field(None, description="The folder to search in (default: the workspace)")
 
 
-async def _run(arguments: GlobArguments, call: Call) -> Output:
-    return await call.threads.run(_glob, arguments, call)
+async def _run(arguments: GlobArguments, context: CallContext) -> Output:
+    return await context.threads.run(_glob, arguments, context)
 
 
-def _glob(arguments: GlobArguments, call: Call) -> Output:
+def _glob(arguments: GlobArguments, context: CallContext) -> Output:
     start = arguments.path or "."
-    patterns = Patterns(call.workspace, start, arguments.pattern)
-    files = walk(call.workspace, start, deadline=time.monotonic() + _SECONDS)
+    patterns = Patterns(context.workspace, start, arguments.pattern)
+    files = walk(context.workspace, start, deadline=time.monotonic() + _SECONDS)
     found = sorted(filter(patterns.match, files), key=_newest_first)
-    lines = [call.workspace.absolute(file.path) for file in found[:_FILES]] or ["No files found"]
+    lines = [context.workspace.absolute(file.path) for file in found[:_FILES]] or ["No files found"]
     if len(found) > _FILES:
         lines.append(f"(the {_FILES} last changed of {len(found)}; use a narrower pattern)")
     return Output("\n".join(lines), {"count": len(found), "cut": len(found) > _FILES})

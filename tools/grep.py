@@ -12,7 +12,7 @@ from tools.errors import InvalidArguments, ToolError, ToolFailed
 from tools.kept import LINE_CHARS
 from tools.lines import lines_of, pieces_of
 from tools.patterns import Patterns
-from tools.tool import Arguments, Call, Output, Tool
+from tools.tool import Arguments, CallContext, Output, Tool
 from tools.walk import Found, walk
 from tools.workspace import Workspace
 
@@ -32,18 +32,18 @@ class GrepArguments(Arguments):
     include: str | None = Field(None, description='Files to search, such as "*.{ts,tsx}"')
 
 
-async def _run(arguments: GrepArguments, call: Call) -> Output:
-    return await call.threads.run(_grep, arguments, call)
+async def _run(arguments: GrepArguments, context: CallContext) -> Output:
+    return await context.threads.run(_grep, arguments, context)
 
 
-def _grep(arguments: GrepArguments, call: Call) -> Output:
+def _grep(arguments: GrepArguments, context: CallContext) -> Output:
     deadline = time.monotonic() + _SECONDS
     pattern = _compiled(arguments.pattern)
     start = arguments.path or "."
-    place = call.readable(start)
+    place = context.readable(start)
     paths = _paths(place, start, arguments.include, deadline)
     lines: list[str] = []
-    count, broken = 0, place is call.kept.folder
+    count, broken = 0, place is context.kept.folder
     for path in paths:
         matches = _matches(place, path, pattern, deadline, broken=broken)
         found = list(itertools.islice(matches, _MATCHES + 1 - count))

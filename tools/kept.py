@@ -12,7 +12,7 @@ from typing import BinaryIO, Self
 from tools.workspace import Workspace
 
 MOST_FILES = 64
-"""Older outputs go when there are more."""
+"""At most this many outputs are kept; the oldest go first."""
 
 LINE_CHARS = 2000
 """A longer line of an output counts as several, so that `read` can go on within it. The file has

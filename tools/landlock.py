@@ -31,13 +31,15 @@ _TCP = 0b11
 _SIGNALS_AND_ABSTRACT_SOCKETS = 0b11
 
 TRUNCATE_VERSION = 3
-"""Linux 6.2: below it a command could empty every file that this user may write."""
+"""Landlock's version in Linux 6.2: below it a command could empty every file that this user may
+write."""
 
 LEAST_VERSION = 4
-"""Linux 6.7: below it TCP is not covered."""
+"""Landlock's version in Linux 6.7: below it TCP is not covered."""
 
 SIGNALS_VERSION = 6
-"""Linux 6.12: below it a command may send signals to this user's other processes."""
+"""Landlock's version in Linux 6.12: below it a command may send signals to this user's other
+processes."""
 
 # Numbers of socket(2) and AUDIT_ARCH, where the filter is known to be right.
 _MACHINES: Final = {"x86_64": (41, 0xC000003E), "aarch64": (198, 0xC00000B7)}
@@ -51,10 +53,10 @@ _SYSTEM_V: Final = {
 _IO_URING_SETUP = 425
 _X32 = 0x40000000
 INTERNET: Final = (2, 10, 16)
-"""AF_INET, AF_INET6, AF_NETLINK: what programs on the network need."""
+"""The families that programs on the network need: AF_INET, AF_INET6, AF_NETLINK."""
 
 LOCAL: Final = 1
-"""AF_UNIX."""
+"""The family of local sockets, AF_UNIX."""
 
 _EACCES, _ENOSYS = 13, 38
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000

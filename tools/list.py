@@ -5,7 +5,7 @@ import time
 from pydantic import Field
 
 from tools.patterns import Patterns
-from tools.tool import Arguments, Call, Output, Tool
+from tools.tool import Arguments, CallContext, Output, Tool
 from tools.walk import walk
 
 _FILES = 100
@@ -19,15 +19,15 @@ class ListArguments(Arguments):
     ignore: list[str] | None = Field(None, description="Glob patterns of files to leave out")
 
 
-async def _run(arguments: ListArguments, call: Call) -> Output:
-    return await call.threads.run(_list, arguments, call)
+async def _run(arguments: ListArguments, context: CallContext) -> Output:
+    return await context.threads.run(_list, arguments, context)
 
 
-def _list(arguments: ListArguments, call: Call) -> Output:
+def _list(arguments: ListArguments, context: CallContext) -> Output:
     start = arguments.path or "."
-    ignored = [Patterns(call.workspace, start, pattern) for pattern in arguments.ignore or []]
+    ignored = [Patterns(context.workspace, start, pattern) for pattern in arguments.ignore or []]
     found: list[str] = []
-    for file in walk(call.workspace, start, deadline=time.monotonic() + _SECONDS):
+    for file in walk(context.workspace, start, deadline=time.monotonic() + _SECONDS):
         if any(patterns.match(file) for patterns in ignored):
             continue
         if len(found) == _FILES:
@@ -35,15 +35,15 @@ def _list(arguments: ListArguments, call: Call) -> Output:
             break
         found.append(file.path)
     more = len(found) > _FILES
-    lines = [call.workspace.absolute(start) + "/", *_tree(found[:_FILES], start, call)]
+    lines = [context.workspace.absolute(start) + "/", *_tree(found[:_FILES], start, context)]
     if more:
         lines.append(f"(only the first {_FILES} files)")
     return Output("\n".join(lines), {"files": min(len(found), _FILES), "cut": more})
 
 
-def _tree(paths: list[str], start: str, call: Call) -> list[str]:
+def _tree(paths: list[str], start: str, context: CallContext) -> list[str]:
     """Folders before what they hold, two spaces a step."""
-    base = call.workspace.relative(start)
+    base = context.workspace.relative(start)
     shown: set[str] = set()
     lines: list[str] = []
     for path in paths:

@@ -27,10 +27,10 @@ _HEAD_S = 10.0
 _CONNECT_S = 10.0
 _CHUNK = 1 << 16
 _NAME = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_PLACE = re.compile(rf"({_NAME}|\[[0-9a-f:.]+\])(?::([1-9][0-9]{{0,4}}))?")
+_HOST_PORT = re.compile(rf"({_NAME}|\[[0-9a-f:.]+\])(?::([1-9][0-9]{{0,4}}))?")
 _CONNECT = re.compile(r"CONNECT (\S+) HTTP/1\.[01]\r\n")
 
-Place = tuple[str, int]
+HostPort = tuple[str, int]
 
 
 class _RefusedError(Exception):
@@ -45,21 +45,21 @@ class _RefusedError(Exception):
 class AllowList:
     """Hosts and ports. A name leads to public addresses, and to those that stand here too."""
 
-    places: frozenset[Place]
+    listed: frozenset[HostPort]
 
     @classmethod
     def of(cls, entries: Iterable[str]) -> Self:
         """From `host` (port 443), `host:port`, an address likewise. Raises InvalidArguments."""
-        return cls(frozenset(parse_place(entry, port=_HTTPS) for entry in entries))
+        return cls(frozenset(parse_host_port(entry, port=_HTTPS) for entry in entries))
 
-    def permits(self, place: Place, address: str) -> bool:
-        """Whether a listed place may be reached at this address of it."""
-        return is_public(address) or (address, place[1]) in self.places
+    def permits(self, host_port: HostPort, address: str) -> bool:
+        """Whether what is listed may be reached at this address of its host."""
+        return is_public(address) or (address, host_port[1]) in self.listed
 
 
-def parse_place(text: str, *, port: int | None) -> Place:
+def parse_host_port(text: str, *, port: int | None) -> HostPort:
     """`host:port`; without a port it is `port`. Raises InvalidArguments."""
-    found = _PLACE.fullmatch(text.lower())
+    found = _HOST_PORT.fullmatch(text.lower())
     told = int(found[2]) if found and found[2] else port
     if found is None or told is None or told > 65535 or len(found[1]) > 253:
         raise InvalidArguments(f"{text[:100]!r} is no host, and no host:port")
@@ -81,7 +81,7 @@ class PackageProxy:
         self._resolve = resolve
         self._server: asyncio.Server | None = None
         self._tunnels: set[asyncio.Task[None]] = set()
-        self._told: set[Place] = set()
+        self._told: set[HostPort] = set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_unix_server(self._accepted, self.path, limit=_HEAD_BYTES)
@@ -103,8 +103,8 @@ class PackageProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with _closed(writer):
             try:
-                place = await self._asked(reader)
-                there, away = await self._connected(place)
+                host_port = await self._asked(reader)
+                there, away = await self._connected(host_port)
             except _RefusedError as refused:
                 writer.write(f"HTTP/1.1 {refused.status}\r\n\r\n{refused}\n".encode())
                 with contextlib.suppress(OSError):
@@ -114,8 +114,8 @@ class PackageProxy:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 await _both(_passed(reader, away), _passed(there, writer))
 
-    async def _asked(self, reader: asyncio.StreamReader) -> Place:
-        """The place to which a tunnel is asked for, if it is on the list."""
+    async def _asked(self, reader: asyncio.StreamReader) -> HostPort:
+        """Where to a tunnel is asked for, if that is on the list."""
         try:
             async with asyncio.timeout(_HEAD_S):
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("ascii")
@@ -127,34 +127,38 @@ class PackageProxy:
         if found is None:
             raise _RefusedError("405 Method Not Allowed", "only tunnels (CONNECT), so only https")
         try:
-            place = parse_place(found[1], port=None)
+            host_port = parse_host_port(found[1], port=None)
         except InvalidArguments as error:
             raise _RefusedError("400 Bad Request", str(error)) from None
-        if place not in self._allowed.places:
-            self._tell(place)
-            raise _RefusedError("403 Forbidden", f"{place[0]}:{place[1]} is not on the list")
-        return place
+        if host_port not in self._allowed.listed:
+            self._tell(host_port)
+            raise _RefusedError(
+                "403 Forbidden", f"{host_port[0]}:{host_port[1]} is not on the list"
+            )
+        return host_port
 
-    async def _connected(self, place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connected(
+        self, host_port: HostPort
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to the first address that answers; every one of them was checked."""
         try:
             async with asyncio.timeout(_CONNECT_S):
-                addresses = await self._resolve(*place)
-                if not all(self._allowed.permits(place, address) for address in addresses):
-                    self._tell(place)
-                    raise _RefusedError("403 Forbidden", f"{place[0]} is not on the internet")
+                addresses = await self._resolve(*host_port)
+                if not all(self._allowed.permits(host_port, address) for address in addresses):
+                    self._tell(host_port)
+                    raise _RefusedError("403 Forbidden", f"{host_port[0]} is not on the internet")
                 for address in addresses[:-1]:
                     with contextlib.suppress(OSError):
-                        return await asyncio.open_connection(address, place[1])
-                return await asyncio.open_connection(addresses[-1], place[1])
+                        return await asyncio.open_connection(address, host_port[1])
+                return await asyncio.open_connection(addresses[-1], host_port[1])
         except (OSError, TimeoutError, UnicodeError, IndexError):
-            raise _RefusedError("502 Bad Gateway", f"{place[0]} cannot be reached") from None
+            raise _RefusedError("502 Bad Gateway", f"{host_port[0]} cannot be reached") from None
 
-    def _tell(self, place: Place) -> None:
-        """Once for each place, and not without end."""
-        if place not in self._told and len(self._told) < 100:
-            self._told.add(place)
-            logger.info("a command was refused the way to %s:%d", *place)
+    def _tell(self, host_port: HostPort) -> None:
+        """Once for each host and port, and not without end."""
+        if host_port not in self._told and len(self._told) < 100:
+            self._told.add(host_port)
+            logger.info("a command was refused the way to %s:%d", *host_port)
 
 
 @contextlib.asynccontextmanager

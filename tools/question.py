@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from tools.tool import Arguments, Call, Output, Tool
+from tools.tool import Arguments, CallContext, Output, Tool
 
 
 class Option(Arguments):
@@ -27,9 +27,9 @@ class QuestionArguments(Arguments):
     questions: list[Question] = Field(description="What to ask", min_length=1, max_length=10)
 
 
-async def _run(arguments: QuestionArguments, call: Call) -> Output:
+async def _run(arguments: QuestionArguments, context: CallContext) -> Output:
     text = asked(arguments.questions)
-    if call.ask is not None and (answer := await call.ask(text)) is not None:
+    if context.ask is not None and (answer := await context.ask(text)) is not None:
         return Output(f"The user answered: {answer}", {"answered": True})
     return Output(
         "Nobody can be asked from here. End your turn with these questions as your answer, and "

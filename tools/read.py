@@ -5,7 +5,7 @@ from pydantic import Field
 from tools.errors import ToolFailed
 from tools.kept import LINE_CHARS
 from tools.lines import lines_of, pieces_of
-from tools.tool import Arguments, Call, Output, Tool
+from tools.tool import Arguments, CallContext, Output, Tool
 from tools.workspace import Workspace
 
 _LINES = 2000
@@ -22,20 +22,20 @@ class ReadArguments(Arguments):
     limit: int | None = Field(None, ge=0, description=f"The most lines to read (default {_LINES})")
 
 
-async def _run(arguments: ReadArguments, call: Call) -> Output:
-    return await call.threads.run(_read, arguments, call)
+async def _run(arguments: ReadArguments, context: CallContext) -> Output:
+    return await context.threads.run(_read, arguments, context)
 
 
-def _read(arguments: ReadArguments, call: Call) -> Output:
+def _read(arguments: ReadArguments, context: CallContext) -> Output:
     path = arguments.filePath
-    place = call.readable(path)
+    place = context.readable(path)
     if place.kind(path) == "folder":
         return _folder(place, path)
     content = place.read(path, most_bytes=_FILE_BYTES)
     if b"\0" in content[:8192]:
         raise ToolFailed(f"{path} is a binary file, {len(content)} bytes")
     lines = lines_of(content.decode(errors="replace"))
-    if place is call.kept.folder:
+    if place is context.kept.folder:
         lines = [piece for line in lines for piece in pieces_of(line, LINE_CHARS)]
     first = max(arguments.offset or 1, 1)
     if first > max(len(lines), 1):

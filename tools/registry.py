@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from mistakes import mistakes
 from tools.bash import BASH
 from tools.bounds import Sandbox
 from tools.edit import EDIT
-from tools.errors import InvalidArguments, TooBusy, UnknownTool
+from tools.errors import InvalidArguments, TooBusy, ToolFailed, UnknownTool
 from tools.executor import Emit, ToolDescription, silent
 from tools.fetcher import Fetcher
 from tools.glob import GLOB
@@ -29,7 +29,7 @@ from tools.read import READ
 from tools.skill import SKILL, told_of
 from tools.threads import Threads
 from tools.todo import TODOREAD, TODOWRITE
-from tools.tool import Call, Output, Session, Times, Tool
+from tools.tool import CallContext, Output, Session, Times, Tool
 from tools.webfetch import WEBFETCH
 from tools.workspace import Workspace
 from tools.write import WRITE
@@ -42,7 +42,11 @@ TOOLS: tuple[Tool[Any], ...] = (
 )
 
 MOST_CALLS = 8
-"""That run at once, with those whose callers left before their threads had ended."""
+"""At most this many calls run at once, with those whose callers left before their threads had
+ended."""
+
+_ENDING = "this machine's tools are being ended"
+"""What who calls is told, also where the call had begun: nobody cancelled it."""
 
 _SESSIONS = 64
 _MOST_MISTAKES = 5
@@ -73,7 +77,8 @@ class Registry:
         self._times = times
         self._output_chars = output_chars
         self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._running = 0
+        self._running: dict[asyncio.Timeout, asyncio.Event] = {}  # set when the call has ended
+        self._closed = False
 
     @property
     def root(self) -> Path:
@@ -97,7 +102,9 @@ class Registry:
         emit: Emit = silent,
         ask: Ask | None = None,
     ) -> Output:
-        """Raises ToolError, also for a name or arguments that are none."""
+        """Raises ToolError, also for a name or arguments that are none, and where this registry
+        ends meanwhile.
+        """
         tool = self._tools.get(name)
         if tool is None:
             raise UnknownTool(name, tuple(self._tools))
@@ -110,30 +117,48 @@ class Registry:
         except ValidationError as error:
             told = "; ".join(mistakes(error, "the arguments")[:_MOST_MISTAKES])
             raise InvalidArguments(f"{name}: {told}") from None
-        with self._counted():
+        async with self._counted():
             began = time.monotonic()
             try:
-                output = await tool.run(checked, self._call(session, emit, ask))
+                output = await tool.run(checked, self._context(session, emit, ask))
                 return replace(output, text=_sayable(output.text))
             finally:
                 logger.info("tool %s ran here for %.2f s", name, time.monotonic() - began)
 
-    @contextlib.contextmanager
-    def _counted(self) -> Generator[None]:
-        if self._running + self._threads.left >= MOST_CALLS:
-            raise TooBusy(f"{MOST_CALLS} tools run already; call again when one has ended")
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
+    async def aclose(self) -> None:
+        """End the calls that run, with all that they started; none begins any more."""
+        if not self._closed:
+            self._closed = True
+            for running in self._running:
+                running.reschedule(0)
+        await asyncio.gather(*(ended.wait() for ended in self._running.values()))
 
-    def _call(self, session: str, emit: Emit, ask: Ask | None) -> Call:
+    @contextlib.asynccontextmanager
+    async def _counted(self) -> AsyncGenerator[None]:
+        """A place for the call in the block, which `aclose` can end."""
+        if self._closed:
+            raise ToolFailed(_ENDING)
+        if len(self._running) + self._threads.left >= MOST_CALLS:
+            raise TooBusy(f"{MOST_CALLS} tools run already; call again when one has ended")
+        running, ended = asyncio.timeout(None), asyncio.Event()
+        try:
+            async with running:
+                self._running[running] = ended
+                yield
+        except TimeoutError:
+            if not running.expired():
+                raise
+            raise ToolFailed(_ENDING) from None
+        finally:
+            del self._running[running]
+            ended.set()
+
+    def _context(self, session: str, emit: Emit, ask: Ask | None) -> CallContext:
         remembered = self._sessions.setdefault(session, Session())
         self._sessions.move_to_end(session)
         while len(self._sessions) > _SESSIONS:
             self._sessions.popitem(last=False)
-        return Call(
+        return CallContext(
             self._workspace,
             self._kept,
             self._threads,
@@ -148,5 +173,5 @@ class Registry:
 
 
 def _sayable(text: str) -> str:
-    """Names of files are bytes; what of them is no UTF-8 can stand in no JSON."""
+    """Names of files are bytes; what of them isn't UTF-8 cannot stand in JSON."""
     return text.encode(errors="replace").decode()

@@ -21,23 +21,22 @@ logger = logging.getLogger(__name__)
 
 _CONNECT_S = 5.0
 _HEAD_S = 10.0
-"""For the head of an answer, which comes before the tool has ended. A connection of an earlier call
-says nothing of a machine that is gone.
-"""
+"""How long the head of an answer is waited for, which comes before the tool has ended. A connection
+of an earlier call says nothing of a machine that is gone."""
 _SILENT_S = 900.0
 _LINE_BYTES = 32 << 20
 _BY_CODE = {code: error for error, (_, code) in ERRORS.items() if error is not UnknownTool}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServerAccess:
     """Where a tool server is, such as `http://192.168.1.5:17616`, and the token it asks for."""
 
     url: str
     token: str | None = field(default=None, repr=False)
 
 
-Find: TypeAlias = Callable[[], Awaitable[Place]]
+Find: TypeAlias = Callable[[], Awaitable[ServerAccess]]
 """Finds the tool server. Raises ToolError."""
 
 
@@ -50,7 +49,7 @@ class RemoteTools:
     def __init__(self, find: Find, *, head_s: float = _HEAD_S) -> None:
         self._find = find
         self._head_s = head_s
-        self._place: Place | None = None
+        self._access: ServerAccess | None = None
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -93,30 +92,30 @@ class RemoteTools:
         self, method: str, path: str, body: Any = None
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """An answer with status 200. A token that is new on the server is fetched once."""
-        known = self._place
-        place = known or await self._find()
-        self._place = place
-        async with self._sent(place, method, path, body) as answer:
+        known = self._access
+        access = known or await self._find()
+        self._access = access
+        async with self._sent(access, method, path, body) as answer:
             if answer.status != 401 or known is None:
                 if answer.status != 200:
                     raise _failed(await answer.json())
                 yield answer
                 return
-        self._place = await self._find()
-        async with self._sent(self._place, method, path, body) as answer:
+        self._access = await self._find()
+        async with self._sent(self._access, method, path, body) as answer:
             if answer.status != 200:
                 raise _failed(await answer.json())
             yield answer
 
     @contextlib.asynccontextmanager
     async def _sent(
-        self, place: Place, method: str, path: str, body: Any
+        self, access: ServerAccess, method: str, path: str, body: Any
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         if self._session is None:
             raise ToolFailed("the client of the tool server is not started")
-        headers = {"Authorization": f"Bearer {place.token}"} if place.token else {}
+        headers = {"Authorization": f"Bearer {access.token}"} if access.token else {}
         request = self._session.request(
-            method, f"{place.url}{path}", json=body, headers=headers, allow_redirects=False
+            method, f"{access.url}{path}", json=body, headers=headers, allow_redirects=False
         )
         try:
             async with contextlib.AsyncExitStack() as stack:
@@ -124,14 +123,14 @@ class RemoteTools:
                     answer = await stack.enter_async_context(request)
                 yield answer
         except TimeoutError as error:
-            self._place = None
+            self._access = None
             why = "does not answer; is that machine on, and at this address?"
-            raise ToolFailed(f"the tool server {place.url} {why}") from error
+            raise ToolFailed(f"the tool server {access.url} {why}") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            self._place = None  # it may have another address by now
-            raise ToolFailed(f"the tool server {place.url}: {printable(str(error))}") from error
+            self._access = None  # it may have another address by now
+            raise ToolFailed(f"the tool server {access.url}: {printable(str(error))}") from error
         except (LookupError, TypeError) as error:
-            raise ToolFailed(f"what answers at {place.url} is no tool server") from error
+            raise ToolFailed(f"what answers at {access.url} is no tool server") from error
 
 
 async def _result(answer: aiohttp.ClientResponse, emit: Emit) -> Output:

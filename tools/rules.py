@@ -17,7 +17,7 @@ class _TimedPattern(GitIgnoreSpecPattern):
     """One pattern. Raises ToolFailed where a path takes too long."""
 
     def __init__(self, line: str) -> None:
-        """Raises ValueError for a line that is no pattern."""
+        """Raises ValueError for a line that isn't a pattern."""
         text, include = self.pattern_to_regex(line)
         try:
             self._compiled = None if text is None else regex.compile(text)
@@ -41,12 +41,12 @@ class _TimedPattern(GitIgnoreSpecPattern):
 
 
 def spec_of(lines: Iterable[str]) -> GitIgnoreSpec:
-    """Raises ValueError for a line that is no pattern."""
+    """Raises ValueError for a line that isn't a pattern."""
     return GitIgnoreSpec([_TimedPattern(line) for line in lines], backend="simple")
 
 
 def spec_of_file(text: str) -> GitIgnoreSpec:
-    """The rules of a .gitignore; lines that are no patterns are passed over, as Git does."""
+    """The rules of a .gitignore; lines that aren't patterns are passed over, as Git does."""
     patterns: list[_TimedPattern] = []
     for line in text.splitlines():
         try:

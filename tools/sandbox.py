@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ending import killed, whole
 from tools import landlock, seatbelt
 from tools.bounds import NAMES, SETTINGS, SYSTEM, Bounds, Launch, Sandbox, environment, limited
 from tools.bubblewrap import Bubblewrap
@@ -20,7 +21,7 @@ from tools.seatbelt import Seatbelt
 
 _TRIAL_S = 10.0
 _TRIAL = 'for folder in "$TMPDIR" "$HOME"; do : > "$folder/$$" && rm "$folder/$$" || exit 1; done'
-"""What every command may rely on: a file of its own."""
+"""A command that does what every command may rely on: it makes a file of its own."""
 
 _PROC = ("cpuinfo", "meminfo", "stat", "loadavg", "version", "filesystems", "sys")
 
@@ -135,7 +136,8 @@ async def _seatbelt(bash: str, bounds: Bounds) -> Sandbox:
 
 async def _trial(sandbox: Sandbox, folder: str) -> str:
     """Nothing where a command runs in it, otherwise why not."""
-    launch = await asyncio.to_thread(sandbox.launch, _TRIAL, folder)
+    # A thread cannot be ended: it would write into a folder that its owner removes meanwhile.
+    launch = await whole(asyncio.to_thread(sandbox.launch, _TRIAL, folder))
     process = await asyncio.create_subprocess_exec(
         *launch.argv,
         env=launch.environment,
@@ -147,9 +149,9 @@ async def _trial(sandbox: Sandbox, folder: str) -> str:
         async with asyncio.timeout(_TRIAL_S):
             said = (await process.communicate())[1]
     except TimeoutError:
-        process.kill()
-        await process.wait()
         return f"it took longer than {_TRIAL_S:.0f} s"
+    finally:
+        await killed(process)
     if process.returncode == 0:
         return ""
     return said.decode(errors="replace").strip()[:200] or f"exit status {process.returncode}"

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ending import ended
-from guard import LOOPBACK_NAMES, Door, Places, refusal
+from guard import LOOPBACK_NAMES, ConnectionLimit, Door, refusal
 from mistakes import first_mistake
 from tools.bodies import CancelBody, ExecuteBody, events, listed, result
 from tools.calls import Calls, Running
@@ -37,11 +37,16 @@ logger = logging.getLogger(__name__)
 
 _BODY_BYTES = 16 << 20
 _SESSIONS = 1024
-"""OpenCode leaves one behind at each start, which ends half an hour later."""
+"""At most this many sessions are kept: OpenCode leaves one behind at each start, which ends half an
+hour later."""
 _BACKLOG = 128
-"""Connections that wait to be accepted; asyncio takes so many at a time, before any has a place."""
+"""At most this many connections wait to be accepted; asyncio takes that many at a time, before any
+has a place."""
 _START_S = 10.0
 _END_S = 3
+_ANSWER_S = 1.0
+"""The answers to calls that the end cut short have this long before the sessions that carry them
+end."""
 _WATCHER = "_shutdown_watcher"
 
 
@@ -71,6 +76,8 @@ def make_app(
         del app
         async with manager.run():
             yield
+            await registry.aclose()
+            await guarded.answered()
 
     routes = _Routes(registry)
     app = Starlette(
@@ -88,7 +95,8 @@ def make_app(
         },
         lifespan=lifespan,
     )
-    return _Guarded(app, door, token, other_token)
+    guarded = _Guarded(app, door, token, other_token)
+    return guarded
 
 
 class _Routes:
@@ -130,7 +138,7 @@ class _Routes:
 
 
 class _Guarded:
-    """Turns away who may not speak to this door, before anything is read."""
+    """Turns away who may not speak to this door, before anything is read; when it ends, all."""
 
     def __init__(
         self, app: ASGIApp, door: Door, token: str | None, other_token: Callable[[], str | None]
@@ -139,16 +147,34 @@ class _Guarded:
         self._door = door
         self._token = token
         self._other_token = other_token
+        self._answering: set[asyncio.Task[Any]] = set()
+        self._ends = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            refused = self._refused(scope)
-            if refused is not None:
-                await refused(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        answer = self._refused(scope) or self._app
+        task = asyncio.current_task()
+        assert task is not None
+        if scope["method"] != "GET":  # MCP has streams by GET, which go on until a session ends
+            self._answering.add(task)
+        try:
+            await answer(scope, receive, send)
+        finally:
+            self._answering.discard(task)
+
+    async def answered(self) -> None:
+        """Nobody is let in from now on; who was has the answer when this returns, unless that is
+        not read.
+        """
+        self._ends = True
+        if self._answering:
+            await asyncio.wait(self._answering, timeout=_ANSWER_S)
 
     def _refused(self, scope: Scope) -> Response | None:
+        if self._ends:
+            return failure(503, "http_error", "this tool server is being ended")
         headers = Headers(scope=scope)
         found = refusal(
             self._door.at((scope.get("server") or ("",))[0]),
@@ -228,6 +254,13 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self.ready.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """The application ends first: uvicorn would wait for connections that only that closes,
+        and then cut them. It asks for that end again, which is over then.
+        """
+        await self.lifespan.shutdown()
+        await super().shutdown(sockets)
+
     async def listen(self, door: socket.socket) -> asyncio.Server:
         """Serve at this door too, by the protocol that `startup` gives the others."""
         protocol: Any = self.config.http_protocol_class
@@ -257,7 +290,7 @@ class ToolServer:
         self, app: ASGIApp, *, hosts: Sequence[str], port: int, most: int = MOST_CONNECTIONS
     ) -> None:
         self._hosts = tuple(hosts)
-        protocol: Any = partial(Connection, Places(most))
+        protocol: Any = partial(Connection, ConnectionLimit(most))
         self._server = _Server(
             uvicorn.Config(
                 app,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from tools.errors import ToolError, ToolFailed
-from tools.tool import Arguments, Call, Output, Tool
+from tools.tool import Arguments, CallContext, Output, Tool
 from tools.workspace import Workspace
 
 FOLDERS = (".opencode/skills", ".opencode/skill", ".claude/skills", ".agents/skills")
@@ -41,11 +41,11 @@ class SkillArguments(Arguments):
     name: str = Field(description="The name of the skill")
 
 
-async def _run(arguments: SkillArguments, call: Call) -> Output:
-    skills = await call.threads.run(skills_of, call.workspace)
+async def _run(arguments: SkillArguments, context: CallContext) -> Output:
+    skills = await context.threads.run(skills_of, context.workspace)
     for skill in skills:
         if skill.name == arguments.name:
-            folder = call.workspace.absolute(skill.folder)
+            folder = context.workspace.absolute(skill.folder)
             return Output(
                 f"## Skill: {skill.name}\n\nIts files are in {folder}\n\n{skill.text}",
                 {"name": skill.name, "folder": folder},

@@ -22,4 +22,4 @@ ERRORS: Final[dict[type[ToolError], tuple[int, str]]] = {
     TooBusy: (429, "too_busy"),
     SandboxUnavailable: (503, "sandbox_unavailable"),
 }
-"""What is raised -> status and code."""
+"""The status and code of each error that a tool call raises."""

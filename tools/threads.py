@@ -10,7 +10,7 @@ R = TypeVar("R")
 
 
 class Threads:
-    """At most so many; no thread can be ended, so leaving the context waits for them."""
+    """At most `most` threads; none can be ended, so leaving the context waits for them."""
 
     def __init__(self, most: int) -> None:
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="tool")

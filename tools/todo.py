@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tools.tool import Arguments, Call, Output, Tool
+from tools.tool import Arguments, CallContext, Output, Tool
 
 _MOST = 200
 
@@ -28,17 +28,17 @@ class TodoreadArguments(Arguments):
     """None."""
 
 
-async def _write(arguments: TodowriteArguments, call: Call) -> Output:
-    call.session.todos[:] = [todo.model_dump() for todo in arguments.todos]
-    return _told(call)
+async def _write(arguments: TodowriteArguments, context: CallContext) -> Output:
+    context.session.todos[:] = [todo.model_dump() for todo in arguments.todos]
+    return _told(context)
 
 
-async def _read(arguments: TodoreadArguments, call: Call) -> Output:  # noqa: ARG001
-    return _told(call)
+async def _read(arguments: TodoreadArguments, context: CallContext) -> Output:  # noqa: ARG001
+    return _told(context)
 
 
-def _told(call: Call) -> Output:
-    todos = call.session.todos
+def _told(context: CallContext) -> Output:
+    todos = context.session.todos
     left = sum(todo["status"] not in ("completed", "cancelled") for todo in todos)
     return Output(json.dumps(todos, indent=2, ensure_ascii=False), {"todos": todos, "left": left})
 

@@ -44,7 +44,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallContext:
     """Where and for whom a tool runs. `emit` is told output as it comes, on the event loop; `ask`
     puts a question to the person, and gives None where nobody answers.
     """
@@ -75,7 +75,7 @@ class Tool(Generic[A]):
     name: str
     description: str
     arguments: type[A]
-    run: Callable[[A, Call], Awaitable[Output]]
+    run: Callable[[A, CallContext], Awaitable[Output]]
 
     def schema(self) -> dict[str, Any]:
         """The JSON schema of its arguments, without titles, as models are shown it."""

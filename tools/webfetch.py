@@ -6,10 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from ending import killed, whole
 from tools import readable
 from tools.errors import NotPermitted, ToolFailed
 from tools.fetcher import Page
-from tools.tool import Arguments, Call, Output, Tool
+from tools.tool import Arguments, CallContext, Output, Tool
 
 _SECONDS = 30.0
 _MOST_SECONDS = 120.0
@@ -27,18 +28,18 @@ class WebfetchArguments(Arguments):
     timeout: float | None = Field(None, gt=0, description="Timeout in seconds (at most 120)")
 
 
-async def _run(arguments: WebfetchArguments, call: Call) -> Output:
-    if call.fetcher is None:
+async def _run(arguments: WebfetchArguments, context: CallContext) -> Output:
+    if context.fetcher is None:
         raise NotPermitted("this machine's owner has granted no network (--allow-network)")
     timeout_s = min(arguments.timeout or _SECONDS, _MOST_SECONDS)
-    page = await call.fetcher.fetch(arguments.url, timeout_s=timeout_s)
+    page = await context.fetcher.fetch(arguments.url, timeout_s=timeout_s)
     text = await converted(page, arguments.format, timeout_s=timeout_s)
-    told = await call.threads.run(call.kept.told, text, call.output_chars)
+    told = await context.threads.run(context.kept.told, text, context.output_chars)
     return Output(told, {"url": page.url, "status": page.status, "type": page.media_type})
 
 
 async def converted(page: Page, form: str, *, timeout_s: float) -> str:
-    """The page in that form. Raises ToolFailed for what is no text or takes longer to read."""
+    """The page in that form. Raises ToolFailed for what isn't text or takes too long to read."""
     if page.media_type in _HTML:
         return page.text if form == "html" else await _readable(page, form, timeout_s)
     if any(page.media_type.startswith(kind) or page.media_type.endswith(kind) for kind in _TEXT):
@@ -61,9 +62,7 @@ async def _readable(page: Page, form: str, timeout_s: float) -> str:
         wish = f"{page.url} takes longer than {timeout_s:g} s to be read; ask for html"
         raise ToolFailed(wish) from None
     finally:
-        if process.returncode is None:
-            process.kill()
-        await asyncio.shield(process.wait())
+        await whole(killed(process))
     if process.returncode == readable.TOO_DEEP:
         raise ToolFailed(f"{page.url} is nested too deeply to be read; ask for html")
     if process.returncode != 0:

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from tools.tool import Arguments, Call, Output, Tool
+from tools.tool import Arguments, CallContext, Output, Tool
 
 
 class WriteArguments(Arguments):
@@ -12,10 +12,10 @@ class WriteArguments(Arguments):
     filePath: str = Field(description="The absolute path to the file to write")  # noqa: N815
 
 
-async def _run(arguments: WriteArguments, call: Call) -> Output:
+async def _run(arguments: WriteArguments, context: CallContext) -> Output:
     content = arguments.content.encode(errors="replace")
-    existed = await call.threads.run(call.workspace.write, arguments.filePath, content)
-    path = call.workspace.absolute(arguments.filePath)
+    existed = await context.threads.run(context.workspace.write, arguments.filePath, content)
+    path = context.workspace.absolute(arguments.filePath)
     what = "Replaced" if existed else "Made"
     return Output(f"{what} {path} ({len(content)} bytes).", {"path": path, "existed": existed})
 

@@ -60,7 +60,7 @@ def easy_sums(source: Source) -> Conversation:
 
 
 def hard_sums(source: Source, digits: int, *, steps: bool) -> Conversation:
-    """Additions and subtractions of numbers with so many digits."""
+    """Additions and subtractions of numbers with that many digits."""
     kind = source.one(("plus", "minus"))
     question, answer = sums.task(source, kind, digits, digits, steps=steps)
     return one_turn("sums-hard", question, answer)

@@ -1,7 +1,8 @@
 """Edits a JSON file as a person left it: comments, order, indentation and line ends stay. Pure.
 
 Reads JSONC: JSON with `//` and `/* */` comments and trailing commas. Of two equal keys the last
-counts.
+counts. OpenCode puts the text of `{env:NAME}` and `{file:PATH}` in their place before it reads the
+rest, so one without quotes may stand for any value: here it is a string of itself.
 """
 
 import json
@@ -17,6 +18,7 @@ Json: TypeAlias = Any
 _BLANK = re.compile(r"(?:[\s\ufeff]|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
 _PLAIN = re.compile(r"true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_REFERENCE = re.compile(r"\{(?:env|file):[^}\n]+\}")
 _REST_OF_LINE = re.compile(r"[ \t]*(?:/\*[^\n]*?\*/[ \t]*)*(?://[^\n\r]*)?")
 _DEEPEST = 100
 
@@ -148,6 +150,9 @@ class _Reader:
         if depth > _DEEPEST:
             raise self._wrong("it is nested too deeply")
         opening = self._text[self._at : self._at + 1]
+        if found := _REFERENCE.match(self._text, self._at):
+            self._at = found.end()
+            return _Node(found.start(), found.end(), value=found.group())
         if opening == "{":
             return self._object(depth)
         if opening == "[":

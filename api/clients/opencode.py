@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from api.clients.jsonc import append, parse, put
 from api.keyring import key_file, others_keys
+from swarm.engines.prompts import answer_tokens
 from swarm.errors import ConfigurationError
 
 PROVIDER = "swarm"
@@ -20,7 +21,6 @@ _NAMES = {_DEFAULT: "Local Swarm: the vote", _SMALL: "Local Swarm: one worker"}
 _OWN_TOOLS = {"x-swarm-agent": "false"}
 """OpenCode runs tools itself; its request for a title has none, and is no work for an agent."""
 
-_MOST_OUTPUT = 8_192
 _TAIL_SHARE = 4
 _USUAL_TAIL_TOKENS = 15_000
 _USUAL_TOOL_BYTES = 51_200
@@ -39,11 +39,6 @@ class Endpoint:
     models: Mapping[str, int]
     key: str
     state: Path
-
-
-def output_tokens(context_tokens: int) -> int:
-    """The longest answer that is asked for. OpenCode compacts when the rest is full."""
-    return min(_MOST_OUTPUT, context_tokens // 4)
 
 
 def configuration(endpoint: Endpoint) -> dict[str, Any]:
@@ -69,7 +64,7 @@ def configuration(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _model(name: str, context_tokens: int) -> dict[str, Any]:
-    limit = {"context": context_tokens, "output": output_tokens(context_tokens)}
+    limit = {"context": context_tokens, "output": answer_tokens(context_tokens)}
     options = {} if name.endswith("-fast") else {"options": {"progress": True}}
     return {"name": _NAMES.get(name, name), "limit": limit, **options}
 
@@ -80,13 +75,13 @@ def _room(context_tokens: int) -> dict[str, Any]:
     The turns that a compaction leaves whole, and the longest result of a tool: OpenCode's own
     values are 2,000 to 15,000 tokens and 51,200 bytes.
     """
-    free = context_tokens - output_tokens(context_tokens)
+    free = context_tokens - answer_tokens(context_tokens)
     tail = min(_USUAL_TAIL_TOKENS, free // _TAIL_SHARE)
     return {
         "compaction": {
             "auto": True,
             "prune": True,
-            "reserved": output_tokens(context_tokens),
+            "reserved": answer_tokens(context_tokens),
             "preserve_recent_tokens": tail,
         },
         "tool_output": {
@@ -111,15 +106,23 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
+Source: TypeAlias = tuple[str, Mapping[str, Any]]
+"""What a person calls a place that OpenCode reads, and what it says."""
+
+
 def merged(
-    text: str, endpoint: Endpoint, below: Mapping[str, Any] | None = None
+    text: str,
+    endpoint: Endpoint,
+    below: Mapping[str, Any] | None = None,
+    above: Sequence[Source] = (),
 ) -> tuple[str, list[str]]:
     """The text of a configuration with this endpoint in it, and what was done, in lines.
 
     Ours are the provider's address, key and limits, and what was written here for another context;
     everything else that the person has chosen (the model, compaction, names) stays, and is named.
     `below` is what the other files say that OpenCode reads before this one: a choice there counts
-    as well. Raises ConfigurationError for a broken text.
+    as well. `above` is what OpenCode reads after it, in its order: what undoes ours there is named.
+    Raises ConfigurationError for a broken text.
     """
     before = _object(parse(text) if text.strip() else {})
     if before is None:
@@ -142,13 +145,18 @@ def merged(
             said.append(f"{'added  ' if here is None else 'changed'}    {name}")
         else:
             whose = " (in another file)" if here is None else ""
-            said.append(f"kept       {name} = {json.dumps(there)}{whose}, not {json.dumps(value)}")
+            said.append(
+                f"kept       {name} = {_told(path, there)}{whose}, not {_told(path, value)}"
+            )
             continue
         text = put(text, path, value)
     said += _not_served(_over(below, before), endpoint)
     text, more = _let_in(text, before, below)
     _check(text, before, below, endpoint)
-    return text, said + more
+    after = parse(text)
+    sources = [("another file", below), ("", after), *above]
+    more += _elsewhere(sources, endpoint) + _overruled(after, endpoint, above)
+    return text, said + more + _hidden(sources, endpoint)
 
 
 def _not_served(whole: Mapping[str, Any], endpoint: Endpoint) -> list[str]:
@@ -193,8 +201,7 @@ def _let_in(
 ) -> tuple[str, list[str]]:
     """The provider must be on the person's list of providers, where there is one."""
     said: list[str] = []
-    whole = _over(below, before)
-    enabled, disabled = whole.get("enabled_providers"), whole.get("disabled_providers")
+    enabled = _over(below, before).get("enabled_providers")
     if isinstance(enabled, list) and PROVIDER not in enabled:
         if "enabled_providers" in before:
             text = append(text, ["enabled_providers"], PROVIDER)
@@ -203,9 +210,76 @@ def _let_in(
             listed = [*cast("list[Any]", enabled), PROVIDER]
             text = put(text, ["enabled_providers"], listed)
             said.append(f"added      enabled_providers, another file's and {PROVIDER}")
-    if isinstance(disabled, list) and PROVIDER in disabled:
-        said.append(f"WARNING    disabled_providers names {PROVIDER}: take it out to use it")
     return text, said
+
+
+def _overruled(here: Mapping[str, Any], endpoint: Endpoint, above: Sequence[Source]) -> list[str]:
+    """What is said otherwise where OpenCode looks after this file: it hides what is here."""
+    said: list[str] = []
+    for path, value in _leaves(configuration(endpoint)):
+        name, there = _last(above, path)
+        if there is not None and there not in (value, _at(here, path)):
+            said.append(_counts_over(name, path, there))
+    name, enabled = _last(above, ["enabled_providers"])
+    if isinstance(enabled, list) and PROVIDER not in enabled:
+        said.append(f"{_counts_over(name, ['enabled_providers'], enabled)}: add {PROVIDER} there")
+    return said
+
+
+def _elsewhere(sources: Sequence[Source], endpoint: Endpoint) -> list[str]:
+    """The agents, modes and commands with a model of their own that this node does not serve."""
+    served = [f"{PROVIDER}/{name}" for name in endpoint.models]
+    paths = [
+        (kind, name, "model")
+        for kind in ("agent", "mode", "command")
+        for name in dict.fromkeys(
+            name for _, whole in sources for name in _object(whole.get(kind)) or {}
+        )
+    ]
+    told = [(path, *_last(sources, path)) for path in paths]
+    return [
+        f"kept       {'.'.join(path)} = {json.dumps(model)}{f' (in {source})' if source else ''}"
+        ", which this node does not serve"
+        for path, source, model in told
+        if model is not None and model not in served
+    ]
+
+
+def _hidden(sources: Sequence[Source], endpoint: Endpoint) -> list[str]:
+    """What the person's lists keep OpenCode from offering; of each list the last one counts."""
+    swarm = ("provider", PROVIDER)
+    lists: list[tuple[Sequence[str], Iterable[str]]] = [
+        (["disabled_providers"], [PROVIDER]),
+        ([*swarm, "whitelist"], endpoint.models),
+        ([*swarm, "blacklist"], endpoint.models),
+    ]
+    said: list[str] = []
+    for path, ours in lists:
+        name, listed = _last(sources, path)
+        wanted = path[-1] == "whitelist"
+        wrong = [each for each in ours if isinstance(listed, list) and (each in listed) != wanted]
+        if wrong:
+            where = ".".join(path) + (f" in {name}" if name else "")
+            what = "lacks {}: add" if wanted else "names {}: take out"
+            said.append(f"WARNING    {where} {what.format(', '.join(wrong))} what you want to use")
+    return said
+
+
+def _counts_over(name: str, path: Sequence[str], there: Any) -> str:
+    value = _told(path, there)
+    return f"WARNING    {name} says {'.'.join(path)} = {value}, which counts over this file"
+
+
+def _told(path: Sequence[str], value: Any) -> str:
+    """The value as it may be seen: of a key only a reference."""
+    secret = path[-1] == "apiKey" and not str(value).startswith(("{env:", "{file:"))
+    return "a key" if secret else json.dumps(value)
+
+
+def _last(sources: Sequence[Source], path: Sequence[str]) -> tuple[str, Any]:
+    """The last that says something of this, and what; "" and None if nobody does."""
+    told = ((name, _at(whole, path)) for name, whole in reversed(sources))
+    return next(((name, there) for name, there in told if there is not None), ("", None))
 
 
 def _check(
@@ -223,7 +297,7 @@ def _check(
 
 
 def _leaves(value: Any, path: Sequence[str] = ()) -> list[tuple[Sequence[str], Any]]:
-    """Every value that is no object, or an empty one, with its path."""
+    """Every value that isn't an object, or an empty one, with its path."""
     members = _object(value)
     if not members:
         return [(path, value)]

@@ -14,14 +14,15 @@ from swarm.proposer import most_bytes
 
 _READ_SECONDS = 60.0
 _NAMED_MISTAKES = 10_000
-"""Of more than so many none is named: pydantic describes all of them or none."""
+"""A body with more mistakes than this has none of them named: pydantic describes all or none."""
 
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-"""Whatever a backslash begins in JSON; alone is the half of a character that needs two."""
+"""An escape in JSON, whatever its backslash begins; `half` is one half of a character that needs
+two."""
 
 _MAYBE_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 

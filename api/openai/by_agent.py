@@ -67,8 +67,13 @@ async def answer_by_agent(request: web.Request, ask: ChatAsk, agent: Agent) -> w
     def tell(verdict: Verdict | None) -> None:
         if verdict is not None:
             calls = sum(len(step.calls) for step in verdict.steps)
-            told = (label, len(verdict.steps), calls, time.monotonic() - began)
-            logger.info("%s: the agent has answered: steps %d, calls %d, %.1f s", *told)
+            logger.info(
+                "%s: the agent has answered: steps %d, calls %d, %.1f s",
+                label,
+                len(verdict.steps),
+                calls,
+                time.monotonic() - began,
+            )
 
     return await answer_in_parts(request, ask, head, parts, progress=progress, tell=tell)
 

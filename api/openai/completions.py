@@ -1,6 +1,7 @@
 """POST /v1/completions: prompts in, their continuations out, whole or streamed."""
 
 import asyncio
+import codecs
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -13,7 +14,15 @@ from aiohttp import web
 from api.context import CALLER, POOL, PULSE_S, watched
 from api.errors import json_response, naming
 from api.openai.body import body_of
-from api.openai.reply import Counts, Envelope, envelope, finite, gather, must_be_finished
+from api.openai.reply import (
+    Counts,
+    Envelope,
+    all_needed,
+    envelope,
+    finite,
+    gather,
+    must_be_finished,
+)
 from api.openai.schema import CompletionBody
 from api.openai.translate import CompletionAsk, completion_ask
 from api.openai.waiting import when_loaded
@@ -24,6 +33,7 @@ from swarm.estimate import may_fill
 from swarm.types import FinishReason, Prompt, TokenLogprob
 
 _NOTHING: list[Event] = []
+_UTF8 = codecs.getincrementaldecoder("utf-8")
 
 
 async def completions(request: web.Request) -> web.StreamResponse:
@@ -57,7 +67,7 @@ async def _answer(request: web.Request, ask: CompletionAsk) -> web.StreamRespons
     head = envelope("cmpl", model.id, model.engine.info)
     prompts = [Prompt(text, ask.sampling, ask.n) for text in ask.prompts]
     generations = [
-        _named(pool.generate(model, prompt), path)
+        _named(all_needed(pool.generate(model, prompt)), path)
         for prompt, path in zip(prompts, ask.paths, strict=True)
     ]
     events = watched(request, merged(generations, ask.n))
@@ -91,10 +101,14 @@ async def _merge(
         async for step in stream:
             queue.put_nowait([_shifted(event, first) for event in step])
 
+    async def begin(stream: AsyncGenerator[list[Event]]) -> list[Event]:
+        return await anext(stream, _NOTHING)
+
     tasks: list[asyncio.Task[None]] = []
+    begun = [asyncio.create_task(begin(stream)) for stream in streams]
     try:
         # Every prompt is accepted before anything goes out: a refusal can still be a status.
-        accepted = [await anext(stream, _NOTHING) for stream in streams]
+        accepted = [await first for first in begun]
         for at, (stream, step) in enumerate(zip(streams, accepted, strict=True)):
             queue.put_nowait([_shifted(event, at * n) for event in step])
             tasks.append(asyncio.create_task(pump(stream, at * n)))
@@ -108,7 +122,7 @@ async def _merge(
             else:
                 yield item
     finally:
-        await ended(*tasks)
+        await ended(*begun, *tasks)
         for stream in streams:
             await stream.aclose()
 
@@ -124,26 +138,47 @@ class _Choice:
     with_logprobs: bool
     text: list[str] = field(default_factory=list[str])
     characters: int = 0
+    decoder: codecs.IncrementalDecoder = field(default_factory=lambda: _UTF8("replace"))
     logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
     reason: FinishReason | None = None
 
     def take_logprobs(self) -> dict[str, Any] | None:
-        """The logprobs that wait, in the old form; offsets count characters of the choice."""
+        """The logprobs that wait, in the old form; offsets count characters of the choice.
+
+        A token that begins amid a character stands where that character does.
+        """
         if not self.with_logprobs:
             return None
         taken, self.logprobs = self.logprobs, []
         offsets: list[int] = []
         for token in taken:
             offsets.append(self.characters)
-            self.characters += len(token.token)
+            self.characters += len(self.decoder.decode(token.utf8))
         return {
-            "tokens": [token.token for token in taken],
+            "tokens": [_written(token) for token in taken],
             "token_logprobs": [finite(token.logprob) for token in taken],
-            "top_logprobs": [
-                {top.token: finite(top.logprob) for top in token.top} for token in taken
-            ],
+            "top_logprobs": [_likeliest(token.top) for token in taken],
             "text_offset": offsets,
         }
+
+
+def _written(token: TokenLogprob) -> str:
+    """A token as the old form has it: what isn't text by itself by its bytes, so that it differs
+    from others.
+    """
+    try:
+        token.utf8.decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in token.utf8)
+    return token.token
+
+
+def _likeliest(top: Sequence[TokenLogprob]) -> dict[str, float]:
+    """The rivals by their text, best first; of those that are written alike the best."""
+    told: dict[str, float] = {}
+    for rival in top:
+        told.setdefault(_written(rival), finite(rival.logprob))
+    return told
 
 
 class CompletionWhole:

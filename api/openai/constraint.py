@@ -1,57 +1,76 @@
 """Tools, tool choice and response format as what an answer is held to; what is wrong is a 400."""
 
 import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from api.openai.schema import AllowedTools, ChatBody, NamedTool, ToolBody
+from api.openai.schema import AllowedTools, ChatBody, FunctionBody, NamedTool, ToolChoice
+from printable import printable
 from swarm.chat.arguments import check_of
 from swarm.chat.grammar import unenforced
+from swarm.chat.recalled import recalled
 from swarm.errors import InvalidRequest
+from swarm.json_schema import closed_as_meant
 from swarm.types import Constraint, Message, ToolSpec
 
+logger = logging.getLogger(__name__)
+
 _NO_NAME = re.compile(r"[\s<>\[\]{}`\x00-\x1f\x7f]")
-"""Where a name ends in one format of calls or another."""
+"""Characters that no tool's name may have: in one format of calls or another a name ends there."""
 
 _ANY_OBJECT = '{"type": "object"}'
 
 
 def offered_tools(body: ChatBody) -> tuple[ToolSpec, ...]:
     """The tools that the model may know of. Raises InvalidRequest that says which is wrong."""
-    tools = tuple(_tool(tool, at) for at, tool in enumerate(body.tools or ()))
-    names: set[str] = set()
-    for at, tool in enumerate(tools):
-        if tool.name in names:
-            path = f"tools[{at}].function.name"
-            raise InvalidRequest(f"{path}: there are two tools {tool.name!r}", param=path)
-        names.add(tool.name)
-    return () if body.tool_choice == "none" else tools
+    tools: dict[str, ToolSpec] = {}
+    for at, tool in enumerate(body.tools or ()):
+        name, path = tool.function.name, f"tools[{at}].function.name"
+        if found := _NO_NAME.search(name):
+            message = f"{path}: {found[0]!r} may not stand in a name, as it does in {name!r}"
+            raise InvalidRequest(message, param=path)
+        if name in tools:
+            raise InvalidRequest(f"{path}: there are two tools {name!r}", param=path)
+        try:
+            tools[name] = _tool(tool.function, at, body.tool_choice)
+        except InvalidRequest as error:  # a person has no list in which to count
+            raise InvalidRequest(f"the tool {name!r}: {error}", param=error.param) from error
+    return () if body.tool_choice == "none" else tuple(tools.values())
 
 
-def _tool(tool: ToolBody, at: int) -> ToolSpec:
-    function = tool.function
-    schema: dict[str, Any] = function.parameters or {"type": "object", "properties": {}}
-    if found := _NO_NAME.search(function.name):
-        path = f"tools[{at}].function.name"
-        message = f"{path}: {found[0]!r} may not stand in a name, as it does in {function.name!r}"
-        raise InvalidRequest(message, param=path)
+def _tool(function: FunctionBody, at: int, choice: ToolChoice | None) -> ToolSpec:
+    """The tool; where nothing satisfies its schema it takes any object, for it is one of many.
+
+    The schema of one that is strict is read to the letter; there, and where the tool is chosen,
+    InvalidRequest is raised instead.
+    """
+    schema: Mapping[str, Any] = function.parameters or {"type": "object", "properties": {}}
     path = f"tools[{at}].function.parameters"
     if schema.get("type", "object") != "object":
         message = f"{path}.type is {schema['type']!r}; arguments are an 'object'"
         raise InvalidRequest(message, param=f"{path}.type")
-    _check_schema({"type": "object", **schema}, path)
-    return ToolSpec(function.name, function.description or "", schema)
-
-
-def _check_schema(schema: Mapping[str, Any], path: str) -> tuple[str, ...]:
-    """What of it is not enforced. Raises InvalidRequest where it is none, or unsatisfiable."""
-    check_of(schema, path)
+    check_of({"type": "object", **schema}, path)
+    if not function.strict:
+        schema = closed_as_meant(schema)
     try:
-        return unenforced(schema)
+        unenforced({"type": "object", **schema})
     except ValueError as error:
-        raise InvalidRequest(f"{path}: {error}", param=path) from error
+        chosen = isinstance(choice, NamedTool) and choice.function.name == function.name
+        if function.strict or chosen:
+            raise InvalidRequest(f"{path}: {error}", param=path) from error
+        what = f"the schema of the tool {function.name!r} cannot be kept"
+        _tell(f"{what}, its arguments may be any JSON object: {error}")
+        schema = {"type": "object"}
+    return ToolSpec(function.name, function.description or "", schema, bool(function.strict))
+
+
+@recalled(256)
+def _tell(what: str) -> None:
+    """Warn of it once, not with each request of a session."""
+    logger.warning("%s", printable(what))
 
 
 def constraint_of(body: ChatBody, tools: Sequence[ToolSpec]) -> Constraint:
@@ -107,7 +126,11 @@ def _wanted_schema(body: ChatBody) -> str | None:
 
 def _enforced(schema: Mapping[str, Any], path: str) -> str:
     """Its JSON text. Raises InvalidRequest where an answer cannot be held to all of it."""
-    left = _check_schema(schema, path)
+    check_of(schema, path)
+    try:
+        left = unenforced(schema)
+    except ValueError as error:
+        raise InvalidRequest(f"{path}: {error}", param=path) from error
     if left:
         message = f"{path} asks for what cannot be enforced: {'; '.join(left)}"
         raise InvalidRequest(message, param=path)

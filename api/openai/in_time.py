@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from api.generated import Generated
-from swarm.deadline import DeadlinePassedError, until
+from swarm.deadline import DeadlinePassedError, until, within
 from swarm.engines.base import Delta, Event, Finished, Started
 from swarm.errors import GenerationFailed
 
@@ -19,7 +19,7 @@ class CutShort(Finished):
 async def in_time(
     events: AsyncGenerator[list[Event]], n: int, limit_s: float
 ) -> AsyncGenerator[list[Event]]:
-    """The same events for so many seconds; then each of the `n` sequences that still runs is cut.
+    """The same events for `limit_s`; then each of the `n` sequences that still runs is cut.
 
     Raises GenerationFailed where none of them has said anything by then.
     """
@@ -32,7 +32,7 @@ async def in_time(
             async for step in steps:
                 for event in step:
                     generated.hear(event)
-                    spoken = spoken or isinstance(event, Delta)
+                    spoken = spoken or _tells(event)
                     if isinstance(event, Started):
                         read_s = clock()
                     elif isinstance(event, Finished):
@@ -40,7 +40,12 @@ async def in_time(
                 yield step
     except DeadlinePassedError:
         if not spoken:
-            told = f"no worker has said anything within {limit_s:.0f} s"
+            told = f"no worker has said anything {within(limit_s)}"
             raise GenerationFailed(told) from None
         read, wrote = read_s - began_s, clock() - read_s
         yield [CutShort(at, "length", generated.of(at), read, wrote) for at in sorted(running)]
+
+
+def _tells(event: Event) -> bool:
+    """Whether an answer that ends here has something in it: a piece of a call is nothing yet."""
+    return isinstance(event, Delta) and bool(event.text or event.reasoning or event.calls)

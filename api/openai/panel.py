@@ -1,5 +1,6 @@
 """Who answers a chat request now, and the parts of what they answer by vote."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import contextmanager
@@ -11,17 +12,19 @@ from aiohttp import web
 
 from api.context import CALLER, PEERS, POOL, VERDICTS, request_label, watched
 from api.counted import CountedProposer
-from api.openai.seats import Seats
 from api.openai.translate import ChatAsk
-from api.openai.vote import Judging, Party, by_vote, log_verdict, rules_of
+from api.openai.vote import rules_of
 from swarm.answer import JUDGE_S, Part
+from swarm.ask_again import ASK_AGAIN_S, with_call
 from swarm.errors import InvalidRequest
-from swarm.ids import ONE_WORKER_SUFFIX
+from swarm.ids import base_id
 from swarm.pool import Pool
 from swarm.propose import OwnProposer
 from swarm.proposer import Told
+from swarm.seats import Seats
 from swarm.team import Team, alone, strongest_alone, team
 from swarm.types import Constraint, Message, Question, SamplingParams, Verdict
+from swarm.vote import Judging, Party, by_leader, by_vote, log_verdict, poll_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +41,29 @@ class Panel:
     @classmethod
     @contextmanager
     def of(cls, request: web.Request, ask: ChatAsk) -> Generator[Self]:
-        """The panel, with the places of its workers here held for it until it is left.
+        """The panel, with the sequences of its workers here held for it until it is left.
 
         Raises UnknownModel or EngineNotReady where nobody can answer, Overloaded where too few are
         free, InvalidRequest.
         """
         pool = request.app[POOL]
-        beside = () if _one_asked(pool, ask) else pool.weighed_beside(_voting_id(ask.model))
+        beside = () if _one_asked(pool, ask) else pool.weighed_beside(base_id(ask.model))
         own = OwnProposer(pool, watch=partial(watched, request))
         peers = [CountedProposer(peer, request[CALLER]) for peer in request.app[PEERS]()]
         seats = Seats.of(ask.model, own, peers, beside=beside)
-        workers = _team(pool, ask, seats)
-        here = workers.size == 1 and bool(workers.workers[0]) and seats.all[0].own
-        here = here and _is_held(pool, ask)
-        places = ask.n if here else 1
-        kept = [
-            (seat.offer.model, count * places)
-            for seat, count in zip(seats.all, workers.workers, strict=True)
+        chosen = _team(pool, ask, seats)
+        one_worker_here = (
+            chosen.size == 1 and bool(chosen.counts[0]) and seats.all[0].own and _is_held(pool, ask)
+        )
+        sequences = ask.n if one_worker_here else 1
+        reserved = [
+            (seat.offer.model, count * sequences)
+            for seat, count in zip(seats.all, chosen.counts, strict=True)
             if seat.own
         ]
-        with own.keeping(kept):
-            yield cls(request, ask, workers, seats.parties(workers, pool.weights), own, here)
+        with own.keeping(reserved):
+            parties = seats.parties(chosen, pool.weights)
+            yield cls(request, ask, chosen, parties, own, one_worker_here)
 
     @property
     def model(self) -> str:
@@ -66,24 +71,24 @@ class Panel:
         return self.parties[0].voters[0].model
 
     def parts(self) -> AsyncGenerator[list[Part]]:
-        """Let the workers vote; several choices are the best distinct answers."""
+        """Let the workers vote, or one lead; several choices are the best distinct answers."""
         ask, question = self.ask, self.ask.question
         patience_s = self.request.app[POOL].weights.patience_s
-        rules = rules_of(ask.vote, question, patience_s=patience_s, n=ask.n)
+        rules = rules_of(ask.vote, question, patience_s=patience_s, n=ask.n, streamed=ask.stream)
         if ask.n > 1:
             _must_give_several(self.team, rules.strategy, ask.n)
-        leader = self.team.size == 1 or rules.strategy == "leader"
-        ask_judge = partial(_ask_judge, self.parties[0], question)
-        return by_vote(
-            question,
-            self.parties,
-            rules,
-            n=ask.n,
-            note=self.team.note,
-            leader=leader,
-            ask_again=bool(ask.vote.ask_again),
-            judge=Judging(ask_judge, seed=rules.seed) if ask.vote.strategy == "judge" else None,
-        )
+        poll, note = poll_of(self.parties, rules), self.team.note
+        if self.team.size == 1 or rules.strategy == "leader":
+            return by_leader(question, self.parties, poll, note=note)
+        first = self.parties[0]
+        judge = None
+        if rules.strategy == "judge":
+            judge = Judging(partial(_ask_judge, first, question), seed=rules.seed)
+        parts = by_vote(question, self.parties, poll, n=ask.n, judge=judge, note=note)
+        if not _may_lack_call(ask):
+            return parts
+        clock = asyncio.get_running_loop().time
+        return with_call(parts, poll, question, partial(_ask_again, first), clock=clock)
 
     def tell(self, verdict: Verdict | None) -> None:
         """The verdict to the log and the diagnostics, the win to the node that it came from."""
@@ -115,10 +120,6 @@ def _one_asked(pool: Pool, ask: ChatAsk) -> bool:
     return not pool.votes(ask.model) and not more
 
 
-def _voting_id(model_id: str) -> str:
-    return model_id.removesuffix(ONE_WORKER_SUFFIX)
-
-
 def _team(pool: Pool, ask: ChatAsk, seats: Seats) -> Team:
     """How many workers of each seat answer."""
     if _one_asked(pool, ask):
@@ -132,8 +133,21 @@ def _team(pool: Pool, ask: ChatAsk, seats: Seats) -> Team:
     return whole_team
 
 
+def _may_lack_call(ask: ChatAsk) -> bool:
+    """Whether one more worker is asked for a call that an answer in words should have been."""
+    free = ask.question.constraint.schema is None
+    return bool(ask.vote.ask_again) and bool(ask.question.tools) and free and ask.n == 1
+
+
+def _ask_again(worker: Party, held: Question) -> AsyncGenerator[list[Told]]:
+    """The question once more, to one worker."""
+    asked = replace(held, model=worker.model)
+    return worker.proposer.propose(asked, 1, remaining_s=ASK_AGAIN_S, live=False)
+
+
 _JUDGE_TOKENS = 1024
-"""A number is one or two; the rest is for a model that thinks whatever it is asked."""
+"""A judge writes at most this many: its number is one or two, the rest is for a model that thinks
+whatever it is asked."""
 
 
 def _ask_judge(judge: Party, question: Question, about: str) -> AsyncGenerator[list[Told]]:

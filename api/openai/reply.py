@@ -1,4 +1,4 @@
-"""What answers of all kinds share: who answers, what was used, and events gathered to the end."""
+"""What answers of all kinds share: who answers, tokens and verdict, events gathered to the end."""
 
 import hashlib
 import secrets
@@ -8,9 +8,12 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from swarm.engines.base import Accepted, Event, Finished, ModelInfo, Started
+from swarm.engines.base import Accepted, Event, Failed, Finished, ModelInfo, Recounted, Started
 from swarm.errors import GenerationFailed
-from swarm.types import FinishReason, TokenLogprob
+from swarm.types import FinishReason, TokenLogprob, Verdict
+
+SPEEDS_TOLD = 32
+"""A header tells at most this many workers' speeds: clients bound the length of its line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,37 @@ def named_envelope(prefix: str, model_id: str, identity: str = "") -> Envelope:
     return Envelope(f"{prefix}-{secrets.token_hex(12)}", int(time.time()), model_id, f"fp_{digest}")
 
 
+def usage_object(*, prompt: int, cached: int, completion: int, reasoning: int) -> dict[str, Any]:
+    """Tokens of an answer as clients expect them; those cached are of the prompt's."""
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": reasoning, "audio_tokens": 0},
+    }
+
+
+def verdict_headers(verdict: Verdict) -> dict[str, str]:
+    """The verdict's short form, for those who read headers."""
+    return {
+        "x-swarm-strategy": verdict.strategy,
+        "x-swarm-decided-by": verdict.decided_by,
+        "x-swarm-winner": verdict.winner,
+        "x-swarm-voters": str(verdict.asked),
+        "x-swarm-valid": str(verdict.valid),
+        "x-swarm-abstained": str(verdict.abstained),
+        "x-swarm-cancelled": str(verdict.cancelled),
+        "x-swarm-support": f"{verdict.support:.4f}",
+        "x-swarm-margin": f"{verdict.margin:.4f}",
+        "x-swarm-tokens-per-s": f"{verdict.tokens_per_s:.2f}",
+        "x-swarm-tokens-per-s-of-each": ", ".join(
+            f"{worker.voter}={worker.tokens_per_s:.2f}" for worker in verdict.workers[:SPEEDS_TOLD]
+        ),
+        **({"x-swarm-note": verdict.note} if verdict.note else {}),
+    }
+
+
 class Counts:
     """Tokens of one answer, gathered from its events."""
 
@@ -62,19 +96,20 @@ class Counts:
         elif isinstance(event, Started):
             self._prompt += event.prompt_tokens
             self._cached += event.cached_tokens
+        elif isinstance(event, Recounted):
+            self._prompt += event.more_prompt
+            self._cached += event.more_cached
         elif isinstance(event, Finished):
             self._completion += event.completion_tokens
 
     def usage(self) -> dict[str, Any]:
         """The usage object."""
-        prompt = self._prompt or self._accepted
-        return {
-            "prompt_tokens": prompt,
-            "completion_tokens": self._completion,
-            "total_tokens": prompt + self._completion,
-            "prompt_tokens_details": {"cached_tokens": self._cached, "audio_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": self.reasoning, "audio_tokens": 0},
-        }
+        return usage_object(
+            prompt=self._prompt or self._accepted,
+            cached=self._cached,
+            completion=self._completion,
+            reasoning=self.reasoning,
+        )
 
 
 class Gatherer(Protocol):
@@ -95,6 +130,16 @@ async def gather(events: AsyncGenerator[list[Event]], gatherer: Gatherer) -> dic
         async for step in events:
             gatherer.add(step)
     return gatherer.body()
+
+
+async def all_needed(events: AsyncGenerator[list[Event]]) -> AsyncGenerator[list[Event]]:
+    """The same events of sequences that nobody votes on; raises the error of the first to fail."""
+    async with aclosing(events):
+        async for step in events:
+            for event in step:
+                if isinstance(event, Failed):
+                    raise event.error
+            yield step
 
 
 def must_be_finished(reasons: Iterable[FinishReason | None]) -> None:

@@ -72,6 +72,7 @@ class FunctionBody(_Body):
     name: str = Field(min_length=1, max_length=256)
     description: str | None = None
     parameters: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class ToolBody(_Body):
@@ -273,7 +274,7 @@ EmbeddedForm: TypeAlias = Annotated[
     | Annotated[list[Tokens], Field(max_length=2048, fail_fast=True), Tag("<lists>")],
     _BY_FORM,
 ]
-"""As many texts as OpenAI takes: they are computed one after the other."""
+"""The texts to embed, at most as many as OpenAI takes: they are computed one after the other."""
 
 
 class EmbeddingBody(_Body):

@@ -11,18 +11,13 @@ from aiohttp import web
 from api.context import PULSE_S
 from api.errors import json_response
 from api.openai.choice import ChoiceBody, Deltas
-from api.openai.in_time import CutShort
-from api.openai.reply import Envelope, logprobs_object
+from api.openai.reply import Envelope, logprobs_object, usage_object, verdict_headers
 from api.openai.translate import ChatAsk
 from api.sse import DONE, data, stream_answer
-from swarm.answer import ONE_WORKER, End, Part, Progress, Say
+from swarm.answer import End, Part, Progress, Say
 from swarm.chat.marks import PROGRESS
-from swarm.engines.base import Finished
 from swarm.errors import GenerationFailed
-from swarm.types import Verdict, WorkerReport
-
-SPEEDS_TOLD = 32
-"""So many workers' speeds at most are told in a header: clients bound the length of its line."""
+from swarm.types import Verdict
 
 
 def usage(ends: Sequence[End], verdict: Verdict) -> dict[str, Any]:
@@ -30,71 +25,14 @@ def usage(ends: Sequence[End], verdict: Verdict) -> dict[str, Any]:
 
     An answer that is given as several choices was generated once and counts once.
     """
-    prompt = max(end.draft.prompt_tokens for end in ends)
-    cached = max(end.draft.cached_tokens for end in ends)
     drafts = {end.draft.voter.id: end.draft for end in ends}.values()
-    completion = sum(draft.tokens for draft in drafts)
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
-        "completion_tokens_details": {
-            "reasoning_tokens": sum(draft.reasoning_tokens for draft in drafts),
-            "audio_tokens": 0,
-        },
-        "swarm": asdict(verdict),
-    }
-
-
-def verdict_headers(verdict: Verdict) -> dict[str, str]:
-    """The verdict's short form, for those who read headers."""
-    return {
-        "x-swarm-strategy": verdict.strategy,
-        "x-swarm-decided-by": verdict.decided_by,
-        "x-swarm-winner": verdict.winner,
-        "x-swarm-voters": str(verdict.asked),
-        "x-swarm-valid": str(verdict.valid),
-        "x-swarm-abstained": str(verdict.abstained),
-        "x-swarm-cancelled": str(verdict.cancelled),
-        "x-swarm-support": f"{verdict.support:.4f}",
-        "x-swarm-margin": f"{verdict.margin:.4f}",
-        "x-swarm-tokens-per-s": f"{verdict.tokens_per_s:.2f}",
-        "x-swarm-tokens-per-s-of-each": ", ".join(
-            f"{worker.voter}={worker.tokens_per_s:.2f}" for worker in verdict.workers[:SPEEDS_TOLD]
-        ),
-        **({"x-swarm-note": verdict.note} if verdict.note else {}),
-    }
-
-
-def verdict_of_one(finished: Sequence[Finished], model: str, note: str | None) -> Verdict:
-    """The verdict of an answer that nobody voted on: one worker, maybe of several samples."""
-    first = min(finished, key=lambda event: event.index)
-    late = any(isinstance(event, CutShort) for event in finished)
-    workers = tuple(
-        WorkerReport("0", model, "valid", event.completion_tokens, _speed(event))
-        for event in sorted(finished, key=lambda event: event.index)
+    counted = usage_object(
+        prompt=max(end.draft.prompt_tokens for end in ends),
+        cached=max(end.draft.cached_tokens for end in ends),
+        completion=sum(draft.tokens for draft in drafts),
+        reasoning=sum(draft.reasoning_tokens for draft in drafts),
     )
-    return Verdict(
-        strategy=ONE_WORKER,
-        decided_by="deadline" if late else "only one",
-        winner="0",
-        asked=1,
-        valid=1,
-        abstained=0,
-        cancelled=0,
-        support=1.0,
-        margin=1.0,
-        tokens_per_s=_speed(first),
-        generated_tokens=sum(event.completion_tokens for event in finished),
-        workers=workers,
-        note=note,
-    )
-
-
-def _speed(event: Finished) -> float:
-    seconds = event.prefill_s + event.decode_s
-    return round(event.completion_tokens / seconds, 2) if seconds > 0 else 0.0
+    return {**counted, "swarm": asdict(verdict)}
 
 
 async def whole(

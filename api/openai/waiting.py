@@ -8,13 +8,13 @@ from aiohttp import web
 from api.context import POOL, PULSE_S
 from api.sse import stream_early
 from swarm.errors import UnknownModel
-from swarm.ids import ONE_WORKER_SUFFIX, SWARM_IDS
+from swarm.ids import SWARM_IDS, base_id
 from swarm.pool import Pool, ServedModel
 from swarm.proposer import Proposer
 
 Answer = Callable[[], Awaitable[web.StreamResponse]]
 MayFill = Callable[[int], bool]
-"""Whether the prompt may be too long for a context of so many tokens; called in a thread."""
+"""Whether the prompt may be too long for a context of that many tokens; called in a thread."""
 
 
 async def when_loaded(
@@ -64,5 +64,5 @@ def _known(pool: Pool, model_id: str) -> ServedModel | None:
 
 def _is_elsewhere(model_id: str, peers: Sequence[Proposer]) -> bool:
     """Whether a peer has this very model ready."""
-    asked = model_id.removesuffix(ONE_WORKER_SUFFIX)
+    asked = base_id(model_id)
     return asked not in SWARM_IDS and any(peer.offer(asked) is not None for peer in peers)

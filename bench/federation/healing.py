@@ -86,7 +86,7 @@ def gone_s(hosts: Sequence[Host], host: Host, how: str) -> float:
 
 
 def merged_s(hosts: Sequence[Host], parted_s: float) -> float:
-    """Two halves that do not hear each other for so long, then do; until all are one."""
+    """Two halves that do not hear each other for that long, then do; until all are one."""
     lan = hosts[0].lan
     half = len(hosts) // 2
     lan.split(hosts[:half])

@@ -19,7 +19,7 @@ from itertools import pairwise
 
 from api.openai.reply import named_envelope
 from api.openai.schema import VoteBody
-from api.openai.vote import Party, by_vote, rules_of
+from api.openai.vote import rules_of
 from api.openai.voted import whole
 from bench.figures import parser, verdict
 from bench.models import ROOT, text
@@ -29,7 +29,8 @@ from swarm.chat.completion import Piece, Text
 from swarm.proposer import Began, Ended, Offer, Said, Told
 from swarm.team import Seat, team, voters_of
 from swarm.types import Message, Question, SamplingParams, ToolSpec, Verdict
-from swarm.workers import Weights
+from swarm.vote import Party, by_vote, poll_of
+from swarm.workers import VoteWeights
 
 SIZES = (10, 50, 250)
 WORKERS = 3
@@ -92,6 +93,7 @@ class Simulated:
     def __init__(self, number: int, kind: Kind, chance: random.Random) -> None:
         self.node = f"{number:064x}"
         self.name = f"node{number}"
+        self.names = (self.name,)
         self.address = f"10.0.{number // 256}.{number % 256}"
         self.told_s = 0.0
         self._kind = kind
@@ -148,10 +150,10 @@ async def ask(kind: Kind, nodes: Sequence[Simulated], number: int) -> tuple[Cost
         for at, node in enumerate(nodes)
     ]
     chosen = team(seats, None, temperature_0=False)
-    voters = voters_of(seats, chosen.workers, Weights())
+    voters = voters_of(seats, chosen.counts, VoteWeights())
     parties = [Party(n, "simulated", v) for n, v in zip(nodes, voters, strict=True)]
     rules = rules_of(kind.wishes, question, patience_s=20)
-    parts = by_vote(question, parties, rules)
+    parts = by_vote(question, parties, poll_of(parties, rules))
     body, said = await whole(parts, named_envelope("chatcmpl", "simulated"))
     json.dumps(body)
     ended_s = time.monotonic()
@@ -160,7 +162,7 @@ async def ask(kind: Kind, nodes: Sequence[Simulated], number: int) -> tuple[Cost
 
 
 async def unheard(kind: Kind, nodes: Sequence[Simulated], number: int, until_s: float) -> float:
-    """Processor time of the same proposers in so many seconds, when nobody counts."""
+    """Processor time of the same proposers in that many seconds, when nobody counts."""
 
     async def listen(node: Simulated) -> None:
         told = node.propose(asked(kind, number), WORKERS, remaining_s=60, live=False)
@@ -184,7 +186,7 @@ def asked(kind: Kind, number: int) -> Question:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Medians of one kind with so many nodes."""
+    """Medians of one kind with that many nodes."""
 
     cpu_ms: float
     seconds: float

@@ -36,7 +36,10 @@ async def serve(settings: Settings, answer_s: float) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     entrance, metrics = Entrance.of(settings), Metrics()
-    async with AsyncExitStack() as stack:
+    async with (
+        ClientServer(hosts=entrance.where.hosts, port=settings.port) as server,
+        AsyncExitStack() as stack,
+    ):
         federation = join_others(
             settings,
             pool,
@@ -56,8 +59,7 @@ async def serve(settings: Settings, answer_s: float) -> None:
             keyring=entrance.keyring,
             metrics=metrics,
         )
-        server = ClientServer(app, hosts=entrance.where.hosts, port=settings.port)
-        await stack.enter_async_context(server)
+        await stack.enter_async_context(server.serving(app))
         await ended.wait()
 
 

@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def packets(federation: str) -> list[bytes]:
-    """What so many nodes of this federation would say, one packet each."""
+    """What that many nodes of this federation would say, one packet each."""
     speaker = Zeroconf(interfaces=["127.0.0.1"])
     try:
         return [packet(speaker, number, federation) for number in range(STORM)]

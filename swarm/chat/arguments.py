@@ -13,7 +13,7 @@ from swarm.chat.calls import strict_json
 from swarm.chat.keywords import Texts, bounded
 from swarm.chat.recalled import recalled
 from swarm.errors import InvalidRequest
-from swarm.lark import with_known_drafts
+from swarm.json_schema import with_known_drafts
 from swarm.types import Check, ToolSpec
 
 _NOTHING_ELSE: Any = Registry()  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 HEAD_CHARACTERS = 1024
-"""Within so many characters a call has come to its arguments, or it is judged as a whole."""
+"""A call comes to its arguments within this many characters, or it is judged as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,14 @@ def is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def is_object(text: str) -> bool:
+    """Whether a text is a JSON object, as arguments are, whatever a schema says of it."""
+    try:
+        return isinstance(strict_json(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _refuse_constant(text: str) -> None:

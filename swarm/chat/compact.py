@@ -189,7 +189,7 @@ def first_sentence(text: str) -> str:
 
 
 def _bare(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema without remarks. Names of properties are no remarks, whatever they are."""
+    """The schema without remarks. Names of properties are not remarks, whatever they are."""
     bare: dict[str, Any] = {}
     for key, value in schema.items():
         if key in _NAMED and isinstance(value, dict):

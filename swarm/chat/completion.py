@@ -7,6 +7,7 @@ from typing import TypeAlias
 from swarm.chat.calls import Arguments, Call, is_json
 from swarm.chat.formats.format import Parser, Part
 from swarm.chat.held import HeldCalls
+from swarm.chat.json_end import unfinished
 from swarm.chat.reasoning import Part as Apart
 from swarm.chat.reasoning import Reasoning, ReasoningSplitter
 from swarm.types import FinishReason
@@ -20,7 +21,7 @@ class Text:
 
 
 Piece: TypeAlias = Text | Reasoning | Call | Arguments
-"""Arguments belong to the last call."""
+"""A piece of a completion; arguments belong to the last call."""
 
 
 class CompletionParser:
@@ -28,7 +29,7 @@ class CompletionParser:
 
     `reasoning_opened`: the prompt ends inside reasoning. `own_reasoning`: `calls` finds the
     reasoning too. `one_call`: what follows the first call is dropped. `held` keeps calls back
-    until they are known to be right.
+    until they are known to be right. `beside`: there were calls that the engine itself tells apart.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class CompletionParser:
         self._held = held
         self._begun = 0
         self._through = False
+        self.beside = False
+        self._told_cut = False
         self._open = False
         self._arguments: list[str] = []  # those of the last call
         self.calls_seen = 0
@@ -62,6 +65,11 @@ class CompletionParser:
         """Whether a call is being written, or was."""
         return self._begun > 0 or (self._calls is not None and self._calls.inside)
 
+    @property
+    def flaw(self) -> str | None:
+        """What is wrong with a call that was held back and is text now."""
+        return self._held.flaw if self._held else None
+
     def ended(self, reason: FinishReason) -> FinishReason:
         """Why the answer ended, as a client is told, once `finish` was called: a stop string can
         stand in a call, and has cut it as a bound on its length would have.
@@ -71,9 +79,18 @@ class CompletionParser:
         cut = self._open and not is_json("".join(self._arguments))
         return "length" if cut else "tool_calls"
 
-    def feed(self, text: str, reasoning: str = "") -> list[Piece]:
-        """The pieces that `text` completes, in order; before it `reasoning` that the engine itself
-        tells apart."""
+    def feed(self, text: str, reasoning: str = "", calls: Sequence[Call] = ()) -> list[Piece]:
+        """The pieces that `text` completes, in order; before it `reasoning`, behind it `calls` that
+        the engine itself tells apart."""
+        pieces = self._read(text, reasoning)
+        if calls:
+            self.beside = True
+            self._told_cut = unfinished(calls[-1].arguments)
+            pieces += self._apart(self._splitter.finish()) if self._splitter else []
+            pieces += self._passed(calls, beside=True)
+        return pieces
+
+    def _read(self, text: str, reasoning: str) -> list[Piece]:
         if self._splitter is None:
             before: list[Piece] = [Reasoning(reasoning)] if reasoning else []
             return before + self._answer(text)
@@ -82,11 +99,12 @@ class CompletionParser:
 
     def finish(self) -> list[Piece]:
         """What was held back; call once, after the last text."""
-        self._open = self._calls is not None and self._calls.inside
+        self._open = self._told_cut or (self._calls is not None and self._calls.inside)
         pieces = self._apart(self._splitter.finish()) if self._splitter else []
         parts = self._kept(self._calls.finish()) if self._calls else []
         if self._held:
-            parts = [*self._held.feed(parts), *self._held.finish()]
+            passed = self._held.feed(parts)
+            parts = [*passed, *(self._held.cut() if self._open else self._held.finish())]
         return pieces + self._pieces(parts)
 
     def _apart(self, parts: Sequence[Apart]) -> list[Piece]:
@@ -98,8 +116,11 @@ class CompletionParser:
     def _answer(self, text: str) -> list[Piece]:
         if self._calls is None:
             return [Text(text)]
-        parts = self._kept(self._calls.feed(text))
-        return self._pieces(self._held.feed(parts) if self._held else parts)
+        return self._passed(self._calls.feed(text))
+
+    def _passed(self, parts: Sequence[Part], *, beside: bool = False) -> list[Piece]:
+        kept = self._kept(parts)
+        return self._pieces(self._held.feed(kept, beside=beside) if self._held else kept)
 
     def _kept(self, parts: Sequence[Part]) -> list[Part]:
         """All but what follows the first call, where one is all that is wanted."""

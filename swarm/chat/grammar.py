@@ -23,7 +23,7 @@ _THINK = r"""thought[lazy]: /[ \n\t\r]*<think>(?s:.*)<\/think>/"""
 
 
 def grammar_of(
-    form: Format,
+    call_format: Format,
     tools: Sequence[ToolSpec],
     constraint: Constraint,
     *,
@@ -36,9 +36,9 @@ def grammar_of(
     far as the grammar's library knows the schema's words (`unenforced` tells what it does not).
     """
     callable_tools = [ready_tool(tool) for tool in constraint.callable_of(tools)]
-    if not (callable_tools or constraint.schema or form.own_reasoning):
+    if not (callable_tools or constraint.schema or call_format.own_reasoning):
         return None
-    spelling = form.spelling(callable_tools, one_call)
+    spelling = call_format.spelling(callable_tools, one_call)
     lines = ['%llguidance {"no_forcing": true}', SPACE, *spelling.rules]
     if constraint.schema is not None:
         lines.append(json_rule("answer", json.loads(constraint.schema)))

@@ -1,24 +1,37 @@
 """Calls that no grammar holds to their schema: they wait until they are whole, and are checked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from swarm.chat.calls import Arguments, Call
+from swarm.chat.calls import Arguments, Call, is_json, is_object
 from swarm.chat.formats.canonical import call_text
 from swarm.chat.formats.format import Part
-from swarm.types import Check
+from swarm.types import Check, ToolSpec
+
+
+def may_be_wrong(tools: Sequence[ToolSpec]) -> frozenset[str]:
+    """The names of those of which a call may be given that breaks the schema, if an engine itself
+    tells it apart: as with OpenAI, all that are not strict. Agents tell the model what was wrong.
+    """
+    return frozenset(tool.name for tool in tools if not tool.strict)
 
 
 class HeldCalls:
     """Passes parts on; calls of the tools in `checks` only when they are whole and right.
 
-    One that is wrong becomes text: the asker sees what the model wrote, and no call.
+    One that is wrong becomes text: the asker sees what the model wrote, and no call; one of the
+    tools in `stays` that came beside the text and is a JSON object stays a call. `flaw` is what was
+    wrong with the first of them, or None. One in which the answer was cut is neither: it stays a
+    call, as it came.
     """
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
+    def __init__(self, checks: Mapping[str, Check], stays: Collection[str] = ()) -> None:
         self._checks = checks
+        self._stays = stays
         self._call: Call | None = None
+        self._beside = False
+        self.flaw: str | None = None
 
-    def feed(self, parts: Sequence[Part]) -> list[Part]:
+    def feed(self, parts: Sequence[Part], *, beside: bool = False) -> list[Part]:
         """The parts that need not wait."""
         passed: list[Part] = []
         for part in parts:
@@ -27,16 +40,28 @@ class HeldCalls:
                 continue
             passed += self.finish()
             if isinstance(part, Call) and part.name in self._checks:
-                self._call = part
+                self._call, self._beside = part, beside
             else:
                 passed.append(part)
         return passed
+
+    def cut(self) -> list[Part]:
+        """The call that waited, where the answer has ended within one."""
+        call = self._call
+        if call is None or is_json(call.arguments):
+            return self.finish()
+        self._call = None
+        return [call]
 
     def finish(self) -> list[Part]:
         """The call that waited: it is whole."""
         call, self._call = self._call, None
         if call is None:
             return []
-        if self._checks[call.name](call.arguments) is None:
+        problem = self._checks[call.name](call.arguments)
+        if problem is None:
+            return [call]
+        self.flaw = self.flaw or f"{call.name}: {problem}"
+        if self._beside and call.name in self._stays and is_object(call.arguments):
             return [call]
         return [call_text(call.name, call.arguments)]

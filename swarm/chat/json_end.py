@@ -34,6 +34,12 @@ class Outside:
         return None
 
 
+def unfinished(text: str) -> bool:
+    """Whether a text is the beginning of a JSON object, or nothing yet, and not all of it."""
+    begun = text.strip()
+    return not begun or (begun.startswith("{") and ObjectEnd().find(begun) is None)
+
+
 class ObjectEnd:
     """Finds the end of a JSON object that begins with its brace, or `mark` before that."""
 

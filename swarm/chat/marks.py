@@ -1,7 +1,8 @@
 """Marks in a growing text, and that of the lines that tell a vote's course."""
 
 PROGRESS = "[swarm] "
-"""Begins each line of a vote's progress, so that it is known when a client sends it back."""
+"""What each line of a vote's progress begins with, so that it is known when a client sends it
+back."""
 
 
 def without_progress(reasoning: str) -> str:

@@ -23,7 +23,8 @@ CHECK_S = 0.25
 _END = 256
 _CLOSE = [ord('"'), _END]
 _LIMITS = LLParserLimits(max_lexer_states=2000)
-"""A state has one to two kB, and a pattern is kept for the next check."""
+"""A pattern has at most this many states: each takes one to two kB, and a pattern is kept for the
+next check."""
 
 
 class Search:
@@ -91,7 +92,7 @@ class _Held:
 
 
 def _written(text: str) -> bytes:
-    """The JSON string as the grammar spells it; half a surrogate pair is no character there."""
+    """The JSON string as the grammar spells it; half a surrogate pair isn't a character there."""
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return json.dumps(whole, ensure_ascii=False).replace("\x7f", r"\u007f").encode()
 

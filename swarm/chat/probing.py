@@ -2,7 +2,7 @@
 
 Templates refuse what their model was not trained on, or leave it out without a word: a second
 system message, two turns of the user, the second of two calls. What a client says must be in the
-prompt, so each conversation that a template does not take as it is has other forms to be put in.
+prompt, so a conversation that a template does not take as it is will be rewritten.
 llama.cpp finds out what templates can do in the same way (`common_chat_template`'s capabilities).
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from swarm.chat.turns import (
-    Form,
+    Rewriting,
     ToolDict,
     TurnDict,
     apart_from_results,
@@ -30,7 +30,7 @@ Show = Callable[[Sequence[TurnDict]], str | None]
 PROBING_S = 2.0
 """A template that computes for longer than this with a few words is probed no further."""
 
-_ORDER: tuple[Form, ...] = (
+_ORDER: tuple[Rewriting, ...] = (
     with_text_arguments,
     with_thinking,
     with_text_before_calls,
@@ -40,16 +40,17 @@ _ORDER: tuple[Form, ...] = (
     apart_from_results,
     joined,
 )
-"""In which the forms are applied: whatever makes neighbours of one role comes before `joined`."""
+"""The order in which rewritings are applied: whatever makes neighbours of one role comes before
+`joined`."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """A conversation, the words that must not be lost, and the forms that may be needed."""
+    """A conversation, the words that must not be lost, and the rewritings that may be needed."""
 
     turns: tuple[TurnDict, ...]
     words: tuple[str, ...]
-    remedies: tuple[tuple[Form, ...], ...]
+    remedies: tuple[tuple[Rewriting, ...], ...]
 
 
 def _says(role: str, content: str) -> TurnDict:
@@ -84,7 +85,8 @@ PROBED_TOOL: ToolDict = {
         },
     },
 }
-"""Is there in every conversation that is shown: templates go through the tools for the calls."""
+"""The tool in every conversation that is shown to a template: some go through the tools for the
+calls."""
 
 _ASKED = _says("user", "asked")
 _PROBES = (
@@ -143,33 +145,33 @@ _PROBES = (
 )
 
 
-def needed_forms(
-    show: Show, always: Sequence[Form] = (), budget_s: float = PROBING_S
-) -> tuple[Form, ...]:
-    """The forms in which this template takes every conversation whole, in their order.
+def needed_rewritings(
+    show: Show, always: Sequence[Rewriting] = (), budget_s: float = PROBING_S
+) -> tuple[Rewriting, ...]:
+    """The rewritings with which this template takes every conversation whole, in their order.
 
     `always` comes before all. Where none helps, the template has it as it is. The time is this
-    thread's own: what others compute meanwhile is not the template's fault, and the forms are kept.
+    thread's own: what others compute meanwhile is not the template's fault, and rewritings last.
     """
-    chosen: set[Form] = set()
+    chosen: set[Rewriting] = set()
     ends_s = time.thread_time() + budget_s
     for probe in _PROBES:
         best, taken = chosen, -1
         for remedy in ((), *probe.remedies):
             if time.thread_time() > ends_s:
-                return (*always, *(form for form in _ORDER if form in chosen))
-            forms = [form for form in _ORDER if form in chosen | set(remedy)]
-            text = show(in_forms(probe.turns, (*always, *forms)))
+                return (*always, *(each for each in _ORDER if each in chosen))
+            rewritings = [each for each in _ORDER if each in chosen | set(remedy)]
+            text = show(rewritten(probe.turns, (*always, *rewritings)))
             kept = -1 if text is None else sum(word in text for word in probe.words)
             if kept > taken:
                 best, taken = chosen | set(remedy), kept
         chosen = best
-    return (*always, *(form for form in _ORDER if form in chosen))
+    return (*always, *(each for each in _ORDER if each in chosen))
 
 
-def in_forms(turns: Sequence[TurnDict], forms: Sequence[Form]) -> list[TurnDict]:
-    """The same conversation, put in each of the forms."""
+def rewritten(turns: Sequence[TurnDict], rewritings: Sequence[Rewriting]) -> list[TurnDict]:
+    """The same conversation, after each of the rewritings."""
     found = list(turns)
-    for form in forms:
-        found = form(found)
+    for rewriting in rewritings:
+        found = rewriting(found)
     return found

@@ -59,12 +59,13 @@ class ReasoningSplitter:
         return parts + self._reasoning(text.lstrip() if self._trim else text)
 
     def finish(self) -> list[Part]:
-        """What was held back."""
+        """What was held back; no mark is looked for in what may follow."""
+        state, self._state = self._state, "answer"
         rest, self._held = self._held, ""
-        if self._state == "reasoning":
+        if state == "reasoning":
             rest = rest.rstrip()
             return [("reasoning", rest)] if rest else []
-        return [("answer", rest)] if rest and self._state != "gap" else []
+        return [("answer", rest)] if rest and state != "gap" else []
 
     def _read_start(self, data: str) -> list[Part]:
         stripped = data.lstrip()

@@ -7,11 +7,11 @@ from typing import TypeVar
 Made = TypeVar("Made")
 
 _CHARS = 1 << 16
-"""Nearly all that clients send again and again is shorter; a longer text is read each time."""
+"""Texts up to this length are kept: nearly all that clients send again and again is shorter."""
 
 
 def recalled(most: int) -> Callable[[Callable[[str], Made]], Callable[[str], Made]]:
-    """Keeps what a function made of the last texts, so many; of long ones nothing."""
+    """Keeps what a function made of the last texts, at most `most`; of long ones nothing."""
 
     def keep(make: Callable[[str], Made]) -> Callable[[str], Made]:
         kept = lru_cache(maxsize=most)(make)

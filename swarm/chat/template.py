@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, NoReturn, cast
 
 from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
+from jinja2.defaults import DEFAULT_NAMESPACE
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -21,10 +22,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from swarm.chat.formats.canonical import CANONICAL
 from swarm.chat.formats.format import Format
 from swarm.chat.formats.table import format_of
-from swarm.chat.probing import PROBED_TOOL, in_forms, needed_forms
+from swarm.chat.probing import PROBED_TOOL, needed_rewritings, rewritten
 from swarm.chat.reasoning import THINK_OPEN
 from swarm.chat.turns import (
-    Form,
+    Rewriting,
     ToolDict,
     TurnDict,
     as_turns,
@@ -43,10 +44,13 @@ CHATML = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
-"""For a model whose file has no template: ChatML, as most instruction-tuned models know it."""
+"""The template of a model whose file has none: ChatML, as most instruction-tuned models know it."""
 
-RESERVED = frozenset({"messages", "tools", "add_generation_prompt", "bos_token", "eos_token"})
-"""Names that extra keyword arguments of a request may not take."""
+_VARIABLES = ("messages", "tools", "add_generation_prompt", "bos_token", "eos_token")
+_FUNCTIONS = ("raise_exception", "strftime_now")
+
+RESERVED = frozenset((*_VARIABLES, *_FUNCTIONS, *DEFAULT_NAMESPACE))
+"""Names that extra keyword arguments of a request may not take: templates call Jinja's own too."""
 
 _MAX_SECONDS = 5.0
 _MAX_CHARACTERS = 64 << 20
@@ -118,7 +122,7 @@ class ChatTemplate:
         if "tools" in named and spelled is None:
             logger.info("the model's own way of writing calls is not known here: it is told ours")
         self._knows_tools = spelled is not None
-        self.form: Format = spelled or CANONICAL
+        self.call_format: Format = spelled or CANONICAL
         """How this model writes calls: as its template has it, or as our words ask for it."""
 
     @property
@@ -143,19 +147,21 @@ class ChatTemplate:
             turns = _with_system_text(turns, describe_tools(offered))
         options = extra or {}
         try:
-            text = self._text(in_forms(turns, self._forms), told or self._no_tools, options)
+            text = self._text(rewritten(turns, self._rewritings), told or self._no_tools, options)
             return text + self._left_out(text, options)
         except _REFUSALS as error:
             message = f"the model's chat template refuses these messages: {error}"
             raise InvalidRequest(message, param="messages") from error
 
     @cached_property
-    def _forms(self) -> tuple[Form, ...]:
-        """The forms that this template needs conversations in."""
+    def _rewritings(self) -> tuple[Rewriting, ...]:
+        """What this template needs done to conversations."""
         if self._knows_tools:
-            return needed_forms(lambda turns: self._shown(turns, [PROBED_TOOL]), [one_system])
+            return needed_rewritings(lambda turns: self._shown(turns, [PROBED_TOOL]), [one_system])
         no_tools = self._no_tools
-        return needed_forms(lambda turns: self._shown(turns, no_tools), [one_system, plain_turns])
+        return needed_rewritings(
+            lambda turns: self._shown(turns, no_tools), [one_system, plain_turns]
+        )
 
     @cached_property
     def _no_tools(self) -> list[ToolDict] | None:
@@ -242,7 +248,7 @@ def _with_system_text(turns: list[TurnDict], text: str) -> list[TurnDict]:
 
 
 def _bounded(pieces: Iterator[str]) -> Iterator[str]:
-    ends_s = time.thread_time() + _MAX_SECONDS  # of its own: a busy machine is no fault of its
+    ends_s = time.thread_time() + _MAX_SECONDS  # of its own: a busy machine isn't its fault
     characters = 0
     for piece in pieces:
         characters += len(piece)

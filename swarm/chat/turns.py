@@ -11,7 +11,7 @@ from swarm.types import Message, ToolCall
 
 TurnDict: TypeAlias = dict[str, Any]
 ToolDict: TypeAlias = dict[str, Any]
-Form: TypeAlias = Callable[[Sequence[TurnDict]], list[TurnDict]]
+Rewriting: TypeAlias = Callable[[Sequence[TurnDict]], list[TurnDict]]
 """Another way of putting the same conversation."""
 
 _NOT_AN_OBJECT = "arguments"

@@ -9,7 +9,7 @@ from swarm.chat.arguments import checks_of
 from swarm.chat.completion import CompletionParser
 from swarm.chat.formats.format import Format
 from swarm.chat.grammar import Thinking, grammar_of, unenforced
-from swarm.chat.held import HeldCalls
+from swarm.chat.held import HeldCalls, may_be_wrong
 from swarm.chat.reasoning import THINK_OPEN
 from swarm.chat.template import ChatTemplate
 from swarm.types import Constraint, Grammar, Question, ToolSpec
@@ -21,7 +21,7 @@ class Written:
 
     text: str
     grammar: Grammar | None
-    form: Format
+    call_format: Format
     opened: bool
     question: Question
 
@@ -31,26 +31,27 @@ class Written:
         A vote judges whole answers itself.
         """
         tools = self.question.tools
-        reads = bool(tools) or self.form.own_reasoning
+        reads = bool(tools) or self.call_format.own_reasoning
         waiting = [tool for tool in tools if held and not self._holds(tool)]
         return CompletionParser(
-            self.form.parser(tools) if reads else None,
+            self.call_format.parser(tools) if reads else None,
             reasoning_opened=self.opened,
-            own_reasoning=self.form.own_reasoning,
+            own_reasoning=self.call_format.own_reasoning,
             one_call=self.question.one_call,
-            held=HeldCalls(checks_of(waiting)) if waiting else None,
+            held=HeldCalls(checks_of(waiting), may_be_wrong(waiting)) if waiting else None,
         )
 
     def _holds(self, tool: ToolSpec) -> bool:
         if self.grammar is None:
             return False
-        return self.form.holds(tool) and not unenforced(tool.parameters)
+        return self.call_format.holds(tool) and not unenforced(tool.parameters)
 
 
 async def written(
     template: ChatTemplate, question: Question, fitted: Question, *, with_grammar: bool
 ) -> Written:
-    """The question as a model with this template reads it: as `fitted`, which may be compact.
+    """The question as a model with this template reads it: as `fitted`, which may be compact, and
+    has only the tools that are written out.
 
     Answers are held to the question's own tools: a compact schema may lack its draft.
     Without a grammar a constraint is said in the template's variables, under OpenAI's names, and
@@ -62,21 +63,23 @@ async def written(
 def _written(
     template: ChatTemplate, question: Question, fitted: Question, *, with_grammar: bool
 ) -> Written:
-    tools, options = fitted.tools, question.template_options
+    options = question.template_options
     if not with_grammar:
-        # The others are left out: to name some of several is what some servers do not know.
-        tools = question.constraint.callable_of(tools)
         options = {**options, **said(question.constraint)}
-    text = template.render(fitted.messages, tools, options)
+    text = template.render(fitted.messages, fitted.tools, options)
     opened = text.rstrip().endswith(THINK_OPEN)
-    form = template.form
+    call_format = template.call_format
     if not with_grammar:
-        return Written(text, None, form, opened, question)
+        return Written(text, None, call_format, opened, question)
     thinking: Thinking = "opened" if opened else "perhaps" if template.thinks else "never"
     grammar = grammar_of(
-        form, question.tools, question.constraint, one_call=question.one_call, thinking=thinking
+        call_format,
+        question.tools,
+        question.constraint,
+        one_call=question.one_call,
+        thinking=thinking,
     )
-    return Written(text, grammar, form, opened, question)
+    return Written(text, grammar, call_format, opened, question)
 
 
 def said(constraint: Constraint) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import ast
 import json
 import re
 import unicodedata
+import warnings
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -23,7 +24,7 @@ ANSWER = ("answer",)
 """The structure of short and marked answers: equal or different, never only alike."""
 
 SHORT_CHARACTERS = 120
-"""A single line of at most so many characters is compared as a whole."""
+"""A single line of at most this many characters is compared as a whole."""
 
 _FENCE = re.compile(r"^```[ \t]*([\w+#.-]*)[^\n]*\n", re.MULTILINE)
 _FENCE_END = re.compile(r"^```[ \t]*$", re.MULTILINE)
@@ -39,13 +40,15 @@ _REFUSAL = re.compile(
     r"\b(?:help|assist(?:ance)?|do that|comply|provide|answer|continue|fulfill?)\b",
     re.IGNORECASE,
 )
-"""What is refused stands in the same clause: in another one the verb is somebody else's."""
+"""The opening of a refusal. What is refused stands in the same clause: in another one the verb is
+somebody else's."""
 
 _GOES_ON = re.compile(r"\b(?:but|however)\b|```|\d", re.IGNORECASE)
-"""Behind a refusal's opening: an answer follows all the same."""
+"""Signs that an answer follows a refusal's opening all the same."""
 
 _EXCUSE_CHARACTERS = 300
-"""Behind a refusal's opening: more than so many are an answer too, and the opening a disclaimer."""
+"""A refusal goes on for at most this many characters behind its opening: a longer text is an answer
+too, and the opening a disclaimer."""
 
 _NOTE = re.compile(r"\[[\d\s.,eE+-]*\]")
 _PYTHON = ("python", "py", "python3")
@@ -65,10 +68,11 @@ _COMMENT_MARK = {name: mark for mark, names in _LANGUAGES.items() for name in na
 _C_LIKE = frozenset(_LANGUAGES["//"].split())
 _BLOCK_COMMENTS = _C_LIKE | {"css", "less", "scss", "sql"}
 _FREE = _C_LIKE | {"sql", "lua"}
-"""Where layout means nothing, nearly."""
+"""Languages where layout means nothing, or nearly."""
 
 _LINE_COMMENT = r"""(?<!\S){}(?:[^\n'"`]|(?<=\w)'(?=\w))*$"""
-"""At the beginning of a line or behind white space; with a quote in it, it may be in a string."""
+"""A comment at the beginning of a line or behind white space; one with a quote in it may be in a
+string."""
 
 _STRING = (
     r'"""[\s\S]*?(?:"""|\Z)'
@@ -273,7 +277,9 @@ def canonical_code(language: str, code: str) -> tuple[str, bool]:
 def _python(code: str) -> ast.Module | None:
     """The syntax tree without docstrings; None where there is none, or nothing in it."""
     try:
-        tree = ast.parse(code)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of another's code, on this node's terminal
+            tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     for node in ast.walk(tree):
@@ -315,7 +321,7 @@ def _written(language: str, code: str) -> str:
 
 
 def shape(text: str) -> tuple[int, int, int]:
-    """A long text's rough structure: code blocks, headings, list items (0, 1, 2 for many)."""
+    """A long text's rough structure: code blocks (2 for many), headings, list items (1 for any)."""
     blocks = text.count("\n```") // 2 + text.startswith("```")
     headings = len(re.findall(r"(?m)^#{1,6} ", text))
     items = len(re.findall(r"(?m)^[ \t]*(?:[-*+]|\d+[.)]) ", text))

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from swarm.types import Candidate
 
 MOST = 9
-"""So many candidates at most are laid before the judge: one digit names each."""
+"""At most this many candidates are laid before the judge: one digit names each."""
+
+_DIGITS = 3
+"""A number with more digits names no candidate, and Python reads none of more than 4,300."""
 
 
 def order_of(count: int, seed: str) -> list[int]:
@@ -30,7 +33,9 @@ def question(candidates: Sequence[Candidate]) -> str:
 def picked(reply: str, count: int) -> int | None:
     """The place that a reply names, from 0 on; None if it names none."""
     found = re.search(r"\d+", reply)
-    at = int(found.group()) - 1 if found else -1
+    if found is None or len(found.group()) > _DIGITS:
+        return None
+    at = int(found.group()) - 1
     return at if 0 <= at < count else None
 
 

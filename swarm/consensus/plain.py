@@ -40,7 +40,7 @@ _PAIRS = (
     ("(", ")"),
 )
 _LAYERS = 8
-"""So many pairs around an answer are taken off at most."""
+"""At most this many pairs around an answer are taken off."""
 
 _END = re.compile(r"(?:(?<=[\w)\]}%'\"`*$])[.,;:]+|(?<=[^\W\d_]{2}) ?[!?][!?.]*)$")
 """What ends a sentence, and not `5!`, `cd ..` or `git add .`."""
@@ -70,7 +70,7 @@ _FIRST = re.compile(r"^(?:\$(?=\.?\d)|\((?=\w\) ))")
 _OPTION = re.compile(r"--?[a-z]", re.IGNORECASE)
 _NUMBER = re.compile(
     r"(?<![\w.])[+-]?(?!0\d{3})(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
-    r"(?!\w|\.\d)"  # 3.10.0 is no number, nor is the postal code 02139
+    r"(?!\w|\.\d)"  # 3.10.0 is not a number, nor is the postal code 02139
 )
 
 
@@ -98,7 +98,7 @@ def _bare(text: str) -> str:
     What is in backticks stays as it is, for it may be code: `$name`, `*.py`.
     """
     for _ in range(_LAYERS):
-        text = _END.sub("", text) or text
+        text = _END.sub("", text)
         inner = _inside(text, "`", "`")
         if inner:
             return inner

@@ -17,17 +17,17 @@ def grams(text: str) -> Grams:
 
 
 def jaccard(one: Grams, other: Grams) -> float:
-    """Shared by all grams, 0 to 1; 1 where both are empty."""
+    """Shared by all grams, 0 to 1."""
     shared = len(one & other)
     union = len(one) + len(other) - shared
-    return shared / union if union else 1.0
+    return shared / union
 
 
 def closeness(texts: Sequence[str], weights: Sequence[float]) -> list[float]:
     """For each text the weighted sum of its likeness to all texts, itself among them.
 
     The text with the most is the medoid: minimum Bayes risk under this likeness (Kumar and
-    Byrne 2004). Sums run in the order of their size, so that the order of the texts is no matter.
+    Byrne 2004). Sums run in the order of size, so that the order of the texts does not matter.
     """
     sets = [grams(text) for text in texts]
     likeness = [[1.0] * len(sets) for _ in sets]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Literal, TypeAlias
 
 from swarm.consensus.score import Outstanding, Score
@@ -11,7 +12,8 @@ Decide: TypeAlias = Literal["exact", "statistical", "all", "first", "best"]
 """When to stop: by proof, by confidence, when all are in; at the first or at the strongest vote."""
 
 CONFIDENCE = 0.93
-LEAST_VOTES = 3
+"""Three votes of one mind reach it, two do not."""
+
 LEAST_GRACE_S = 0.25
 
 
@@ -80,9 +82,7 @@ def confident(score: Score) -> bool:
     Closed form of the Beta tail of Adaptive-Consistency (arXiv 2305.11860), counting votes.
     """
     leader = score.leader()
-    if leader is None or score.whole < LEAST_VOTES:
-        return False
-    return all(_far_ahead(first, second) for first, second in score.heads(leader))
+    return leader is not None and all(_far_ahead(*heads) for heads in score.heads(leader))
 
 
 def _far_ahead(first: int, second: int) -> bool:
@@ -99,7 +99,7 @@ def quorum_until(course: Course) -> float:
     reached = _quorum_s(course)
     if reached is None:
         return course.deadline_s
-    grace = max(LEAST_GRACE_S, _median(course.arrived_s) / 2)
+    grace = max(LEAST_GRACE_S, median(course.arrived_s) / 2)
     return min(course.deadline_s, reached + grace)
 
 
@@ -130,8 +130,3 @@ def _fullness(score: Score) -> DecidedBy:
     if score.counts.total == 1:
         return "only one"
     return "unanimous" if score.forms == 1 else "all"
-
-
-def _median(ordered: Sequence[float]) -> float:
-    middle = len(ordered) // 2
-    return (ordered[middle] + ordered[~middle]) / 2

@@ -15,10 +15,10 @@ from typing import TypeVar
 
 from swarm.consensus.canonical import ANSWER, Form
 from swarm.consensus.similarity import closeness
-from swarm.types import Candidate
+from swarm.types import CUT, Candidate
 
 COMPARED = 32
-"""So many answers at most are compared with each other by likeness."""
+"""At most this many answers are compared with each other by likeness."""
 
 K = TypeVar("K", bound=Hashable)
 
@@ -221,7 +221,7 @@ def _standing(votes: list[Vote], seed: str) -> Standing:
 
 def _ended(vote: Vote) -> bool:
     """Whether no limit ended the answer."""
-    return vote.candidate.finish != "length"
+    return vote.candidate.finish not in CUT
 
 
 def _merit(seed: str) -> Callable[[Standing], tuple[Fraction, bool, int, int, Fraction, str]]:

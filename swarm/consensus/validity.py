@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
+from printable import printable
 from swarm.consensus.canonical import canonical_json
 from swarm.types import Candidate, Check
 
 LOOP_CHARACTERS = 240
-"""An end of at least so many characters that one short piece fills again and again is a loop."""
+"""An end of at least this many characters that one short piece fills again and again is a loop."""
 
 LONGEST_PIECE = 80
 _TAIL = 1600
@@ -22,7 +23,7 @@ def flaw(
     """Why this candidate abstains, or None if it is valid.
 
     `tools` are the offered tools with a check of their arguments; `wanted` checks the text, as a
-    response format asks; with `must_call` a text is no answer. That an answer is cut is no flaw
+    response format asks; with `must_call` a text is not an answer. That one is cut is no flaw
     here, nor is the call that it ends in: it counts where all are cut.
     """
     if not candidate.text.strip() and not candidate.tool_calls:
@@ -68,6 +69,16 @@ def wrong_arguments(candidate: Candidate, at: int, tools: Mapping[str, Check]) -
     return None if check is None or cut else check(call.arguments)
 
 
+def wrong_call(candidate: Candidate, tools: Mapping[str, Check]) -> str | None:
+    """The first tool that it calls with wrong arguments, in words that may stand in a log: nothing
+    of the arguments is told.
+    """
+    for at, call in enumerate(candidate.tool_calls):
+        if wrong_arguments(candidate, at, tools) is not None:
+            return f"wrong arguments for {printable(call.name)}"
+    return None
+
+
 def not_json(text: str) -> str | None:
     """What is wrong with a text that should be JSON, bare or in one fenced block."""
     return "the text is not JSON" if canonical_json(text) is None else None
@@ -77,7 +88,7 @@ def loops(text: str) -> bool:
     """Whether the text ends in one short piece of words again and again.
 
     The piece is the period of the reversed tail, by the failure function of Knuth, Morris and
-    Pratt. Lines of one mark, as tables and headings have them, are no loop.
+    Pratt. Lines of one mark, as tables and headings have them, are not a loop.
     """
     tail = text.rstrip()[-_TAIL:][::-1]
     borders = [0] * len(tail)

@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from swarm.chat.calls import Call
+from swarm.errors import SwarmError
 from swarm.types import FinishReason, Prompt, TokenLogprob
 
 
@@ -47,6 +49,11 @@ class ModelInfo:
         """Whether an answer is held to its prompt's grammar; otherwise it must be checked."""
         return self.constraint_template is None
 
+    @property
+    def reads_as_written(self) -> bool:
+        """Whether a prompt is what its template has written; else a server writes it once more."""
+        return self.holds_grammars or self.chat_template != self.constraint_template
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -64,11 +71,33 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Recounted:
+    """What was told of the prompt was an estimate, and `now` holds in the place of `before`.
+
+    A server elsewhere may count a prompt only with its last chunk.
+    """
+
+    before: Started
+    now: Started
+
+    @property
+    def more_prompt(self) -> int:
+        """How many tokens that adds; less than 0 where the estimate was too high."""
+        return self.now.prompt_tokens - self.before.prompt_tokens
+
+    @property
+    def more_cached(self) -> int:
+        """The same of those that came from a prefix cache."""
+        return self.now.cached_tokens - self.before.cached_tokens
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
-    """New text of the sequence `index`; never ends inside a code point or a stop string.
+    """News of the sequence `index`: text, which never ends inside a code point or a stop string.
 
     `reasoning` is what the engine knows to be reasoning, said before the text; most engines leave
-    it between its marks in the text.
+    it between its marks in the text. `calls` are those that the engine itself tells apart, each as
+    whole as it becomes, said behind the text; while one is written there may be `tokens` alone.
     """
 
     index: int
@@ -76,17 +105,31 @@ class Delta:
     tokens: int
     logprobs: tuple[TokenLogprob, ...] = ()
     reasoning: str = ""
+    calls: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The sequence `index` is complete. Times are seconds of this request's own phases."""
+    """The sequence `index` is complete. Times are seconds of this request's own phases.
+
+    `waited_s`: what went by before the first token and is not known to be reading, as with a server
+    elsewhere: its queue, the loading of its model, the network.
+    """
 
     index: int
     reason: FinishReason
     completion_tokens: int
     prefill_s: float
     decode_s: float
+    waited_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The sequence `index` will never be complete, and others go on."""
+
+    index: int
+    error: SwarmError
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +140,7 @@ class Embedding:
     tokens: int
 
 
-Event: TypeAlias = Accepted | Started | Delta | Finished
+Event: TypeAlias = Accepted | Started | Recounted | Delta | Finished | Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +208,11 @@ class Engine(Protocol):
     def generate(self, prompt: Prompt) -> AsyncGenerator[list[Event]]:
         """Stream a generation: Accepted, later Started, then one list of events a step.
 
-        Ends after a Finished for each of `prompt.n` sequences. Closing the iterator (aclose)
-        cancels the generation. Raises ContextOverflow, InvalidRequest, Overloaded,
-        EngineNotReady, EngineLost or GenerationFailed.
+        What Started tells may be Recounted once, before the last Finished.
+        Ends after a Finished, or a Failed, for each of `prompt.n` sequences; where all fail the
+        error is raised. Closing the iterator (aclose) cancels the generation. Raises
+        ContextOverflow, InvalidRequest, Overloaded, EngineNotReady, EngineLost or
+        GenerationFailed.
         """
         ...
 

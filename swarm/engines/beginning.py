@@ -1,11 +1,11 @@
 """What the sequences of a prompt begin with: the same for every engine here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from swarm.engines.base import ModelInfo
 from swarm.engines.grammar import Bound, Grammars
-from swarm.engines.sampling import with_defaults
+from swarm.engines.sampling import temperature_of, with_defaults
 from swarm.engines.telling import Pieces, Speech, Telling
 from swarm.engines.text import TextStream
 from swarm.types import Prompt, SamplingParams
@@ -13,9 +13,12 @@ from swarm.types import Prompt, SamplingParams
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """One sequence before its first token; `params` are complete, `limit` bounds its completion."""
+    """A sequence before its first token: that of `indices`, which all say the same.
 
-    index: int
+    `params` are complete, `limit` bounds its completion.
+    """
+
+    indices: tuple[int, ...]
     params: SamplingParams
     bound: Bound | None
     speech: Speech
@@ -30,7 +33,8 @@ def beginnings(
     pieces: Pieces,
     grammars: Callable[[], Grammars],
 ) -> list[Beginning]:
-    """Every sequence of a checked prompt. Raises InvalidRequest where its grammar is none.
+    """What is to be computed for a checked prompt: one sequence for all at temperature 0, which
+    draw nothing, and one for each of the others. Raises InvalidRequest where its grammar is none.
 
     `grammars` are made when the first prompt has one: half a second's work.
     """
@@ -43,13 +47,21 @@ def beginnings(
     limit = room if most is None else max(1, min(room, most))
     complete = with_defaults(prompt.sampling, info.sampling)
     temperatures = prompt.temperatures or (complete.temperature,) * prompt.n
+    each = [replace(complete, temperature=temperature) for temperature in temperatures]
     return [
         Beginning(
-            index,
-            replace(complete, temperature=temperatures[index]),
+            indices,
+            each[indices[0]],
             bound and bound.copy(),
-            Speech(telling, index, pieces, TextStream(complete.stop)),
+            Speech(telling, indices, pieces, TextStream(complete.stop)),
             limit,
         )
-        for index in range(prompt.n)
+        for indices in _alike(each)
     ]
+
+
+def _alike(each: Sequence[SamplingParams]) -> list[tuple[int, ...]]:
+    """The sequences by what they will say, as far as that is sure."""
+    sure = tuple(index for index, params in enumerate(each) if not temperature_of(params))
+    drawn = [(index,) for index, params in enumerate(each) if temperature_of(params)]
+    return sorted([sure, *drawn] if sure else drawn)

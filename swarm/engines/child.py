@@ -11,9 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, NoReturn, TypeAlias
 
 from swarm.engines.base import Stepper
 from swarm.engines.messages import (
@@ -49,17 +50,23 @@ def main() -> int:
     if not isinstance(start, Start):
         return 0
     logging.basicConfig(level=start.log_level, format="%(levelname)s engine: %(message)s")
+    # A daemon thread that holds stdin lets Python end by abort only, which tells nothing.
+    sys.excepthook = _end
+    threading.excepthook = _end_thread
+    inbox: queue.SimpleQueue[_Work] = queue.SimpleQueue()
+    loaded: Future[Stepper] = Future()
+    receiving = threading.Thread(target=_receive, args=(commands, inbox, loaded), daemon=True)
+    if os.name != "nt":  # Windows lets no library look at a stdin that is being read: it would hang
+        receiving.start()
     try:
         stepper = _load(start)
     except SwarmError as error:
         _write(reports, Refused(None, error))
-        return 1
+        _leave(1)
+    loaded.set_result(stepper)
     _write(reports, Ready(stepper.info))
-    inbox: queue.SimpleQueue[_Work] = queue.SimpleQueue()
-    # A daemon thread that holds stdin lets Python end by abort only, which tells nothing.
-    sys.excepthook = _end
-    threading.excepthook = _end_thread
-    threading.Thread(target=_receive, args=(commands, inbox, stepper), daemon=True).start()
+    if not receiving.is_alive():
+        receiving.start()
     serve(stepper, inbox, reports)
     return 0
 
@@ -131,14 +138,16 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return sys.stdin.buffer, reports
 
 
-def _receive(commands: BinaryIO, inbox: "queue.SimpleQueue[_Work]", stepper: Stepper) -> None:
+def _receive(
+    commands: BinaryIO, inbox: "queue.SimpleQueue[_Work]", loaded: Future[Stepper]
+) -> None:
     while (command := _read(commands)) is not None:
+        stepper = loaded.result()
         if isinstance(command, Cancel):
             stepper.interrupt(command.id)
         inbox.put(_in_tokens(stepper, command))
-    # The node has gone. The main thread may be deep in a step, and nothing is left to save.
-    logging.shutdown()
-    os._exit(0)
+    # The node has gone. The main thread may be deep in a step or load, and nothing is left to save.
+    _leave(0)
 
 
 def _in_tokens(stepper: Stepper, command: Command) -> _Work:
@@ -162,13 +171,18 @@ def _end_thread(error: threading.ExceptHookArgs) -> None:
 def _end(
     kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
 ) -> None:
-    """After an error that is no answer to a request nothing is certain: the node starts anew."""
+    """After an error that answers no request nothing is certain: the node starts anew."""
     if isinstance(error, GenerationFailed):
         logger.critical("%s", error)
     else:
         logger.critical("a bug ends the engine", exc_info=(kind, error or kind(), trace))
+    _leave(1)
+
+
+def _leave(status: int) -> NoReturn:
+    """At once, whatever other threads are at."""
     logging.shutdown()
-    os._exit(1)
+    os._exit(status)
 
 
 def _read(pipe: BinaryIO) -> Any:

@@ -39,7 +39,7 @@ class _Tokens:
 class Grammars:
     """Makes grammars ready for one vocabulary.
 
-    `tokens` are the bytes of each token, `control` those that are no text, `ends` those that end
+    `tokens` are the bytes of each token, `control` those that aren't text, `ends` those that end
     a generation: a grammar that may end here allows them all.
     """
 

@@ -13,7 +13,7 @@ from typing import Any
 from ending import ended
 from swarm.engines.resident import Planned, Resident
 from swarm.errors import ConfigurationError, EngineNotReady, ModelLoadFailed, Overloaded
-from swarm.models.place import Taken, together
+from swarm.models.room import Taken, together
 
 logger = logging.getLogger(__name__)
 
@@ -210,14 +210,14 @@ class Loading:
                     await self._unload(model, f"nobody has used it for {idle_s:.0f} s")
 
     def _next_look_s(self, idle_s: float) -> float:
-        """Seconds until the first of the loaded models can have been idle for so long."""
+        """Seconds until the first of the loaded models can have been idle for that long."""
         now = self._clock()
         idle = [m for m in self._models.values() if m.plan is not None and not m.users]
         left = [model.used_s + idle_s - now for model in idle]
         return max(0.01, min(left, default=idle_s))
 
     def _idle_for(self, idle_s: float) -> Resident | None:
-        """One of those that nobody has used for so long."""
+        """One of those that nobody has used for that long."""
         past = self._clock() - idle_s
         idle = (m for m in self._models.values() if m.plan is not None and not m.users)
         return next((model for model in idle if model.used_s <= past), None)

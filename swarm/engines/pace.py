@@ -1,7 +1,8 @@
 """How long a chunk of prompts may be, learned from how long chunks took. Pure."""
 
 SMALLEST_CHUNK = 64
-"""Fewer tokens at once would read a prompt at the pace of generating one."""
+"""A chunk has at least this many tokens: fewer would read a prompt at the pace of generating one.
+"""
 
 FIRST_CHUNK = 128
 """Tokens of the chunk from which the speed is learned."""

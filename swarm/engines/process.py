@@ -11,9 +11,9 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Self, TypeAlias
 
-from ending import beside, ended, tell_failure
+from ending import beside, ended, killed, tell_failure
 from swarm.apart import begun
-from swarm.engines.base import Embedding, EngineLoad, Event, Finished, ModelInfo
+from swarm.engines.base import Embedding, EngineLoad, Event, Failed, Finished, ModelInfo
 from swarm.engines.messages import (
     LENGTH,
     AskLoad,
@@ -42,10 +42,11 @@ STEADY_S = 30.0
 """A process that lived this long starts the restart delays from the beginning again."""
 
 PATIENCE_S = 120.0
-"""A process that answers nothing for so long hangs: no step takes near as long, but one."""
+"""A process that answers nothing for this long hangs: no step takes near as long, except an
+embedding."""
 
 EMBEDDING_S = 900.0
-"""How long it may answer nothing while it owes an embedding: a text is computed in one step,
+"""How long a process may answer nothing while it owes an embedding: a text is computed in one step,
 however long it is, which takes minutes on a slow processor."""
 
 STOP_S = 5.0
@@ -147,7 +148,7 @@ class EngineProcess:
                 if isinstance(item, SwarmError):
                     open_sequences = 0
                     raise item
-                open_sequences -= sum(isinstance(event, Finished) for event in item)
+                open_sequences -= sum(isinstance(event, Finished | Failed) for event in item)
                 yield item
         finally:
             del self._streams[request_id]
@@ -181,12 +182,20 @@ class EngineProcess:
         self._process.stdin.write(encode_frame(command))
 
     def _not_ready(self) -> EngineNotReady:
+        if self._supervisor is not None and self._supervisor.done():
+            told = f"the engine of {self._name} is not started again: {self._trouble}"
+            return EngineNotReady(f"{told}; start this node anew")
         told = f"the engine of {self._name} is being started"
         return EngineNotReady(f"{told} again: {self._trouble}" if self._trouble else told)
 
     async def _launch(self) -> None:
         began = time.monotonic()
-        self._process = await begun("swarm.engines.child", self._environment)
+        try:
+            self._process = await begun("swarm.engines.child", self._environment)
+        except OSError as error:
+            raise ModelLoadFailed(
+                f"the engine process of {self._name} cannot be begun: {error.strerror}"
+            ) from error
         if self._process.stdin is None:
             raise ModelLoadFailed("the engine process has no pipe")
         self._process.stdin.write(encode_frame(self._start))
@@ -267,7 +276,7 @@ class EngineProcess:
             delay = min(2 * delay, RESTART_LIMIT_S)
             try:
                 await self._launch()
-            except (SwarmError, OSError) as error:
+            except SwarmError as error:
                 if str(error) != self._trouble:
                     logger.warning("the engine of %s did not start: %s", self._name, error)
                 self._trouble = str(error)
@@ -332,17 +341,19 @@ class EngineProcess:
                 future.set_exception(EngineLost(reason))
 
     async def _end_process(self) -> None:
-        """Close the pipe, which ends the child; kill it if that does not."""
-        process, self._process, self._info = self._process, None, None
+        """Close the pipe, which ends the child; kill it if that does not, or if it still loads."""
+        process, ready = self._process, self.ready
+        self._process = self._info = None
         if process is None:
+            return
+        if not ready:  # deep in a library, perhaps for minutes, and nothing is left to save
+            await killed(process)
             return
         if process.stdin:
             process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), self._stop_s)
+            await asyncio.wait_for(process.communicate(), self._stop_s)
         except TimeoutError:
             logger.warning("the engine process of %s does not end; it is killed", self._name)
         finally:  # also where this wait was cancelled: nobody else knows the process any more
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            await killed(process)

@@ -7,15 +7,21 @@ from swarm.errors import ContextOverflow, InvalidRequest
 from swarm.types import Prompt
 
 _COUNTED_BEYOND = 8192
+_MOST_ANSWER = 8192
 
 
 def most_counted(context_tokens: int) -> int:
-    """So many tokens of a text are counted: further ones only say again that it does not fit."""
+    """At most this many tokens of a text are counted: more only say again that it does not fit."""
     return context_tokens + _COUNTED_BEYOND
 
 
+def answer_tokens(context_tokens: int) -> int:
+    """The longest answer that a client should ask for; OpenCode compacts when the rest is full."""
+    return min(_MOST_ANSWER, context_tokens // 4)
+
+
 def overflow(tokens: int, context_tokens: int) -> ContextOverflow:
-    """The error of a text with so many tokens, of which `most_counted` and some were counted."""
+    """The error of a text with that many tokens, of which `most_counted` and some were counted."""
     return ContextOverflow(tokens, context_tokens, tokens > most_counted(context_tokens))
 
 

@@ -14,7 +14,7 @@ from typing import Literal, Protocol, TypeAlias
 from swarm.engines.base import Embedding, Engine, EngineLoad, Event, Finished, ModelInfo
 from swarm.errors import EngineNotReady, SwarmError
 from swarm.models.fit import Plan
-from swarm.models.place import Taken
+from swarm.models.room import Taken
 from swarm.types import Prompt, SamplingParams
 
 logger = logging.getLogger(__name__)
@@ -25,10 +25,10 @@ WARM_UP = Prompt("1, 2, 3,", SamplingParams(temperature=0.0, max_tokens=24, igno
 """What a model says to itself once it is loaded, so that its speed is known."""
 
 WARM_UP_S = 2.0
-"""The warm-up of a slow model ends after so long."""
+"""The warm-up of a slow model ends after this long."""
 
 LEAST_MEASURED_TOKENS = 8
-"""A shorter answer says little of the speed."""
+"""An answer with fewer tokens says little of the speed."""
 
 
 class Startable(Engine, Protocol):

@@ -26,8 +26,8 @@ SEEDS = 2**32 - 1
 """Seeds are below this: engines take 32 bits, and the highest value means a random seed to some."""
 
 LEAST_TEMPERATURE = 1e-6
-"""Below it the likeliest token is taken: logits over much less leave the numbers of 32 bits, and
-what is drawn from those is noise."""
+"""Below this temperature the likeliest token is taken: logits over much less leave the numbers of
+32 bits, and what is drawn from those is noise."""
 
 
 def temperature_of(params: SamplingParams) -> float:

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from typing import Protocol, TypeAlias
 
-from hardware.setting_up import setup_command
-from swarm.engines.llama.options import LlamaOptions
+from swarm.engines.llama.options import LlamaOptions, Share
 from swarm.engines.mlx.options import SEQUENCES, MlxOptions
 from swarm.engines.process import EngineProcess
 from swarm.engines.upstream.engine import UpstreamEngine
 from swarm.errors import ConfigurationError
 from swarm.models.card import Format
+from swarm.models.find import no_mlx
 from swarm.models.fit import Plan
 from swarm.models.local import AnyModel, LocalModel, UpstreamModel
 
@@ -26,7 +26,7 @@ speed, libgomp's 300,000 rounds are ruin beside a busy neighbour (docs/decisions
 owner has set wins."""
 
 UPSTREAM_WORKERS = 3
-"""Of a model that another server runs: nobody here knows what it affords."""
+"""The workers of a model that another server runs: nobody here knows what it affords."""
 
 _TINY_BYTES = 64 << 20
 
@@ -37,7 +37,7 @@ class Secret(Protocol):
     def get_secret_value(self) -> str: ...
 
 
-class Wishes(Protocol):
+class EngineOptions(Protocol):
     """What engines ask of the owner's settings."""
 
     @property
@@ -66,12 +66,12 @@ def mlx_installed() -> bool:
     return find_spec("mlx_lm") is not None
 
 
-def usual_engine(build_kind: str, wishes: Wishes) -> str:
+def usual_engine(build_kind: str, asked: EngineOptions) -> str:
     """What runs a model that is there in several formats: on Metal that is MLX.
 
     Where the owner wants what only llama.cpp has, it is that.
     """
-    for_gguf = wishes.gpu_layers is not None or wishes.kv != "f16"
+    for_gguf = asked.gpu_layers is not None or asked.kv != "f16"
     return "mlx" if build_kind == "metal" and mlx_installed() and not for_gguf else build_kind
 
 
@@ -80,20 +80,13 @@ def without_engine(models: Iterable[LocalModel]) -> list[str]:
     names = [model.id for model in models if model.format not in formats()]
     if not names:
         return []
-    return [f"not served: {', '.join(names)}; {_no_mlx()}"]
-
-
-def _no_mlx() -> str:
-    return (
-        f"it is an MLX model, and MLX is not installed here: `{setup_command(mlx='yes')}` "
-        "installs it where it can run"
-    )
+    return [f"not served: {', '.join(names)}; {no_mlx()}"]
 
 
 def make_engine(
     model: AnyModel,
     plan: Plan | None,
-    wishes: Wishes,
+    asked: EngineOptions,
     *,
     fast_cores: int,
     environment: Mapping[str, str],
@@ -104,18 +97,32 @@ def make_engine(
     """
     chosen = {**ENGINE_ENVIRONMENT, **environment}
     if plan is None or model.format != "gguf":
-        return _other(model, wishes, plan.cache_bytes if plan else 0, chosen)
-    options = LlamaOptions(
+        return _other(model, asked, plan.cache_bytes if plan else 0, chosen)
+    options = llama_options(model, plan, asked, fast_cores=fast_cores)
+    return EngineProcess(factory=LLAMA_FACTORY, options=options, name=model.id, environment=chosen)
+
+
+def llama_options(
+    model: LocalModel, plan: Plan, asked: EngineOptions, *, fast_cores: int
+) -> LlamaOptions:
+    """What llama.cpp is told of a plan and of the owner's options."""
+    return LlamaOptions(
         path=model.path,
         context_tokens=plan.context_tokens,
         cells=plan.cells,
         gpu_layers=-1 if plan.offloaded else sum(plan.gpu_layers),
-        threads=wishes.threads or threads_of(model, fast_cores),
+        split=_split(plan),
+        threads=asked.threads or threads_of(model, fast_cores),
         kv_type=plan.kv_type,
-        flash_attention=wishes.flash_attn,
+        flash_attention=asked.flash_attn,
         sampling=model.sampling,
     )
-    return EngineProcess(factory=LLAMA_FACTORY, options=options, name=model.id, environment=chosen)
+
+
+def _split(plan: Plan) -> tuple[Share, ...]:
+    """The planned layers of each device where there are several."""
+    shares = zip(plan.gpu_layers, plan.room.free, strict=False)
+    return tuple(Share(*each) for each in shares) if len(plan.gpu_layers) > 1 else ()
 
 
 def threads_of(model: LocalModel, fast_cores: int) -> int:
@@ -127,17 +134,17 @@ def threads_of(model: LocalModel, fast_cores: int) -> int:
 
 
 def _other(
-    model: AnyModel, wishes: Wishes, memory_bytes: int, environment: Mapping[str, str]
+    model: AnyModel, asked: EngineOptions, memory_bytes: int, environment: Mapping[str, str]
 ) -> AnyEngine:
-    if wishes.gpu_layers is not None or wishes.kv != "f16":
+    if asked.gpu_layers is not None or asked.kv != "f16":
         raise ConfigurationError(f"--gpu-layers and --kv are for GGUF files, not for {model.id}")
     if isinstance(model, UpstreamModel):
-        key = wishes.engine_key.get_secret_value() if wishes.engine_key else None
-        return UpstreamEngine(model.url, model=model.wanted, key=key, context_tokens=wishes.ctx)
+        key = asked.engine_key.get_secret_value() if asked.engine_key else None
+        return UpstreamEngine(model.url, model=model.wanted, key=key, context_tokens=asked.ctx)
     if not mlx_installed():
-        raise ConfigurationError(f"{model.id}: {_no_mlx()}")
-    sequences = max(wishes.workers or 0, SEQUENCES)
-    options = MlxOptions(model.path, wishes.ctx, memory_bytes, sequences)
+        raise ConfigurationError(f"{model.id}: it is an MLX model, and {no_mlx()}")
+    sequences = max(asked.workers or 0, SEQUENCES)
+    options = MlxOptions(model.path, asked.ctx, memory_bytes, sequences)
     return EngineProcess(
         factory=MLX_FACTORY, options=options, name=model.id, environment=environment
     )

@@ -58,14 +58,15 @@ class Telling:
 
 @dataclass(slots=True, eq=False)
 class Speech:
-    """What sequence `index` of a request has said: `tokens` of them, and its text so far.
+    """What the sequences `indices` of a request, which are one, have said: `tokens` of them, and
+    the text so far.
 
     A log probability goes out with the text that its token begins in; those behind the text that
     a stop string ends never do, as the text itself.
     """
 
     telling: Telling
-    index: int
+    indices: tuple[int, ...]
     pieces: Pieces
     text: TextStream
     tokens: int = 0
@@ -96,15 +97,11 @@ class Speech:
             self._tell(rest, tuple(logprob for _, logprob in self._logprobs))
         now = time.monotonic()
         began = self.telling.decode_began or now
-        self.telling.events.append(
-            Finished(
-                self.index,
-                reason,
-                self.tokens,
-                prefill_s=began - (self.telling.prefill_began or began),
-                decode_s=now - began,
-            )
-        )
+        prefill_s = began - (self.telling.prefill_began or began)
+        self.telling.events += [
+            Finished(index, reason, self.tokens, prefill_s=prefill_s, decode_s=now - began)
+            for index in self.indices
+        ]
 
     def _tell_shown(self, text: str) -> None:
         """More text, with its tokens."""
@@ -116,7 +113,7 @@ class Speech:
     def _tell(self, text: str, logprobs: tuple[TokenLogprob, ...]) -> None:
         tokens = self.tokens - self._told_tokens
         self._told_tokens = self.tokens
-        self.telling.events.append(Delta(self.index, text, tokens, logprobs))
+        self.telling.events += [Delta(index, text, tokens, logprobs) for index in self.indices]
 
 
 class Request(Protocol):

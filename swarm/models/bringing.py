@@ -6,23 +6,40 @@ can, at any moment, and what it has brought so far is gone on with the next time
 
 import asyncio
 import json
+import logging
+import math
 import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from ending import killed
 from swarm.apart import begun
 from swarm.errors import ConfigurationError
 from swarm.models.hub import Hub, copied_folder
-from swarm.models.progress import Bar
 from swarm.models.wanted import Moved, Unreachable, Wanted
+from swarm.places import may_look_into
+
+logger = logging.getLogger(__name__)
 
 TELL_S = 0.2
 """How often the process tells how far it is."""
+
+_LOGGED_CHARS = 4000
+"""No line of the log is longer: the pipe's lines have a bound."""
+
+
+class LogOfTheNode(logging.Handler):
+    """What the process logs is written by the node, which knows how much is wanted, and its bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell it."""
+        tell({"logged": self.format(record)[:_LOGGED_CHARS], "level": record.levelno})
 
 
 async def brought(
@@ -33,16 +50,14 @@ async def brought(
     Raises what `swarm.models.download.bring` does. Cancelling ends the process. In offline mode
     none is begun but for what a peer's copy has brought.
     """
-    copied = await asyncio.to_thread(copied_folder(wanted, hub.cache).is_dir)
+    copied = await asyncio.to_thread(may_look_into, copied_folder(wanted, hub.cache))
     if hub.offline and not copied:
         raise Unreachable(f"{wanted.id} is not here, and offline mode is on")
     process = await begun("swarm.models.bringing", environment)
     try:
         return await _heard(process, _question(wanted, hub), moved)
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        await killed(process)
 
 
 async def _heard(process: asyncio.subprocess.Process, question: bytes, moved: Moved) -> Path:
@@ -54,6 +69,8 @@ async def _heard(process: asyncio.subprocess.Process, question: bytes, moved: Mo
             match json.loads(line):
                 case {"moved": int(count)}:
                     moved(count)
+                case {"logged": str(said), "level": int(level)}:
+                    logger.log(level, "%s", said)
                 case {"path": str(path)}:
                     return Path(path)
                 case {"unreachable": str(why)}:
@@ -78,19 +95,18 @@ def _asked(wanted: dict[str, Any], hub: dict[str, Any]) -> tuple[Wanted, Hub]:
     return Wanted(files=files, **wanted), Hub(cache=Path(hub.pop("cache")), **hub)
 
 
-@dataclass
-class Teller:
+@contextmanager
+def told(_title: str, _total_bytes: int | None) -> Generator[Moved]:
     """Tells the node how many bytes are here, now and then."""
+    told_s = 0.0
 
-    moved_bytes: int = 0
-    told_s: float = 0.0
+    def moved(count: int) -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= TELL_S:
+            told_s = time.monotonic()
+            tell({"moved": count})
 
-    def add(self, count: int) -> None:
-        """So many more bytes are here."""
-        self.moved_bytes += count
-        if time.monotonic() - self.told_s >= TELL_S:
-            self.told_s = time.monotonic()
-            tell({"moved": self.moved_bytes})
+    yield moved
 
 
 def tell(what: Mapping[str, object]) -> None:
@@ -104,10 +120,11 @@ def main() -> int:
     from swarm.models.download import bring  # noqa: PLC0415 - the node needs no hub library
 
     asked = json.loads(sys.stdin.readline())
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[LogOfTheNode()])
     threading.Thread(target=_end_with_the_node, daemon=True).start()
     wanted, hub = _asked(asked["wanted"], asked["hub"])
     try:
-        path = bring(wanted, hub, bar=_told_bar(Teller()))
+        path = bring(wanted, replace(hub, wait_s=math.inf), show=told)  # nobody waits for it
     except Unreachable as error:
         tell({"unreachable": str(error)})
     except ConfigurationError as error:
@@ -115,23 +132,6 @@ def main() -> int:
     else:
         tell({"path": str(path)})
     return 0
-
-
-def _told_bar(teller: Teller) -> type[Bar]:
-    class ToldBar(Bar):
-        """A progress bar that only tells: of bytes, not of files."""
-
-        def __init__(self, *_: object, unit: str = "", initial: int = 0, **__: object) -> None:
-            super().__init__(disable=True)  # pyright: ignore[reportUnknownMemberType]
-            self._of_bytes = unit == "B"
-            self.update(initial)
-
-        def update(self, n: float | None = 1) -> bool | None:
-            if self._of_bytes:
-                teller.add(int(n or 0))
-            return None
-
-    return ToldBar
 
 
 def _end_with_the_node() -> None:

@@ -9,15 +9,9 @@ from dataclasses import dataclass, replace
 from hardware.snapshot import gib
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Release
-from swarm.models.fit import (
-    USUAL_BITS,
-    Plan,
-    Weights,
-    plan_for,
-    weights_of,
-)
+from swarm.models.find import find, no_mlx, wanted, what_fits
+from swarm.models.fit import ModelSize, Plan, plan_for
 from swarm.models.header import Header, read_header
-from swarm.models.ids import Known, Machine, find, wanted, what_fits
 from swarm.models.local import (
     BUNDLED_ID,
     AnyModel,
@@ -25,7 +19,9 @@ from swarm.models.local import (
     brought_model,
     bundled_model,
 )
-from swarm.models.place import Taken
+from swarm.models.machine import Known, Machine
+from swarm.models.releases import USUAL_BITS, size_of
+from swarm.models.room import Taken
 from swarm.models.speed import COMFORT_TOKENS_PER_S
 from swarm.models.wanted import Bring, Unreachable, Wanted
 
@@ -41,7 +37,7 @@ class Better:
     plan: Plan
 
     def __str__(self) -> str:
-        return f"{self.wanted.id} ({gib(self.plan.weights.size_bytes)})"
+        return f"{self.wanted.id} ({gib(self.plan.model.size_bytes)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +137,7 @@ def best_to_bring(known: Known, machine: Machine) -> Better | None:
 def _runs_well(plan: Plan) -> bool:
     """Without a shape nobody knows what the context takes, and so what is left of it."""
     quick = plan.tokens_per_s[1] >= COMFORT_TOKENS_PER_S
-    return quick and not plan.compromises and plan.weights.shape is not None
+    return quick and not plan.compromises and plan.model.shape is not None
 
 
 def _newest(each: tuple[Card, Release, Plan]) -> tuple[int, int]:
@@ -182,9 +178,9 @@ def plan_by_card(named: Wanted, known: Known, machine: Machine) -> Plan | None:
     for card in known.cards:
         for release in card.of(machine.format):
             if wanted(card, release) == named:
-                weights = weights_of(card, release)
-                wishes = machine.wishes_of(weights.id)
-                return plan_for(weights, machine.snapshot, machine.engine_kind, wishes)
+                size = size_of(card, release)
+                options = machine.options_of(size.id)
+                return plan_for(size, machine.snapshot, machine.engine_kind, options)
     return None
 
 
@@ -195,14 +191,14 @@ def _header(model: LocalModel) -> Header | None:
 
 def _planned(model: LocalModel, header: Header | None, machine: Machine, taken: Taken) -> Plan:
     kind = "mlx" if model.format == "mlx" else machine.engine_kind
-    wishes = machine.wishes_of(model.id)
-    return plan_for(_weights(model, header), machine.snapshot, kind, wishes, taken)
+    options = machine.options_of(model.id)
+    return plan_for(_size_by_header(model, header), machine.snapshot, kind, options, taken)
 
 
-def _weights(model: LocalModel, header: Header | None) -> Weights:
+def _size_by_header(model: LocalModel, header: Header | None) -> ModelSize:
     if header is None:
-        return Weights(model.id, model.size_bytes, None, None)
-    return Weights(
+        return ModelSize(model.id, model.size_bytes, None, None)
+    return ModelSize(
         model.id, model.size_bytes, header.shape, header.context_tokens, header.active_share
     )
 
@@ -211,6 +207,11 @@ def _here(name: str, known: Known, machine: Machine, bring: Bring) -> LocalModel
     found = find(name, known, machine)
     if isinstance(found, LocalModel):
         return found
+    if not found.files and "mlx" not in machine.formats:
+        raise ConfigurationError(
+            f"--model {name}: without a file this is an MLX model, and {no_mlx()}; "
+            f"for GGUF name a file: hf:{found.repository}/FILE.gguf"
+        )
     return brought_model(found, bring(found))
 
 

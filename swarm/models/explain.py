@@ -1,12 +1,13 @@
-"""A plan in words, for `--explain` and the first screen."""
+"""A plan in words, for `--explain`."""
 
 from collections.abc import Callable, Sequence
 
 from hardware.snapshot import gib
 from swarm.models.choose import NAMED, plan_by_card, plan_of, refuse_same_names
+from swarm.models.find import find
 from swarm.models.fit import Plan
-from swarm.models.ids import Known, Machine, find
 from swarm.models.local import LocalModel
+from swarm.models.machine import Known, Machine
 from swarm.models.memory import Footprint
 from swarm.models.wanted import Wanted
 
@@ -15,18 +16,18 @@ def explain(plan: Plan) -> list[str]:
     """Why a model runs as it does: where it lies, what it takes, what to expect."""
     slow, fast = plan.tokens_per_s
     lines = [
-        f"{plan.weights.id}: {gib(plan.weights.size_bytes)} of weights, {_where(plan)}",
+        f"{plan.model.id}: {gib(plan.model.size_bytes)} of weights, {_where(plan)}",
         f"context {plan.context_tokens} tokens, {plan.cells} for all streams, as {plan.kv_type}",
         f"{plan.workers} workers share one copy of the weights and one reading of the prompt",
         f"memory {_parts(plan.host)}",
     ]
     if plan.device_bytes:
-        lines.append(f"device memory {gib(plan.device_bytes)} of {gib(sum(plan.place.devices))}")
+        lines.append(f"device memory {gib(plan.device_bytes)} of {gib(sum(plan.room.devices))}")
     lines.append(
-        f"of {gib(plan.place.available_bytes)} free memory "
-        f"{gib(plan.place.available_bytes - plan.host.total_bytes)} is left to what else runs here"
+        f"of {gib(plan.room.available_bytes)} free memory "
+        f"{gib(plan.room.available_bytes - plan.host.total_bytes)} is left to what else runs here"
     )
-    if not plan.weights.shape:
+    if not plan.model.shape:
         lines.append(
             "the cache is not in these figures: its size is in the file, which is not here"
         )
@@ -60,12 +61,12 @@ def explain_named(
 
 
 def _where(plan: Plan) -> str:
-    if plan.place.unified:
-        return f"on the {plan.place.kinds[0]} device, in the machine's own memory"
+    if plan.room.unified:
+        return f"on the {plan.room.accelerators[0].kind} device, in the machine's own memory"
     if not sum(plan.gpu_layers):
         return "on the processor"
     if plan.offloaded and len(plan.gpu_layers) == 1:
-        return f"all {plan.layers} layers on the {plan.place.kinds[0]} device"
+        return f"all {plan.layers} layers on the {plan.room.accelerators[0].kind} device"
     parts = ", ".join(f"{layers} on device {at}" for at, layers in enumerate(plan.gpu_layers))
     rest = plan.layers + 1 - sum(plan.gpu_layers)
     return f"layers: {parts}" + (f", {rest} on the processor" if rest else "")

@@ -31,7 +31,8 @@ _LONGEST_STRING = 64 << 20
 
 _INTERVAL = "full_attention_interval"
 _INTERVALS = {"qwen3next": 4, "qwen35": 4, "qwen35moe": 4}
-"""One layer of so many has attention where a file, an older one, does not say it (llama.cpp)."""
+"""Every how many layers one has attention, by architecture, where an older file does not say it
+(llama.cpp)."""
 
 _READERS = frozenset(
     {
@@ -51,7 +52,8 @@ _SHARED = "attention.shared_kv_layers"
 """How many of the last layers read the caches of layers before them and have none themselves."""
 
 _OWN_CACHES = {"gemma3n": 20}
-"""So many layers at the beginning have a cache, whatever a file says (llama.cpp)."""
+"""How many layers at the beginning have a cache, by architecture, whatever a file says (llama.cpp).
+"""
 
 _OTHERS = {
     "adapter": "an adapter, which changes another model",
@@ -59,7 +61,7 @@ _OTHERS = {
     "mmproj": "a projector, by which another model sees or hears",
     "clip": "a projector, by which another model sees or hears",
 }
-"""What a file is that is no model, by its type, or in older ones by its architecture."""
+"""What a file that isn't a model is instead, by its type, or in older ones by its architecture."""
 
 _Metadata = dict[str, Any]
 
@@ -96,7 +98,7 @@ def read_header(path: Path) -> Header:
 
 
 def other_than_model(path: Path) -> str | None:
-    """What a GGUF file is in words where it is no model. None for one that is, and for a damaged
+    """What a GGUF file is in words where it isn't a model. None for one that is, and for a damaged
     one, of which `read_header` says more. Raises OSError.
 
     Reads the `general` keys, which come first, and not the vocabulary.
@@ -112,7 +114,8 @@ def other_than_model(path: Path) -> str | None:
         except _DAMAGED:
             return None
     kinds = told.get("general.type"), told.get("general.architecture")
-    return next((_OTHERS[kind] for kind in kinds if kind in _OTHERS), None)
+    words = (kind for kind in kinds if isinstance(kind, str))
+    return next((_OTHERS[kind] for kind in words if kind in _OTHERS), None)
 
 
 def _begin(file: BinaryIO) -> tuple[int, int]:

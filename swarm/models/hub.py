@@ -1,5 +1,7 @@
 """The hub and its cache on this machine: where files come from, and which are here already."""
 
+import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +9,11 @@ from pathlib import Path
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Format
 from swarm.models.catalogue import load_catalogue
-from swarm.models.ids import Known, wanted
-from swarm.models.local import LocalModel, brought_model, scan_models
+from swarm.models.find import wanted
+from swarm.models.local import WEIGHTS, LocalModel, brought_model, scan_models
+from swarm.models.machine import Known
 from swarm.models.wanted import Wanted
+from swarm.places import at_home, check_home, may_look_into
 
 SPARE_BYTES = 1 << 30
 """What a download leaves free on the disk."""
@@ -20,6 +24,8 @@ PATIENCE_S = 3.0
 PLAIN_BYTES = 50 * 10**9
 """The largest file that the hub gives by plain HTTP."""
 
+_NUMBERED = re.compile(rf"(.*)-\d{{5}}-of-(\d{{5}}){re.escape(WEIGHTS)}")
+
 FROM_PEERS = "from-peers"
 """Folder of the cache with what was copied from peers."""
 
@@ -28,7 +34,8 @@ FROM_PEERS = "from-peers"
 class Hub:
     """Where files come from, and where they are kept; None is the library's own choice.
 
-    `spare_bytes` stay free on the disk; a hub that says nothing for `patience_s` is not there.
+    `spare_bytes` stay free on the disk; a hub that says nothing for `patience_s` is not there, and
+    one that wants to be left alone for more than `wait_s` refuses.
     Files of more than `plain_bytes` come by its own protocol only.
     """
 
@@ -38,26 +45,35 @@ class Hub:
     offline: bool = False
     spare_bytes: int = SPARE_BYTES
     patience_s: float = PATIENCE_S
+    wait_s: float = PATIENCE_S
     plain_bytes: int = PLAIN_BYTES
 
 
 def hub_of(environ: Mapping[str, str]) -> Hub:
     """The hub by the variables that people have set for it anyway."""
     caches = environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = Path(environ.get("HF_HOME", f"{caches}/huggingface")).expanduser()
+    home = at_home(Path(environ.get("HF_HOME", f"{caches}/huggingface")))
     return Hub(
-        cache=Path(environ.get("HF_HUB_CACHE", home / "hub")).expanduser(),
+        cache=at_home(Path(environ.get("HF_HUB_CACHE", home / "hub"))),
         endpoint=environ.get("HF_ENDPOINT") or None,
         token=environ.get("HF_TOKEN", "").strip() or _stored_token(home),
         offline=environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"),
     )
 
 
+def check_cache(cache: Path) -> None:
+    """Raise ConfigurationError where nothing can be kept, for the cache lies in nobody's home."""
+    check_home(cache, "name a folder for models in HF_HOME")
+
+
 def downloaded(cards: Iterable[Card], kind: Format, hub: Hub) -> list[LocalModel]:
     """The releases of these cards that are wholly in the cache, by their full ids."""
-    if not hub.cache.is_dir():
+    if not may_look_into(hub.cache):
         return []
     releases = [wanted(card, release) for card in cards for release in card.of(kind)]
+    for place in (repository_folder, copied_folder):
+        for folder in {place(each, hub.cache) for each in releases}:
+            may_look_into(folder)  # which tells why nothing is found there
     return [model for each in releases if (model := in_cache(each, hub.cache)) is not None]
 
 
@@ -65,7 +81,7 @@ def known_in(folder: Path, kind: Format, hub: Hub) -> Known:
     """What there is to choose from: the files of a models folder, the catalogue with the cards that
     the folder adds, and what was brought here earlier.
     """
-    cards = load_catalogue(folder / "cards")
+    cards = load_catalogue(folder / "cards" if may_look_into(folder) else None)
     return Known(scan_models(folder), cards, downloaded(cards, kind, hub))
 
 
@@ -81,22 +97,34 @@ def in_cache(wanted: Wanted, cache: Path) -> LocalModel | None:
         return whole_folder(wanted, cache)
     for folder in folders:
         paths = [folder / name for name in wanted.files]
-        if all(path.is_file() for path in paths):
+        if all(map(os.path.isfile, paths)):  # False too for what this user may not look at
             return brought_model(wanted, paths[0])
     return None
 
 
 def whole_folder(wanted: Wanted, cache: Path) -> LocalModel | None:
-    """An MLX repository that is in the cache, and of which nothing is still on its way."""
-    if list((repository_folder(wanted, cache) / "blobs").glob("*.incomplete")):
-        return None
+    """An MLX repository that is in the cache with all weights, which come last.
+
+    What broke off among its blobs may be of another version, which nobody goes on with.
+    """
     folder = _snapshot(wanted, cache)
-    if not folder.is_dir():
+    if not may_look_into(folder) or not _all_numbered(folder):
         return None
     try:
         return brought_model(wanted, folder)
     except ConfigurationError:  # such as one of which not all weights are here
         return None
+
+
+def _all_numbered(folder: Path) -> bool:
+    """Whether no part of several is missing; what lists them may be missing itself."""
+    names = [path.name for path in folder.glob(f"*{WEIGHTS}")]
+    parts = [part for name in names if (part := _NUMBERED.fullmatch(name))]
+    return all(
+        f"{part[1]}-{number:05}-of-{part[2]}{WEIGHTS}" in names
+        for part in parts
+        for number in range(1, int(part[2]) + 1)
+    )
 
 
 def repository_folder(wanted: Wanted, cache: Path) -> Path:
@@ -108,7 +136,10 @@ def _snapshot(wanted: Wanted, cache: Path) -> Path:
     repository = repository_folder(wanted, cache)
     revision = wanted.revision or "main"
     reference = repository / "refs" / revision
-    commit = reference.read_text(encoding="utf-8") if reference.is_file() else revision
+    try:
+        commit = reference.read_text(encoding="utf-8")
+    except OSError:  # a commit has no reference
+        commit = revision
     return repository / "snapshots" / commit
 
 

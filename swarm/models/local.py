@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from pathlib import Path
+from stat import S_ISREG
 from typing import Literal, TypeAlias
 
 from swarm.errors import ConfigurationError
@@ -62,7 +63,7 @@ AnyModel: TypeAlias = LocalModel | UpstreamModel
 
 
 def printable_id(name: str) -> str:
-    """The name with `-` for each character that cannot be shown, and each byte that is no UTF-8:
+    """The name with `-` for each character that cannot be shown, and each byte that isn't UTF-8:
     ids stand in logs and metrics, and peers refuse such names.
     """
     return "".join(letter if letter.isprintable() else "-" for letter in name)
@@ -95,6 +96,8 @@ def _gguf_model(path: Path) -> LocalModel:
 
 
 def _whole_gguf_model(path: Path) -> LocalModel:
+    if not S_ISREG(path.stat().st_mode):  # nobody may ever write into a pipe
+        raise ConfigurationError(f"{path} is no file")
     if not _has_magic(path):
         raise ConfigurationError(f"{path} is not a GGUF file, or it is damaged")
     if other := other_than_model(path):
@@ -163,8 +166,9 @@ def _listed_weights(folder: Path) -> set[str]:
     if not index.is_file():
         return set()
     try:
-        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        told = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        return set(map(str, told))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigurationError(f"{index} is damaged: {error}") from error
 
 
@@ -178,10 +182,10 @@ def brought_model(wanted: Wanted, path: Path) -> LocalModel:
 
 
 def scan_models(folder: Path) -> tuple[LocalModel, ...]:
-    """The GGUF files and MLX folders in a folder and below, largest first; no folder is no model.
+    """The GGUF files and MLX folders in a folder and below, largest first; without a folder, none.
 
-    Later parts of a split model, what is no model by itself, what is damaged or not whole, and what
-    cannot be asked for by its name are left out.
+    Later parts of a split model, what isn't a model by itself, what is damaged or not whole, and
+    what cannot be asked for by its name are left out.
     """
     models = [model for model in _gguf_models(folder) + _mlx_models(folder) if _is_askable(model)]
     return tuple(sorted(_with_printable_ids(models), key=lambda model: -model.size_bytes))

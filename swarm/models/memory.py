@@ -28,7 +28,7 @@ BATCH_TOKENS = 512
 """Tokens of the largest batch that the engine computes: llama.cpp's own size of a physical one."""
 
 STREAMS = 64
-"""Sequences that generate at once at most: so many rows of logits are ever written."""
+"""At most this many sequences generate at once: no more rows of logits are ever written."""
 
 IDLE_STATES = 4
 """Recurrent states of ended conversations that are kept beside the running sequences' own: for
@@ -105,7 +105,7 @@ def footprint(
     flash: bool = True,
     rows: int = STREAMS,
 ) -> Footprint:
-    """What the engine takes for a model and a cache of so many cells.
+    """What the engine takes for a model and a cache of that many cells.
 
     `rows` are the rows of logits that memory is really there for: on the machine itself those that
     are written, on an accelerator, which has no memory that is only promised, BATCH_TOKENS.

@@ -2,8 +2,9 @@
 
 import logging
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeAlias
 
 from tqdm.asyncio import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -15,11 +16,40 @@ logger = logging.getLogger(__name__)
 
 QUARTERS = 4
 
+Show: TypeAlias = Callable[[str, int | None], AbstractContextManager[Moved]]
+"""Shows how many bytes of a title's total are here, as `shown` does."""
+
 
 class Bar(tqdm):  # pyright: ignore[reportMissingTypeArgument]  (only so in its stubs)
     """A progress bar without the thread that the library starts to refresh idle ones."""
 
     monitor_interval = 0
+
+
+def told_bar(moved: Moved, here: int = 0) -> type[Bar]:
+    """What the hub's library takes for its bars: they only tell the bytes of all files together,
+    of which `here` are here already.
+    """
+
+    class ToldBar(Bar):
+        def __init__(self, *_: object, unit: str = "", initial: int = 0, **__: object) -> None:
+            super().__init__(disable=True)  # pyright: ignore[reportUnknownMemberType]
+            self._of_bytes = unit == "B"
+            self.update(initial)
+
+        def update(self, n: float | None = 1) -> bool | None:
+            nonlocal here
+            if self._of_bytes:
+                here += int(n or 0)
+                moved(here)
+            return None
+
+    return ToldBar
+
+
+def aside() -> AbstractContextManager[None]:
+    """Bars make room for what is printed in this block, and stand below it then."""
+    return Bar.external_write_mode(file=sys.stdout)
 
 
 @contextmanager

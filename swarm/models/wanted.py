@@ -29,11 +29,11 @@ Fetch: TypeAlias = Callable[[Wanted, Path], bool]
 
 
 Moved: TypeAlias = Callable[[int], object]
-"""Is told how many bytes of a model are here."""
+"""A callback that is told how many bytes of a model are here."""
 
 Bring: TypeAlias = Callable[[Wanted], Path]
 """Brings the files of a model here and returns the one to load, or the folder of an MLX model."""
 
 
 class Unreachable(ConfigurationError):
-    """The hub cannot be asked, and the file is not in the cache."""
+    """What is wanted is not here and cannot be had: no way to the hub, a refusal, no room."""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -14,12 +14,14 @@ import pytest
 
 from api.agent import Agent
 from api.app import make_app
+from api.context import PEERS
 from api.keyring import Keyring
 from api.server import MOST_CONNECTIONS, ClientServer
 from guard import LOOPBACK_NAMES, Door
 from settings import KeySettings
 from swarm.pool import Pool, ServedModel
-from swarm.workers import Weights
+from swarm.proposer import Proposer
+from swarm.workers import VoteWeights
 from tests.fakes import FakeEngine
 from tests.ports import free_port
 from tools.executor import Executor
@@ -61,10 +63,11 @@ async def started(
     most: int = MOST_CONNECTIONS,
     usual_workers: int = 1,
     beside: FakeEngine | None = None,
-    weights: Weights | None = None,
+    weights: VoteWeights | None = None,
     keys: Mapping[str, KeySettings] | None = None,
     agent: Agent | None = None,
     tools: Executor | None = None,
+    peers: Sequence[Proposer] = (),
     names: tuple[str, ...] = LOOPBACK_NAMES,
     hosts: tuple[str, ...] = ("127.0.0.1",),
     everywhere: bool = False,
@@ -81,9 +84,11 @@ async def started(
     keyring.hold(keys or {})
     door = Door(port, names=names, everywhere=everywhere)
     app = make_app(pool, door, keyring=keyring, agent=agent, tools=tools, pulse_s=pulse_s)
+    app[PEERS] = lambda: peers
     base = f"http://127.0.0.1:{port}"
     async with (
-        ClientServer(app, hosts=hosts, port=port, header_s=header_s, most=most),
+        ClientServer(hosts=hosts, port=port, header_s=header_s, most=most) as server,
+        server.serving(app),
         aiohttp.ClientSession(base) as http,
         client_of(base) as sdk,
     ):

@@ -4,23 +4,27 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import openai
 import pytest
+from aiohttp import web
 
 from api.agent import Agent, agent_with
-from api.tool_door import Place
+from api.tool_door import Toolbox
 from settings import KeySettings, Settings
 from swarm.agent import Bounds
+from swarm.engines.upstream.engine import UpstreamEngine
 from swarm.types import Prompt, ToolCall
 from tests.api.conftest import Node, StartNode
 from tests.fakes import INFO, FakeEngine
+from tests.swarm.engines.upstream import servers
 from tools.errors import ToolFailed
 from tools.executor import Emit, Executor, ToolDescription, silent
 from tools.kept import KeptOutputs
@@ -169,16 +173,24 @@ async def test_a_bound_ends_the_answer_in_words(start_node: StartNode, registry:
     assert "2 steps are the most" in (said.choices[0].message.content or "")
 
 
-async def test_the_clients_deadline_holds_for_the_whole_answer(start_node: StartNode) -> None:
+async def test_the_clients_deadline_holds_for_the_whole_answer(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tools = Stuck()
     model = engine(f"I wait. {call('stuck')}")
-    async with start_node(model, agent=agent(tools)) as node, asyncio.timeout(20):
-        said = await node.sdk.chat.completions.create(
-            model="swarm", messages=ASK, extra_body={"swarm": {"deadline_s": 0.5}}
+    loop = asyncio.get_running_loop()
+    async with start_node(model, agent=agent(tools)) as node, asyncio.timeout(100):
+        asking = asyncio.ensure_future(
+            node.sdk.chat.completions.create(
+                model="swarm", messages=ASK, extra_body={"swarm": {"deadline_s": 30}}
+            )
         )
+        await tools.began.wait()
+        monkeypatch.setattr(loop, "time", lambda: time.monotonic() + 30)
+        said = await asking
     assert tools.cancelled.get_nowait() == "stuck"
     assert said.choices[0].finish_reason == "length"
-    assert "worked for 0.5 s" in (said.choices[0].message.content or "")
+    assert "worked for 30 s" in (said.choices[0].message.content or "")
 
 
 async def test_failures_of_tools_are_told_to_the_model(
@@ -191,6 +203,26 @@ async def test_failures_of_tools_are_told_to_the_model(
             said = await node.sdk.chat.completions.create(model="swarm-fast", messages=ASK)
         assert said.choices[0].message.content == "I could not."
         assert told in str(model.prompts[-1].text).rpartition("Error: ")[2]
+
+
+@pytest.mark.parametrize("model", ["swarm", "swarm-fast"])
+async def test_a_servers_call_with_wrong_arguments_is_refused_by_its_tool(
+    start_node: StartNode, registry: Registry, model: str
+) -> None:
+    async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        results = [each["content"] for each in body["messages"] if each["role"] == "tool"]
+        wrong = servers.called(0, '{"path": "a.txt"}', "read")
+        said = servers.told(content=f"It said: {results[0]}") if results else wrong
+        return await servers.streams(said, servers.told("stop"))(request, body)
+
+    wide = {**servers.CARD, "max_model_len": 100_000}
+    async with (
+        servers.serving(servers.FakeServer(answer, card=wide)) as url,
+        UpstreamEngine(url) as upstream,
+        start_node(cast(FakeEngine, upstream), agent=agent(registry), usual_workers=3) as node,
+    ):
+        said = await node.sdk.chat.completions.create(model=model, messages=ASK)
+    assert "It said: Error: read: filePath" in (said.choices[0].message.content or "")
 
 
 async def test_a_call_whose_arguments_are_no_json_fails_as_a_call(registry: Registry) -> None:
@@ -360,8 +392,8 @@ async def test_the_log_says_who_ran_what_and_not_with_what(
 
 
 def test_the_owner_says_whether_there_is_an_agent(registry: Registry) -> None:
-    place = Place(registry, "this node", shared=False)
-    made = agent_with(Settings(agent=True), place)
+    toolbox = Toolbox(registry, "this node", shared=False)
+    made = agent_with(Settings(agent=True), toolbox)
     assert made is not None
     assert (made.place, made.bounds.steps) == ("this node", 32)
-    assert agent_with(Settings(), place) is None
+    assert agent_with(Settings(), toolbox) is None

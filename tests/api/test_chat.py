@@ -378,8 +378,19 @@ async def test_a_call_that_nobody_held_to_its_schema_is_text_where_it_is_wrong(
     schema = {"type": "object", "properties": {"path": {"type": "string"}}}
     tools: Any = [{"type": "function", "function": {"name": "read", "parameters": schema}}]
     async with start_node(FakeEngine(words=[call], model_info=FREE)) as node:
-        said = await node.sdk.chat.completions.create(
+        raw = await node.sdk.chat.completions.with_raw_response.create(
             model="swarm-fast", messages=HELLO, tools=tools
         )
+        stream = await node.sdk.chat.completions.create(
+            model="swarm-fast", messages=HELLO, tools=tools, stream=True
+        )
+        *_, last = [chunk async for chunk in stream]
+    said = raw.parse()
     assert said.choices[0].message.tool_calls is None
     assert '"path": 1' in (said.choices[0].message.content or "")
+    for verdict in (said.usage.to_dict()["swarm"], last.to_dict()["swarm"]):  # type: ignore[union-attr]
+        [worker] = verdict["workers"]  # type: ignore[call-overload]
+        assert worker["state"] == "abstained"
+        assert worker["why"].startswith("read: ")
+        assert (verdict["valid"], verdict["abstained"]) == (0, 1)  # type: ignore[call-overload]
+    assert (raw.headers["x-swarm-valid"], raw.headers["x-swarm-abstained"]) == ("0", "1")

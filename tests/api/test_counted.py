@@ -18,6 +18,7 @@ class Peer:
     """Says what it is told to say."""
 
     node = name = address = "peer"
+    names = (name,)
 
     def __init__(self, *steps: Sequence[Told]) -> None:
         self._steps = steps
@@ -44,7 +45,7 @@ class Peer:
 
 
 async def used(peer: Peer, *, steps: int = 99) -> tuple[int, int]:
-    """Prompt and completion tokens of the caller after so many steps."""
+    """Prompt and completion tokens of the caller after that many steps."""
     caller = Caller("key", None, Meter(), lambda: 0.0)
     counted = CountedProposer(peer, caller)
     async with aclosing(counted.propose(QUESTION, 2, remaining_s=5, live=True)) as told:
@@ -68,6 +69,13 @@ async def test_a_prompt_counts_once_and_every_token_once(said: list[list[Told]])
     began: list[Told] = [(0, Began(7, 3)), (1, Began(7, 3))]
     ended: list[Told] = [(0, Ended("stop", 3)), (1, Ended("stop", 4))]
     assert await used(Peer(began, *said, ended)) == (7, 7)
+
+
+@pytest.mark.parametrize("counted", [7, 2])
+async def test_a_prompt_that_is_counted_in_the_end_counts_once_and_as_it_is(counted: int) -> None:
+    began: list[Told] = [(0, Began(5, 0)), (1, Began(5, 0))]
+    again: list[Told] = [(at, Began(counted, 1)) for at in range(2)]
+    assert await used(Peer(began, again)) == (counted, 0)
 
 
 async def test_an_end_that_tells_fewer_than_were_said_is_right() -> None:

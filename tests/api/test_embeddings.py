@@ -7,6 +7,8 @@ from typing import Any
 import openai
 import pytest
 
+from swarm.engines.base import Embedding
+from swarm.errors import InvalidRequest
 from tests.api.conftest import Node, started
 from tests.fakes import INFO, FakeEngine
 
@@ -72,3 +74,19 @@ async def test_a_model_that_makes_none_says_so(node: Node) -> None:
         await node.sdk.embeddings.create(model="swarm", input="a")
     with pytest.raises(openai.NotFoundError):
         await node.sdk.embeddings.create(model="nobody", input="a")
+
+
+class StrictEngine(FakeEngine):
+    """Refuses a text that is empty, as the engines do."""
+
+    async def embed(self, text: str | tuple[int, ...]) -> Embedding:
+        if not text:
+            raise InvalidRequest("an input is empty", param="input")
+        return await super().embed(text)
+
+
+async def test_a_text_that_is_wrong_is_named() -> None:
+    async with started(StrictEngine(model_info=replace(INFO, embedding_width=2))) as node:
+        with pytest.raises(openai.BadRequestError) as caught:
+            await node.sdk.embeddings.create(model="swarm", input=["a", ""])
+    assert caught.value.param == "input[1]"

@@ -1,7 +1,10 @@
 """Where the door listens, which key it asks for, and what the person is told."""
 
 import json
+import os
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 from platformdirs import user_state_path
 
 from api import listening as listening_module
+from api import shell
 from api.entrance import Entrance
 from api.keyring import own_key, read_key
 from api.listening import Listening, lan_address, listening
@@ -211,6 +215,17 @@ def test_the_line_for_opencode_names_an_unusual_state_folder(tmp_path: Path) -> 
     assert f"--opencode --state '{tmp_path}/my state'   (" in told
     told = connect_lines(entrance(tmp_path), "Windows AMD64", Path("O'Brien"))
     assert "--opencode --state 'O''Brien'   (" in told
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash, which this machine lacks")
+@pytest.mark.parametrize("program", ["sh", "bash"])
+@pytest.mark.parametrize(
+    "name", [b"B\xfcro", b"it's \\ \xfc\xe97 %s $HOME\xff", "B\u00fcro 'x'".encode(), b""]
+)
+def test_a_name_of_any_bytes_is_the_same_in_a_shell(program: str, name: bytes) -> None:
+    word = shell.quoted("Linux", os.fsdecode(name))
+    assert word.isprintable()
+    assert subprocess.check_output([program, "-c", f"printf %s {word}"]) == name
 
 
 def test_brackets_of_an_address_are_no_pattern_to_a_shell(tmp_path: Path) -> None:

@@ -31,8 +31,20 @@ OLD_CALL = {"role": "assistant", "function_call": {"name": "a", "arguments": "{}
 OLD_RESULT = {"role": "function", "name": "a", "content": "done"}
 
 
-def tool(name: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"type": "function", "function": {"name": name, "parameters": parameters}}
+def tool(name: str, parameters: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": parameters, **more}}
+
+
+NEVER = {"properties": {"b": {"enum": []}}, "required": ["b"]}
+NOWHERE = {"properties": {"b": {"$ref": "#/$defs/c"}}}
+VARIANTS = {
+    "type": "object",
+    "anyOf": [{"properties": {name: {}}, "required": [name]} for name in "ab"],
+    "properties": {},
+    "additionalProperties": False,
+}
+"""A union of variants, as OpenCode closes it."""
+CHOSEN = {"type": "function", "function": {"name": "a"}}
 
 
 def allowed(mode: str, *names: str) -> dict[str, Any]:
@@ -138,17 +150,14 @@ async def post(node: Node, body: object, path: str = "/v1/chat/completions") -> 
             {"tools": [tool("a", {"properties": {"b": {"type": "odd"}}})]},
             "tools[0].function.parameters",
         ),
-        (
-            {"tools": [tool("a", {"properties": {"b": {"$ref": "#/$defs/c"}}})]},
-            "tools[0].function.parameters",
-        ),
-        (
-            {"tools": [tool("a", {"properties": {"b": {"enum": []}}, "required": ["b"]})]},
-            "tools[0].function.parameters",
-        ),
+        ({"tools": [tool("a", NOWHERE, strict=True)]}, "tools[0].function.parameters"),
+        ({"tools": [tool("a", NEVER, strict=True)]}, "tools[0].function.parameters"),
+        ({"tools": [tool("a", VARIANTS, strict=True)]}, "tools[0].function.parameters"),
+        ({"tools": [tool("a", NEVER)], "tool_choice": CHOSEN}, "tools[0].function.parameters"),
+        ({"tools": [tool("a", VARIANTS, strict="yes")]}, "tools[0].function.strict"),
         ({"tools": [tool("a", {"pattern": "(a"})]}, "tools[0].function.parameters"),
         ({"tools": [tool("a", {"$schema": []})]}, "tools[0].function.parameters"),
-        ({"tools": [tool("a", {"$id": "http://[a"})]}, "tools[0].function.parameters"),
+        ({"tools": [tool("a", {"$id": "http://[a"}, strict=True)]}, "tools[0].function.parameters"),
         ({"messages": [RESULT]}, "messages[0].tool_call_id"),
         (
             {"messages": [*HELLO, CALLED, RESULT, {**RESULT, "tool_call_id": "2"}]},
@@ -180,6 +189,8 @@ async def post(node: Node, body: object, path: str = "/v1/chat/completions") -> 
         ({"function_call": "auto"}, "function_call"),
         ({"web_search_options": {}}, "web_search_options"),
         ({"chat_template_kwargs": {"messages": []}}, "chat_template_kwargs.messages"),
+        ({"chat_template_kwargs": {"namespace": 1}}, "chat_template_kwargs.namespace"),
+        ({"chat_template_kwargs": {"raise_exception": 1}}, "chat_template_kwargs.raise_exception"),
     ],
 )
 async def test_a_wrong_field_is_named(node: Node, fields: dict[str, Any], param: str) -> None:
@@ -199,6 +210,9 @@ async def test_a_wrong_field_is_named(node: Node, fields: dict[str, Any], param:
         {"tools": [tool("a", {"properties": {"b": {"pattern": r"^[\p{L}-\.]\u{61}$"}}})]},
         {"tools": [tool("a", {"$schema": "https://json-schema.org/draft-07/schema#"})]},
         {"tools": [tool("a", {"$schema": "http://[a"})]},
+        {"tools": [tool("a", NOWHERE), tool("b", NEVER), tool("c", VARIANTS)]},
+        {"tools": [tool("a", VARIANTS)], "tool_choice": CHOSEN},
+        {"tools": [tool("a"), tool("b", NEVER)], "tool_choice": CHOSEN},
         {"messages": [*HELLO, CALLED, RESULT]},
         {"modalities": ["text"]},
         {"parallel_tool_calls": True},
@@ -214,6 +228,12 @@ async def test_what_is_harmless_is_accepted(node: Node, fields: dict[str, Any]) 
     body = {"model": "swarm", "messages": HELLO, **fields}
     async with node.http.post("/v1/chat/completions", json=body) as answer:
         assert answer.status == 200
+
+
+async def test_a_wrong_tool_is_told_by_its_name(node: Node) -> None:
+    wrong = tool("odd", {"properties": {"b": {"type": "odd"}}})
+    _, error = await post(node, {"model": "swarm", "messages": HELLO, "tools": [tool("a"), wrong]})
+    assert error["message"].startswith("the tool 'odd': tools[1].function.parameters is no JSON")
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[1]", b"null", b'"text"', b"\xff\xfe", b"[" * 9999])
@@ -439,10 +459,83 @@ def test_clients_know_an_overflow_by_its_words(words: str, error: errors.SwarmEr
     assert words in error_object(error)["error"]["message"]
 
 
+OVERFLOWS = (
+    "prompt is too long",
+    "request_too_large",
+    "input is too long for requested model",
+    "exceeds the context window",
+    r"exceeds (?:the )?(?:model'?s )?maximum context length",
+    r"input token count.*exceeds the maximum",
+    "tokens in request more than max tokens allowed",
+    r"maximum prompt length is \d+",
+    "reduce the length of the messages",
+    r"maximum context length is \d+ tokens",
+    "exceeds (?:the )?maximum allowed input length",
+    "is longer than the model'?s context length",
+    r"exceeds the limit of \d+",
+    "exceeds the available context size",
+    "greater than the context length",
+    "context window exceeds limit",
+    "exceeded model token limit",
+    "context[_ ]length[_ ]exceeded",
+    "request entity too large",
+    r"context length is only \d+ tokens",
+    "input length.*exceeds.*context length",
+    "prompt too long",
+    r"too large for model with \d+ maximum context length",
+    "but the configured context size is",
+    "model_context_window_exceeded",
+    "too many tokens",
+    "token limit exceeded",
+)
+"""By which OpenCode 1.18.33 knows that it has to compact."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.FixedOverflow(9, 8),
+        errors.FixedOverflow(9, 8, True),
+        errors.FixedOverflow(9, 8, about=True, may_cut=True),
+    ],
+)
+def test_what_cannot_be_compacted_has_none_of_an_overflows_words(error: errors.SwarmError) -> None:
+    told = error_object(error)["error"]
+    assert status_of(error) == 400
+    assert (told["type"], told["code"]) == ("invalid_request_error", None)
+    assert not told.keys() & {"n_ctx", "n_prompt_tokens"}
+    assert "AGENTS.md" in told["message"]
+    assert not [words for words in OVERFLOWS if re.search(words, told["message"], re.IGNORECASE)]
+
+
+LONG = "x" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("messages", "tools", "code"),
+    [
+        ([{"role": "system", "content": LONG}, *HELLO], [tool("a")], None),
+        ([*HELLO, {"role": "user", "content": LONG}], [tool("a")], "context_length_exceeded"),
+        ([{"role": "system", "content": LONG}, *HELLO], [], "context_length_exceeded"),
+    ],
+)
+@pytest.mark.parametrize("model", ["swarm", "swarm-fast"])
+async def test_only_what_compacting_helps_is_an_overflow(
+    node: Node, messages: Any, tools: Any, code: str | None, model: str, caplog: Any
+) -> None:
+    caplog.set_level("INFO")
+    body = {"model": model, "messages": messages, "tools": tools, "stream": True}
+    status, error = await post(node, body)
+    assert (status, error["code"]) == (400, code)
+    [refused] = [record.message for record in caplog.records if "refused (400)" in record.message]
+    assert refused.endswith(error["message"])
+
+
 PERMANENT = [
     errors.InvalidRequest("no"),
     errors.UnknownModel("a", ("b",)),
     errors.ContextOverflow(5, 4),
+    errors.FixedOverflow(5, 4),
 ]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import aiohttp
@@ -10,7 +11,9 @@ import openai
 import pytest
 
 from settings import KeySettings
-from swarm.errors import GenerationFailed
+from swarm.engines.base import Accepted, Event
+from swarm.errors import ContextOverflow, GenerationFailed
+from swarm.types import Prompt
 from tests.api.conftest import Node, StartNode
 from tests.fakes import FakeEngine
 from tests.waiting import until
@@ -96,6 +99,23 @@ async def test_a_mistake_of_the_client_is_no_line_of_the_log(
     async with node.http.post("/v1/chat/completions", json=body) as answer:
         assert answer.status == 404
     assert not [each for each in caplog.records if each.name == "api.context"]
+
+
+async def test_a_mistake_that_is_told_in_a_stream_is_a_line_of_the_log(
+    start_node: StartNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    class RefusesLate(FakeEngine):
+        async def generate(self, prompt: Prompt) -> AsyncGenerator[list[Event]]:
+            yield [Accepted(len(prompt.text))]
+            raise ContextOverflow(9, 8)
+
+    async with start_node(RefusesLate()) as node:
+        body = {"model": "swarm", "messages": HELLO, "stream": True}
+        async with node.http.post("/v1/chat/completions", json=body) as answer:
+            with contextlib.suppress(aiohttp.ClientPayloadError):
+                await answer.read()
+    (line,) = [each.getMessage() for each in caplog.records if each.name == "api.context"]
+    assert "failed (400): request (9 tokens)" in line
 
 
 async def test_the_sdk_raises_on_a_failure_in_the_middle(start_node: StartNode) -> None:

@@ -84,7 +84,7 @@ async def door_of(members: Members) -> AsyncGenerator[int]:
     """The port of the client door of a node of it."""
     port, stands_in = free_port(), cast("Any", members)
     app = make_app(Pool([ServedModel("fake", FakeEngine(), 0)]), Door(port), federation=stands_in)
-    async with ClientServer(app, hosts=("127.0.0.1",), port=port):
+    async with ClientServer(hosts=("127.0.0.1",), port=port) as server, server.serving(app):
         yield port
 
 
@@ -235,6 +235,12 @@ def test_a_diagnosis_names_the_command_for_this_platform_s_firewall(
     assert command not in "\n".join(diagnosis(DIAGNOSTICS, system))
 
 
+def test_a_diagnosis_names_the_addresses_where_there_are_any() -> None:
+    assert "addresses   10.0.0.1 on lan0" in diagnosis(DIAGNOSTICS)
+    nowhere = DIAGNOSTICS["node"] | {"addresses": [], "interfaces": []}
+    assert "addresses   none on a LAN" in diagnosis(DIAGNOSTICS | {"node": nowhere})
+
+
 def test_a_diagnosis_names_each_trouble_with_advice() -> None:
     assert "none was seen yet" in "\n".join(diagnosis(DIAGNOSTICS))
     deaf = DIAGNOSTICS["discovery"] | {"heard_others_seconds_ago": None}
@@ -266,6 +272,8 @@ def test_a_diagnosis_tells_where_a_peer_stands_and_why() -> None:
         "name": "kitchen",
         "state": "seen",
         "failing": failing,
+        "node": "1a2b0000",
+        "heard_seconds_ago": None,
         "left_out_s": 4.0,
         "clock_offset_s": 86400.0,
     }
@@ -273,6 +281,34 @@ def test_a_diagnosis_tells_where_a_peer_stands_and_why() -> None:
     assert "kitchen is seen: reachable fails: no route" in told
     assert "86400 s off" in told
     assert "is not asked for 4 s" in told
+
+
+LAPTOP: Any = {
+    "name": "laptop",
+    "node": "2b2d0000",
+    "heard_seconds_ago": 1.0,
+    "state": "ready",
+    "failing": None,
+    "left_out_s": 0.0,
+    "clock_offset_s": None,
+}
+
+
+def test_a_diagnosis_tells_two_peers_of_one_name_apart() -> None:
+    off = {"node": "8bcb0000", "state": "reachable"}
+    unproved = {"node": "", "heard_seconds_ago": None, "state": "seen"}
+    peers = [LAPTOP, LAPTOP | off, LAPTOP | {"name": "attic"}, LAPTOP | unproved]
+    told = diagnosis(DIAGNOSTICS | {"peers": peers})
+    for line in ("laptop-2b2d is ready", "laptop-8bcb is reachable", "attic is ready"):
+        assert f"peer        {line}" in told
+    assert "peer        laptop is seen" in told
+
+
+def test_who_is_not_proved_yet_changes_no_name_in_a_diagnosis() -> None:
+    announced = LAPTOP | {"node": "8bcb0000", "heard_seconds_ago": None, "state": "seen"}
+    told = diagnosis(DIAGNOSTICS | {"peers": [LAPTOP, announced]})
+    for line in ("laptop is ready", "laptop is seen"):
+        assert f"peer        {line}" in told
 
 
 def test_a_diagnosis_tells_what_is_on_its_way_and_why_it_does_not_come() -> None:

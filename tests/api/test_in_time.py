@@ -8,6 +8,7 @@ import openai
 import pytest
 
 from api.openai.in_time import CutShort, in_time
+from swarm.chat.calls import Call
 from swarm.engines.base import Accepted, Delta, Event, Finished, Started
 from swarm.errors import GenerationFailed
 from tests.api.conftest import StartNode
@@ -54,6 +55,13 @@ async def test_only_what_still_runs_is_cut() -> None:
 async def test_where_nothing_was_said_it_is_an_error() -> None:
     with pytest.raises(GenerationFailed, match="within"):
         await heard([Accepted(3)], [Started(3, 0)])
+
+
+async def test_a_call_that_is_still_being_written_is_nothing_said() -> None:
+    with pytest.raises(GenerationFailed, match="within"):
+        await heard([Started(3, 0)], [Delta(0, "", 1)])
+    *_, end = await heard([Delta(0, "", 1)], [Delta(0, "", 0, calls=(Call("list", "{}"),))])
+    assert isinstance(end, CutShort)
 
 
 async def test_a_timeout_of_the_engines_own_is_no_deadline() -> None:

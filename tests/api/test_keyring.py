@@ -76,6 +76,25 @@ def test_a_key_is_8_to_512_printed_characters(tmp_path: Path, text: str, right: 
             read_key(file)
 
 
+def test_a_key_that_is_no_text_is_no_key(tmp_path: Path) -> None:
+    file = tmp_path / "api-key"
+    file.write_bytes(b"\xff" * 20)
+    with pytest.raises(ConfigurationError, match="holds no key"):
+        read_key(file)
+
+
+def test_a_file_for_a_key_that_cannot_be_used_is_told_of_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "api-key"
+    file.mkdir()
+    refused = pytest.raises(ConfigurationError, match=r"api-key cannot be .*--state DIR")
+    with refused as reading:
+        read_key(file)
+    with refused as writing:
+        write_key(file, KEY)
+    for told in (reading, writing):
+        assert "Errno" not in str(told.value)
+
+
 def test_a_machines_own_key_is_the_one_that_was_given_then_the_owners_then_the_made(
     tmp_path: Path,
 ) -> None:

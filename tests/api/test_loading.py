@@ -21,9 +21,9 @@ from swarm.engines.loading import Loading
 from swarm.engines.resident import Planned, Resident
 from swarm.errors import EngineNotReady, ModelLoadFailed, Overloaded
 from swarm.forms import Forms
-from swarm.models.fit import Weights, plan_for
+from swarm.models.fit import ModelSize, plan_for
 from swarm.models.memory import Shape
-from swarm.models.place import Taken
+from swarm.models.room import Taken
 from swarm.pool import Pool, ServedModel
 from swarm.propose import OwnProposer
 from swarm.proposer import Began, Ended, Offer, Proposer, Said, Told
@@ -77,8 +77,8 @@ async def opened(pulse_s: float = 0.02, peers: tuple[Proposer, ...] = ()) -> Asy
 
     def resident(name: str) -> Resident:
         def make(taken: Taken) -> Planned:
-            weights = Weights(name, GIB, Shape(8, 8, 4096, 1_000), 4096)
-            return Planned(engines[name], plan_for(weights, MACHINE, "cpu", taken=taken))
+            size = ModelSize(name, GIB, Shape(8, 8, 4096, 1_000), 4096)
+            return Planned(engines[name], plan_for(size, MACHINE, "cpu", taken=taken))
 
         return Resident(name, make)
 
@@ -92,7 +92,8 @@ async def opened(pulse_s: float = 0.02, peers: tuple[Proposer, ...] = ()) -> Asy
     app = make_app(pool, Door(port), pulse_s=pulse_s)
     app[PEERS] = lambda: peers
     async with (
-        ClientServer(app, hosts=("127.0.0.1",), port=port),
+        ClientServer(hosts=("127.0.0.1",), port=port) as server,
+        server.serving(app),
         aiohttp.ClientSession(base) as http,
         client_of(base) as sdk,
     ):
@@ -286,6 +287,7 @@ class Peer:
     """Another node that has every model ready and says one word."""
 
     node = name = address = "peer"
+    names = (name,)
 
     def models(self) -> tuple[str, ...]:
         return ("org/second",)

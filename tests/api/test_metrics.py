@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Iterator
 
 from api.metrics import Metrics
 from federation.metrics import PeerMetrics
-from swarm.engines.base import Delta, Event, Started
+from swarm.engines.base import Delta, Event, Recounted, Started
 
 
 def test_what_a_peer_did_since_the_start_is_a_counter_and_what_it_is_like_a_gauge() -> None:
@@ -39,3 +39,18 @@ async def test_an_answer_may_take_an_hour_and_its_first_token_half_of_it() -> No
     assert 'swarm_time_to_first_token_seconds_bucket{le="1800.0"} 1.0' in text
     assert 'swarm_request_duration_seconds_bucket{le="1800.0",route="chat"} 0.0' in text
     assert 'swarm_request_duration_seconds_bucket{le="3600.0",route="chat"} 1.0' in text
+
+
+async def test_a_prompt_that_was_estimated_too_long_counts_as_it_was() -> None:
+    metrics = Metrics()
+
+    async def events() -> AsyncGenerator[list[Event]]:
+        yield [Started(9, 0)]
+        yield [Started(5, 1)]  # another prompt of the same request
+        yield [Recounted(Started(9, 0), Started(6, 2))]
+
+    async for _ in metrics.watch(events(), label="two"):
+        pass
+    text = metrics.exposition().decode()
+    assert "swarm_prompt_tokens_total 11.0" in text
+    assert "swarm_cached_prompt_tokens_total 3.0" in text

@@ -58,6 +58,9 @@ async def test_samples_of_one_worker_have_a_place_each(start_node: StartNode) ->
     async with start_node(FakeEngine(words=ENDLESS, step_s=0.01), usual_workers=5) as node:
         asking = asyncio.create_task(ask(node, model="swarm-fast", n=6))
         async with asyncio.timeout(2):
+            while free(node) == 8:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0)
+            assert (free(node), node.engine.prompts) == (2, [])
             while not node.engine.running:  # noqa: ASYNC110 - it has no event
                 await asyncio.sleep(0.005)
         assert free(node) == 2

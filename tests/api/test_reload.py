@@ -12,7 +12,7 @@ import pytest
 from api.entrance import Entrance
 from api.joining import offered
 from api.keyring import read_key
-from api.reload import Changes, LiveSettings, weights_of
+from api.reload import Changes, LiveSettings
 from api.welcome import KEYLESS_WARNING
 from guard import Refusal
 from settings import Settings, read_settings, toml_stamp
@@ -204,8 +204,3 @@ async def test_what_needs_a_new_start_is_said(
 ) -> None:
     await write(tmp_path, "ctx = 4096\n")
     await logged(caplog, "ctx, after the next start")
-
-
-def test_weights_are_exact() -> None:
-    vote = Settings.model_validate({"vote": {"weights": {"a": 0.1}}}).vote
-    assert weights_of(vote).models["a"] * 10 == 1

@@ -79,7 +79,8 @@ async def streamed(
         proposer = PeerProposer(peer, status, "kitchen", Asking(table, client))
         app[PEERS] = lambda: (proposer,)
         async with (
-            ClientServer(app, hosts=["127.0.0.1"], port=port),
+            ClientServer(hosts=["127.0.0.1"], port=port) as server,
+            server.serving(app),
             aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
             http.post("/v1/chat/completions", json=body) as response,
         ):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import stat
+import tempfile
 from pathlib import Path
 
 import aiohttp
@@ -12,13 +13,15 @@ from psutil import Process
 
 from api.listening import Listening, house_addresses
 from api.tool_address import still_listening, tool_listening
-from api.tool_door import Place, follow, tools_of
+from api.tool_door import Toolbox, follow, tools_of
 from guard import LOOPBACK_NAMES, bracketed
-from settings import TOML_FILE, WORKSPACES_FILE, Settings
+from settings import TOML_FILE, Settings
 from swarm.errors import ConfigurationError
+from tests.federation.disk import no_room_on_disk
 from tests.ports import free_port
 from tools import bubblewrap, proxy, remote, server
 from tools.errors import NotPermitted, ToolFailed
+from workspaces import WORKSPACES_FILE
 
 LOADED = (bubblewrap, proxy, remote, server)
 """Imported here, as importing blocks."""
@@ -30,7 +33,7 @@ def settings(tmp_path: Path, **told: object) -> Settings:
     return Settings(**{**usual, "workspace": tmp_path / "work", **told})  # type: ignore[arg-type]
 
 
-async def _nowhere() -> remote.Place:
+async def _nowhere() -> remote.ServerAccess:
     raise ToolFailed("there are no tools")
 
 
@@ -38,10 +41,10 @@ NO_TOOLS = remote.RemoteTools(_nowhere)
 
 
 def test_settings_that_a_tool_could_make_are_known(tmp_path: Path) -> None:
-    place = Place(NO_TOOLS, "this node", shared=True, workspace=tmp_path)
-    assert place.may_write(tmp_path / "deep" / TOML_FILE)
-    assert not place.may_write(tmp_path.parent / TOML_FILE)
-    assert not Place(NO_TOOLS, "elsewhere", shared=True).may_write(tmp_path / TOML_FILE)
+    toolbox = Toolbox(NO_TOOLS, "this node", shared=True, workspace=tmp_path)
+    assert toolbox.may_write(tmp_path / "deep" / TOML_FILE)
+    assert not toolbox.may_write(tmp_path.parent / TOML_FILE)
+    assert not Toolbox(NO_TOOLS, "elsewhere", shared=True).may_write(tmp_path / TOML_FILE)
 
 
 @pytest.mark.parametrize(
@@ -80,11 +83,11 @@ def lan_address() -> str:
 def test_beyond_loopback_it_listens_there_too_and_knows_its_own_names() -> None:
     address = lan_address()
     for wanted in ("lan", f"http://{bracketed(address)}:17616"):
-        place = tool_listening(wanted, 17616)
-        assert place.beyond
-        assert place.hosts == ("127.0.0.1", address)
+        where = tool_listening(wanted, 17616)
+        assert where.beyond
+        assert where.hosts == ("127.0.0.1", address)
         short = socket.gethostname().lower().partition(".")[0]
-        assert {*LOOPBACK_NAMES, bracketed(address), short, f"{short}.local"} <= set(place.names)
+        assert {*LOOPBACK_NAMES, bracketed(address), short, f"{short}.local"} <= set(where.names)
 
 
 async def test_without_the_flag_there_is_no_tool_server(tmp_path: Path) -> None:
@@ -106,6 +109,31 @@ async def test_on_loopback_it_serves_this_machine(tmp_path: Path) -> None:
     assert "this machine only" in said[1]
     known = await asyncio.to_thread((chosen.state / WORKSPACES_FILE).read_text)
     assert known == f"{tmp_path / 'work'}\n"
+
+
+async def refusal(chosen: Settings) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        async with tools_of(chosen, None, list[str]().append):
+            pass
+    return str(refused.value)
+
+
+async def test_a_state_folder_that_takes_no_file_is_named(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    with no_room_on_disk():
+        said = await refusal(chosen)
+    assert said.startswith(f"--tool-server: where tools worked cannot be kept in {chosen.state}: ")
+    assert "File too large; make room there" in said
+    assert "--state DIR" in said
+
+
+async def test_where_no_temporary_file_can_be_made_the_variable_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    said = await refusal(settings(tmp_path))
+    assert "no temporary files can be made: No such file or directory; name a folder" in said
+    assert "TMPDIR" in said
 
 
 @pytest.mark.needs("bubblewrap")
@@ -175,7 +203,7 @@ async def test_the_door_follows_the_machine_as_soon_as_it_can_be_there(
     arrived = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def where(before: Listening) -> Listening:
+    def look(before: Listening) -> Listening:
         if before == OTHER:
             loop.call_soon_threadsafe(arrived.set)
         way = ways.pop(0) if ways else OTHER
@@ -183,12 +211,12 @@ async def test_the_door_follows_the_machine_as_soon_as_it_can_be_there(
             raise way
         return way
 
-    async def moved(place: Listening) -> None:
+    async def moved(where: Listening) -> None:
         if busy:
             raise busy.pop()
-        moves.append(place)
+        moves.append(where)
 
-    following = asyncio.create_task(follow(ONE, where, moved, every_s=0))
+    following = asyncio.create_task(follow(ONE, look, moved, every_s=0))
     async with asyncio.timeout(10):
         await arrived.wait()
     following.cancel()
@@ -225,9 +253,9 @@ async def test_commands_are_given_folders_by_their_real_paths(
     (tmp_path / "link").symlink_to(tmp_path / "real")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "link"))
     chosen = settings(tmp_path, tools={"readable": [tmp_path / "link/programs"]}, sandbox=False)
-    async with tools_of(chosen, None, lambda text: None) as place:
-        assert place is not None
-        told = await place.tools.execute("bash", {"command": "echo $TMPDIR $HOME $PATH"})
+    async with tools_of(chosen, None, lambda text: None) as toolbox:
+        assert toolbox is not None
+        told = await toolbox.tools.execute("bash", {"command": "echo $TMPDIR $HOME $PATH"})
     scratch, home, path = told.text.split()
     assert Path(scratch).parent == tmp_path / "real"
     assert home == f"{scratch}/home"
@@ -253,10 +281,10 @@ def alone(tmp_path: Path, **told: object) -> Settings:
 async def test_an_agent_has_a_sandbox_of_its_own_and_no_door(tmp_path: Path) -> None:
     said: list[str] = []
     chosen = alone(tmp_path)
-    async with tools_of(chosen, None, said.append) as place, aiohttp.ClientSession() as session:
-        assert place is not None
-        output = await place.tools.execute("bash", {"command": "pwd"})
-        assert (place.name, output.text) == ("this node", str(tmp_path / "work"))
+    async with tools_of(chosen, None, said.append) as toolbox, aiohttp.ClientSession() as session:
+        assert toolbox is not None
+        output = await toolbox.tools.execute("bash", {"command": "pwd"})
+        assert (toolbox.name, output.text) == ("this node", str(tmp_path / "work"))
         with pytest.raises(aiohttp.ClientConnectionError):
             await session.get(f"http://127.0.0.1:{chosen.tool_port}/v1/tools")
     assert any(line.startswith("  agent ") for line in said)
@@ -269,12 +297,12 @@ async def test_an_agent_uses_the_tool_server_that_is_named(tmp_path: Path) -> No
     asking = alone(tmp_path, tool_host=url, tool_token="a-token-of-mine")
     async with (
         tools_of(serving, None, lambda text: None),
-        tools_of(asking, None, lambda text: None) as place,
+        tools_of(asking, None, lambda text: None) as toolbox,
     ):
-        assert place is not None
-        assert place.name == f"http://{url}"
-        await place.tools.execute("write", {"filePath": "a", "content": "b"})
-        assert "bash" in [each.name for each in await place.tools.descriptions()]
+        assert toolbox is not None
+        assert toolbox.name == f"http://{url}"
+        await toolbox.tools.execute("write", {"filePath": "a", "content": "b"})
+        assert "bash" in [each.name for each in await toolbox.tools.descriptions()]
     assert (tmp_path / "work/a").read_text() == "b"
 
 
@@ -309,10 +337,10 @@ async def test_package_managers_alone_may_have_the_network(tmp_path: Path) -> No
     said: list[str] = []
     hosts = {"package_hosts": ["packages.example"]}
     chosen = settings(tmp_path, allow_network="packages", tools=hosts)
-    async with tools_of(chosen, None, said.append) as place:
+    async with tools_of(chosen, None, said.append) as toolbox:
         assert "network: packages" in said[0]
-        assert place is not None
-        tools = place.tools
+        assert toolbox is not None
+        tools = toolbox.tools
         script = "exec 3<>/dev/tcp/127.0.0.1/3128; printf 'GET / HTTP/1.1\\r\\n\\r\\n' >&3; cat <&3"
         told = await tools.execute("bash", {"command": script})
         assert told.text.startswith("HTTP/1.1 405")

@@ -34,6 +34,11 @@ def test_a_workspace_never_holds_the_nodes_settings(
             workspace_root(wanted, tmp_path / "state")
 
 
+def test_a_workspace_has_no_line_break_in_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"two\\nlines': a line break"):
+        workspace_root(tmp_path / "two\nlines", tmp_path / "state")
+
+
 def test_the_program_is_a_workspace_only_where_it_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from api.openai.reply import Counts
+from api.openai.reply import SPEEDS_TOLD, Counts, verdict_headers
 from api.openai.schema import ChatBody, CompletionBody, VoteBody
 from api.openai.translate import ChatAsk, chat_ask, completion_ask
 from api.openai.vote import rules_of
-from api.openai.voted import SPEEDS_TOLD, verdict_headers
 from swarm.engines.base import Accepted, Finished, Started
 from swarm.engines.sampling import SEEDS
 from swarm.types import Constraint, Message, Verdict, WorkerReport
@@ -229,3 +228,26 @@ def test_a_prompt_that_nobody_began_to_read_counts_as_it_was_accepted() -> None:
     used = counts.usage()
     assert [used[f"{kind}_tokens"] for kind in ("prompt", "completion", "total")] == [8, 2, 10]
     assert used["prompt_tokens_details"]["cached_tokens"] == 3
+
+
+def test_a_tool_that_nothing_satisfies_takes_any_object_and_is_told_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    never = {"type": "object", "properties": {"p": {"type": "string", "enum": [1]}}}
+    named = {"name": "never-satisfied", "parameters": {**never, "required": ["p"]}}
+    for _ in range(2):
+        [taken] = asked(tools=[{"type": "function", "function": named}]).tools
+        assert taken.parameters == {"type": "object"}
+    [told] = caplog.records
+    assert told.levelname == "WARNING"
+    assert "'never-satisfied'" in told.getMessage()
+
+
+def test_the_variants_of_a_tool_that_is_closed_from_outside_may_be_called() -> None:
+    variants = [{"properties": {one: {"type": "string"}}, "required": [one]} for one in "ab"]
+    closed = {"type": "object", "properties": {}, "additionalProperties": False}
+    named = {"name": "odd", "parameters": {"anyOf": variants, **closed}}
+    question = asked(tools=[{"type": "function", "function": named}]).question
+    check = rules_of(VoteBody(), question, patience_s=1.0).checks["odd"]
+    assert check('{"b": "x"}') is None
+    assert check('{"c": "x"}') is not None

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from federation.client import Door, PeerClient
+from federation.client import PeerClient
+from federation.endpoint import PeerEndpoint
 from federation.trust import Credentials, NodeKey
 from federation.wire import ProposeBody, Status, decode_propose, encode_body
 from swarm.proposer import Offer
@@ -64,7 +65,7 @@ class FakePeer:
         await web.TCPSite(runner, self.host.ipv4, PEER_PORT, ssl_context=context).start()
         plain = self.credentials.client_context()
         async with PeerClient(plain, plain) as client:
-            await client.heartbeat(Door(friend.ipv4, PEER_PORT), self.own_status())
+            await client.heartbeat(PeerEndpoint(friend.ipv4, PEER_PORT), self.own_status())
         ready()
         await self._ended.wait()
         server = runner.server

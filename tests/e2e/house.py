@@ -33,7 +33,7 @@ def start_member(host: Host, code: str, *flags: str) -> HostedNode:
 
 @contextlib.contextmanager
 def house(count: int, folder: Path, *flags: str) -> Iterator[Network]:
-    """So many hosts with nodes that are one federation."""
+    """This many hosts with nodes that are one federation."""
     with network(count, folder) as lan:
         one_federation(lan.hosts, *flags)
         yield lan

@@ -72,7 +72,7 @@ class Proxy:
         self._command(Fault(held=True))
 
     def truncate(self, after_bytes: int) -> None:
-        """Each connection closes in order after so many more bytes of its reply."""
+        """Each connection closes in order after that many more bytes of its reply."""
         self._command(Fault(reply_bytes=after_bytes))
 
     def inject(self, garbage: bytes) -> None:

@@ -12,8 +12,6 @@ from typing import Any
 import zeroconf
 
 from federation.advertisement import (
-    NODE_PREFIX_HEX,
-    PROTOCOL,
     Advertisement,
     encode_txt,
     instance_name,
@@ -77,7 +75,7 @@ def announced(host: Host, key: NodeKey, federation: str, port: int) -> Iterator[
     with host.inside():
         speaking = zeroconf.Zeroconf(interfaces=[host.ipv4])
     node = key.node_id
-    said = Advertisement(PROTOCOL, node[:NODE_PREFIX_HEX], federation, port, 0)
+    said = Advertisement.of(node, federation, port=port)
     name = instance_name("rogue", node)
     info = zeroconf.ServiceInfo(
         SERVICE,

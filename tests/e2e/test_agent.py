@@ -173,7 +173,7 @@ def test_opencode_is_left_alone_and_so_is_its_request_for_a_title(
 
 @contextlib.contextmanager
 def running_command(node: RunningNode, seconds: int) -> Iterator[openai.Stream[Any]]:
-    """The stream of an answer whose command runs, and would for so many seconds."""
+    """The stream of an answer whose command runs, and would for that many seconds."""
     asked = body(f"Run the command sleep {seconds}", model="swarm-fast", stream=True)
     with node.sdk() as sdk:
         for _ in NAMES:

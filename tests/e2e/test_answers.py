@@ -181,7 +181,7 @@ def test_a_streamed_call_is_the_same_call(nano: RunningNode) -> None:
 def test_the_lines_of_the_first_screen_work(nano: RunningNode) -> None:
     screen = nano.said()
     assert "swarm-nano is the small bundled model" in screen
-    assert "--model FILE.gguf" in screen
+    assert "--model NAME" in screen
     line = re.search(r"curl (http\S+) .*?-d '(\{.*?\})'$", screen, re.DOTALL | re.MULTILINE)
     assert line is not None
     headers = {"Content-Type": "application/json"}

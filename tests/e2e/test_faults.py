@@ -18,6 +18,7 @@ import pytest
 from bench.models import text
 from swarm.engines.starting import ENGINE_ENVIRONMENT
 from tests.e2e.nodes import RunningNode, events_of, running_node
+from tests.ports import free_port
 
 HELLO: list[Any] = [{"role": "user", "content": "hello"}]
 
@@ -183,6 +184,18 @@ def test_a_signal_while_the_model_is_loaded_ends_cleanly(
         node.wait_until(lambda: node.get("/health")[0] == 503, 20)
         assert node.end() == 0
         assert "Traceback" not in node.said()
+
+
+def test_a_signal_amid_the_start_leaves_nothing(tmp_path: Path) -> None:
+    made, work = tmp_path / "made", tmp_path / "work"
+    made.mkdir()
+    work.mkdir()
+    flags = ("--tool-server", "--no-sandbox", "--workspace", str(work))
+    ports = ("--tool-port", str(free_port()))
+    with running_node(tmp_path, *flags, *ports, wait=False, TMPDIR=str(made)) as node:
+        node.wait_until(lambda: list(made.glob("swarm-outputs-*")), 30)
+        assert node.end() == 0
+    assert list(made.iterdir()) == []
 
 
 def test_a_second_signal_does_not_wait(endless_model: Path, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ pytestmark = [
 CLOCK = Path(__file__).with_name("clock.c")
 DAY_S = 86_400
 LATE_S = 1.5
-"""After so long every heartbeat that the test before has swallowed is known to be lost."""
+"""After this long every heartbeat that the test before has swallowed is known to be lost."""
 BOTH = {"here": 3, "host2": 3}
 
 

@@ -77,7 +77,7 @@ def floods(piece: bytes) -> Reply:
 
 
 def breaks_off(content: bytes) -> Reply:
-    """So much of an answer, then the connection is gone."""
+    """This much of an answer, then the connection is gone."""
 
     async def reply(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -282,7 +282,7 @@ def test_a_peer_that_fails_again_and_again_is_not_asked_for_a_while(
 @pytest.mark.parametrize(
     ("fields", "word"),
     [
-        ({"protocol": 2}, "version 2"),
+        ({"protocol": 1}, "versions 1 and 2"),
         ({"free": -3}, "free"),
         ({"usual": 10**12, "free": 10**12, "most": 10**12}, "usual"),
         ({"clock_s": float("inf")}, "clock_s"),

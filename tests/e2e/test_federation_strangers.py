@@ -13,8 +13,9 @@ import psutil
 import pytest
 import zeroconf
 
-from federation.advertisement import PROTOCOL, Advertisement, encode_txt, instance_name
-from federation.client import Door, PeerClient, door_name
+from federation.advertisement import Advertisement, encode_txt, instance_name
+from federation.client import PeerClient
+from federation.endpoint import PeerEndpoint
 from federation.mdns import SERVICE
 from federation.peers import TABLE_SIZE
 from federation.trust import NodeKey, decode_code, new_secret
@@ -99,13 +100,13 @@ def called(host: Host, folder: Path, secret: bytes, at: Host) -> str:
         port=PEER_PORT,
         models=(),
     )
-    door = Door(at.ipv4, PEER_PORT, door_name(own_id(at)))
+    endpoint = PeerEndpoint.of((at.ipv4, PEER_PORT), own_id(at))
 
     async def call() -> str:
         contexts = credentials.client_context(), credentials.client_context(named=True)
         async with PeerClient(*contexts) as client:
             try:
-                await client.heartbeat(door, status)
+                await client.heartbeat(endpoint, status)
             except PeerError as error:
                 return type(error).__name__
         return "welcome"
@@ -154,7 +155,7 @@ def packets(federation: str, host: Host) -> list[bytes]:
         for number in range(STORM):
             node = node_id(number)
             name = instance_name("storm", node)
-            said = Advertisement(PROTOCOL, node[:16], federation, PEER_PORT, 0)
+            said = Advertisement.of(node, federation, port=PEER_PORT)
             info = zeroconf.ServiceInfo(
                 SERVICE,
                 f"{name}.{SERVICE}",

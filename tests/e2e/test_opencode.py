@@ -175,13 +175,24 @@ def test_a_request_that_does_not_fit_is_compacted_and_asked_again(
     """By the 400 that the node answers with, before any stream."""
     here = client()
     first = here.run(f"Who are you? {text(1700)}")
-    refused = 'swarm_requests_total{route="chat_completions",status="400"}'
-    assert refused not in nano.get("/metrics")[1]
+    refused = " refused (400): request ("
+    before = nano.said().count(refused)
     again = here.run("--session", first.session, f"Who are you? {text(3300)}")
-    assert refused in nano.get("/metrics")[1]
+    assert nano.said().count(refused) > before
     assert again.errors[0]["error"]["name"] == "ContextOverflowError"
     assert compactions(here, first.session) >= 1
     assert again.steps, "it was asked again, and answered"
+
+
+def test_instructions_that_do_not_fit_end_it_with_one_error_that_says_so(
+    client: Callable[[], Client],
+) -> None:
+    """Nothing that a client could compact: told as an overflow it asked without end."""
+    here = client()
+    (here.project / "AGENTS.md").write_text(text(12_000))
+    ran = here.run("Who are you?")
+    [error] = ran.errors
+    assert "AGENTS.md" in str(error), error
 
 
 def test_a_client_that_is_killed_frees_the_node(endless_model: Path, tmp_path: Path) -> None:

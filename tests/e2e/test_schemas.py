@@ -28,7 +28,7 @@ HOT = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, min_p=0, max_tokens=60
 NAMES = st.sampled_from(["read", "büro", "a_b", "a.b-c"])
 SCHEMAS = 1000
 EACH = math.ceil(SCHEMAS / len(FORMATS))
-"""So many schemas are tried with a call in each format; those that are refused do not count."""
+"""This many schemas are tried with a call in each format; those that are refused do not count."""
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from aiohttp import web
 
-from federation.client import Door, PeerClient, door_name
+from federation.client import PeerClient
+from federation.endpoint import PeerEndpoint
 from federation.peers import PeerTable
-from federation.server import MOST_CONNECTIONS, Callbacks, PeerDoor
+from federation.server import MOST_CONNECTIONS, SILENCE_S, Callbacks, PeerDoor
 from federation.sharing import Shelf
 from federation.tool_keys import ToolKeys
 from federation.trust import Credentials, NodeKey, new_secret
@@ -100,8 +101,8 @@ class Side:
             models=(Offer("nano", 3, 8, 8, default=True),),
         )
 
-    def to(self) -> Door:
-        return Door("127.0.0.1", self.port, door_name(self.key.node_id))
+    def to(self) -> PeerEndpoint:
+        return PeerEndpoint.of(("127.0.0.1", self.port), self.key.node_id)
 
 
 def side(folder: Path, secret: bytes = SECRET) -> Side:
@@ -111,7 +112,9 @@ def side(folder: Path, secret: bytes = SECRET) -> Side:
 
 
 @contextlib.asynccontextmanager
-async def listening(one: Side, most: int = MOST_CONNECTIONS) -> AsyncIterator[Side]:
+async def listening(
+    one: Side, most: int = MOST_CONNECTIONS, silence_s: float = SILENCE_S
+) -> AsyncIterator[Side]:
     async def renewed(secret: bytes) -> None:
         one.secrets.append(secret)
 
@@ -120,16 +123,16 @@ async def listening(one: Side, most: int = MOST_CONNECTIONS) -> AsyncIterator[Si
         one.told_over.set()
 
     callbacks = Callbacks(
-        one.status,
-        lambda node, _, status: one.heard.append((node, status)),
-        renewed,
-        over,
-        one.workers,
-        Shelf(lambda: one.files),
-        one.keys.told,
+        status=one.status,
+        heard=lambda node, _, status: one.heard.append((node, status)),
+        renewed=renewed,
+        over=over,
+        answers=one.workers,
+        shelf=Shelf(lambda: one.files),
+        tool_key=one.keys.told,
     )
     context = await asyncio.to_thread(one.credentials.server_context)
-    door = PeerDoor(callbacks, context, hosts=["127.0.0.1"], port=0, most=most)
+    door = PeerDoor(callbacks, context, hosts=["127.0.0.1"], port=0, most=most, silence_s=silence_s)
     async with door as one.door:
         yield one
 
@@ -143,7 +146,7 @@ async def calling(one: Side, silence_s: float = 5.0) -> AsyncIterator[PeerClient
 
 
 @contextlib.asynccontextmanager
-async def liar(one: Side, handler: Handler) -> AsyncIterator[Door]:
+async def liar(one: Side, handler: Handler) -> AsyncIterator[PeerEndpoint]:
     """A member that answers whatever it likes."""
     app = web.Application()
     app.router.add_post("/peer/propose", handler)
@@ -154,6 +157,6 @@ async def liar(one: Side, handler: Handler) -> AsyncIterator[Door]:
     await site.start()
     try:
         port = runner.addresses[0][1]
-        yield Door("127.0.0.1", port, door_name(one.key.node_id))
+        yield PeerEndpoint.of(("127.0.0.1", port), one.key.node_id)
     finally:
         await runner.cleanup()

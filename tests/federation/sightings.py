@@ -2,7 +2,7 @@
 
 import hashlib
 
-from federation.advertisement import PROTOCOL, Advertisement, instance_name
+from federation.advertisement import Advertisement, instance_name
 from federation.sightings import Sighting
 from federation.wire import Status
 from swarm.proposer import Offer
@@ -29,7 +29,7 @@ STATUS = Status(
 def advertisement(
     number: int, *, federation: str = OURS, port: int = 17617, pairing: int = 0
 ) -> Advertisement:
-    return Advertisement(PROTOCOL, node_id(number)[:16], federation, port, pairing)
+    return Advertisement.of(node_id(number), federation, port=port, pairing=pairing)
 
 
 def sighting(number: int, *addresses: str, federation: str = OURS, port: int = 17617) -> Sighting:

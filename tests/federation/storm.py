@@ -31,7 +31,7 @@ def packet(
 
 
 async def send(packets: list[bytes], *, pause_s: float = 0.0, at_once: int = 50) -> None:
-    """Send them from a port of their own, so many between two turns of the event loop."""
+    """Send them from a port of their own, that many between two turns of the event loop."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
         sender.setblocking(False)

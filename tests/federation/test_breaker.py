@@ -2,7 +2,7 @@ from federation.breaker import Breaker
 
 
 def opened(times: int) -> tuple[Breaker, float]:
-    """A breaker that opened so often, and when it may be tried again."""
+    """A breaker that opened that often, and when it may be tried again."""
     breaker, now_s = Breaker(failures=2), 0.0
     for _ in range(times):
         breaker = breaker.began(now_s).failed(now_s)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from federation.client import Door, PeerClient, door_name
+from federation.client import PeerClient
+from federation.endpoint import PeerEndpoint
 from federation.metrics import PeerMetrics
 from federation.trust import Credentials, NodeKey, new_secret
 from federation.wire import ProposeBody
@@ -21,15 +22,17 @@ QUESTION = Question("swarm", (Message("user", "hi"),), SamplingParams())
 BODY = ProposeBody(label="swarm", question=QUESTION, workers=1, remaining_s=5)
 
 
-async def heard(client: PeerClient, door: Door) -> list[list[Told]]:
+async def heard(client: PeerClient, endpoint: PeerEndpoint) -> list[list[Told]]:
     return [
         step
-        async for step in client.propose(door, BODY, most_bytes=1 << 30, moved=PeerMetrics().moved)
+        async for step in client.propose(
+            endpoint, BODY, most_bytes=1 << 30, moved=PeerMetrics().moved
+        )
     ]
 
 
 @contextlib.asynccontextmanager
-async def speechless(credentials: Credentials, asked: asyncio.Event) -> AsyncIterator[Door]:
+async def speechless(credentials: Credentials, asked: asyncio.Event) -> AsyncIterator[PeerEndpoint]:
     """A peer that begins an answer and says no more."""
 
     async def propose(request: web.Request) -> web.StreamResponse:
@@ -49,7 +52,7 @@ async def speechless(credentials: Credentials, asked: asyncio.Event) -> AsyncIte
     try:
         await site.start()
         port = runner.addresses[0][1]
-        yield Door("127.0.0.1", port, door_name(credentials.key.node_id))
+        yield PeerEndpoint.of(("127.0.0.1", port), credentials.key.node_id)
     finally:
         await runner.cleanup()
 
@@ -59,9 +62,9 @@ async def test_who_asks_through_a_client_of_an_old_code_is_told_so() -> None:
     async with PeerClient(context, context) as client:
         pass
     with pytest.raises(PeerUnreachable, match="code changed"):
-        await heard(client, Door("127.0.0.1", 1))
+        await heard(client, PeerEndpoint("127.0.0.1", 1))
     with pytest.raises(PeerUnreachable, match="code changed"):
-        await client.files(Door("127.0.0.1", 1), ["model.gguf"])
+        await client.files(PeerEndpoint("127.0.0.1", 1), ["model.gguf"])
 
 
 async def test_who_waits_for_an_answer_while_the_code_changes_is_told_so(tmp_path: Path) -> None:
@@ -69,9 +72,9 @@ async def test_who_waits_for_an_answer_while_the_code_changes_is_told_so(tmp_pat
     credentials = Credentials(key, new_secret(), tmp_path)
     named = await asyncio.to_thread(credentials.client_context, named=True)
     asked = asyncio.Event()
-    async with speechless(credentials, asked) as door:
+    async with speechless(credentials, asked) as endpoint:
         async with PeerClient(named, named) as client:
-            waiting = asyncio.create_task(heard(client, door))
+            waiting = asyncio.create_task(heard(client, endpoint))
             await asked.wait()
             await asyncio.sleep(0.05)  # the answer's first byte is read
         with pytest.raises(PeerUnreachable, match="code changed"):

@@ -1,6 +1,6 @@
 """What the log says of peers."""
 
-from federation.lines import line_of
+from federation.lines import line_of, shown_names
 from federation.peer import Address
 from federation.peers import PeerTable
 from federation.wire import Status
@@ -46,3 +46,28 @@ def test_a_peer_is_lost_at_the_address_that_failed_and_not_at_the_next_one() -> 
 def test_a_peer_that_never_answered_cannot_be_reached_at_the_address_that_failed() -> None:
     lines = failed_lines(with_two_addresses(), ONE, OTHER, ONE)
     assert lines == ["kitchen at 10.0.0.1 cannot be reached: refused"]
+
+
+def heard(table: PeerTable[Status], number: int) -> str:
+    here = (f"10.0.0.{number}", 17617)
+    table.heard(here, node_id(number), status(), 0.0, name="laptop")
+    return node_id(number)
+
+
+def test_peers_of_one_name_are_told_apart_and_who_is_gone_renames_nobody() -> None:
+    table = PeerTable[Status](node_id(0), OURS)
+    one, other = heard(table, 1), heard(table, 2)
+    apart = {one: f"laptop-{one[:4]}", other: f"laptop-{other[:4]}"}
+    assert shown_names(table.proved()) == apart
+    for second in range(3):
+        table.failed(one, "reachable", "refused", float(second))
+    assert [peer.node_id for peer in table.ready()] == [other]
+    assert shown_names(table.proved()) == apart
+
+
+def test_who_was_only_announced_renames_nobody() -> None:
+    table = PeerTable[Status](node_id(0), OURS)
+    table.heard(ONE, node_id(1), status(), 0.0, name="kitchen")
+    table.sighted(sighting(2, OTHER[0]), 0.0)
+    assert [peer.name for peer in table.peers()] == ["kitchen"] * 2
+    assert shown_names(table.proved()) == {node_id(1): "kitchen"}

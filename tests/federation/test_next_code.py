@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from federation.client import Door
+from federation.endpoint import PeerEndpoint
 from federation.next_code import TAKEN, NextCode
 from federation.peers import PeerTable
 from federation.wire import NewSecret, Status
@@ -23,11 +23,11 @@ class Client:
         self.ends = {int(name[1:]): end for name, end in ends.items()}
         self.asked: list[int] = []
 
-    async def hand_secret(self, door: Door, secret: NewSecret) -> None:
+    async def hand_secret(self, endpoint: PeerEndpoint, secret: NewSecret) -> None:
         assert secret.secret == NEXT
-        self.asked.append(door.port)
-        if door.port in self.ends:
-            raise self.ends[door.port]
+        self.asked.append(endpoint.port)
+        if endpoint.port in self.ends:
+            raise self.ends[endpoint.port]
 
 
 def peers(*digits: int) -> Any:

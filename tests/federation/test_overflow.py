@@ -10,7 +10,14 @@ from federation.peers import PeerTable
 from federation.refusals import as_refusal, own_words
 from federation.trust import federation_id
 from federation.wire import Status
-from swarm.errors import ContextOverflow, Overloaded, PeerRefused, PeerUnreachable, SwarmError
+from swarm.errors import (
+    ContextOverflow,
+    FixedOverflow,
+    Overloaded,
+    PeerRefused,
+    PeerUnreachable,
+    SwarmError,
+)
 from tests.federation.sides import QUESTION, SECRET, Side, calling, listening
 
 
@@ -60,8 +67,10 @@ async def test_a_peer_that_is_busy_says_so_and_is_asked_again(here: Side, there:
                     pass
 
 
-def test_an_overflow_is_read_as_it_was_told() -> None:
-    status, why = as_refusal(ContextOverflow(5000, 4096))
+@pytest.mark.parametrize("kind", [ContextOverflow, FixedOverflow])
+def test_an_overflow_is_read_as_it_was_told(kind: type[ContextOverflow]) -> None:
+    status, why = as_refusal(kind(5000, 4096))
     told = own_words(PeerRefused(why, status=status))
     assert isinstance(told, ContextOverflow)
+    assert type(told) is kind
     assert (told.prompt_tokens, told.context_tokens) == (5000, 4096)

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 
 import pytest
 
-from federation.client import Door, PeerClient
+from federation.client import PeerClient
+from federation.endpoint import PeerEndpoint
 from federation.peer_proposer import Asking, PeerProposer, in_time, proposers
 from federation.peers import PeerTable
 from federation.wire import ProposeBody, Status
@@ -82,10 +84,10 @@ class Line(PeerClient):
         self.remaining_s: list[float] = []
 
     async def propose(  # type: ignore[override]
-        self, door: Door, body: ProposeBody, *, most_bytes: int, moved: object
+        self, endpoint: PeerEndpoint, body: ProposeBody, *, most_bytes: int, moved: object
     ) -> AsyncGenerator[list[Told]]:
         del most_bytes, moved
-        self.asked.append(door.host)
+        self.asked.append(endpoint.host)
         self.remaining_s.append(body.remaining_s)
         self.now_s += self._seconds
         if (end := self._ends.pop(0)) is not None:
@@ -126,6 +128,19 @@ async def test_only_silence_is_a_peers_fault(end: PeerError, blamed: int) -> Non
     assert bool(peer.missed) is bool(blamed)
 
 
+@pytest.mark.parametrize(("workers", "whole"), [(1, 1), (2, 0)])
+async def test_a_peer_whose_workers_have_all_ended_has_answered_in_full(
+    workers: int, whole: int
+) -> None:
+    table = PeerTable[Status](node_id(0), OURS)
+    table.heard(GOOD, node_id(1), STATUS, 0.0)
+    (asked,) = proposers(Asking(table, Line(None), lambda: 0.0))
+    async with aclosing(asked.propose(QUESTION, workers, remaining_s=5.0, live=False)) as steps:
+        await anext(steps)  # it decides the vote, and no further one is waited for
+    (peer,) = table.ready()
+    assert peer.metrics.summary().successes == whole
+
+
 async def test_a_connection_that_was_closed_meanwhile_costs_no_votes() -> None:
     line = Line(PeerUnreachable("it closed the connection"), None)
     assert await answers(line) == [NEWS]
@@ -157,3 +172,22 @@ async def test_a_failed_probe_puts_the_address_last_that_was_probed() -> None:
     table.failed(node_id(1), "reachable", "no answer within 1 s", 0.2, at=DEAD)
     (peer,) = table.ready()
     assert peer.address == GOOD
+
+
+def test_peers_of_one_name_are_shown_apart_whether_or_not_both_are_there() -> None:
+    table = PeerTable[Status](node_id(0), OURS)
+    for number in (1, 2):
+        table.heard((f"10.0.0.{number}", 17617), node_id(number), STATUS, 0.0, name="laptop")
+    asking = Asking(table, Line(), lambda: 0.0)
+    apart = {node_id(at): f"laptop-{node_id(at)[:4]}" for at in (1, 2)}
+    assert {peer.node: peer.name for peer in proposers(asking)} == apart
+    for second in range(3):
+        table.failed(node_id(2), "reachable", "off", float(second))
+    assert [peer.name for peer in proposers(asking)] == [apart[node_id(1)]]
+
+
+def test_a_peer_has_the_name_that_tells_it_from_others_also_where_there_are_none() -> None:
+    table = PeerTable[Status](node_id(0), OURS)
+    table.heard(GOOD, node_id(1), STATUS, 0.0, name="laptop")
+    (peer,) = proposers(Asking(table, Line(), lambda: 0.0))
+    assert (peer.name, peer.names) == ("laptop", (f"laptop-{node_id(1)[:4]}", "laptop"))

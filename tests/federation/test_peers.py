@@ -137,6 +137,23 @@ def test_a_lost_peer_is_asked_at_least_every_four_seconds_and_joins_again() -> N
     assert kinds(peers.heard(HERE, node_id(1), Told(), 600.0)) == ["joined"]
 
 
+@pytest.mark.parametrize(
+    ("hosts", "pauses_s"),
+    [
+        (["10.0.0.1"], [0.5, 1, 2, 4, 4, 4]),
+        (["10.0.0.1", "10.0.0.2"], [0.25, 0.5, 0.25, 1, 0.25, 2]),
+    ],
+)
+def test_the_pause_after_all_addresses_is_twice_as_long_each_time_up_to_four_seconds(
+    hosts: list[str], pauses_s: list[float]
+) -> None:
+    peers = table()
+    peers.sighted(sighting(1, *hosts), 0.0)
+    for pause_s in pauses_s:
+        peers.failed(node_id(1), "reachable", "no route", 8.0)
+        assert peers.peers()[0].next_probe_s == 8.0 + pause_s
+
+
 def test_the_step_that_fails_is_told_once_with_its_reason() -> None:
     peers = table()
     peers.sighted(sighting(1), 0.0)
@@ -327,11 +344,12 @@ def test_who_was_only_announced_is_forgotten_and_who_was_proved_is_kept_for_a_da
     peers.sighted(sighting(2), 0.0)
     peers.sighted(sighting(3), 0.0)
     peers.gone(sighting(3).name, 5.0)
-    peers.forget_old(20.0)
-    assert {peer.key for peer in peers.peers()} == {node_id(n)[:16] for n in (1, 2)}
-    peers.forget_old(200.0)
-    assert {peer.key for peer in peers.peers()} == {node_id(1)[:16]}
-    peers.forget_old(25 * 3600.0)
+    for now_s, kept in ((14.0, (1, 2, 3)), (15.0, (1, 2)), (179.0, (1, 2)), (180.0, (1,))):
+        peers.forget_old(now_s)
+        assert {peer.key for peer in peers.peers()} == {node_id(n)[:16] for n in kept}
+    peers.forget_old(24 * 3600.0 - 1)
+    assert len(peers) == 1
+    peers.forget_old(24 * 3600.0)
     assert len(peers) == 0
 
 

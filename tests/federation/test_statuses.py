@@ -64,7 +64,7 @@ def test_both_are_read_from_the_wire_and_the_short_one_is_short():
     for said in (status(), short):
         assert decode_heartbeat(encode_body(said)) == said
     assert len(encode_body(short)) < 80
-    for wrong in (b'{"protocol":1,"same":"x","clock_s":1}', b'{"protocol":1,"same":7}'):
+    for wrong in (b'{"protocol":3,"same":"x","clock_s":1}', b'{"protocol":3,"same":7}'):
         with pytest.raises(ProtocolMismatch):
             decode_heartbeat(wrong)
 

@@ -10,7 +10,7 @@ import pytest
 
 import federation.stragglers
 from federation.advertisement import Advertisement
-from federation.client import Door
+from federation.endpoint import PeerEndpoint
 from federation.sightings import Sighting
 from federation.stragglers import Stragglers
 from federation.trust import federation_id
@@ -27,7 +27,7 @@ class Told:
     def __init__(self, shut: Collection[str] = ()) -> None:
         self.shut = shut
         self.now_s = 100.0
-        self.doors: list[tuple[float, Door, str]] = []
+        self.endpoints: list[tuple[float, PeerEndpoint, str]] = []
 
     def __call__(self, *contexts: Any) -> Self:
         assert contexts == ("plain", "named")
@@ -38,10 +38,10 @@ class Told:
 
     async def __aexit__(self, *_: object) -> None: ...
 
-    async def tell_over(self, door: Door, federation: str) -> None:
-        self.doors.append((self.now_s, door, federation))
-        if door.host in self.shut:
-            raise PeerUnreachable(f"nobody at {door.host}")
+    async def tell_over(self, endpoint: PeerEndpoint, federation: str) -> None:
+        self.endpoints.append((self.now_s, endpoint, federation))
+        if endpoint.host in self.shut:
+            raise PeerUnreachable(f"nobody at {endpoint.host}")
 
     async def sleep(self, seconds: float) -> None:
         self.now_s += seconds
@@ -50,7 +50,7 @@ class Told:
     @property
     def told(self) -> list[tuple[float, str]]:
         """When, counted from the beginning, and where."""
-        return [(at - 100.0, door.host) for at, door, _ in self.doors]
+        return [(at - 100.0, endpoint.host) for at, endpoint, _ in self.endpoints]
 
 
 class Ended(Exception):
@@ -92,7 +92,7 @@ async def test_who_is_left_behind_is_told_once_it_is_settled_and_again_every_ten
     house = Told()
     await tells(monkeypatch, house, lambda _: [ATTIC])
     assert house.told == [(11.0, "10.0.0.2"), (21.0, "10.0.0.2"), (31.0, "10.0.0.2")]
-    assert {(door.port, over) for _, door, over in house.doors} == {(7, OVER)}
+    assert {(endpoint.port, over) for _, endpoint, over in house.endpoints} == {(7, OVER)}
     assert "attic still lived by an old code; it shows a PIN now" in caplog.text
 
 

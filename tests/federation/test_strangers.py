@@ -1,6 +1,6 @@
 """Nodes of other federations: who can be approved, who was a member."""
 
-from federation.advertisement import PROTOCOL, Advertisement, instance_name
+from federation.advertisement import Advertisement, instance_name
 from federation.pairing import Joined
 from federation.sightings import Sighting
 from federation.strangers import KEPT_S, MOVING_S, Strangers
@@ -11,7 +11,7 @@ HOME, AWAY = "1" * 16, "2" * 16
 
 
 def sighting(node: str = OTHER, federation: str = AWAY, pairing: int = 17617) -> Sighting:
-    said = Advertisement(PROTOCOL, node[:16], federation, 0, pairing)
+    said = Advertisement.of(node, federation, pairing=pairing)
     return Sighting(f"kitchen-{node[:8]}", ("10.0.0.2",), 1, said)
 
 
@@ -40,7 +40,7 @@ def test_who_handed_its_federation_over_is_met_in_it_by_its_name() -> None:
     assert [met.addresses for met in named] == [("10.0.0.2",), ("fd00::2",)]
     assert {met.name for met in named} == {"kitchen-bbbbbbbb"}
     assert {met.name for met in unseen} == {instance_name("", OTHER)}
-    said = Advertisement(PROTOCOL, OTHER[:16], HOME, 17617, 0)
+    said = Advertisement.of(OTHER, HOME, port=17617)
     assert {met.advertisement for met in (*named, *unseen)} == {said}
 
 
@@ -80,7 +80,7 @@ def test_only_machines_that_show_a_pin_can_be_approved() -> None:
 
 
 def test_who_still_lives_in_a_federation_of_the_past_is_found_by_its_open_door() -> None:
-    said = Advertisement(PROTOCOL, OTHER[:16], AWAY, 17617, 0)
+    said = Advertisement.of(OTHER, AWAY, port=17617)
     living = Sighting("attic-bbbbbbbb", ("10.0.0.3",), 17617, said)
     strangers = seen(living, sighting("c" * 64))
     assert strangers.living_in([AWAY]) == [living]

@@ -11,16 +11,26 @@ from federation.peers import PeerTable
 from federation.wire import (
     MAX_WORKERS,
     FailedLine,
+    FileOffer,
+    FilesAnswer,
+    LostLine,
+    ProposeBody,
     Status,
+    decode_files_answer,
     decode_heartbeat,
     decode_line,
+    decode_propose,
     encode_body,
 )
 from swarm.errors import ProtocolMismatch
 from swarm.proposer import Offer
+from swarm.types import Message, Question, SamplingParams
 from tests.federation.sightings import OURS, STATUS, node_id
 
 HONEST = json.loads(encode_body(STATUS))
+HELLO = Question("swarm", (Message("user", "hi"),), SamplingParams())
+ASKED = json.loads(encode_body(ProposeBody(label="l", question=HELLO, workers=2, remaining_s=5.0)))
+HELD = json.loads(encode_body(FileOffer(name="a.gguf", size_bytes=0, sha256="0" * 64)))
 
 
 def said(**news: Any) -> bytes:
@@ -40,6 +50,46 @@ def test_an_offer_names_a_model(model: str) -> None:
     status = {**HONEST, "models": [{**HONEST["models"][0], "model": model}]}
     with pytest.raises(ProtocolMismatch, match="model"):
         decode_heartbeat(json.dumps(status).encode())
+
+
+@pytest.mark.parametrize("wrong", [{"port": "17617"}, {"port": 17617.0}, {"epoch": "5"}])
+def test_what_only_looks_like_a_number_is_none(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolMismatch, match=next(iter(wrong))):
+        decode_heartbeat(json.dumps({**HONEST, **wrong}).encode())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"workers": 0},
+        {"workers": MAX_WORKERS + 1},
+        {"remaining_s": 0},
+        {"remaining_s": 3601},
+        {"label": "l" * 129},
+    ],
+)
+def test_a_question_asks_for_so_many_workers_and_so_long(wrong: dict[str, Any]) -> None:
+    decode_propose(json.dumps(ASKED).encode())
+    with pytest.raises(ProtocolMismatch, match=next(iter(wrong))):
+        decode_propose(json.dumps({**ASKED, **wrong}).encode())
+
+
+@pytest.mark.parametrize("size_bytes", [-1, 0.5])
+def test_a_file_is_a_count_of_bytes_long(size_bytes: float) -> None:
+    answer = json.loads(encode_body(FilesAnswer(files=())))
+    right, wrong = (
+        json.dumps({**answer, "files": [{**HELD, "size_bytes": size}]}) for size in (0, size_bytes)
+    )
+    decode_files_answer(right.encode())
+    with pytest.raises(ProtocolMismatch, match="size_bytes"):
+        decode_files_answer(wrong.encode())
+
+
+@pytest.mark.parametrize("field", ["name", "version", "engine"])
+def test_names_are_short(field: str) -> None:
+    decode_heartbeat(json.dumps({**HONEST, field: "n" * 128}).encode())
+    with pytest.raises(ProtocolMismatch, match=field):
+        decode_heartbeat(json.dumps({**HONEST, field: "n" * 129}).encode())
 
 
 @pytest.mark.parametrize("field", ["name", "version", "hardware", "engine"])
@@ -85,6 +135,13 @@ def test_the_reason_of_a_failure_can_be_shown() -> None:
     )
     assert isinstance(line, FailedLine)
     assert (line.why, line.status) == ("\ufffd]0;x\ufffd", 503)
+
+
+def test_the_reason_of_a_worker_that_is_lost_is_cut() -> None:
+    raw = json.dumps({"kind": "lost", "at": 0, "news": {"why": "x" * 5_000}})
+    line = decode_line(raw.encode())
+    assert isinstance(line, LostLine)
+    assert line.news.why == "x" * 1024
 
 
 @pytest.mark.parametrize("field", ["\x1b[2J", "a\nb", "long" * 1000])

@@ -71,7 +71,7 @@ def test_fast_cores_of_a_mixed_processor_are_counted_by_core_not_by_thread(tmp_p
 
 
 def amd_cards(*, computing: int) -> dict[str, str]:
-    """Three cards with 1000, 2000 and 3000 bytes; ROCm lists so many of them, the last first."""
+    """Three cards with 1000, 2000 and 3000 bytes; ROCm lists that many of them, the last first."""
     files = {"dev/kfd": "", "dev/dri/renderD128": ""}
     for number in range(3):
         card = f"sys/class/drm/card{number}/device"

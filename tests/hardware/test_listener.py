@@ -1,13 +1,15 @@
-"""Who listens on a port."""
+"""Who listens on a port, and who has a file open."""
 
 import os
 import socket
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
 
-from hardware.listener import holder_of
+from hardware.listener import holder_of, opener_of
 
 
 def test_who_listens_on_a_port_is_named() -> None:
@@ -38,3 +40,16 @@ def test_where_nobody_is_told_anything_nobody_is_named(monkeypatch: pytest.Monke
     monkeypatch.setattr(psutil.Process, "net_connections", denied)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert holder_of(taken.getsockname()[1]) is None
+
+
+def test_another_program_that_has_a_file_open_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    with file.open("w+") as opened:
+        assert opener_of(file) is None
+        with subprocess.Popen(["sleep", "60"], stdin=opened) as other:
+            assert opener_of(file) == other.pid
+            monkeypatch.setattr(psutil.Process, "open_files", _refuses(psutil.AccessDenied()))
+            assert opener_of(file) is None
+            other.kill()

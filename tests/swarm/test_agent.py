@@ -15,7 +15,15 @@ from swarm.chat.marks import PROGRESS, without_progress
 from swarm.collect import Draft
 from swarm.consensus.tally import Voter
 from swarm.errors import ContextOverflow, EngineLost, GenerationFailed, SwarmError
-from swarm.types import FinishReason, Message, Question, SamplingParams, ToolCall, Verdict
+from swarm.types import (
+    FinishReason,
+    Message,
+    Question,
+    SamplingParams,
+    TokenLogprob,
+    ToolCall,
+    Verdict,
+)
 
 ASKED = Question("swarm", (Message("user", "make a"),), SamplingParams())
 WIDE = Bounds(steps=9, time_s=60, tokens=1000)
@@ -118,6 +126,17 @@ async def test_without_a_call_the_first_step_is_the_answer() -> None:
     parts = await run(Model(step("Hello")))
     end, last = ending(parts)
     assert (text(parts), end.reason, len(last.steps), last.note) == ("Hello", "stop", 1, None)
+
+
+async def test_log_probabilities_are_those_of_what_the_client_is_told() -> None:
+    steps = step(call("read")), step("Done.")
+    for each, token in zip(steps, ["<tool_call>", "Done."], strict=True):
+        assert not isinstance(each, SwarmError)
+        [end] = [part for part in each if isinstance(part, End)]
+        end.draft.logprobs = [TokenLogprob(token, token.encode(), -0.5)]
+    end, _ = ending(await run(Model(*steps)))
+    assert [each.token for each in end.draft.logprobs] == ["Done."]
+    assert end.draft.tokens == 10
 
 
 async def test_the_model_reads_what_its_calls_gave_until_it_answers() -> None:
@@ -225,6 +244,12 @@ async def test_the_clients_own_limit_cuts_a_text_without_a_word() -> None:
     parts = await run(model, asked=asked)
     assert model.asked[0].sampling.max_tokens == 5
     assert (text(parts), ending(parts)[0].reason) == ("Once upon", "length")
+
+
+async def test_what_a_servers_filter_cut_is_told_so_and_none_of_its_calls_is_run() -> None:
+    tools = Tools()
+    parts = await run(Model(step("So: ", call("read", "{}"), reason="content_filter")), tools)
+    assert (tools.ran, ending(parts)[0].reason) == ([], "content_filter")
 
 
 async def test_a_call_that_was_cut_is_not_run() -> None:

@@ -1,17 +1,19 @@
 """A vote from its proposers to its parts, with voters that speak by script."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator
-from itertools import takewhile
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.openai.reply import named_envelope
+from api.openai.voted import whole
 from swarm.answer import NO_PICK, End, Judge, Part, Progress, Say, agreed_further, voted
 from swarm.arrivals import Heard
-from swarm.chat.calls import Arguments
+from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import CompletionParser, Reasoning, Text
 from swarm.chat.formats.canonical import CallParser
 from swarm.collect import Draft, Poll, Rules, collect
@@ -66,10 +68,11 @@ async def vote(
     voters = [Voter(f"v{at}") for at in range(len(scripts))]
     closed: list[str] = []
     clock = Clock()
+    numbers = itertools.count(1)
     poll = Poll(
         voters,
         Rules(seed="s", **rules),
-        call_id=lambda: "call_1",
+        call_id=lambda: f"call_{next(numbers)}",
     )
     proposals = [speak([v.id], [s], closed, finish) for v, s in zip(voters, scripts, strict=True)]
     course = collect(poll, proposals, [[v.id] for v in voters], clock=clock)
@@ -139,7 +142,7 @@ def test_what_is_agreed_is_what_all_begin_with_up_to_white_space(
 ):
     shared = "x" * padding + "".join(first)
     texts = [shared + "".join(words) for words in rest]
-    alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*texts, strict=False))
+    alike = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*texts, strict=False))
     whole = "".join(letters[0] for letters in alike)
     agreed = whole[: max(whole.rfind(mark) for mark in " \n\t") + 1]
     said = data.draw(st.integers(0, len(agreed)))
@@ -154,8 +157,8 @@ def test_of_nobody_nothing_is_agreed():
 async def test_a_call_goes_out_whole_and_once():
     call = ['<tool_call>{"name": "read", ', '"arguments": {"path": "a"}}</tool_call>']
     parts, _ = await vote(call, call, ["no ", "call"], checks={"read": lambda _: None})
-    calls = [p.piece for p in parts if isinstance(p, Say) and isinstance(p.piece, ToolCall)]
-    assert calls == [ToolCall("call_1", "read", '{"path": "a"}')]
+    [said] = [p.piece for p in parts if isinstance(p, Say) and isinstance(p.piece, ToolCall)]
+    assert (said.name, said.arguments) == ("read", '{"path": "a"}')
     assert text_of(parts) == ""
     assert [p.reason for p in parts if isinstance(p, End)] == ["tool_calls"]
 
@@ -303,6 +306,72 @@ async def test_where_nobody_can_go_on_with_what_has_gone_out_that_is_an_error():
     assert poll.said.startswith("on and ")
 
 
+def news(*pieces: Call | Text, finish: FinishReason = "stop") -> list[Said | Ended]:
+    said = [Said((piece,), 1, calling=isinstance(piece, Call)) for piece in pieces]
+    return [*said, Ended(finish, len(pieces))]
+
+
+WRONG = news(Call("read", '{"x": 1}'), finish="tool_calls")
+UNKNOWN = news(Call("rm", "{}"), finish="tool_calls")
+BROKEN = news(Text("Let me see "), Text("what "), Text("there "))[:-1]
+PLAIN = news(Text("Sure, I "), Text("will "), Text("read it."))
+
+
+async def body_of(
+    first: list[Said | Ended], then: list[Said | Ended], **rules: Any
+) -> tuple[dict[str, Any], Verdict]:
+    """The object of three answers, of which two are the same; the second begins when the first
+    is through. One that does not end breaks off."""
+    through = asyncio.Event()
+
+    async def says(
+        voter: str, said: list[Said | Ended], *, wait: bool
+    ) -> AsyncGenerator[list[Heard]]:
+        yield [(voter, Began(5, 0))]
+        if wait:
+            await through.wait()
+        for each in said:
+            await asyncio.sleep(0)
+            yield [(voter, each)]
+        await asyncio.sleep(0)
+        through.set()
+        if not isinstance(said[-1], Ended):
+            raise EngineLost("gone")
+        await asyncio.Event().wait()
+
+    scripts = [first, then, then] if first in (BROKEN, PLAIN) else [first, first, then]
+    names = [f"v{at}" for at in range(3)]
+    poll = Poll(
+        [Voter(name) for name in names], Rules("s", **PATH_IS_MISSING, **rules), call_id=str
+    )
+    waits = [said is then for said in scripts]
+    proposals = [says(n, s, wait=w) for n, s, w in zip(names, scripts, waits, strict=True)]
+    course = collect(poll, proposals, [[name] for name in names], clock=Clock())
+    async with asyncio.timeout(10):
+        return await whole(voted(poll, course, clock=Clock()), named_envelope("chatcmpl", "m"))
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(("first", "then"), [(WRONG, PLAIN), (PLAIN, WRONG)])
+async def test_where_a_call_is_required_no_text_goes_out_that_cannot_win(
+    first: list[Said | Ended], then: list[Said | Ended], streamed: bool
+):
+    body, verdict = await body_of(first, then, must_call=True, streamed=streamed)
+    [choice] = body["choices"]
+    assert choice["message"]["content"] == NO_PATH
+    assert (verdict.decided_by, verdict.abstained) == ("none valid", 3)
+
+
+@pytest.mark.parametrize(("first", "then"), [(UNKNOWN, BROKEN), (BROKEN, UNKNOWN)])
+async def test_an_answer_that_is_given_whole_is_held_to_no_text_before_it_is_decided(
+    first: list[Said | Ended], then: list[Said | Ended]
+):
+    body, verdict = await body_of(first, then, streamed=False)
+    [choice] = body["choices"]
+    assert [call["function"]["name"] for call in choice["message"]["tool_calls"]] == ["rm"]
+    assert (verdict.decided_by, verdict.abstained) == ("none valid", 3)
+
+
 SPOKEN = st.tuples(
     st.lists(st.sampled_from(["a ", "b ", "c"]), max_size=6),
     st.sampled_from([[], ["and so on "] * 30, ["on and on "] * 30]),
@@ -362,6 +431,14 @@ async def test_n_best_distinct_answers():
     assert text_of(parts, 0) == "Answer: 1"
     assert text_of(parts, 1) in ("Answer: 2", "Answer: 3")
     assert [p.index for p in parts if isinstance(p, End)] == [0, 1]
+
+
+async def test_an_answer_that_is_repeated_has_calls_with_ids_of_their_own():
+    call = ['<tool_call>{"name": "read", "arguments": {"path": "a"}}</tool_call>']
+    parts, _ = await vote(call, n=3, checks={"read": lambda _: None})
+    calls = [p.piece for p in parts if isinstance(p, Say) and isinstance(p.piece, ToolCall)]
+    assert [(each.name, each.arguments) for each in calls] == [("read", '{"path": "a"}')] * 3
+    assert len({each.id for each in calls}) == 3
 
 
 async def test_the_course_of_the_vote_is_told_when_it_changes():
@@ -471,13 +548,13 @@ async def test_at_the_deadline_it_is_said_whether_anybody_has_answered():
         await at_the_deadline([])
 
 
-async def lead(*scripts: Script, finish: FinishReason = "stop") -> list[Part]:
+async def lead(*scripts: Script, finish: FinishReason = "stop", **rules: Any) -> list[Part]:
     """All parts of an answer by a leader."""
     clock = Clock()
     names = [f"v{at}" for at in range(len(scripts))]
     poll = Poll(
         [Voter(name) for name in names],
-        Rules(seed="s", checks={"read": lambda _: None}),
+        Rules(seed="s", checks={"read": lambda _: None}, **rules),
         call_id=lambda: "call_1",
     )
     proposals = {n: speak([n], [s], [], finish) for n, s in zip(names, scripts, strict=True)}
@@ -524,11 +601,22 @@ async def test_a_leader_that_is_cut_while_it_thinks_is_given_as_far_as_it_came(v
     assert verdict_of(parts).decided_by == ("leader" if voters > 1 else "only one")
 
 
-async def test_a_leader_that_says_nothing_is_an_error():
+@pytest.mark.parametrize("scripts", [[[" "], ["\n"]], [[" "]], [["<think>done</think>"], [""]]])
+async def test_where_nobody_that_may_lead_says_a_word_the_answer_is_empty(scripts: list[Script]):
+    parts = await lead(*scripts)
+    assert text_of(parts).strip() == ""
+    assert [p.reason for p in parts if isinstance(p, End)] == ["stop"]
+    assert verdict_of(parts).abstained > 0
+
+
+@pytest.mark.parametrize("rules", [{"must_call": True}, {"wanted": lambda _: "no JSON"}])
+async def test_where_a_call_or_a_form_was_asked_for_a_leader_that_says_nothing_is_an_error(
+    rules: dict[str, Any],
+):
     with pytest.raises(GenerationFailed):
-        await lead([" "], ["\n"])
+        await lead([" "], ["\n"], **rules)
     with pytest.raises(GenerationFailed):
-        await lead([" "])
+        await lead([" "], **rules)
 
 
 async def test_who_fails_before_it_begins_does_not_lead():

@@ -1,11 +1,16 @@
-"""What a terminal's Ctrl-C must not reach."""
+"""What a terminal's Ctrl-C must not reach, and what the system does not let begin."""
 
 import asyncio
+import errno
 import os
+import sys
+import threading
 
+import psutil
 import pytest
 
 from swarm.apart import begun, kept_from_ctrl_c
+from tests.waiting import until
 
 
 @pytest.mark.parametrize(
@@ -30,3 +35,27 @@ async def test_a_process_has_a_session_of_its_own() -> None:
     finally:
         async with asyncio.timeout(30):
             await process.communicate(b"{}")
+
+
+@pytest.mark.skipif(
+    (sys.platform == "linux" and sys.version_info >= (3, 12)) or os.name == "nt",
+    reason="no thread waits there for a process",
+)
+async def test_without_a_thread_to_wait_for_it_a_process_is_refused_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def children() -> set[int]:
+        """Zombies too: they count in the system's limits."""
+        return {each.pid for each in psutil.Process().children()}
+
+    before = children()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(OSError, match="no more processes or threads") as caught:
+            await begun("json.tool", {})
+    assert caught.value.errno == errno.EAGAIN
+    (left,) = children() - before
+    await until(lambda: left not in children())

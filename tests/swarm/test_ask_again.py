@@ -34,21 +34,22 @@ async def told(voter: Voter) -> AsyncGenerator[list[Part]]:
 
 
 async def parts_within(seconds: float, spent_s: float = 0.0) -> tuple[list[Part], list[str]]:
-    """All parts where the worker that is asked again says nothing, and what became of it."""
+    """All parts where the worker that is asked again does not end, and what became of it."""
     voter, seen = Voter("v0"), list[str]()
+    said = Said((Call("bash", '{"comm'),), 4)
     poll = Poll([voter], Rules(seed="s", deadline_s=seconds), call_id=str)
     times = iter([0.0])
 
-    async def silent(_: Question) -> AsyncGenerator[list[Told]]:
+    async def endless(_: Question) -> AsyncGenerator[list[Told]]:
         seen.append("asked")
         try:
+            yield [(0, Began(5, 0)), (0, said)]
             await asyncio.Event().wait()
-            yield []
         finally:
             seen.append("closed")
 
     steps = with_call(
-        told(voter), poll, QUESTION, silent, clock=lambda: next(times, spent_s)
+        told(voter), poll, QUESTION, endless, clock=lambda: next(times, spent_s)
     )  # the first look at the clock is when the request begins
     async with asyncio.timeout(10):
         return [part async for step in steps for part in step], seen
@@ -57,7 +58,8 @@ async def parts_within(seconds: float, spent_s: float = 0.0) -> tuple[list[Part]
 async def test_a_worker_that_is_asked_again_has_no_longer_than_the_request() -> None:
     parts, seen = await parts_within(0.02)
     assert seen == ["asked", "closed"]
-    assert [part.reason for part in parts if isinstance(part, End)] == ["stop"]
+    assert ends_of(parts) == {0: ("stop", 4)}  # what it wrote until then is counted
+    assert calls_of(parts) == []
     assert Say(0, Text(TEXT)) in parts
 
 
@@ -164,9 +166,9 @@ async def test_where_a_call_is_not_whole_and_valid_none_is_given(news: list[News
     assert ends_of(parts)[0][0] == "stop"
 
 
-async def test_where_the_worker_fails_the_text_stands() -> None:
+async def test_where_the_worker_fails_the_text_stands_and_its_tokens_are_counted() -> None:
     parts, asked = await after(*LS, fails=True)
-    assert (len(asked), calls_of(parts), ends_of(parts)[0]) == (1, [], ("stop", 8))
+    assert (len(asked), calls_of(parts), ends_of(parts)[0]) == (1, [], ("stop", 12))
 
 
 async def test_voters_who_disagree_whether_to_call_are_a_lack_whatever_the_text_is() -> None:

@@ -2,41 +2,68 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from functools import reduce
+from itertools import permutations
 
 import pytest
 
 from swarm.arrivals import Heard
+from swarm.chat.arguments import checks_of
 from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import Reasoning, Text
-from swarm.collect import Draft, Poll, Rules, collect, to_tell
+from swarm.collect import Draft, Poll, Rules, collect
 from swarm.consensus.tally import Voter
+from swarm.consensus.validity import not_json
 from swarm.errors import (
     ContextOverflow,
     EngineLost,
+    EngineNotReady,
+    FixedOverflow,
     GenerationFailed,
     InvalidRequest,
+    ModelLoadFailed,
     Overloaded,
+    PeerLate,
+    PeerRefused,
+    PeerTimedOut,
+    PeerUnreachable,
     SwarmError,
+    UntrustedPeer,
+    to_tell,
 )
-from swarm.proposer import Began, Ended, Said
-from swarm.types import Candidate, FinishReason, TokenLogprob, ToolCall
+from swarm.proposer import Began, Ended, Lost, Said
+from swarm.types import Candidate, FinishReason, TokenLogprob, ToolCall, ToolSpec
 
 NOTHING = GenerationFailed("no worker gave a valid answer")
-LOST, BUSY = EngineLost("gone"), Overloaded("busy", retry_after_s=3)
+READ = ToolSpec("read", "", {"type": "object", "properties": {"path": {"type": "string"}}})
+LOST = EngineLost("gone")
+BROKEN, BUSY = GenerationFailed("it broke off"), Overloaded("busy", retry_after_s=3)
 WRONG, LONG = InvalidRequest("no such word"), ContextOverflow(9, 8)
+FIXED = FixedOverflow(9, 4)
+PASSING = [
+    BUSY,
+    EngineNotReady("it is being loaded"),
+    LOST,
+    PeerUnreachable("nobody there"),
+    PeerTimedOut("silent"),
+    PeerLate("slow"),
+    PeerRefused("it is being loaded", status=503),
+]
+LASTING = [BROKEN, ModelLoadFailed("damaged"), PeerRefused("no", status=403), UntrustedPeer("who")]
 
 
 @pytest.mark.parametrize(
     ("failures", "told"),
     [
         ([], NOTHING),
-        ([None, LOST], LOST),
-        ([LOST, NOTHING], NOTHING),  # the last one
-        ([LOST, BUSY, LOST], BUSY),  # that somebody is only busy comes before
+        ([None, BROKEN], BROKEN),
+        ([BROKEN, NOTHING], NOTHING),  # the last one
+        ([BROKEN, BUSY, BROKEN], BUSY),  # that somebody is only busy comes before
         ([BUSY, LONG], LONG),  # and the request's own fault before that
-        ([LONG, BUSY, LOST], LONG),
+        ([LONG, BUSY, BROKEN], LONG),
         ([LONG, WRONG], LONG),
         ([BUSY, None], BUSY),
+        ([FIXED, FIXED], FIXED),
     ],
 )
 def test_the_requests_own_fault_is_told_before_others(
@@ -48,9 +75,56 @@ def test_the_requests_own_fault_is_told_before_others(
     assert error is told
 
 
+@pytest.mark.parametrize("passing", PASSING, ids=repr)
+@pytest.mark.parametrize("lasting", LASTING, ids=repr)
+def test_that_one_model_is_too_small_is_told_where_no_other_may_answer_soon(
+    passing: SwarmError, lasting: SwarmError
+) -> None:
+    for failures in permutations([FIXED, lasting]):
+        assert reduce(to_tell, failures, NOTHING) is FIXED
+    for failures in permutations([FIXED, passing, lasting]):
+        assert reduce(to_tell, failures, NOTHING) is passing
+    for failures in permutations([FIXED, passing, LONG]):
+        assert reduce(to_tell, failures, NOTHING) is LONG
+
+
 def polled(*names: str, **rules: object) -> Poll:
     voters = [Voter(name) for name in names]
     return Poll(voters, Rules(seed="s", **rules), call_id=lambda: "id")  # type: ignore[arg-type]
+
+
+def test_a_voter_that_is_lost_is_a_failed_one_and_nobody_waits_for_it() -> None:
+    poll = polled("a", "b")
+    poll.hear("a", Lost("it broke off"), 1.0)
+    assert (poll.drafts["a"].state, poll.drafts["a"].why) == ("failed", "it broke off")
+    assert poll.answered == 1
+
+
+@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize(
+    "fields", [{}, {"must_call": True}, {"wanted": not_json}], ids=["auto", "required", "wanted"]
+)
+def test_where_no_answer_is_valid_a_wrong_call_told_beside_the_text_is_given_as_one(
+    beside: bool, fields: dict[str, object]
+) -> None:
+    checks, wrong = checks_of([READ]), Call("read", '{"path": 1}')
+    poll = polled("a", checks=checks, may_be_wrong=frozenset({"read"}), **fields)
+    poll.hear("a", Began(1, 0), 1.0)
+    poll.hear("a", Said((wrong,), 1, calling=True), 2.0)
+    poll.hear("a", Ended("tool_calls", 1, beside), 3.0)
+    assert poll.drafts["a"].state == "abstained"
+    assert poll.readmit() == (beside or "wanted" not in fields)
+    calls = [call for vote in poll.votes for call in vote.candidate.tool_calls]
+    assert calls == [ToolCall("id", wrong.name, wrong.arguments)] * beside
+
+
+def test_a_voter_that_is_lost_costs_an_answer_once() -> None:
+    poll = polled("a", "b")
+    cost = poll.take((0, [("b", Began(1, 0)), ("a", Lost("it broke off"))]), [["a", "b"]], 1.0)
+    assert isinstance(cost, GenerationFailed)
+    assert str(cost) == "it broke off"
+    assert poll.drafts["b"].state == "generating"
+    assert poll.take((0, [("a", Lost("once more"))]), [["a", "b"]], 2.0) is None
 
 
 def test_a_draft_keeps_all_that_its_voter_says_and_how_fast() -> None:
@@ -68,6 +142,28 @@ def test_a_draft_keeps_all_that_its_voter_says_and_how_fast() -> None:
     assert (draft.tokens, draft.tokens_per_s) == (7, 3.5)
     assert (draft.state, draft.why) == ("abstained", "there is no tool 'read'")
     assert (poll.answered, poll.drafts["b"].state) == (1, "waiting")
+
+
+def test_a_prompt_that_is_counted_in_the_end_is_told_so_and_costs_no_speed() -> None:
+    poll = polled("a", "b")
+    for voter in ("a", "b"):
+        poll.hear(voter, Began(9, 4), 1.0)
+    poll.hear("a", Said((Text("yes"),), 4), 2.0)
+    poll.hear("a", Ended("stop", 4), 3.0)
+    for voter in ("a", "b"):
+        poll.hear(voter, Began(6500, 64), 3.0)
+    counts = [(draft.prompt_tokens, draft.cached_tokens) for draft in poll.drafts.values()]
+    assert counts == [(6500, 64), (6500, 64)]
+    assert (poll.drafts["a"].tokens_per_s, poll.drafts["b"].began_s) == (2.0, 1.0)
+
+
+def test_who_is_cancelled_a_moment_after_it_began_has_no_speed() -> None:
+    poll = polled("a")
+    poll.hear("a", Began(9, 4), 1.0)
+    poll.hear("a", Said((Text("yes"),), 2), 1.00001)
+    poll.close()
+    draft = poll.drafts["a"]
+    assert (draft.state, draft.tokens, draft.tokens_per_s) == ("cancelled", 2, 0.0)
 
 
 def test_each_call_has_its_own_arguments_and_each_once() -> None:
@@ -110,6 +206,7 @@ def test_only_those_that_are_still_open_are_lost_with_their_proposer() -> None:
         ("", [], "length", True),
         (" \n", [], "length", True),
         ("It", [], "length", False),
+        ("", [], "content_filter", True),
         ("", [ToolCall("1", "a", "{")], "length", False),
         ("", [], "stop", False),
     ],

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from swarm.deadline import DeadlinePassedError, until
+from swarm.deadline import DeadlinePassedError, until, within
 
 
 def soon() -> float:
@@ -46,3 +46,17 @@ async def test_a_time_out_of_its_own_goes_through() -> None:
     assert await anext(steps) == 1
     with pytest.raises(TimeoutError, match="its own"):
         await anext(steps)
+
+
+@pytest.mark.parametrize(
+    ("limit_s", "told"),
+    [
+        (0.001, "within 0.001 s"),
+        (0.5, "within 0.5 s"),
+        (4.9987, "within 5 s"),
+        (59.98, "within 60 s"),
+        (3600, "within 3600 s"),
+    ],
+)
+def test_a_limit_is_told_as_long_as_it_is(limit_s: float, told: str) -> None:
+    assert within(limit_s) == told

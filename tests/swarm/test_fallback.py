@@ -6,7 +6,8 @@ from swarm.chat.arguments import checks_of
 from swarm.fallback import as_given
 from swarm.types import Candidate, ToolCall, ToolSpec
 
-LIST = ToolSpec("list", "", {"properties": {"ids": {"type": "array", "uniqueItems": True}}})
+IDS = {"ids": {"type": "array", "uniqueItems": True}}
+LIST = ToolSpec("list", "", {"type": "object", "properties": IDS})
 CHECKS = checks_of([LIST])
 RIGHT = ToolCall("1", "list", '{"ids": [1, 2]}')
 WRONG = ToolCall("2", "list", '{"ids": [1, 1]}')
@@ -30,6 +31,27 @@ def test_beside_a_wrong_call_the_others_stay_calls() -> None:
     made = Candidate("v", "", (RIGHT, WRONG, UNKNOWN), finish="tool_calls")
     given = Candidate("v", WRITTEN, (RIGHT, UNKNOWN), finish="tool_calls")
     assert as_given(made, CHECKS) == given
+
+
+@pytest.mark.parametrize(
+    ("stays", "arguments", "beside", "is_call"),
+    [
+        ({"list"}, WRONG.arguments, True, True),
+        ({"list"}, WRONG.arguments, False, False),
+        (set(), WRONG.arguments, True, False),
+        ({"list"}, "[1, 1]", True, False),
+        ({"list"}, '{"ids": ', True, False),
+    ],
+)
+def test_beside_the_text_a_wrong_call_may_stay_one(
+    stays: set[str], arguments: str, beside: bool, is_call: bool
+) -> None:
+    calls = (RIGHT, ToolCall("2", "list", arguments))
+    made = Candidate("v", "", calls, finish="tool_calls", beside=beside)
+    given = as_given(made, CHECKS, stays)
+    assert given is not None
+    assert given.tool_calls == (calls if is_call else (RIGHT,))
+    assert bool(given.text) == (not is_call)
 
 
 def test_a_call_that_is_cut_off_is_given_as_far_as_it_came() -> None:

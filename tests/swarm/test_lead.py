@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -11,12 +12,13 @@ from hypothesis import strategies as st
 
 from swarm.answer import End, Part, Progress, Say
 from swarm.arrivals import Heard
-from swarm.chat.completion import Piece, Reasoning, Text
-from swarm.collect import Draft, Poll, Rules
+from swarm.chat.calls import Call
+from swarm.chat.completion import Reasoning, Text
+from swarm.collect import Draft, Piece, Poll, Rules
 from swarm.consensus.tally import Voter
 from swarm.errors import EngineLost, GenerationFailed
 from swarm.lead import chosen, led, opening, share_of, waited_until
-from swarm.proposer import Began, Ended, Said
+from swarm.proposer import Began, Ended, Lost, News, Said
 from swarm.types import ToolCall, Verdict
 
 
@@ -286,3 +288,83 @@ def test_the_last_one_leads_as_soon_as_it_thinks() -> None:
     thinks.reasoning = " hm"
     assert chosen([thinks]) is thinks
     assert chosen([thinks, draft(1, None)]) is None
+
+
+PATH = {"read": lambda arguments: None if "path" in arguments else "path is missing"}
+INVALID: list[tuple[Piece, Rules]] = [
+    (ToolCall("", "read", '{"x": 1}'), Rules("s", checks=PATH)),
+    (ToolCall("", "read", '{"x": 1}'), Rules("s", checks=PATH, must_call=True)),
+    (Text("I will read it."), Rules("s", checks=PATH, must_call=True)),
+    (Text("The a is 1."), Rules("s", wanted=lambda _: "the text is not JSON")),
+    (Reasoning("well"), Rules("s", wanted=lambda _: "the text is not JSON")),
+]
+
+
+async def led_by_news(rules: Rules, *steps: list[News], others: int = 0) -> list[Part]:
+    """The parts of an answer by a worker that says so much at a time; others do the same later."""
+    names = [f"v{at}" for at in range(1 + others)]
+
+    async def speaks(voter: str) -> AsyncGenerator[list[Heard]]:
+        for step in steps:
+            await asyncio.sleep(0)
+            yield [(voter, news) for news in step]
+
+    poll = Poll([Voter(name) for name in names], rules, call_id=lambda: "call_1")
+    proposals = {name: speaks(name) for name in names}
+    async with asyncio.timeout(10):
+        return [part async for step in led(poll, proposals, clock=Clock()) for part in step]
+
+
+def news_of(piece: Piece | None) -> list[News]:
+    said = Call(piece.name, piece.arguments) if isinstance(piece, ToolCall) else piece
+    calling = isinstance(piece, ToolCall)
+    pieces = () if said is None else (said,)
+    return [Began(5, 0), Said(pieces, 3, calling=calling), Ended("stop", 3)]
+
+
+@pytest.mark.parametrize(("piece", "rules"), INVALID)
+async def test_an_invalid_answer_is_given_whether_it_comes_at_once_or_in_pieces(
+    piece: Piece, rules: Rules
+) -> None:
+    news = news_of(piece)
+    at_once = await led_by_news(rules, news)
+    in_pieces = await led_by_news(rules, *([each] for each in news))
+    assert [part.piece for part in at_once if isinstance(part, Say)] == [
+        replace(piece, id="call_1") if isinstance(piece, ToolCall) else piece
+    ]
+    assert at_once[:-2] == in_pieces[:-2]
+    assert verdict_of(at_once) == verdict_of(in_pieces)
+    assert verdict_of(at_once).workers[0].state == "abstained"
+    several = await led_by_news(rules, news, others=2)
+    assert told(several)[:2] == told(at_once)[:2]
+
+
+@pytest.mark.parametrize("before", [[], [Began(5, 0)], [Began(5, 0), Said((Text("yes"),), 1)]])
+async def test_where_the_last_one_is_lost_it_is_told_why(before: list[News]) -> None:
+    steps = [[news] for news in [*before, Lost("it broke off")]]
+    with pytest.raises(GenerationFailed, match="it broke off"):
+        await led_by_news(Rules("s"), *steps)
+
+
+async def test_of_invalid_answers_one_of_the_heaviest_kind_is_given_at_the_deadline_too() -> None:
+    clock = Clock()
+    rules = Rules("s", checks=PATH, deadline_s=5.0)
+
+    async def says(voter: str, piece: Piece) -> AsyncGenerator[list[Heard]]:
+        yield [(voter, news) for news in news_of(piece)]
+        clock.now = 5.0
+
+    async def hangs() -> AsyncGenerator[list[Heard]]:
+        await asyncio.Event().wait()
+        yield []
+
+    wrong = ToolCall("", "read", "{}")
+    loop = Text("and so on " * 60)
+    poll = Poll([Voter(f"v{at}") for at in range(4)], rules, call_id=lambda: "call_1")
+    proposals = {
+        "v0": says("v0", loop), "v1": says("v1", wrong), "v2": says("v2", wrong), "v3": hangs()
+    }  # fmt: skip
+    async with asyncio.timeout(10):
+        parts = [part async for step in led(poll, proposals, clock=clock) for part in step]
+    assert told(parts) == ([ToolCall("call_1", "read", "{}")], "stop", "deadline")
+    assert verdict_of(parts).winner == "v1"

@@ -1,6 +1,7 @@
 """Models by id, and the bound on what is asked at once."""
 
 import asyncio
+import json
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from swarm.chat.calls import Call
 from swarm.engines.base import Finished
+from swarm.engines.upstream.server import CHAT_MARK, CHAT_TEMPLATE
 from swarm.errors import (
     EngineNotReady,
     InvalidRequest,
@@ -20,7 +22,7 @@ from swarm.errors import (
 )
 from swarm.forms import Forms
 from swarm.pool import Pool, ServedModel
-from swarm.types import Message, Prompt, Question, SamplingParams, ToolSpec
+from swarm.types import Constraint, Message, Prompt, Question, SamplingParams, ToolSpec
 from tests.fakes import INFO, FakeEngine
 
 PROMPT = Prompt("hello", SamplingParams())
@@ -225,7 +227,32 @@ async def test_a_cards_format_of_calls_holds_where_the_template_spells_none() ->
         (replace(bare, chat_template="{{ tools }}<tool_call>"), "canonical"),
     ):
         model = ServedModel("a", FakeEngine(model_info=template), 0, "mistral")
-        assert Pool([model]).template(model).form.name == name
+        assert Pool([model]).template(model).call_format.name == name
+
+
+@pytest.mark.parametrize(
+    ("constraint", "offered"),
+    [
+        (Constraint(must_call=True, tools=("read",)), ("required", "read")),
+        (Constraint(tools=("add",)), (None, "add")),
+        (Constraint(must_call=True), ("required", "add", "read")),
+        (Constraint(), (None, "add", "read")),
+    ],
+)
+async def test_a_server_is_offered_the_tools_that_may_be_called(
+    constraint: Constraint, offered: tuple[str | None, ...]
+) -> None:
+    """Its words for a constraint name none of them."""
+    info = replace(INFO, chat_template=CHAT_TEMPLATE, constraint_template=CHAT_TEMPLATE)
+    pool = pool_of(FakeEngine(model_info=info))
+    tools = (ToolSpec("add", "", {}), ToolSpec("read", "", {}))
+    question = Question(
+        "first", (Message("user", "hi"),), SamplingParams(), tools, constraint=constraint
+    )
+    text = (await pool.written(pool.models[0], question)).text
+    written = json.loads(text.removeprefix(CHAT_MARK))
+    names = [tool["function"]["name"] for tool in written["tools"]]
+    assert (written["tool_choice"], *names) == offered
 
 
 @pytest.mark.parametrize("holds_grammars", [True, False])

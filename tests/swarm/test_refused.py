@@ -9,16 +9,18 @@ from swarm.arrivals import Heard
 from swarm.chat.completion import Text
 from swarm.collect import Poll, Rules, collect
 from swarm.consensus.tally import Voter
-from swarm.errors import ContextOverflow, Overloaded, PeerUnreachable, SwarmError
+from swarm.errors import ContextOverflow, FixedOverflow, Overloaded, PeerUnreachable, SwarmError
 from swarm.lead import led
 from swarm.proposer import Began, Said
 
 TOO_LONG, NOT_THERE = ContextOverflow(9, 8), PeerUnreachable("nobody there")
 BUSY = Overloaded("the queue is full")
+FIXED = FixedOverflow(9, 4)
+"""Of a node that reads less than another, which only the conversation overflows."""
 
 
 async def refused(error: SwarmError, after: int) -> AsyncGenerator[list[Heard]]:
-    """A proposer that fails after so many turns of the loop."""
+    """A proposer that fails after that many turns of the loop."""
     for _ in range(after):
         await asyncio.sleep(0)
     for _ in ():
@@ -26,9 +28,13 @@ async def refused(error: SwarmError, after: int) -> AsyncGenerator[list[Heard]]:
     raise error
 
 
+ORDER = [(TOO_LONG, NOT_THERE), (TOO_LONG, BUSY), (BUSY, NOT_THERE), (TOO_LONG, FIXED)]
+ORDER += [(BUSY, FIXED), (NOT_THERE, FIXED)]
+
+
 @pytest.mark.parametrize("with_leader", [False, True])
 @pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("errors", [(TOO_LONG, NOT_THERE), (TOO_LONG, BUSY), (BUSY, NOT_THERE)])
+@pytest.mark.parametrize("errors", ORDER)
 async def test_the_requests_own_fault_is_told_first_then_that_a_place_will_be_free(
     errors: tuple[SwarmError, ...], turned: bool, with_leader: bool
 ) -> None:
@@ -45,9 +51,10 @@ async def test_the_requests_own_fault_is_told_first_then_that_a_place_will_be_fr
         if with_leader
         else collect(poll, list(proposals.values()), [[name] for name in names], clock=clock)
     )
-    with pytest.raises(type(told)):
+    with pytest.raises(type(told)) as caught:
         async for _ in course:
             pass
+    assert caught.value is told
 
 
 async def begun_and_broken(error: SwarmError) -> AsyncGenerator[list[Heard]]:

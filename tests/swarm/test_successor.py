@@ -14,10 +14,10 @@ from swarm.engines.base import Delta
 from swarm.engines.loading import Loading
 from swarm.engines.resident import Planned, Resident
 from swarm.errors import ConfigurationError, ModelLoadFailed, SwarmError
-from swarm.models.fit import Weights, plan_for
+from swarm.models.fit import ModelSize, plan_for
 from swarm.models.local import LocalModel
 from swarm.models.memory import Shape
-from swarm.models.place import Taken
+from swarm.models.room import Taken
 from swarm.models.wanted import Moved, Unreachable, Wanted
 from swarm.pool import Pool, ServedModel
 from swarm.successor import Successor
@@ -58,7 +58,7 @@ class Noted(FakeEngine):
 def resident(name: str, engine: Loadable) -> Resident:
     def make(taken: Taken) -> Planned:
         shape = Shape(8, 8, cached_values=4096, vocabulary=1_000)
-        return Planned(engine, plan_for(Weights(name, GIB, shape, 4096), MACHINE, "cpu"))
+        return Planned(engine, plan_for(ModelSize(name, GIB, shape, 4096), MACHINE, "cpu"))
 
     return Resident(name, make)
 
@@ -137,9 +137,9 @@ async def test_who_asks_for_the_swarm_while_it_is_loaded_waits_for_it_and_not_fo
 
         def make(taken: Taken) -> Planned:
             shape = Shape(8, 8, cached_values=4096, vocabulary=1_000)
-            weights = Weights(name, 4 * GIB, shape, 4096)
+            size = ModelSize(name, 4 * GIB, shape, 4096)
             engine = Noted(name=name, done=done, gate=gate)
-            return Planned(engine, plan_for(weights, MACHINE, "cpu", taken=taken))
+            return Planned(engine, plan_for(size, MACHINE, "cpu", taken=taken))
 
         return Resident(name, make)
 

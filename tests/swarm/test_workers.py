@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from swarm.workers import Weights, outweighing, temperatures, usual_workers
+from swarm.workers import VoteWeights, outweighing, temperatures, usual_workers
 
 
 def test_the_machine_says_how_many_are_usual():
@@ -27,7 +27,13 @@ def test_one_outweighs_the_others_only_with_more_than_all_of_them():
 
 
 def test_a_weight_is_the_nodes_own_else_its_models():
-    weights = Weights({"big": Fraction(2), "kitchen": Fraction(3)})
+    weights = VoteWeights({"big": Fraction(2), "kitchen": Fraction(3)})
     assert weights.of("big") == 2
     assert weights.of("big", "kitchen") == 3
     assert weights.of("small", "hall") == 1
+
+
+def test_a_name_that_two_nodes_share_weighs_for_both_unless_one_is_named_itself():
+    weights = VoteWeights({"laptop": Fraction(5), "laptop-2b2d": Fraction(3)})
+    assert weights.of("small", "laptop-2b2d", "laptop") == 3
+    assert weights.of("small", "laptop-8bcb", "laptop") == 5

@@ -15,7 +15,7 @@ from tools.kept import KeptOutputs
 from tools.registry import MOST_CALLS
 from tools.sandbox import Landlocked, find_bash
 from tools.threads import Threads
-from tools.tool import Call, Output, Session, Tool
+from tools.tool import CallContext, Output, Session, Tool
 from tools.workspace import Workspace
 
 SECRET = "the secret beside the workspace"
@@ -53,16 +53,16 @@ def threads() -> Iterator[Threads]:
 
 
 @pytest.fixture
-def call(workspace: Workspace, kept: KeptOutputs, threads: Threads) -> Call:
-    return Call(workspace, kept, threads, Session(), emit=lambda text: None)
+def context(workspace: Workspace, kept: KeptOutputs, threads: Threads) -> CallContext:
+    return CallContext(workspace, kept, threads, Session(), emit=lambda text: None)
 
 
 @pytest.fixture
-def run(call: Call) -> Run:
+def run(context: CallContext) -> Run:
     """Run a tool with arguments as a model would write them."""
 
     async def run_tool(tool: Tool[Any], **arguments: object) -> Output:
-        return await tool.run(tool.arguments.model_validate(arguments), call)
+        return await tool.run(tool.arguments.model_validate(arguments), context)
 
     return run_tool
 
@@ -90,13 +90,13 @@ def sandbox(request: pytest.FixtureRequest, bounds: Bounds) -> Sandbox:
 
 
 @pytest.fixture
-def confined(call: Call, sandbox: Sandbox) -> Call:
-    """A call whose commands run in the sandbox."""
-    return dataclasses.replace(call, sandbox=sandbox)
+def confined(context: CallContext, sandbox: Sandbox) -> CallContext:
+    """The context of a call whose commands run in the sandbox."""
+    return dataclasses.replace(context, sandbox=sandbox)
 
 
 @pytest.fixture
-def shell(confined: Call) -> Run:
+def shell(confined: CallContext) -> Run:
     """Run the tool bash in the sandbox."""
 
     async def run_command(command: str, **arguments: object) -> Output:

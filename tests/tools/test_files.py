@@ -18,7 +18,7 @@ from tools.glob import GLOB
 from tools.grep import GREP
 from tools.list import LIST
 from tools.read import READ
-from tools.tool import Call
+from tools.tool import CallContext
 from tools.workspace import Workspace
 from tools.write import WRITE
 
@@ -273,17 +273,17 @@ async def test_a_pattern_finds_files_the_last_changed_first(
 
 
 @pytest.fixture
-def named(tmp_path: Path, call: Call) -> Iterator[Call]:
+def named(tmp_path: Path, context: CallContext) -> Iterator[CallContext]:
     """The same workspace, opened by way of a link."""
-    (tmp_path / "name").symlink_to(call.workspace.root)
+    (tmp_path / "name").symlink_to(context.workspace.root)
     with Workspace(tmp_path / "name") as workspace:
-        yield dataclasses.replace(call, workspace=workspace)
+        yield dataclasses.replace(context, workspace=workspace)
 
 
 @pytest.mark.parametrize("path", ["src", "src/", "./src", "{root}/src", "{name}/src/", ".", None])
 @pytest.mark.parametrize("pattern", ["{root}/src/**/*.py", "{name}/src/**/*.py"])
 async def test_an_absolute_pattern_counts_from_the_root(
-    named: Call, tmp_path: Path, pattern: str, path: str | None
+    named: CallContext, tmp_path: Path, pattern: str, path: str | None
 ) -> None:
     root = named.workspace.root
     make(root, "src/b.py", "src/x/c.py", "src/src/d.md", "a.py")
@@ -410,9 +410,9 @@ async def test_missing_arguments_are_named(run: Run) -> None:
         await run(READ)
 
 
-async def test_a_cut_text_names_the_file_with_all_of_it(run: Run, call: Call) -> None:
+async def test_a_cut_text_names_the_file_with_all_of_it(run: Run, context: CallContext) -> None:
     text = "\n".join(f"line {number}" for number in range(1000))
-    told = await asyncio.to_thread(call.kept.told, text, 3000)
+    told = await asyncio.to_thread(context.kept.told, text, 3000)
     assert told.startswith("line 0\n")
     assert told.endswith("line 999")
     assert len(told) < 3300
@@ -422,9 +422,9 @@ async def test_a_cut_text_names_the_file_with_all_of_it(run: Run, call: Call) ->
     assert (await run(GREP, pattern="line 77$", path=path)).metadata["matches"] == 1
 
 
-async def test_a_kept_line_that_is_long_is_read_to_its_end(run: Run, call: Call) -> None:
+async def test_a_kept_line_that_is_long_is_read_to_its_end(run: Run, context: CallContext) -> None:
     text = "first\n" + "".join(f"<{number:06}>" for number in range(5000)) + "\n\nlast"
-    told = await asyncio.to_thread(call.kept.told, text, 3000)
+    told = await asyncio.to_thread(context.kept.told, text, 3000)
     path = told.partition(" is in ")[2].partition(",")[0]
     parts: list[str] = []
     at: int | None = 1
@@ -452,10 +452,10 @@ async def test_a_search_shows_what_stands_around_a_match(
     assert len(line) <= 520
 
 
-def test_kept_outputs_are_few_and_go_at_the_end(call: Call) -> None:
+def test_kept_outputs_are_few_and_go_at_the_end(context: CallContext) -> None:
     for _ in range(70):
-        call.kept.told("x" * 10, 5)
-    assert len(call.kept.folder.entries(".")) == 64
+        context.kept.told("x" * 10, 5)
+    assert len(context.kept.folder.entries(".")) == 64
 
 
 @pytest.mark.parametrize("path", ["x" * 300, "folder/" + "x" * 300])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools.errors import InvalidArguments
-from tools.proxy import MOST_TUNNELS, AllowList, PackageProxy, parse_place
+from tools.proxy import MOST_TUNNELS, AllowList, PackageProxy, parse_host_port
 
 
 class House:
@@ -174,7 +174,7 @@ async def test_so_many_tunnels_are_open_at_once(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "host_port"),
     [
         ("packages.example", ("packages.example", 443)),
         ("Packages.Example:8443", ("packages.example", 8443)),
@@ -182,8 +182,8 @@ async def test_so_many_tunnels_are_open_at_once(house: House) -> None:
         ("[FE80::1]:1", ("fe80::1", 1)),
     ],
 )
-def test_an_entry_is_a_host_with_or_without_a_port(text: str, place: tuple[str, int]) -> None:
-    assert parse_place(text, port=443) == place
+def test_an_entry_is_a_host_with_or_without_a_port(text: str, host_port: tuple[str, int]) -> None:
+    assert parse_host_port(text, port=443) == host_port
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_what_is_no_entry_is_refused(text: str) -> None:
 @given(st.text(max_size=40))
 def test_whatever_is_asked_for_a_place_is_whole_or_refused(text: str) -> None:
     try:
-        host, port = parse_place(text, port=None)
+        host, port = parse_host_port(text, port=None)
     except InvalidArguments:
         return
     assert f"{host}:{port}" == text.lower() or ":" in host or host.replace(".", "").isdigit()

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tools.errors import ToolFailed
-from tools.remote import Place, RemoteTools
+from tools.remote import RemoteTools, ServerAccess
 
 
 @pytest.mark.parametrize("said", ["[]", "{}", '{"data": [{}]}', '{"data": 1}', "no JSON"])
@@ -41,8 +41,8 @@ async def failing(path: str, said: str) -> None:
     app.router.add_route("*", path, answer)
     async with TestServer(app) as server:
 
-        async def find() -> Place:
-            return Place(str(server.make_url("")))
+        async def find() -> ServerAccess:
+            return ServerAccess(str(server.make_url("")))
 
         async with RemoteTools(find) as tools:
             with pytest.raises(ToolFailed):
@@ -60,8 +60,8 @@ async def test_a_machine_that_says_nothing_is_told_in_words() -> None:
     async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
-        async def find() -> Place:
-            return Place(url)
+        async def find() -> ServerAccess:
+            return ServerAccess(url)
 
         async with RemoteTools(find, head_s=0.05) as tools, asyncio.timeout(20):
             with pytest.raises(ToolFailed, match="does not answer; is that machine on"):
@@ -82,8 +82,8 @@ async def test_words_of_another_machine_reach_no_terminal_as_they_are(
     app.router.add_post("/v1/tools/execute", answer)
     async with TestServer(app) as server:
 
-        async def find() -> Place:
-            return Place(str(server.make_url("")))
+        async def find() -> ServerAccess:
+            return ServerAccess(str(server.make_url("")))
 
         async with RemoteTools(find) as tools:
             with pytest.raises(ToolFailed) as raised:

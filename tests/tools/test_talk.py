@@ -17,7 +17,7 @@ from tools.registry import Registry
 from tools.skill import SKILL, head_of, skills_of
 from tools.threads import Threads
 from tools.todo import TODOREAD, TODOWRITE
-from tools.tool import Call
+from tools.tool import CallContext
 from tools.workspace import Workspace
 
 TODOS = [
@@ -45,13 +45,13 @@ async def test_a_question_that_nobody_hears_becomes_the_answer(run: Run) -> None
     assert told.text.endswith("Which?\n- A: first")
 
 
-async def test_a_question_reaches_the_person(call: Call) -> None:
+async def test_a_question_reaches_the_person(context: CallContext) -> None:
     async def ask(text: str) -> str:
         assert "Which?" in text
         return "A"
 
     arguments = QuestionArguments.model_validate(ASKED)
-    told = await QUESTION.run(arguments, dataclasses.replace(call, ask=ask))
+    told = await QUESTION.run(arguments, dataclasses.replace(context, ask=ask))
     assert told.text == "The user answered: A"
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import socket
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from tools.addresses import is_near, is_public
 from tools.errors import NotPermitted, ToolError, ToolFailed
 from tools.fetcher import Fetcher, Page
-from tools.tool import Call, Output
+from tools.tool import CallContext, Output
 from tools.webfetch import WEBFETCH, WebfetchArguments, converted
 
 PAGE = (
@@ -230,10 +231,12 @@ async def site() -> AsyncIterator[tuple[str, Fetcher]]:
     await runner.cleanup()
 
 
-async def fetched(site: tuple[str, Fetcher], call: Call, path: str, **told: object) -> Output:
+async def fetched(
+    site: tuple[str, Fetcher], context: CallContext, path: str, **told: object
+) -> Output:
     base, fetcher = site
     arguments = WebfetchArguments.model_validate({"url": f"{base}{path}", **told})
-    return await WEBFETCH.run(arguments, dataclasses.replace(call, fetcher=fetcher))
+    return await WEBFETCH.run(arguments, dataclasses.replace(context, fetcher=fetcher))
 
 
 @pytest.mark.parametrize(
@@ -245,9 +248,9 @@ async def fetched(site: tuple[str, Fetcher], call: Call, path: str, **told: obje
     ],
 )
 async def test_a_page_comes_in_the_form_that_is_asked_for(
-    site: tuple[str, Fetcher], call: Call, form: str, text: str
+    site: tuple[str, Fetcher], context: CallContext, form: str, text: str
 ) -> None:
-    fetched_page = (await fetched(site, call, "/page", format=form)).text
+    fetched_page = (await fetched(site, context, "/page", format=form)).text
     assert fetched_page.removeprefix("T\n\n") == text
 
 
@@ -267,18 +270,18 @@ async def test_a_page_comes_in_the_form_that_is_asked_for(
     ],
 )
 async def test_a_redirect_leads_nowhere_else(
-    site: tuple[str, Fetcher], call: Call, to: str
+    site: tuple[str, Fetcher], context: CallContext, to: str
 ) -> None:
     with pytest.raises(ToolError):
-        await fetched(site, call, f"/moved?to={to}")
+        await fetched(site, context, f"/moved?to={to}")
 
 
 async def test_a_redirect_within_is_followed_five_times(
-    site: tuple[str, Fetcher], call: Call
+    site: tuple[str, Fetcher], context: CallContext
 ) -> None:
-    assert (await fetched(site, call, "/moved?to=/page")).metadata["url"].endswith("/page")
+    assert (await fetched(site, context, "/moved?to=/page")).metadata["url"].endswith("/page")
     with pytest.raises(ToolFailed, match="5 redirects"):
-        await fetched(site, call, "/round")
+        await fetched(site, context, "/round")
 
 
 async def test_a_name_is_resolved_once_and_its_address_kept(site: tuple[str, Fetcher]) -> None:
@@ -305,17 +308,17 @@ async def test_a_name_is_resolved_once_and_its_address_kept(site: tuple[str, Fet
     ],
 )
 async def test_what_cannot_be_read_is_named(
-    site: tuple[str, Fetcher], call: Call, path: str, said: str
+    site: tuple[str, Fetcher], context: CallContext, path: str, said: str
 ) -> None:
     with pytest.raises(ToolFailed, match=said):
-        await fetched(site, call, path, timeout=0.2 if path == "/silent" else 30)
+        await fetched(site, context, path, timeout=0.2 if path == "/silent" else 30)
 
 
 @pytest.mark.parametrize("charset", ["no", "punycode", "IDNA", "rot13", "utf-8"])
 async def test_an_encoding_of_no_page_is_read_as_utf_8(
-    site: tuple[str, Fetcher], call: Call, charset: str
+    site: tuple[str, Fetcher], context: CallContext, charset: str
 ) -> None:
-    assert (await fetched(site, call, f"/odd?charset={charset}")).text == "ä"
+    assert (await fetched(site, context, f"/odd?charset={charset}")).text == "ä"
 
 
 async def test_a_page_of_endless_nesting_is_refused() -> None:
@@ -330,6 +333,28 @@ async def test_a_page_that_takes_too_long_to_be_read_is_refused_and_its_reader_e
         await converted(page, "text", timeout_s=0.05)
 
 
-async def test_without_a_grant_nothing_is_fetched(call: Call) -> None:
+async def test_who_leaves_a_page_however_often_waits_for_the_end_of_its_reader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: asyncio.Queue[Process] = asyncio.Queue()
+    communicate = Process.communicate
+
+    async def told(process: Process, page: bytes | None = None) -> tuple[bytes, bytes]:
+        begun.put_nowait(process)
+        return await communicate(process, page)
+
+    monkeypatch.setattr(Process, "communicate", told)
+    page = Page("u", 200, "text/html", "<!--" * 200_000)
+    reading = asyncio.create_task(converted(page, "text", timeout_s=60))
+    reader = await begun.get()
+    reading.cancel()
+    assert await begun.get() is reader  # it is being killed
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert reader.returncode is not None
+
+
+async def test_without_a_grant_nothing_is_fetched(context: CallContext) -> None:
     with pytest.raises(NotPermitted, match="--allow-network"):
-        await WEBFETCH.run(WebfetchArguments(url="http://public.example/"), call)
+        await WEBFETCH.run(WebfetchArguments(url="http://public.example/"), context)

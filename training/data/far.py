@@ -12,7 +12,7 @@ CHARACTERS = (800, 6_000)
 
 
 def filler(source: Source, low: int, high: int) -> list[str]:
-    """Sentences of together about so many characters."""
+    """Sentences of together about that many characters."""
     wanted, lines, length = source.between(low, high), [], 0
     while length < wanted:
         line = source.one(source.sentences) if source.chance(0.8) else source.words(4, 12) + "."

@@ -97,7 +97,7 @@ class Encoder:
 
 
 def row_length(tokens: int) -> int:
-    """The smallest allowed row that holds so many tokens."""
+    """The smallest allowed row that holds that many tokens."""
     return next(length for length in ROW_LENGTHS if length >= tokens)
 
 

@@ -214,7 +214,7 @@ def anyone(source: Source, style: Style) -> tuple[Maker, Verbs, str]:
 
 
 def makers(source: Source, count: int, *, alike: bool = True) -> tuple[list[Invented], list[Maker]]:
-    """Tools of which so many can be asked for, none to be mixed up; `alike` adds some near to those."""
+    """Tools of which `count` can be asked for, none to be mixed up; `alike` adds some near to those."""
     style = Style.any(source)
     box: list[Invented] = []
     found: list[Maker] = []

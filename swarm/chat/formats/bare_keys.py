@@ -7,7 +7,8 @@ from swarm.chat.calls import is_json
 from swarm.chat.marks import partial_mark
 
 QUOTE = '<|"|>'
-"""Begins a string and ends it; whatever stands between, line breaks too, is the string."""
+"""The mark that begins a string and ends it; whatever stands between, line breaks too, is its
+text."""
 
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _KEY = re.compile(r"[^:,{}\[\]][^:,{}\[\]<]*(?=[:,{}\[\]<])")
@@ -18,7 +19,7 @@ _CLOSES = {"{": "}", "[": "]"}
 class BareObject:
     """Reads one object and what is in it; the JSON does not depend on the chunking.
 
-    Keys and strings may also be written as JSON. A bare word that is no JSON is a string, but for
+    Keys and strings may also be written as JSON. A bare word that isn't JSON is a string, but for
     None, as which the model's own template shows it what was null. What makes no sense makes JSON
     that makes none. `close`: ends the object wherever it stands outside of strings.
     """

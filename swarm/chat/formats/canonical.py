@@ -85,6 +85,8 @@ class CallParser:
     that brace and the mark is dropped. A call whose fields come in another order waits for its end.
     """
 
+    thinking = False  # this format marks no reasoning
+
     def __init__(self) -> None:
         self._held = ""
         self._gap = ""
@@ -98,11 +100,6 @@ class CallParser:
     def inside(self) -> bool:
         """Whether the text so far ends within a call."""
         return self._state != "text"
-
-    @property
-    def thinking(self) -> bool:
-        """Never: this format marks no reasoning."""
-        return False
 
     def feed(self, text: str) -> list[Piece]:
         """The pieces that `text` completes, in order."""

@@ -1,5 +1,6 @@
 """What every format of tool calls offers: a parser of growing text, and a grammar."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -32,6 +33,25 @@ class Parser(Protocol):
     def finish(self) -> Sequence[Part]:
         """What was held back; call once, after the last text."""
         ...
+
+
+class SteppedParser(ABC):
+    """The `feed` of a parser that reads from mark to mark in what it holds."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, text: str) -> list[Part]:
+        """The parts that `text` completes, in order."""
+        self._held += text
+        parts: list[Part] = []
+        while self._advance(parts):
+            pass
+        return parts
+
+    @abstractmethod
+    def _advance(self, parts: list[Part]) -> bool:
+        """Read up to one mark; False when more text is needed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Literal
 from swarm.chat.calls import HEAD_CHARACTERS, Arguments, Call
 from swarm.chat.formats.bare_keys import QUOTE, BareObject
 from swarm.chat.formats.bare_schema import Objects
-from swarm.chat.formats.format import Format, Part, Spelling
+from swarm.chat.formats.format import Format, Part, Spelling, SteppedParser
 from swarm.chat.marks import partial_mark
 from swarm.chat.reasoning import Reasoning
 from swarm.lark import any_of, literal
@@ -24,7 +24,7 @@ _HEAD = re.compile(r"\s*call:\s*([^\s{<]+)\s*(?=\{)")
 _BREAKS_HEAD = re.compile(r"\{|<")
 
 
-class Gemma4Parser:
+class Gemma4Parser(SteppedParser):
     """Tells reasoning, text and calls apart; the result does not depend on the chunking.
 
     White space beside marks is dropped, as are marks that close nothing, which these models write
@@ -32,8 +32,8 @@ class Gemma4Parser:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._state: Literal["text", "channel", "thought", "head", "call"] = "text"
-        self._held = ""
         self._gap = ""
         self._trim = False  # whether white space at the beginning of a text is dropped
         self._called = False
@@ -49,16 +49,8 @@ class Gemma4Parser:
         """Whether the next text belongs to the reasoning."""
         return self._state in ("channel", "thought")
 
-    def feed(self, text: str) -> list[Part]:
-        """The parts that `text` completes, in order."""
-        self._held += text
-        parts: list[Part] = []
-        while self._advance(parts):
-            pass
-        return parts
-
     def finish(self) -> list[Part]:
-        """What was held back; a call that did not end keeps arguments that are no JSON."""
+        """What was held back; a call that did not end keeps arguments that aren't JSON."""
         rest, self._held = self._held, ""
         match self._state:
             case "text":
@@ -73,7 +65,6 @@ class Gemma4Parser:
                 return [Arguments(left)] if (left := self._object.finish()) else []
 
     def _advance(self, parts: list[Part]) -> bool:
-        """Read up to one mark; False when more text is needed."""
         match self._state:
             case "text":
                 return self._read_text(parts)

@@ -21,6 +21,8 @@ class MarkedParser:
     is but a brace, what it began behind a call and is none is dropped too.
     """
 
+    thinking = False  # these formats mark no reasoning
+
     def __init__(
         self, mark: str, head: "re.Pattern[str]", again: str, at_once: str | None = None
     ) -> None:
@@ -37,11 +39,6 @@ class MarkedParser:
     def inside(self) -> bool:
         """Whether the text so far ends within a call, or behind one."""
         return self._state not in ("start", "text")
-
-    @property
-    def thinking(self) -> bool:
-        """Never: these formats mark no reasoning."""
-        return False
 
     def feed(self, text: str) -> list[Part]:
         """The parts that `text` completes, in order."""

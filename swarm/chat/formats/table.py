@@ -1,6 +1,6 @@
 """Which format a model writes: by what its own chat template spells out, else by its card."""
 
-from swarm.chat.formats import deepseek, mistral
+from swarm.chat.formats import beside, deepseek, mistral
 from swarm.chat.formats.canonical import CANONICAL
 from swarm.chat.formats.format import Format
 from swarm.chat.formats.gemma4 import GEMMA4
@@ -24,16 +24,18 @@ _SIGNS: tuple[tuple[tuple[str, ...], Format], ...] = (
 """What templates of each format spell out, the more particular first: all of its texts."""
 
 FORMATS: dict[str, Format] = {form.name: form for _, form in _SIGNS}
-"""By their own names."""
+"""The formats by their own names."""
 
 _DECLARED = FORMATS | {"hermes": CANONICAL}
-"""By the names that model cards use."""
+"""The formats by the names that model cards use."""
 
 
 def format_of(template: str, *, declared: str | None = None) -> Format | None:
     """The format that a chat template spells out, else the one that is `declared`; None: neither
     is one of ours.
     """
+    if beside.SIGN in template:
+        return beside.BESIDE
     for signs, form in _SIGNS:
         if all(sign in template for sign in signs):
             return form

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 from swarm.chat.calls import HEAD_CHARACTERS, Arguments, Call, is_json, strict_json
 from swarm.chat.formats.canonical import CALL_CLOSE
-from swarm.chat.formats.format import Part, Spelling
+from swarm.chat.formats.format import Part, Spelling, SteppedParser
 from swarm.chat.marks import partial_mark
 from swarm.lark import any_of, json_rule, literal, pattern
 from swarm.types import ToolSpec
@@ -146,20 +146,22 @@ def holds(tool: ToolSpec) -> bool:
     return _TOP_WORDS.issuperset(schema) and spelled and named.keys() >= set(required)
 
 
-class TaggedParser:
+class TaggedParser(SteppedParser):
     """Finds calls of these marks; strings of the tools' schemas stream, other values come whole.
 
     What never comes to a name stays text; what stands between calls, and behind them, is dropped.
     """
 
+    thinking = False  # these formats mark no reasoning
+
     def __init__(self, marks: Marks, tools: Sequence[ToolSpec]) -> None:
+        super().__init__()
         self._marks = marks
         self._plain = {
             tool.name: {key for key, schema in _parts(tool)[0].items() if is_plain(schema)}
             for tool in tools
         }
         self._state: Literal["text", "name", "key", "plain", "value"] = "text"
-        self._held = ""
         self._gap = ""
         self._passed = 0  # how far a value was searched for its end
         self._tool = ""
@@ -170,19 +172,6 @@ class TaggedParser:
     def inside(self) -> bool:
         """Whether the text so far ends within a call."""
         return self._state != "text"
-
-    @property
-    def thinking(self) -> bool:
-        """Never: these formats mark no reasoning."""
-        return False
-
-    def feed(self, text: str) -> list[Part]:
-        """The parts that `text` completes, in order."""
-        self._held += text
-        parts: list[Part] = []
-        while self._advance(parts):
-            pass
-        return parts
 
     def finish(self) -> list[Part]:
         """What was held back. A call that lacks only its closing marks is whole; one that stops
@@ -209,7 +198,6 @@ class TaggedParser:
         return written != "<" and any(end.startswith(written) for end in ends)
 
     def _advance(self, parts: list[Part]) -> bool:
-        """Read up to one mark; False when more text is needed."""
         match self._state:
             case "text":
                 return self._read_text(parts)

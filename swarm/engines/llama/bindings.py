@@ -3,7 +3,7 @@
 import ctypes
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ _LEVELS = {4: logging.ERROR}
 
 
 _USUAL = (b"failed with error 1", b"compute status: 1", b"ret = 2", b"failed to prepare attention")
-"""How llama.cpp reports a computation that we have ended ourselves, and that a hybrid memory has no
-room: to us these are no errors."""
+"""What llama.cpp logs of a computation that we ended ourselves, or of a hybrid memory without room:
+to us these are not errors."""
 
 
 _complaints: deque[str] = deque(maxlen=16)
@@ -56,17 +56,35 @@ def start_backend() -> None:
     llama_cpp.llama_backend_init()
 
 
+def model_parameters(gpu_layers: int, split: Sequence[int]) -> llama_cpp.llama_model_params:
+    """How many layers are offloaded, and which part of them to each device; an empty split leaves
+    that to llama.cpp.
+    """
+    parameters = llama_cpp.llama_model_default_params()
+    parameters.n_gpu_layers = gpu_layers
+    if split:
+        count = llama_cpp.llama_max_devices()
+        parameters.tensor_split = (ctypes.c_float * count)(*split[:count])
+    return parameters
+
+
 class Model:
     """A loaded GGUF file. Raises ModelLoadFailed where the file or the memory will not do.
 
     `header_only` reads the vocabulary and no weights: so tests load files that have none.
     """
 
-    def __init__(self, path: Path, *, gpu_layers: int, header_only: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        gpu_layers: int,
+        split: Sequence[int] = (),
+        header_only: bool = False,
+    ) -> None:
         if not path.is_file():
             raise ModelLoadFailed(f"there is no model file {path}")
-        parameters = llama_cpp.llama_model_default_params()
-        parameters.n_gpu_layers = gpu_layers
+        parameters = model_parameters(gpu_layers, split)
         parameters.vocab_only = header_only
         self.path = path
         forget_complaints()
@@ -166,7 +184,7 @@ class Vocabulary:
 
     @cached_property
     def control_tokens(self) -> frozenset[int]:
-        """Tokens that are no text: marks of turns and the like."""
+        """Tokens that aren't text: marks of turns and the like."""
         kinds = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
         attributes = llama_cpp.llama_vocab_get_attr
         return frozenset(t for t in range(self.size) if attributes(self.handle, t) & kinds)
@@ -241,7 +259,7 @@ class Vocabulary:
             count = llama_cpp.llama_tokenize(self.handle, raw, len(raw), ids, room, framed, marks)
             if count >= 0:
                 return ids[:count]
-            room = -count  # bytes that are no text become several tokens each
+            room = -count  # bytes that aren't text become several tokens each
 
     def _render(self, token: int, *, special: bool) -> bytes:
         # A buffer of its own: texts become tokens in one thread, tokens texts in another.

@@ -16,7 +16,7 @@ from hardware.toolkits import TOOLKITS, find_toolkits, package_tool
 from swarm.errors import ConfigurationError
 
 STAMP = Path("lib") / "engine.json"
-"""Where `make setup` writes down what it built, inside the package llama_cpp."""
+"""The file where `make setup` writes down what it built, inside the package llama_cpp."""
 
 
 ASKED_FOR = "asked for"

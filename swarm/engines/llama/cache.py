@@ -7,7 +7,8 @@ from swarm.engines.llama.sequence import Sequence
 from swarm.engines.llama.slots import Match, Slot, SlotTable
 
 WORTH_WAITING_TOKENS = 32
-"""A prompt waits for a running one to compute a shared beginning from this length on."""
+"""A prompt waits for a running one to compute their shared beginning if it is at least this long.
+"""
 
 GROWTH_TOKENS = 64
 """Cells that admission leaves free for each sequence that already runs."""

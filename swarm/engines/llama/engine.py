@@ -22,6 +22,7 @@ from swarm.engines.llama.bindings import Model, start_backend
 from swarm.engines.llama.cache import Cache
 from swarm.engines.llama.context import Context, Interrupted, NoRoom
 from swarm.engines.llama.describe import describe
+from swarm.engines.llama.devices import layers_by_device
 from swarm.engines.llama.embedding import Embedder
 from swarm.engines.llama.options import LlamaOptions
 from swarm.engines.llama.sampler import OutOfGrammar, Sampler
@@ -48,7 +49,8 @@ def load(options: LlamaOptions) -> "LlamaEngine":
     Raises ModelLoadFailed.
     """
     start_backend()
-    model = Model(options.path, gpu_layers=options.gpu_layers)
+    split = layers_by_device(options.split)
+    model = Model(options.path, gpu_layers=options.gpu_layers, split=split)
     engine = LlamaEngine(model, options)
     engine.warm_up()
     return engine
@@ -162,7 +164,7 @@ class LlamaEngine:
             self._model.vocabulary,
             begin.params,
             prompt=prompt,
-            index=begin.index,
+            index=begin.indices[0],
             bound=begin.bound,
         )
         return Sequence(request, array("i", prompt), sampler, begin.speech, begin.limit)

@@ -14,11 +14,20 @@ PAUSE_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """Layers that were planned for a device, and the free memory by which it is known again."""
+
+    layers: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class LlamaOptions:
     """How to load one GGUF file.
 
     `context_tokens` bounds one sequence, `cells` the whole key-value cache that all sequences
-    share; both in tokens. `gpu_layers` are offloaded, all where it is -1. All three are as
+    share; both in tokens. `gpu_layers` are offloaded, all where it is -1; `split`
+    says how many of them go to each device where there are several. All four are as
     `swarm/models/fit.py` planned them: they are taken at their word. `sequences` is the most that
     generate at once, more wait their turn; `chunk_tokens` the most tokens of prompts that one step
     reads. A chunk is cut so that it takes about `pause_s` seconds. `sampling` holds defaults where
@@ -29,6 +38,7 @@ class LlamaOptions:
     context_tokens: int
     cells: int
     gpu_layers: int
+    split: tuple[Share, ...] = ()
     sequences: int = STREAMS
     threads: int = 2
     kv_type: str = "f16"

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 
 SLICE_CHARACTERS = 4096
-"""Short enough for the stack."""
+"""A text is tokenized in parts of at most this length, which are short enough for the stack."""
 
 _RUN_CHARACTERS = 1024
-"""What of one kind is longer is cut anywhere: it takes a time that grows faster than its length."""
+"""A longer run of one kind of character is cut anywhere: it takes a time that grows faster than its
+length."""
 
 _SIGNS = ' \t\r\n!"#$%&()*+,-./:;<=>?@[\\]^`{|}~，。、；：！？（）「」'  # noqa: RUF001 - these are meant
 """What may follow a letter or digit and begin a new word."""

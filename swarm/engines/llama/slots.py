@@ -32,7 +32,7 @@ class Match:
 
 
 Intact = Callable[[int, int], bool]
-"""Whether the slot of this id can be gone on from behind so many of its tokens."""
+"""Whether the slot of this id can be continued behind that many of its tokens."""
 
 
 class SlotTable:

@@ -38,7 +38,7 @@ READING = 8
 Running states are read one by one, for some of mlx-lm's models take the padding into them."""
 
 RESERVE_TOKENS = 64
-"""By so much every sequence may grow when another one is let in beside it."""
+"""Every sequence keeps room to grow by this many tokens when another one is let in beside it."""
 
 
 def load(options: MlxOptions) -> "MlxEngine":
@@ -139,7 +139,7 @@ class MlxEngine:
             self._model.vocabulary,
             begin.params,
             prompt_tokens=len(tokens),
-            index=begin.index,
+            index=begin.indices[0],
             bound=begin.bound,
         )
         return Sequence(request, list(tokens), sampler, begin.speech, begin.limit)

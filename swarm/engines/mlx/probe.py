@@ -22,11 +22,12 @@ _PROMPTS = (6, 3, 5)
 """Tokens of the prompts, the last of which joins the others late."""
 
 _STEPS = 4
-"""So many tokens follow each prompt: the first ones beside one other sequence, then two."""
+"""This many tokens follow each prompt: the first ones beside one other sequence, then two."""
 
 _TOLERANCE = 0.1
-"""Of how much logits differ among themselves. Half precision and quantized weights come to a few
-hundredths of it; what another sequence or a padding has got into is further off."""
+"""Logits may be off by this share of how much they differ among themselves. Half precision and
+quantized weights come to a few hundredths of it; what another sequence or a padding has got into is
+further off."""
 
 
 @dataclass(slots=True, eq=False)

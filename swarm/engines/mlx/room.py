@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 GROWTH_TOKENS = 256
-"""By so many tokens mlx-lm's caches grow at a time."""
+"""mlx-lm's caches grow by this many tokens at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Room:
 
 
 def layer_sizes(layers: Iterable[Any], *, tokens: int) -> tuple[LayerSize, ...]:
-    """The sizes of mlx-lm's caches after so many tokens were computed with them."""
+    """The sizes of mlx-lm's caches after that many tokens were computed with them."""
     return tuple(_layer_size(layer, tokens) for layer in each_layer(layers))
 
 

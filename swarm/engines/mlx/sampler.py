@@ -31,7 +31,8 @@ Processor: TypeAlias = Callable[[Any, Any], Any]
 """Tokens so far and logits (1, vocabulary) to new logits, as mlx-lm calls it."""
 
 LEAST_TOP_P = 1e-6
-"""At 0 mlx-lm's filter leaves no token at all, and what is drawn is noise."""
+"""A smaller top_p counts as this: at 0 mlx-lm's filter leaves no token at all, and what is drawn is
+noise."""
 
 _SEED = 0xFFFF_FFFF
 
@@ -75,7 +76,7 @@ class Sampler:
         return self._held is not None and self._held.lost
 
     def rewind(self, drawn: int) -> None:
-        """The sequence begins anew after so many tokens: what was computed ahead is forgotten."""
+        """The sequence begins anew after that many tokens: what was computed ahead is forgotten."""
         self._rows.clear()
         if self._draw is not None:
             self._draw.drawn = drawn

@@ -12,7 +12,7 @@ from swarm.engines.mlx.folder import Folder
 from swarm.errors import InvalidRequest
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
-"""How vocabularies without byte letters write a byte that is no character."""
+"""How vocabularies without byte letters write a byte that isn't a character."""
 
 
 class Vocabulary:

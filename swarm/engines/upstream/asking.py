@@ -1,11 +1,11 @@
 """A prompt as the bodies of requests to an upstream server. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from swarm.engines.sampling import seed_of
+from swarm.engines.sampling import LEAST_TEMPERATURE, seed_of
 from swarm.engines.upstream.server import CHAT_MARK, Server
 from swarm.types import Prompt, SamplingParams
 
@@ -17,12 +17,11 @@ _NAMES = ("temperature", "top_p", "top_k", "min_p", "typical_p")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request: `count` sequences from the index `first` on."""
+    """One request: the indices of each answer that the server draws, several if they are alike."""
 
     path: str
     body: Body
-    first: int
-    count: int
+    drawn: Sequence[tuple[int, ...]]
 
 
 def is_chat(prompt: Prompt) -> bool:
@@ -35,19 +34,24 @@ def asks(prompt: Prompt, server: Server, *, room_tokens: int | None) -> list[Ask
 
     A server that draws several answers itself reads the prompt once, which is worth more than
     the small differences in temperature that it cannot make; elsewhere each sequence is a
-    request with its own, unless nobody has named one, neither the client nor the server.
+    request with its own, unless nobody has named one, neither the client nor the server. At 0 one
+    answer is that of all sequences.
     `room_tokens` is what the context leaves, where that is known.
     """
     sampling = prompt.sampling
-    named = sampling.temperature is not None or server.temperature is not None
+    base = server.temperature if sampling.temperature is None else sampling.temperature
+    temperatures = () if base is None else prompt.temperatures or (base,) * prompt.n
+    alike = bool(temperatures) and max(temperatures) < LEAST_TEMPERATURE
+    answers = [tuple(range(prompt.n))] if alike else [(index,) for index in range(prompt.n)]
     made: list[Ask] = []
-    for first in range(0, prompt.n, server.per_request):
-        count = min(server.per_request, prompt.n - first)
+    for first in range(0, len(answers), server.per_request):
+        drawn = answers[first : first + server.per_request]
+        count = len(drawn)
         body: Body = {"model": server.model, "stream": True, **_said(prompt)}
         body |= {"stream_options": {"include_usage": True, "continuous_usage_stats": True}}
         body |= _sampling(sampling, first, chat=is_chat(prompt))
         body |= {} if count == 1 else {"n": count}
-        if prompt.temperatures and count == 1 and named:
+        if prompt.temperatures and count == 1 and base is not None:
             body["temperature"] = prompt.temperatures[first]
         most = room_tokens if sampling.max_tokens is None else sampling.max_tokens
         if most is not None:
@@ -55,7 +59,7 @@ def asks(prompt: Prompt, server: Server, *, room_tokens: int | None) -> list[Ask
         if server.template is not None:  # only llama-server tells its template
             body |= {"timings_per_token": True, "cache_prompt": True}
             body |= {} if is_chat(prompt) else {"preserved_tokens": list(server.marks)}
-        made.append(Ask(_path(prompt), body, first, count))
+        made.append(Ask(_path(prompt), body, drawn))
     return made
 
 
@@ -64,7 +68,7 @@ def probe(server: Server) -> Ask:
     sampling = SamplingParams(max_tokens=1)
     said = {"prompt": "a"} if server.template else _chat({"messages": [_HELLO]})
     body = {"model": server.model, "n": 2, "max_tokens": sampling.max_tokens, **said}
-    return Ask("/completions" if server.template else "/chat/completions", body, 0, 2)
+    return Ask("/completions" if server.template else "/chat/completions", body, [(0,), (1,)])
 
 
 _HELLO = {"role": "user", "content": "a"}

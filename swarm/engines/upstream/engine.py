@@ -4,55 +4,39 @@ Closing a connection cancels what runs there.
 """
 
 import asyncio
-import contextlib
-import json
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, Self, TypeAlias
+from itertools import chain
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from ending import ended
-from swarm.connecting import system_words
-from swarm.engines.base import Accepted, Embedding, EngineLoad, Event, Finished, ModelInfo
+from swarm.engines.base import Accepted, Embedding, EngineLoad, Event, ModelInfo
 from swarm.engines.prompts import check_request, check_tokens
 from swarm.engines.upstream.asking import Ask, asks, is_chat, probe
-from swarm.engines.upstream.connection import answered, telling_kept
-from swarm.engines.upstream.hearing import Generation, Hearing, KeyRefused, Lines, refusal
+from swarm.engines.upstream.connection import Connection, json_of
+from swarm.engines.upstream.drawing import Drawing
+from swarm.engines.upstream.hearing import Generation, Hearing, KeyRefused, Lines
 from swarm.engines.upstream.server import Server, read_server
 from swarm.errors import (
     ConfigurationError,
     ContextOverflow,
-    EngineError,
     EngineLost,
     EngineNotReady,
     InvalidRequest,
-    Overloaded,
-    RequestError,
     SwarmError,
 )
-from swarm.estimate import o200k_tokens
+from swarm.estimate import SURELY_LONGER, o200k_tokens
 from swarm.types import Prompt
 
 logger = logging.getLogger(__name__)
 
-CONNECT_S = 5.0
-SILENCE_S = 600.0
-"""How long a server may say nothing: a long prompt is read before the first word comes."""
-
-BACK_S = 0.5
-"""How long a server that was lost may take to show that it is back."""
-
 LOADING_S = 600.0
 """How long to wait at the start for a server that says that it is loading its model."""
-
-_MOST_ANSWER_BYTES, _MOST_ERROR_BYTES = 64 << 20, 64 << 10
-
-_Item: TypeAlias = "list[Event] | SwarmError | asyncio.Task[None]"
-"""What a generation waits for: events, the engine's end, or the end of one of its requests."""
 
 
 class UpstreamEngine:
@@ -71,17 +55,13 @@ class UpstreamEngine:
         context_tokens: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._url = checked_url(url)
-        self._root = self._url.removesuffix("/v1")
+        self._connection = Connection(checked_url(url), key)
         self._wanted = model
-        self._key = key
         self._context_tokens = context_tokens
         self._clock = clock
-        self._session: aiohttp.ClientSession | None = None
         self._server: Server | None = None
         self._info: ModelInfo | None = None
-        self._lost: str | None = None  # why the server was not there when it was asked last
-        self._open: dict[asyncio.Queue[_Item], int] = {}
+        self._open: set[Drawing] = set()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -91,6 +71,14 @@ class UpstreamEngine:
         await self.aclose()
 
     @property
+    def _url(self) -> str:
+        return self._connection.url
+
+    @property
+    def _root(self) -> str:
+        return self._url.removesuffix("/v1")
+
+    @property
     def info(self) -> ModelInfo:
         if self._info is None:
             raise EngineNotReady(f"{self._url} has not been asked yet")
@@ -98,12 +86,7 @@ class UpstreamEngine:
 
     async def start(self) -> None:
         """Ask the server what it is. Raises ConfigurationError where it cannot be used."""
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
-        connector = aiohttp.TCPConnector(limit=0)
-        self._session = aiohttp.ClientSession(
-            headers=headers, timeout=timeout, connector=connector, trace_configs=[telling_kept()]
-        )
+        self._connection.open()
         try:
             server = await self._described()
             self._server, self._info = server, server.info()
@@ -122,11 +105,9 @@ class UpstreamEngine:
         )
 
     async def aclose(self) -> None:
-        for queue in self._open:
-            queue.put_nowait(EngineLost("the upstream engine was stopped"))
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for drawing in self._open:
+            drawing.stop(EngineLost("the upstream engine was stopped"))
+        await self._connection.aclose()
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[list[Event]]:
         server = self._known()
@@ -138,29 +119,18 @@ class UpstreamEngine:
             prompt = replace(prompt, text=tuple(exact))
         wanted = asks(prompt, server, room_tokens=room)
         count = len(tokens) if tokens else await _estimated(prompt)
+        if exact is None and count > SURELY_LONGER * server.context_tokens:
+            raise ContextOverflow(count, server.context_tokens)
         generation = Generation(count, self._clock())
-        yield [Accepted(generation.prompt_tokens)]
-        queue: asyncio.Queue[_Item] = asyncio.Queue()
-        tasks = [asyncio.create_task(self._pump(ask, generation, prompt, queue)) for ask in wanted]
-        for task in tasks:
-            task.add_done_callback(queue.put_nowait)
-        self._open[queue] = missing = prompt.n
-        running = len(tasks)
+        shares = [([*chain(*ask.drawn)], self._heard(ask, generation, prompt)) for ask in wanted]
+        drawing = Drawing(prompt.n)
+        self._open.add(drawing)
         try:
-            while missing and running:
-                item = await queue.get()
-                if isinstance(item, SwarmError):
-                    raise item
-                if isinstance(item, asyncio.Task):
-                    item.result()  # raises what ended it, whatever that is
-                    running -= 1
-                    continue
-                missing -= sum(isinstance(event, Finished) for event in item)
-                self._open[queue] = missing
-                yield item
+            async with aclosing(drawing.events(Accepted(count), shares)) as events:
+                async for step in events:
+                    yield step
         finally:
-            del self._open[queue]
-            await ended(*tasks)
+            self._open.discard(drawing)
 
     async def tokenize(self, text: str) -> list[int]:
         """Raises InvalidRequest where the server has no /tokenize."""
@@ -178,20 +148,9 @@ class UpstreamEngine:
 
     async def load(self) -> EngineLoad:
         """Raises EngineError where the server was not there when it was asked last, nor is now."""
-        if self._lost is not None:
-            await self._must_be_back(self._lost)
-        sequences = sum(self._open.values())
+        await self._connection.must_be_there()
+        sequences = sum(drawing.missing for drawing in self._open)
         return EngineLoad(len(self._open), 0, sequences, 0, self.info.context_tokens)
-
-    async def _must_be_back(self, lost: str) -> None:
-        """Raises EngineError unless the server, which was lost, is there again."""
-        try:
-            async with asyncio.timeout(BACK_S), self._request("GET", f"{self._url}/models"):
-                return
-        except TimeoutError:
-            raise EngineLost(lost) from None
-        except (RequestError, Overloaded) as error:
-            logger.debug("%s is back, and refuses: %s", self._url, error)
 
     def _known(self) -> Server:
         if self._server is None:
@@ -216,8 +175,8 @@ class UpstreamEngine:
         deadline = self._clock() + LOADING_S
         while True:
             try:
-                async with self._request("GET", f"{self._url}/models") as answer:
-                    return await _json(answer)
+                async with self._connection.request("GET", f"{self._url}/models") as answer:
+                    return await json_of(answer)
             except EngineNotReady as error:
                 if self._clock() > deadline:
                     raise
@@ -227,8 +186,8 @@ class UpstreamEngine:
     async def _got(self, url: str) -> Mapping[str, Any]:
         """What only some servers tell; empty where this one does not."""
         try:
-            async with self._request("GET", url) as answer:
-                return await _json(answer)
+            async with self._connection.request("GET", url) as answer:
+                return await json_of(answer)
         except SwarmError as error:
             _log_lack(url, error)
             return {}
@@ -244,8 +203,8 @@ class UpstreamEngine:
         """Raises KeyRefused; whatever else it says to two answers, it may say to two only."""
         ask = probe(server)
         try:
-            async with self._request("POST", self._url + ask.path, ask.body) as answer:
-                return len((await _json(answer)).get("choices") or ()) == ask.count
+            async with self._connection.request("POST", self._url + ask.path, ask.body) as answer:
+                return len((await json_of(answer)).get("choices") or ()) == len(ask.drawn)
         except KeyRefused:
             raise
         except SwarmError as error:
@@ -276,68 +235,40 @@ class UpstreamEngine:
         body = {"model": server.model, "content": text, "prompt": text}
         body |= {"add_special": not written, "parse_special": True, "add_special_tokens": True}
         try:
-            async with self._request("POST", f"{self._root}/tokenize", body) as answer:
-                return (await _json(answer)).get("tokens")
+            async with self._connection.request("POST", f"{self._root}/tokenize", body) as answer:
+                return (await json_of(answer)).get("tokens")
         except InvalidRequest:
             return None
-
-    async def _pump(
-        self, ask: Ask, generation: Generation, prompt: Prompt, queue: "asyncio.Queue[_Item]"
-    ) -> None:
-        """Put all that one request brings into the queue. Raises what ends it too early."""
-        try:
-            async for events in self._heard(ask, generation, prompt):
-                queue.put_nowait(events)
-        except ContextOverflow as error:
-            prompt_tokens = error.prompt_tokens or generation.prompt_tokens
-            context_tokens = error.context_tokens or self.info.context_tokens
-            raise ContextOverflow(prompt_tokens, context_tokens) from None
 
     async def _heard(
         self, ask: Ask, generation: Generation, prompt: Prompt
     ) -> AsyncIterator[list[Event]]:
         hearing = Hearing(
             generation,
-            first=ask.first,
-            count=ask.count,
+            drawn=ask.drawn,
             top_logprobs=prompt.sampling.top_logprobs,
             clock=self._clock,
         )
         lines = Lines()
-        async with self._request("POST", self._url + ask.path, ask.body) as answer:
-            async for data in _to_the_end(answer.content):
-                for chunk in lines.feed(data):
-                    if events := hearing.hear(chunk):
-                        yield events
-                if lines.done:
-                    break
+        try:
+            async with self._connection.request("POST", self._url + ask.path, ask.body) as answer:
+                yield []
+                async for data in _to_the_end(answer.content):
+                    for chunk in lines.feed(data):
+                        if events := hearing.hear(chunk):
+                            yield events
+                    if lines.done:
+                        break
+        except ContextOverflow as error:
+            prompt_tokens = error.prompt_tokens or generation.prompt_tokens
+            context_tokens = error.context_tokens or self.info.context_tokens
+            raise ContextOverflow(prompt_tokens, context_tokens) from None
+        except EngineLost as error:
+            if not hearing.whole:
+                raise
+            logger.debug("%s: lost with every answer whole: %s", self._url, error)
         if events := hearing.end():
             yield events
-
-    @contextlib.asynccontextmanager
-    async def _request(
-        self, method: str, url: str, body: Mapping[str, Any] | None = None
-    ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """An answer that is not an error. Raises SwarmErrors only, also while it is read."""
-        if self._session is None:
-            raise EngineLost("the upstream engine was stopped")
-        try:
-            async with await answered(self._session, method, url, body) as answer:
-                if answer.status >= 400:
-                    wait = answer.headers.get("Retry-After")
-                    refused = refusal(answer.status, await _error_body(answer), retry_after=wait)
-                    if not isinstance(refused, EngineError):
-                        self._lost = None  # it is there, and takes what it can honour
-                    raise refused
-                self._lost = None
-                yield answer
-        except TimeoutError as error:
-            self._lost = f"the upstream server {self._url} does not answer"
-            raise EngineLost(self._lost) from error
-        except aiohttp.ClientError as error:
-            why = system_words(error)
-            self._lost = f"the upstream server {self._url} is not there: {why}"
-            raise EngineLost(self._lost) from error
 
 
 async def _to_the_end(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
@@ -367,29 +298,3 @@ async def _estimated(prompt: Prompt) -> int:
     """The length of a prompt that nobody here can count, for figures only."""
     text = prompt.text if isinstance(prompt.text, str) else ""
     return max(1, await asyncio.to_thread(o200k_tokens, text))
-
-
-async def _json(answer: aiohttp.ClientResponse) -> Mapping[str, Any]:
-    try:
-        found = json.loads(await _read(answer, _MOST_ANSWER_BYTES))
-    except ValueError as error:
-        raise EngineLost(f"{answer.url} answers what is not JSON") from error
-    return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
-
-
-async def _error_body(answer: aiohttp.ClientResponse) -> Any:
-    raw = (await _read(answer, _MOST_ERROR_BYTES)).decode(errors="replace")
-    try:
-        return json.loads(raw)
-    except ValueError:
-        return raw
-
-
-async def _read(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes:
-    """The whole body, or as much of it as is allowed."""
-    body = b""
-    async for data in answer.content.iter_any():
-        body += data
-        if len(body) > most_bytes:
-            break
-    return body[:most_bytes]

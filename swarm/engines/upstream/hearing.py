@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from printable import printable
-from swarm.chat.formats.canonical import CALL_CLOSE, CALL_OPEN
-from swarm.engines.base import Delta, Event, Finished, Started
+from swarm.chat.calls import Call
+from swarm.engines.base import Delta, Event, Finished, Recounted, Started
 from swarm.errors import (
     ContextOverflow,
     EngineLost,
@@ -18,12 +18,17 @@ from swarm.errors import (
     Overloaded,
     SwarmError,
 )
-from swarm.types import FinishReason, TokenLogprob
+from swarm.types import CUT, FinishReason, TokenLogprob
 
 Chunk: TypeAlias = Mapping[str, Any]
 
 MOST_LINE_BYTES = 8 << 20
-"""A line of a stream that is longer is no answer to anything we ask."""
+"""A line of a stream that is longer doesn't answer anything we ask."""
+
+BROKE_OFF = "the upstream server broke off in the middle of an answer"
+
+_REASONS: Mapping[str, FinishReason] = {reason: reason for reason in CUT}
+"""What a server says of an answer that it cut; all else is an end of the model's own choice."""
 
 _REFUSED = frozenset({400, 404, 405, 413, 422})
 
@@ -39,11 +44,18 @@ class KeyRefused(GenerationFailed):
 
 @dataclass(slots=True)
 class Generation:
-    """One generation over all of its requests: what is known of the prompt, and when it began."""
+    """One generation over all of its requests: what is known of the prompt, and when it began.
+
+    `read_s`: how long the server read the prompt, where it tells that. `told` is what went out of
+    its length; `counted`: that is all that the server will say of it.
+    """
 
     prompt_tokens: int
     asked_s: float
     began_s: float | None = None
+    read_s: float = 0.0
+    told: Started | None = None
+    counted: bool = False
 
     def begin(self, chunk: Chunk, now_s: float) -> list[Event]:
         """Started, the first time; with the server's own count where the chunk has it."""
@@ -52,11 +64,22 @@ class Generation:
         self.began_s = now_s
         timings: Mapping[str, Any] = chunk.get("timings") or {}
         usage: Mapping[str, Any] = chunk.get("usage") or {}
-        details: Mapping[str, Any] = usage.get("prompt_tokens_details") or {}
-        cached = int(timings.get("cache_n") or details.get("cached_tokens") or 0)
+        cached = int(timings.get("cache_n") or _cached(usage))
         read = timings.get("prompt_n")
+        self.read_s = min(float(timings.get("prompt_ms") or 0) / 1000, now_s - self.asked_s)
         told = cached + read if read is not None else usage.get("prompt_tokens")
-        return [Started(int(told or self.prompt_tokens), cached)]
+        self.counted = read is not None
+        self.told = Started(int(told or self.prompt_tokens), cached)
+        return [self.told]
+
+    def end(self, usage: Mapping[str, Any]) -> list[Event]:
+        """What the end of a request, the first that tells it, says otherwise of the prompt."""
+        counted = int(usage.get("prompt_tokens") or 0)
+        if self.counted or not counted or self.told is None:
+            return []
+        self.counted = True
+        before, now = self.told, Started(counted, _cached(usage) or self.told.cached_tokens)
+        return [Recounted(before, now)] if now != before else []
 
 
 @dataclass(slots=True)
@@ -71,9 +94,9 @@ class _Call:
 
 @dataclass(slots=True)
 class _Sequence:
-    """One choice of a stream."""
+    """One choice of a stream, which is the answer of all these sequences."""
 
-    index: int
+    indices: tuple[int, ...]
     tokens: int = 0
     calls: list[_Call] = field(default_factory=list[_Call])
     reason: FinishReason | None = None
@@ -81,21 +104,20 @@ class _Sequence:
 
 
 class Hearing:
-    """The stream of one request for `count` sequences, which are numbered from `first`."""
+    """The stream of one request; `drawn` are the indices of each of its choices."""
 
     def __init__(
         self,
         generation: Generation,
         *,
-        first: int,
-        count: int,
+        drawn: Sequence[tuple[int, ...]],
         top_logprobs: int | None,
         clock: Callable[[], float],
     ) -> None:
         self._generation = generation
         self._top_logprobs = top_logprobs
         self._clock = clock
-        self._sequences = {at: _Sequence(first + at) for at in range(count)}
+        self._sequences = {at: _Sequence(indices) for at, indices in enumerate(drawn)}
         self._usage: Mapping[str, Any] = {}
 
     def hear(self, chunk: Chunk) -> list[Event]:
@@ -110,15 +132,17 @@ class Hearing:
                 events += self._hear_choice(sequence, choice, chunk)
         return events
 
+    @property
+    def whole(self) -> bool:
+        """Whether every answer has ended; only counts can still come then."""
+        return all(sequence.reason is not None for sequence in self._sequences.values())
+
     def end(self) -> list[Event]:
         """The stream has ended. Raises EngineLost if an answer has not."""
-        if any(sequence.reason is None for sequence in self._sequences.values()):
-            raise EngineLost("the upstream server broke off in the middle of an answer")
-        return [
-            self._finished(sequence)
-            for sequence in self._sequences.values()
-            if not sequence.finished
-        ]
+        if not self.whole:
+            raise EngineLost(BROKE_OFF)
+        waiting = [each for each in self._sequences.values() if not each.finished]
+        return [event for sequence in waiting for event in self._finished(sequence)]
 
     def _hear_choice(
         self, sequence: _Sequence, choice: Mapping[str, Any], chunk: Chunk
@@ -127,37 +151,48 @@ class Hearing:
         delta: Mapping[str, Any] = choice.get("delta") or {}
         thought = str(delta.get("reasoning_content") or delta.get("reasoning") or "")
         text = str(choice.get("text") or delta.get("content") or "")
-        for call in delta.get("tool_calls") or ():
-            _note_call(sequence, call)
+        pieces = _pieces_of_calls(delta)
+        for piece in pieces:
+            _note_call(sequence, piece)
         reason = choice.get("finish_reason") or None  # "" before the end, with some servers
-        if reason is not None:
-            text += _taken_calls(sequence)
+        calls = _taken_calls(sequence, reason)
         events: list[Event] = []
-        if text or thought or logprobs:
+        if text or thought or logprobs or pieces or calls:
             events += self._generation.begin(chunk, self._clock())
-            tokens = len(logprobs) or 1
+            tokens = len(logprobs) or int(bool(text or thought or pieces))
             sequence.tokens += tokens
-            events.append(Delta(sequence.index, text, tokens, logprobs, thought))
+            events += [
+                Delta(index, text, tokens, logprobs, thought, calls) for index in sequence.indices
+            ]
         if reason is not None:
             events += self._generation.begin(chunk, self._clock())
-            sequence.reason = "length" if reason == "length" else "stop"
-            # The count of a single sequence comes with the end; of several, none of its own.
-            if len(self._sequences) > 1 or chunk.get("usage"):
-                events.append(self._finished(sequence, chunk.get("usage")))
+            sequence.reason = _REASONS.get(reason, "stop")
+            # The last waits for the counts, which come with the end: its own, the prompt's.
+            last = all(each.finished or each is sequence for each in self._sequences.values())
+            if not last or chunk.get("usage"):
+                events += self._finished(sequence, chunk.get("usage"))
         return events
 
-    def _finished(self, sequence: _Sequence, usage: Mapping[str, Any] | None = None) -> Finished:
+    def _finished(self, sequence: _Sequence, usage: Mapping[str, Any] | None = None) -> list[Event]:
         sequence.finished = True
-        alone = len(self._sequences) == 1
+        alone = len(self._sequences) == 1  # of several none has a count of its own
         told = (usage or (self._usage if alone else {})).get("completion_tokens")
-        began = self._generation.began_s or self._generation.asked_s
-        return Finished(
-            sequence.index,
-            sequence.reason or "stop",
-            int(told or sequence.tokens),  # some count 0 in every chunk
-            prefill_s=began - self._generation.asked_s,
-            decode_s=self._clock() - began,
-        )
+        generation = self._generation
+        last = all(each.finished for each in self._sequences.values())
+        recounted = generation.end(usage or self._usage) if last else []
+        began = generation.asked_s if generation.began_s is None else generation.began_s
+        ended_s = self._clock()
+        return recounted + [
+            Finished(
+                index,
+                sequence.reason or "stop",
+                int(told or sequence.tokens),  # some count 0 in every chunk
+                prefill_s=generation.read_s,
+                decode_s=ended_s - began,
+                waited_s=began - generation.asked_s - generation.read_s,
+            )
+            for index in sequence.indices
+        ]
 
 
 class Lines:
@@ -228,10 +263,25 @@ def _chunk(body: bytes) -> Chunk:
     return found  # pyright: ignore[reportUnknownVariableType]
 
 
+def _cached(usage: Mapping[str, Any]) -> int:
+    details: Mapping[str, Any] = usage.get("prompt_tokens_details") or {}
+    return int(details.get("cached_tokens") or 0)
+
+
+def _pieces_of_calls(delta: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Also those of older servers, which know one call and neither its index nor its id.
+
+    Some tell it both ways.
+    """
+    older = delta.get("function_call")
+    return list(delta.get("tool_calls") or ([{"function": older}] if older else ()))
+
+
 def _note_call(sequence: _Sequence, piece: Mapping[str, Any]) -> None:
     """Hold a piece of a call until the end.
 
     Some servers give all calls the index 0, or none: a name under another id begins a new one.
+    Some tell the whole name again with each piece.
     """
     function: Mapping[str, Any] = piece.get("function") or {}
     place, called = int(piece.get("index") or 0), str(piece.get("id") or "")
@@ -240,21 +290,23 @@ def _note_call(sequence: _Sequence, piece: Mapping[str, Any]) -> None:
     if not known or (name and called and known[-1].id not in ("", called)):
         known = [_Call(place, called)]
         sequence.calls += known
-    known[-1].name += name
+    known[-1].name += "" if name == known[-1].name else name
     known[-1].arguments += arguments
 
 
-def _taken_calls(sequence: _Sequence) -> str:
-    """The calls, in the marks that this program reads; each once, though an end may come twice.
+def _taken_calls(sequence: _Sequence, reason: str | None) -> tuple[Call, ...]:
+    """The calls of an answer that has ended; each once, though an end may come twice.
 
-    Arguments go in as they came: what is no JSON is then no call, and counts for nothing.
+    Arguments are told as they came. Where there are none the call has none, unless it was cut.
     """
-    text = ""
+    if reason is None:
+        return ()
     calls, sequence.calls = sequence.calls, []
-    for call in sorted(calls, key=lambda call: call.place):
-        body = f'{{"name": {json.dumps(call.name)}, "arguments": {call.arguments or "{}"}}}'
-        text += f"{CALL_OPEN}{body}{CALL_CLOSE}"
-    return text
+    nothing = "" if reason in CUT else "{}"
+    return tuple(
+        Call(call.name, call.arguments or nothing)
+        for call in sorted(calls, key=lambda call: call.place)
+    )
 
 
 def _logprobs(found: Any, top: int | None) -> tuple[TokenLogprob, ...]:

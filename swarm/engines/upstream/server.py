@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from printable import printable
+from swarm.chat.formats.beside import SIGN
 from swarm.chat.formats.canonical import CANONICAL
 from swarm.chat.formats.table import format_of
 from swarm.chat.reasoning import THINK_CLOSE, THINK_OPEN
@@ -15,18 +16,18 @@ from swarm.errors import ConfigurationError
 CHAT_MARK = "\0chat\0"
 """How a prompt begins that is a conversation as JSON, for a server with a template of its own."""
 
-CHAT_TEMPLATE = CHAT_MARK + (
+CHAT_TEMPLATE = (
+    f"{CHAT_MARK}{{# {SIGN} #}}"
     "{{ {'messages': messages, 'tools': tools, 'reasoning_effort': reasoning_effort|default(none), "
     "'enable_thinking': enable_thinking|default(none), 'tool_choice': tool_choice|default(none), "
     "'response_format': response_format|default(none)}|tojson }}"
-    "{# Calls are heard as fields, and told on as <tool_call>. #}"
 )
 
 MOST_SEQUENCES = 64
 """Sequences at once of a server that names no number."""
 
 UNKNOWN_VOCABULARY = 1 << 31
-"""Where a server does not say how many tokens its model has, it refuses unknown ones itself."""
+"""The vocabulary of a server that does not say its size: it refuses unknown tokens itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ class Server:
         Those of its own format only: one that ends a message there ends the answer elsewhere, and
         would be shown as part of it.
         """
-        form = format_of(self.template or "") or CANONICAL
-        return (*form.marks, THINK_OPEN, THINK_CLOSE)
+        call_format = format_of(self.template or "") or CANONICAL
+        return (*call_format.marks, THINK_OPEN, THINK_CLOSE)
 
     def info(self) -> ModelInfo:
         own = {} if self.temperature is None else {"temperature": self.temperature}

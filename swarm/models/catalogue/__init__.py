@@ -4,6 +4,7 @@ from pathlib import Path
 
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, read_cards
+from swarm.places import may_look_into
 
 FOLDER = Path(__file__).parent
 
@@ -15,7 +16,7 @@ def load_catalogue(own: Path | None = None) -> tuple[Card, ...]:
     folder.
     """
     cards = _unique(FOLDER)
-    if own is not None and own.is_dir():
+    if own is not None and may_look_into(own):
         cards |= _unique(own)
     return tuple(sorted(cards.values(), key=lambda card: (card.family, card.parameters)))
 

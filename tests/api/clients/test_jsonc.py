@@ -79,6 +79,19 @@ def test_the_last_of_two_keys_counts() -> None:
     assert put('{"a": 1, "a": 2}', ["a"], 3) == '{"a": 1, "a": 3}'
 
 
+def test_a_reference_without_quotes_is_a_value_that_stays() -> None:
+    text = '{"a": {env:MINE}, "b": [{file:~/my file.json}, 1], "c": { "d": {env:D} }}'
+    assert parse(text) == {
+        "a": "{env:MINE}",
+        "b": ["{file:~/my file.json}", 1],
+        "c": {"d": "{env:D}"},
+    }
+    assert put(text, ["c", "e"], 2) == text.replace("{env:D}", '{env:D}, "e": 2')
+    assert put(text, ["c", "d"], 2) == text.replace("{env:D}", "2")
+    with pytest.raises(ConfigurationError, match="a is not an object"):
+        put(text, ["a", "b"], 2)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -87,6 +100,8 @@ def test_the_last_of_two_keys_counts() -> None:
         ('{"a": 1 "b": 2}', "',' or '}'"),
         ("{a: 1}", "a value was expected"),
         ("{1: 1}", "a key in double quotes"),
+        ("{{env:A}: 1}", "a value was expected"),
+        ('{"a": {env:}}', "a value was expected"),
         ("{} {}", "something follows"),
         ('{"a": 1', "a value was expected|',' or"),
         ("[,]", "a value was expected"),

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from api.clients.jsonc import parse
-from api.clients.opencode import Endpoint, configuration, layered, merged, output_tokens
+from api.clients.opencode import Endpoint, configuration, layered, merged
+from swarm.engines.prompts import answer_tokens
 from swarm.errors import ConfigurationError
 
 STATE = Path("/home/me/.local/state/swarm")
@@ -45,10 +46,10 @@ def test_limits_are_what_is_served() -> None:
 def test_an_answer_and_the_turns_that_are_kept_leave_most_of_the_context_free(context: int) -> None:
     written = configuration(serving(context))
     tail = written["compaction"]["preserve_recent_tokens"]
-    assert output_tokens(context) <= context // 4
-    assert tail <= (context - output_tokens(context)) / 4
+    assert answer_tokens(context) <= context // 4
+    assert tail <= (context - answer_tokens(context)) / 4
     bytes_of_a_tool = written["tool_output"]["max_bytes"]
-    assert bytes_of_a_tool / 3 <= (context - output_tokens(context)) / 4
+    assert bytes_of_a_tool / 3 <= (context - answer_tokens(context)) / 4
 
 
 def test_the_vote_shows_its_progress_and_one_worker_has_none() -> None:
@@ -130,6 +131,59 @@ def test_this_file_counts_before_another() -> None:
     assert any(line.startswith("WARNING") for line in said)
 
 
+def test_only_what_undoes_ours_is_warned_of() -> None:
+    over = {"theme": "mine", "disabled_providers": ["swarm"], "small_model": "x/y"}
+    same = {"model": "anthropic/best", "small_model": "swarm/swarm-fast", "provider": "none"}
+    mine = '{"model": "anthropic/best"}'
+    _, said = merged(mine, ENDPOINT, above=[("a", over), ("b", same), ("c", {})])
+    assert [line for line in said if line.startswith("WARNING")] == [
+        "WARNING    disabled_providers in a names swarm: take out what you want to use"
+    ]
+
+
+def test_a_model_of_its_own_of_an_agent_is_named() -> None:
+    mine = {
+        "agent": {"build": {"model": "openai/best"}, "plan": {"model": "swarm/swarm"}, "title": {}},
+        "mode": {"ask": {"model": "swarm/gone"}},
+        "command": 7,
+    }
+    below = {"agent": {"build": {"model": "a/b"}, "explore": {"model": "a/c"}}}
+    over = {"command": {"test": {"model": "x/y"}}}
+    text, said = merged(json.dumps(mine), ENDPOINT, below, [("over", over)])
+    assert parse(text)["agent"] == mine["agent"]
+    assert [line for line in said if line.startswith("kept")] == [
+        'kept       agent.build.model = "openai/best", which this node does not serve',
+        'kept       agent.explore.model = "a/c" (in another file), which this node does not serve',
+        'kept       mode.ask.model = "swarm/gone", which this node does not serve',
+        'kept       command.test.model = "x/y" (in over), which this node does not serve',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("swarm", "warned"),
+    [
+        ({"whitelist": ["foo", {}]}, "whitelist lacks swarm, swarm-fast: add"),
+        ({"whitelist": ["swarm"]}, "whitelist lacks swarm-fast: add"),
+        ({"blacklist": ["swarm", "foo"]}, "blacklist names swarm: take out"),
+        ({"whitelist": ["swarm-fast", "swarm"], "blacklist": ["foo"]}, None),
+        ({"whitelist": None, "blacklist": "swarm"}, None),
+    ],
+)
+def test_a_list_that_hides_a_model_of_ours_is_warned_of(
+    swarm: dict[str, object], warned: str | None
+) -> None:
+    more = {"provider": {"swarm": swarm}}
+    for file, below, above, name in (
+        (json.dumps(more), None, (), ""),
+        ("", more, (), " in another file"),
+        ("", None, [("over", more)], " in over"),
+    ):
+        _, said = merged(file, ENDPOINT, below, above)
+        line = f"WARNING    provider.swarm.{(warned or '').replace(' ', f'{name} ', 1)}"
+        expected = [f"{line} what you want to use"] if warned else []
+        assert [line for line in said if line.startswith("WARNING")] == expected
+
+
 def test_what_was_written_in_another_file_for_another_context_is_no_choice() -> None:
     text, said = merged("", serving(4_096), configuration(serving(32_768)))
     assert json.loads(text) == configuration(serving(4_096))
@@ -169,6 +223,16 @@ def test_a_persons_own_reference_to_a_key_stays(there: str, wanted: str, kept: b
     text = json.dumps({"provider": {"swarm": {"options": {"apiKey": there}}}})
     after, _ = merged(text, replace(ENDPOINT, key=wanted))
     assert parse(after)["provider"]["swarm"]["options"]["apiKey"] == (there if kept else wanted)
+
+
+def test_a_typed_key_that_is_told_of_is_not_shown() -> None:
+    typed = {"provider": {"swarm": {"options": {"apiKey": "sk-typed-by-hand"}}}}
+    _, here = merged(json.dumps(typed), ENDPOINT)
+    _, above = merged("", ENDPOINT, above=[(".opencode/opencode.json", typed)])
+    for said in (here, above):
+        (line,) = (line for line in said if "apiKey = " in line)
+        assert "apiKey = a key" in line
+        assert "sk-typed-by-hand" not in line
 
 
 @pytest.mark.parametrize("wanted", ["none", f"{{file:{STATE}/keys/B-17615}}"])

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
 from api.clients.jsonc import parse
-from api.clients.setup import place, read_before, set_up_opencode
+from api.clients.setup import place, read_after, read_before, set_up_opencode
 from api.keyring import write_key
 from api.own_node import Node as OwnNode
 from api.own_node import call, known_keys
@@ -16,6 +17,7 @@ from settings import KeySettings, Settings
 from swarm.errors import ConfigurationError, SwarmError
 from tests.api.conftest import NO_NODE, Node, StartNode, nobodys_door
 from tests.fakes import FakeEngine
+from tests.homeless import become_homeless
 
 KEY = "sk-test-12345678"
 ALONE = {"XDG_CONFIG_HOME": "/nowhere"}
@@ -111,6 +113,18 @@ async def test_the_key_stands_in_a_file_of_its_owner_and_is_only_named(
     assert KEY not in said + text
 
 
+async def test_no_key_is_kept_where_the_configuration_cannot_name_it(
+    start_node: StartNode, tmp_path: Path
+) -> None:
+    keys = {"laptop": KeySettings.model_validate({"key": KEY})}
+    state = tmp_path / os.fsdecode(b"B\xfcro")
+    async with start_node(FakeEngine(), keys=keys) as node:
+        chosen = settings(node, tmp_path, key=KEY, state=state)
+        with pytest.raises(ConfigurationError, match=r"no UTF-8.*--state DIR"):
+            await asyncio.to_thread(set_up_opencode, chosen, ALONE, "Linux")
+    assert not await asyncio.to_thread(os.listdir, tmp_path)
+
+
 async def test_a_second_node_gets_its_own_key(start_node: StartNode, tmp_path: Path) -> None:
     def reference() -> str:
         written = json.loads((tmp_path / "opencode.json").read_text())
@@ -204,6 +218,53 @@ def test_the_files_are_read_in_opencodes_order(tmp_path: Path) -> None:
     assert read_before(common[1], environ) == common[:1]
 
 
+def test_the_files_that_count_over_ours_are_those_that_opencode_reads_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    environ = {
+        "XDG_CONFIG_HOME": str(tmp_path / "all"),
+        "OPENCODE_CONFIG_DIR": str(tmp_path / "mine"),
+        "OPENCODE_CONFIG": str(tmp_path / "one.json"),
+    }
+    project = tmp_path / "repository" / "project"
+    project.mkdir(parents=True)
+    (tmp_path / "repository" / ".git").mkdir()
+    above = [project / ".opencode", tmp_path / "repository/.opencode"]
+    common = [tmp_path / ".opencode", tmp_path / "mine"]
+    names = ("opencode.json", "opencode.jsonc")
+    files = [folder / name for folder in (*above, *common) for name in names]
+    assert read_after(project / "opencode.json", environ) == files
+    assert read_after(files[2], environ) == files[3:]
+    over_all = [tmp_path / "one.json", *files[4:]]
+    assert read_after(tmp_path / "all/opencode/opencode.json", environ) == over_all
+    assert tmp_path / "one.json" in read_before(project / "opencode.json", environ)
+
+
+async def test_what_counts_over_the_file_is_warned_of_and_stays(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".opencode").mkdir()
+    over = tmp_path / ".opencode" / "opencode.json"
+    over.write_text('{"model": "anthropic/best", "enabled_providers": ["anthropic"]}')
+    before = over.read_text()
+    content = '{"provider": {"swarm": {"options": {"baseURL": "http://x/v1"}}}}'
+    environ = ALONE | {"OPENCODE_CONFIG_CONTENT": content}
+    said = await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), environ, "Linux")
+    assert f'WARNING    {over} says model = "anthropic/best", which counts over this' in said
+    assert f'WARNING    {over} says enabled_providers = ["anthropic"], which' in said
+    assert (
+        "WARNING    $OPENCODE_CONFIG_CONTENT says provider.swarm.options.baseURL = "
+        '"http://x/v1", which counts over this file' in said
+    )
+    assert said.count("WARNING") == 3
+    assert over.read_text() == before
+    environ["OPENCODE_CONFIG_CONTENT"] = "{"
+    with pytest.raises(ConfigurationError, match=r"\$OPENCODE_CONFIG_CONTENT: line 1"):
+        await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), environ, "Linux")
+
+
 async def test_what_the_other_files_say_is_not_overridden(node: Node, tmp_path: Path) -> None:
     common = tmp_path / "all" / "opencode"
     common.mkdir(parents=True)
@@ -225,3 +286,25 @@ async def test_what_the_other_files_say_is_not_overridden(node: Node, tmp_path: 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no such folder"):
         place(str(tmp_path / "nowhere"), {})
+
+
+def test_without_a_home_a_configuration_of_all_projects_has_no_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    become_homeless(monkeypatch)
+    assert read_before(Path("/nowhere/opencode.json"), {})
+    with pytest.raises(ConfigurationError, match="name a folder in XDG_CONFIG_HOME"):
+        place("global", {})
+
+
+@pytest.mark.parametrize("environ", [{}, ALONE])
+async def test_without_a_home_the_file_of_a_project_is_written(
+    environ: dict[str, str], node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    become_homeless(monkeypatch)
+    await asyncio.to_thread(set_up_opencode, settings(node, tmp_path), environ, "Linux")
+    file = tmp_path / "opencode.json"
+    assert file.exists()
+    later = await asyncio.to_thread(read_after, file, environ)
+    assert later
+    assert all(each.is_absolute() for each in later)

@@ -2,8 +2,8 @@
 
 from tests.tools.conftest import (  # noqa: F401 - fixtures, found by name
     bounds,
-    call,
     confined,
+    context,
     kept,
     outside,
     run,

@@ -13,7 +13,7 @@ from tools.bash import BASH, BashArguments, is_package_manager, seconds
 from tools.bounds import Bounds
 from tools.errors import NotPermitted, ToolError, ToolFailed
 from tools.sandbox import Unconfined, find_bash
-from tools.tool import Call, Output, Times
+from tools.tool import CallContext, Output, Times
 from tools.workspace import Workspace
 
 
@@ -70,13 +70,13 @@ async def test_a_command_that_never_stops_saying_is_ended(shell: Run) -> None:
     assert "more than" in ended.text
 
 
-async def test_output_comes_while_it_runs(confined: Call) -> None:
+async def test_output_comes_while_it_runs(confined: CallContext) -> None:
     said: asyncio.Queue[str] = asyncio.Queue()
-    call = dataclasses.replace(confined, emit=said.put_nowait)
+    context = dataclasses.replace(confined, emit=said.put_nowait)
     command = "echo one; until [ -e go ]; do sleep 0.01; done; echo two"
-    running = asyncio.create_task(BASH.run(BashArguments(command=command, timeout=60000), call))
+    running = asyncio.create_task(BASH.run(BashArguments(command=command, timeout=60000), context))
     assert await said.get() == "one\n"
-    await asyncio.to_thread(call.workspace.write, "go", b"")
+    await asyncio.to_thread(context.workspace.write, "go", b"")
     assert (await running).text == "one\ntwo"
 
 
@@ -102,11 +102,11 @@ def wait_for(mark: str, running: asyncio.Task[Output]) -> None:
 
 
 @pytest.fixture
-def unconfined(call: Call, bounds: Bounds) -> Call:
-    return dataclasses.replace(call, sandbox=Unconfined(find_bash(), bounds))
+def unconfined(context: CallContext, bounds: Bounds) -> CallContext:
+    return dataclasses.replace(context, sandbox=Unconfined(find_bash(), bounds))
 
 
-async def test_without_a_sandbox_too_a_command_ends_with_its_shell(unconfined: Call) -> None:
+async def test_without_a_sandbox_too_a_command_ends_with_its_shell(unconfined: CallContext) -> None:
     mark = f"{1000 + time.monotonic_ns() % 10**9 / 10**9:.9f}"
     command = f"sleep {mark} & seq 1 20000; exit 3"
     ended = await BASH.run(BashArguments(command=command, timeout=15000), unconfined)
@@ -130,7 +130,7 @@ HIDING = {
 
 @pytest.mark.parametrize("how", HIDING)
 @pytest.mark.parametrize("end", ["timeout", "cancel", "exit"])
-async def test_nothing_of_a_command_outlives_it(confined: Call, how: str, end: str) -> None:
+async def test_nothing_of_a_command_outlives_it(confined: CallContext, how: str, end: str) -> None:
     mark = f"{1000 + time.monotonic_ns() % 10**9 / 10**9:.9f}"
     command = HIDING[how].format(mark=mark)
     if end != "exit":
@@ -151,17 +151,17 @@ async def test_nothing_of_a_command_outlives_it(confined: Call, how: str, end: s
         assert time.monotonic() < deadline, left
 
 
-def times(command: str, call: Call, timeout: int | None = None) -> float:
-    return seconds(BashArguments(command=command, timeout=timeout), call)
+def times(command: str, context: CallContext, timeout: int | None = None) -> float:
+    return seconds(BashArguments(command=command, timeout=timeout), context)
 
 
-def test_commands_have_thirty_seconds_and_package_managers_more(call: Call) -> None:
-    assert times("make", call) == 30
-    assert times("npm install", call) == 300
-    assert times("make", call, 90_000) == 90
-    assert times("make", call, 10**9) == 600
-    assert times("make", call, 10**400) == 600
-    bounded = dataclasses.replace(call, times=Times(1, 2, 1.5))
+def test_commands_have_thirty_seconds_and_package_managers_more(context: CallContext) -> None:
+    assert times("make", context) == 30
+    assert times("npm install", context) == 300
+    assert times("make", context, 90_000) == 90
+    assert times("make", context, 10**9) == 600
+    assert times("make", context, 10**400) == 600
+    bounded = dataclasses.replace(context, times=Times(1, 2, 1.5))
     assert times("npm ci", bounded) == 1.5
 
 

@@ -30,7 +30,7 @@ from tools.bubblewrap import Bubblewrap
 from tools.errors import InvalidArguments, OutsideWorkspace, ToolFailed, UnknownTool
 from tools.kept import KeptOutputs
 from tools.registry import MOST_CALLS, Registry
-from tools.remote import Find, Place, RemoteTools
+from tools.remote import Find, RemoteTools, ServerAccess
 from tools.server import ToolServer, make_app
 from tools.threads import Threads
 from tools.workspace import Workspace
@@ -379,8 +379,8 @@ def at(url: str, *tokens: str) -> Find:
     """A server at this place, which tells these tokens in turn."""
     left = list(tokens)
 
-    async def find() -> Place:
-        return Place(url, left.pop(0) if left else None)
+    async def find() -> ServerAccess:
+        return ServerAccess(url, left.pop(0) if left else None)
 
     return find
 

@@ -248,7 +248,7 @@ def test_the_same_arguments_are_valid(schema: dict[str, Any], value: Any) -> Non
 
 
 def spoken(results: list[int]) -> tuple[list[Message], list[int]]:
-    """A conversation with results of so many characters; a token is a character."""
+    """A conversation with results of that many characters; a token is a character."""
     messages = [Message("user", "do it")]
     for number, length in enumerate(results):
         messages += [Message("assistant", "call"), Message("tool", f"{number % 10}" * length)]

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from swarm.chat.arguments import check_of
 from swarm.chat.formats.canonical import CANONICAL
 from swarm.chat.grammar import Thinking, grammar_of, ready_tool, unenforced
+from swarm.json_schema import closed_as_meant
 from swarm.types import Constraint, ToolSpec
 from tests.lexicon import Lexicon
 
@@ -17,6 +19,8 @@ READ = ToolSpec(
     {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]},
 )
 NOW = ToolSpec("now", "", {"type": "object", "properties": {}})
+WITH_A: Any = {"properties": {"a": {"type": "string"}}, "required": ["a"]}
+WITH_B: Any = {"properties": {"b": {"type": "integer"}}, "required": ["b"]}
 CALL = '<tool_call>{"name": "read", "arguments": {"path": "a"}}</tool_call>'
 TIME = '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'
 
@@ -178,6 +182,31 @@ def test_a_property_or_a_constant_may_be_called_as_such_a_word() -> None:
     held: Any = {"schema": json.dumps(schema), "tools": ()}
     assert read('{"uniqueItems": {"not": false}}', **held) == "whole"
     assert read('{"not"', **held).startswith("not after")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"anyOf": [{"$ref": "#/$defs/a"}, WITH_B], "$defs": {"a": WITH_A}},
+        {"oneOf": [WITH_A, WITH_B], "$schema": "http://json-schema.org/draft-07/schema#"},
+        {"properties": {"a": {"type": "string"}}, "anyOf": [WITH_A, WITH_B]},
+    ],
+)
+def test_a_tool_whose_variants_are_closed_from_outside_takes_each_of_them(
+    schema: dict[str, Any],
+) -> None:
+    """As OpenCode closes the tools of MCP servers."""
+    named = schema.get("properties", {})
+    closed = {**schema, "type": "object", "properties": named, "additionalProperties": False}
+    odd = ToolSpec("odd", "", closed_as_meant(closed))
+    check = check_of(odd.parameters, "here")
+    head = '<tool_call>{"name": "odd", "arguments": '
+    for given in ('{"a": "x"}', '{"b": 1}'):
+        assert read(f"{head}{given}}}</tool_call>", offered=(odd,)) == "whole"
+        assert check(given) is None
+    for wrong in ("{}", '{"c": 1}', '{"b": "x"}'):
+        assert read(f"{head}{wrong}}}</tool_call>", offered=(odd,)).startswith("not after")
+        assert check(wrong) is not None
 
 
 def test_what_a_schema_quotes_of_another_is_left_alone() -> None:

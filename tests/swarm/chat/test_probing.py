@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm.chat.probing import needed_forms
+from swarm.chat.probing import needed_rewritings
 from swarm.chat.template import ChatTemplate
 from swarm.chat.turns import TurnDict, with_text_arguments
 from swarm.types import Message, ToolCall, ToolSpec
@@ -129,7 +129,7 @@ def test_a_model_whose_way_of_calling_is_unknown_is_told_ours(
     assert "own way of writing calls is not known here" in caplog.text
     text = unknown.render([ASKED], TOOLS)
     assert "You may call these tools:" in text
-    assert unknown.form.name == "canonical"
+    assert unknown.call_format.name == "canonical"
 
 
 def text_arguments_only(turns: Sequence[TurnDict]) -> str | None:
@@ -145,8 +145,8 @@ def test_a_machine_that_stands_still_spoils_no_template() -> None:
         time.sleep(0.02)
         return text_arguments_only(turns)
 
-    assert with_text_arguments in needed_forms(still, budget_s=0.1)
+    assert with_text_arguments in needed_rewritings(still, budget_s=0.1)
 
 
 def test_a_template_that_computes_for_long_is_probed_no_further() -> None:
-    assert needed_forms(text_arguments_only, budget_s=-1) == ()
+    assert needed_rewritings(text_arguments_only, budget_s=-1) == ()

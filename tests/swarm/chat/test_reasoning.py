@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import CompletionParser, Reasoning, Text
+from swarm.chat.formats.beside import BESIDE
 from swarm.chat.formats.canonical import CallParser
 from swarm.chat.formats.harmony import HarmonyParser
 from swarm.chat.reasoning import Part, ReasoningSplitter
@@ -126,6 +127,27 @@ def test_a_call_has_begun_from_its_mark_on_and_for_good() -> None:
     parser.feed(': "list", "arguments": {}}</tool_call>')
     assert (parser.calls_begun, parser.calls_seen) == (True, 1)
     assert not CompletionParser(None).calls_begun
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [("{}", "tool_calls"), ('{"a": }', "tool_calls"), ('{"a": "}', "length"), ("", "length")],
+)
+def test_calls_that_an_engine_tells_apart_come_behind_the_text(arguments: str, reason: str) -> None:
+    parser = CompletionParser(BESIDE.parser([]))
+    calls = [Call("b", "{}"), Call("a", arguments)]
+    pieces = [*parser.feed(CALL, "hm"), *parser.feed("", "", calls), *parser.finish()]
+    assert pieces == [Reasoning("hm"), Text(CALL), *calls]
+    assert (parser.ended("stop"), parser.ended("length")) == (reason, "length")
+
+
+@pytest.mark.parametrize("held", ["\n\n", "<"])
+def test_text_that_was_held_back_comes_before_the_calls_that_an_engine_tells_apart(
+    held: str,
+) -> None:
+    parser = CompletionParser(BESIDE.parser([]), one_call=True)
+    pieces = [*parser.feed(held), *parser.feed("", "", [Call("a", "{}")]), *parser.finish()]
+    assert pieces == [Text(held), Call("a", "{}")]
 
 
 def test_tokens_of_reasoning_are_counted_however_it_is_told_apart() -> None:

@@ -34,16 +34,10 @@ async def test_a_wish_is_said_in_openais_words() -> None:
     assert said["choice"] is None
 
 
-async def test_of_several_tools_one_that_must_be_called_is_offered_alone() -> None:
-    said = json.loads((await asked(Constraint(must_call=True, tools=("read",)))).text)
-    assert said["choice"] == "required"
-    assert [tool["function"]["name"] for tool in said["tools"]] == ["read"]
-
-
-async def test_of_several_tools_those_that_may_be_called_are_offered() -> None:
-    said = json.loads((await asked(Constraint(tools=("add",)))).text)
-    assert said["choice"] is None
-    assert [tool["function"]["name"] for tool in said["tools"]] == ["add"]
+async def test_that_a_tool_must_be_called_is_said_but_not_which() -> None:
+    for must_call, choice in ((True, "required"), (False, None)):
+        said = json.loads((await asked(Constraint(must_call=must_call, tools=("read",)))).text)
+        assert said["choice"] == choice
 
 
 async def test_without_a_wish_nothing_is_said() -> None:

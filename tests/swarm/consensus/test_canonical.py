@@ -1,6 +1,7 @@
 """Which answers are the same: hard cases by hand."""
 
 import sys
+import warnings
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from swarm.consensus.canonical import (
     canonical_json,
     form_of,
     only_code,
+    shape,
 )
 from swarm.types import Candidate
 from tests.swarm.consensus.votes import call
@@ -31,7 +33,8 @@ def test_json_is_compared_by_value():
 
 
 def test_a_text_that_is_json_is_compared_as_json_however_it_is_laid_out():
-    written = ('{"id": "AbC"}', '{\n  "id": "AbC"\n}', '```json\n{"id":"AbC"}\n```')
+    bare = ('{"id": "AbC"}', '{\n  "id": "AbC"\n}')
+    written = (*bare, *(f"```json\n{text}\n```" for text in (*bare, f"\n {bare[0]}")))
     forms = {form_of(Candidate("v", text)) for text in written}
     assert len(forms) == 1
     (form,) = forms
@@ -263,6 +266,23 @@ def test_long_texts_of_another_shape_are_another_structure():
     assert form_of(Candidate("v", plain_text)).alike
 
 
+def test_a_block_is_a_block_where_a_text_begins_with_it_too():
+    block = "```py\nx = 1\n```"
+    assert shape(f"{block}\nSo.") == shape(f"So:\n{block}") == (1, 0, 0)
+    assert shape(f"{block}\nand\n{block}") == (2, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "same"), [("x = 0x1for y", "x = 0x1f or y"), ('x = "\\d"', 'x = "\\\\d"')]
+)
+def test_what_python_warns_of_is_code_all_the_same_and_nobody_is_warned(code: str, same: str):
+    one, other = (Candidate("v", f"```python\n{text}\n```") for text in (code, same))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        form = form_of(one)
+    assert (form, form.weak) == (form_of(other), False)
+
+
 def test_who_wants_code_has_bare_code_read_as_code():
     one, other = (Candidate("v", text) for text in ("x = 1  # one", "x=1"))
     assert form_of(one, "code") == form_of(other, "code")
@@ -276,3 +296,9 @@ def test_what_the_asker_wants_decides_how_a_text_is_read():
     assert form_of(Candidate("v", text), "json").key == canonical_json('{"a": 1}')
     assert form_of(Candidate("v", "long " * 100), "exact").structure == ("answer",)
     assert form_of(Candidate("v", "short"), "medoid").alike
+
+
+def test_who_wants_the_likest_text_or_code_has_json_read_as_such():
+    made = Candidate("v", '{"a": 1}')
+    assert form_of(made, "medoid").alike
+    assert form_of(made, "code").structure == ("code",)

@@ -207,6 +207,8 @@ def test_versions_and_addresses_are_equal_only_to_themselves(one, other):
         ("As in\n```py\nanswer = ask()\n```\nand so on", None),
         ("As in\n~~~\nAnswer: {a}\n~~~\n\nAnswer: 6", "6"),
         ("As in\n```\nAnswer: 6", "6"),
+        ("1. Run:\n   ```\n   Answer: 5\n   ```\nDone", None),
+        ("Final answer: 3\nand so it is \\boxed{4}", "3\n4"),
         ("Six rows of seven. So the answer is 42.", "42"),
         ("Six rows.\n\n**Six of seven. Therefore, the final answer is 42.**", "42"),
         ("The correct answer is (B).", "b"),

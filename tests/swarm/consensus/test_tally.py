@@ -72,7 +72,7 @@ READS = [call("read", f'{{"path": "{path}"}}') for path in ("src/roof", "src/roo
 
 
 def reads(*counts: int):
-    """So many votes for each of the calls, of which the first two are alike."""
+    """This many votes for each of the calls, of which the first two are alike."""
     answers = [{"text": "", "tool_calls": (made,)} for made in READS]
     return votes_of(*[each for each, n in zip(answers, counts, strict=True) for _ in range(n)])
 
@@ -96,6 +96,11 @@ def test_code_needs_no_more_than_the_most_and_a_tie_is_compared() -> None:
 def test_short_answers_are_never_alike_only_equal() -> None:
     votes = votes_of(TWELVE, THIRTEEN, {"text": "Answer: 7"})
     assert settled_by_weight(votes)
+
+
+def test_of_short_answers_that_of_most_leads_though_others_look_alike() -> None:
+    words = ["red"] * 3 + ["the blue cat"] * 2 + ["the blue cats"] * 2
+    assert count(votes_of(*[{"text": text} for text in words]), seed="s").winner.text == "red"
 
 
 def test_of_texts_that_are_alike_the_one_closest_to_all_weight_leads() -> None:

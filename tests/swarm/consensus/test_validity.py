@@ -35,6 +35,11 @@ def test_json_that_is_cut_may_repeat_itself():
     assert flaw(looping) == "it repeats itself without end"
 
 
+def test_a_call_that_is_required_may_be_cut_in_a_text_that_repeats_itself():
+    looping = Candidate("v", "and so on " * 60, finish="length")
+    assert flaw(looping, must_call=True) is None
+
+
 @pytest.mark.parametrize(
     ("text", "right"),
     [('{"a": 1}', True), ("```json\n[1]\n```", True), ("Sure: {}", False), ('{"a": 1', False)],

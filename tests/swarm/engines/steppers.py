@@ -7,8 +7,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from swarm.engines.base import Accepted, Delta, Embedding, EngineLoad, Event, ModelInfo, Started
-from swarm.errors import InvalidRequest, ModelLoadFailed
+from swarm.engines.base import (
+    Accepted,
+    Delta,
+    Embedding,
+    EngineLoad,
+    Event,
+    Failed,
+    Finished,
+    ModelInfo,
+    Started,
+)
+from swarm.errors import GenerationFailed, InvalidRequest, ModelLoadFailed
 from swarm.types import Prompt
 
 INFO = ModelInfo(
@@ -81,7 +91,7 @@ class Counter:
         if not text:
             raise InvalidRequest("nothing to count")
         if text == "long":
-            time.sleep(1.5)  # one step that computes so long
+            time.sleep(1.5)  # one step that computes that long
         if text == "held":
             self._go_on.wait(20)
         self._texts += 1
@@ -112,6 +122,16 @@ def unless_gone(path: str) -> Counter:
     return Counter()
 
 
+def endless(begun: str) -> Counter:
+    Path(begun).touch()
+    time.sleep(600)
+    return Counter()
+
+
+def broken(_options: Any) -> Counter:
+    raise IndexError("a bug")
+
+
 def crashing(_options: Any) -> Counter:
     os.kill(os.getpid(), signal.SIGSEGV)
     return Counter()
@@ -130,3 +150,16 @@ class Wrong(Counter):
 
 def wrong(error: Exception) -> Wrong:
     return Wrong(error)
+
+
+class Halving(Counter):
+    """Of two sequences the first is complete at once, and the other never."""
+
+    def step(self) -> list[tuple[int, list[Event]]]:
+        asked, self._requests = self._requests, {}
+        lost = Failed(1, GenerationFailed("no room for two"))
+        return [(request_id, [Finished(0, "stop", 1, 0, 0), lost]) for request_id in asked]
+
+
+def halving(_options: Any) -> Halving:
+    return Halving()

@@ -19,7 +19,7 @@ class Over(Exception):
 
 
 class Timed(Counter):
-    """A text takes as long as TEXT_S steps, of a second each; over after so many steps."""
+    """A text takes as long as TEXT_S steps, of a second each; over after that many steps."""
 
     def __init__(self, steps: int) -> None:
         super().__init__()

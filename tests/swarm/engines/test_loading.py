@@ -11,9 +11,9 @@ from swarm.engines.base import Event, Finished, ModelInfo
 from swarm.engines.loading import Loading
 from swarm.engines.resident import Make, Planned, Resident
 from swarm.errors import ConfigurationError, EngineNotReady, ModelLoadFailed, Overloaded
-from swarm.models.fit import Weights, plan_for
+from swarm.models.fit import ModelSize, plan_for
 from swarm.models.memory import Shape
-from swarm.models.place import Taken
+from swarm.models.room import Taken
 from swarm.pool import Pool, ServedModel
 from swarm.types import Prompt, SamplingParams
 from tests.fakes import INFO, FakeEngine
@@ -79,8 +79,8 @@ class House:
 
     def _maker(self, name: str, size_gib: float) -> Make:
         def make(taken: Taken) -> Planned:
-            weights = Weights(name, int(size_gib * GIB), SHAPE, 4096)
-            plan = plan_for(weights, MACHINE, "cpu", taken=taken)
+            size = ModelSize(name, int(size_gib * GIB), SHAPE, 4096)
+            plan = plan_for(size, MACHINE, "cpu", taken=taken)
             engine = Slow(
                 model_info=self.info,
                 log=self.log,
@@ -346,7 +346,7 @@ async def test_a_model_that_refuses_to_be_warmed_up_is_one_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     engine = Slow(error=Overloaded("busy"))
-    plan = plan_for(Weights("a", GIB, SHAPE, 4096), MACHINE, "cpu")
+    plan = plan_for(ModelSize("a", GIB, SHAPE, 4096), MACHINE, "cpu")
     model = Resident("a", lambda _: Planned(engine, plan))
     await model.start(Planned(engine, plan))
     await model.warm_up()
@@ -355,7 +355,7 @@ async def test_a_model_that_refuses_to_be_warmed_up_is_one_line(
 
 async def test_answers_that_share_the_engine_say_nothing_of_its_speed() -> None:
     engine = Slow(words=[str(number) for number in range(10)])
-    plan = plan_for(Weights("a", GIB, SHAPE, 4096), MACHINE, "cpu")
+    plan = plan_for(ModelSize("a", GIB, SHAPE, 4096), MACHINE, "cpu")
     model = Resident("a", lambda _: Planned(engine, plan))
     await model.start(Planned(engine, plan))
 

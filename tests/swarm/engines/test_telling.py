@@ -30,7 +30,7 @@ class Asked:
 
 
 def speech(telling: Telling, *stop: str) -> Speech:
-    return Speech(telling, 0, Letters(), TextStream(stop))
+    return Speech(telling, (0,), Letters(), TextStream(stop))
 
 
 def said(telling: Telling) -> list[Event]:
@@ -102,7 +102,7 @@ def test_of_tokens_behind_a_stop_string_s_beginning_no_probability_is_told(
     stop: str, tokens: list[int], text: str, told: str
 ) -> None:
     telling = Telling(1)
-    speaks = Speech(telling, 0, Words(), TextStream((stop,)))
+    speaks = Speech(telling, (0,), Words(), TextStream((stop,)))
     heard = [speaks.hear(token, TokenLogprob(f"{token}", b"", 0.0)) for token in tokens]
     assert heard == [False] * (len(tokens) - 1) + [True]
     speaks.finish("stop")

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -21,7 +21,8 @@ class FakeHub:
     """One file of one repository; `refuse` is a status, `break_after` bytes of the first answer.
 
     `names`: of all files of a repository, which are alike. `told_bytes`: their length, where that
-    is not told as it is.
+    is not told as it is. `elsewhere`: the address to which each file's leads. So many requests for
+    files are `cut` off without an answer. Another answer than a file's content: `in_place`.
     """
 
     refuse: tuple[int, dict[str, str]] | None = None
@@ -31,6 +32,9 @@ class FakeHub:
     data: bytes = DATA
     told_bytes: int | None = None
     names: tuple[str, ...] = ()
+    elsewhere: str | None = None
+    cut: int = 0
+    in_place: Callable[[], web.Response] | None = None
     ranges: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
 
@@ -41,9 +45,16 @@ class FakeHub:
             siblings = [{"rfilename": name} for name in self.names]
             return web.json_response({"id": "me/mine", "sha": COMMIT, "siblings": siblings})
         self.tokens.append(request.headers.get("Authorization", ""))
+        if self.cut:
+            self.cut -= 1
+            assert request.transport is not None
+            request.transport.abort()
         if self.refuse:
             return web.Response(status=self.refuse[0], headers=self.refuse[1], text="no")
         head = {"X-Repo-Commit": COMMIT, "ETag": f'"{self.named_sum}"', "Accept-Ranges": "bytes"}
+        if self.elsewhere:
+            linked = {"X-Linked-Etag": head["ETag"], "X-Linked-Size": str(len(self.data))}
+            return web.Response(status=302, headers=head | linked | {"Location": self.elsewhere})
         if request.method == "HEAD":
             return web.Response(
                 headers=head | {"Content-Length": str(self.told_bytes or len(self.data))}
@@ -53,6 +64,8 @@ class FakeHub:
     async def _send(self, request: web.Request, head: dict[str, str]) -> web.StreamResponse:
         asked = request.headers.get("Range", "")
         self.ranges.append(asked)
+        if self.in_place:
+            return self.in_place()
         start = int(asked.removeprefix("bytes=").split("-")[0]) if asked else 0
         response = web.StreamResponse(status=206 if asked else 200, headers=head)
         end = len(self.data)

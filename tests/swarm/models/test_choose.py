@@ -18,9 +18,10 @@ from swarm.models.choose import (
     recommended,
     until_here,
 )
-from swarm.models.fit import Wishes
-from swarm.models.ids import Known, Machine, find
+from swarm.models.find import find
+from swarm.models.fit import FitOptions
 from swarm.models.local import BUNDLED_ID, LocalModel, bundled_model, scan_models
+from swarm.models.machine import Known, Machine
 from swarm.models.memory import CONTEXT_TOKENS
 from swarm.models.wanted import Unreachable, Wanted
 from tests.swarm.engines.llama.memories import encoder
@@ -58,12 +59,12 @@ def test_what_an_id_leaves_out_is_chosen_by_fit(name: str, means: str) -> None:
     assert found(name).id == means
 
 
-def test_a_models_own_wishes_hold_when_it_is_chosen(tmp_path: Path) -> None:
-    def wishes_of(model_id: str) -> Wishes:
+def test_a_models_own_options_hold_when_it_is_chosen(tmp_path: Path) -> None:
+    def options_of(model_id: str) -> FitOptions:
         own = {"qwen2.5-coder:14b:4bit", "chat"}
-        return Wishes(context_tokens=16_384 if model_id in own else 131_072)
+        return FitOptions(context_tokens=16_384 if model_id in own else 131_072)
 
-    machine = Machine(PC, "cpu", wishes_of)
+    machine = Machine(PC, "cpu", options_of)
     with pytest.raises(ConfigurationError, match="--ctx 131072"):
         find("qwen2.5-coder:14b:8bit", known(), machine)
     for name in ("qwen2.5-coder:14b:4bit", "qwen2.5-coder:14b"):
@@ -71,7 +72,7 @@ def test_a_models_own_wishes_hold_when_it_is_chosen(tmp_path: Path) -> None:
         assert wanted.id == "qwen2.5-coder:14b:4bit"
     better = best_to_bring(known(), machine)
     assert better
-    assert better.plan.context_tokens == wishes_of(better.wanted.id).context_tokens
+    assert better.plan.context_tokens == options_of(better.wanted.id).context_tokens
     chat = LocalModel("chat", random_model(TINY, folder=tmp_path), 5 * GIB)
     assert recommended(known(chat), machine, folder="models").models == (chat,)
     assert plan_of(chat, machine).context_tokens == 16_384
@@ -181,7 +182,7 @@ def test_an_embedding_model_is_served_by_its_id_alone(tmp_path: Path) -> None:
 
 def test_an_mlx_model_is_planned_beside_an_engine_for_gguf_files(tmp_path: Path) -> None:
     plan = plan_of(LocalModel("mine", tmp_path, 100, "mlx"), Machine(PC, "cpu"))
-    assert plan.weights.id == "mine"
+    assert plan.model.id == "mine"
 
 
 def test_an_mlx_folder_is_for_who_has_its_engine(tmp_path: Path) -> None:
@@ -222,7 +223,7 @@ def test_what_is_brought_calls_tools_and_is_not_of_years_ago(memory_gib: int) ->
         one = next(each for each in CARDS if better.wanted.id.startswith(f"{each.id}:"))
         assert one.tool_calls
         assert not better.wanted.id.endswith((":2bit", ":3bit"))
-        if better.plan.weights.size_bytes > 15 * GIB:
+        if better.plan.model.size_bytes > 15 * GIB:
             assert (one.year or 0) >= 2025
 
 
@@ -238,7 +239,7 @@ def test_a_card_of_16_gib_is_given_what_has_a_whole_context(free_gib: float) -> 
     assert better
     assert better.plan.offloaded
     assert better.plan.context_tokens == CONTEXT_TOKENS
-    assert better.plan.weights.shape
+    assert better.plan.model.shape
 
 
 def test_every_coding_model_says_of_which_year_it_is() -> None:
@@ -292,6 +293,36 @@ def test_of_what_was_brought_earlier_a_model_for_code_comes_first(tmp_path: Path
     choice = recommended(cached, Machine(PC, "cpu"), folder="models")
     assert choice.models == (code,)
     assert "brought here earlier" in choice.reason
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("big-00002-of-00003.gguf", "the first part: hf:me/mine/big-00001-of-00003.gguf"),
+        ("Q4/notes.txt", "a file that ends in .gguf"),
+        ("Q4", "a file that ends in .gguf"),
+    ],
+)
+def test_a_file_of_the_hub_that_is_no_model_by_its_name_is_refused(file: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        find(f"hf:me/mine/{file}", known(), Machine(PC, "cpu"))
+
+
+def test_a_later_part_that_is_here_is_refused_with_the_name_of_the_first(tmp_path: Path) -> None:
+    file = tmp_path / "big-00002-of-00003.gguf"
+    file.touch()
+    with pytest.raises(ConfigurationError, match=r"the first part: .*/big-00001-of-00003\.gguf"):
+        find(str(file), known(), Machine(PC, "cpu"))
+
+
+def test_a_repository_for_mlx_is_not_brought_where_mlx_is_not_installed() -> None:
+    with pytest.raises(ConfigurationError, match="MLX is not installed here"):
+        named_models(["hf:me/mine"], known(), Machine(PC, "cpu"), never)
+
+
+def test_who_may_have_meant_gguf_is_told_to_name_a_file() -> None:
+    with pytest.raises(ConfigurationError, match=r"for GGUF name a file: hf:me/mine/FILE\.gguf"):
+        named_models(["hf:me/mine"], known(), Machine(PC, "cpu"), never)
 
 
 @pytest.mark.parametrize("name", ["nope", "qwne3"])

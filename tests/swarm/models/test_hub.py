@@ -1,14 +1,27 @@
 """Which models of the catalogue are in the hub's cache already; nobody is asked."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Format
 from swarm.models.catalogue import load_catalogue
-from swarm.models.hub import Hub, copied_folder, downloaded, hub_of
-from swarm.models.ids import wanted
+from swarm.models.find import wanted
+from swarm.models.hub import (
+    Hub,
+    check_cache,
+    copied_folder,
+    downloaded,
+    hub_of,
+    known_in,
+    repository_folder,
+)
+from swarm.models.local import BUNDLED_PATH
 from swarm.models.wanted import Wanted
+from tests.closed import open_to_all, without_privileges
+from tests.homeless import become_homeless
 
 CODER = next(card for card in load_catalogue() if card.id == "qwen2.5-coder:7b")
 
@@ -60,14 +73,22 @@ def test_a_part_of_a_release_is_not(tmp_path: Path) -> None:
     assert downloaded(load_catalogue(), "gguf", Hub(tmp_path)) == []
 
 
-def test_an_mlx_folder_is_there_once_nothing_of_it_is_on_its_way(tmp_path: Path) -> None:
+def test_an_mlx_folder_is_there_whatever_else_of_its_repository_broke_off(tmp_path: Path) -> None:
     each = release("mlx")
     folder = snapshot(each, tmp_path)
     filled(folder, "config.json", "model.safetensors")
     (model,) = downloaded([CODER], "mlx", Hub(tmp_path))
     assert (model.id, model.format) == (each.id, "mlx")
-    filled(folder.parent.parent, "blobs/abc.incomplete")
+    filled(folder.parent.parent, "blobs/abc.incomplete")  # such as of another version
+    assert downloaded([CODER], "mlx", Hub(tmp_path)) == [model]
+
+
+def test_an_mlx_folder_of_which_a_numbered_part_is_missing_is_not_there(tmp_path: Path) -> None:
+    folder = snapshot(release("mlx"), tmp_path)  # its index may be what is still on its way
+    filled(folder, "config.json", "model-00001-of-00002.safetensors")
     assert downloaded([CODER], "mlx", Hub(tmp_path)) == []
+    filled(folder, "model-00002-of-00002.safetensors")
+    assert len(downloaded([CODER], "mlx", Hub(tmp_path))) == 1
 
 
 def test_an_mlx_folder_without_all_of_its_weights_is_not_there(tmp_path: Path) -> None:
@@ -95,3 +116,50 @@ def test_the_cache_is_where_the_hub_s_library_has_it() -> None:
     assert hub_of(caches | {"HF_HUB_CACHE": "/hub"}).cache == Path("/hub")
     own = Path.home() / ".cache" / "huggingface" / "hub"
     assert hub_of({}).cache == hub_of({"XDG_CACHE_HOME": ""}).cache == own
+
+
+def test_without_a_home_nothing_is_in_the_cache_and_nothing_is_kept_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    become_homeless(monkeypatch)
+    for environ in ({}, {"XDG_CACHE_HOME": "~nobody-at-all/caches"}, {"HF_HOME": "~/hf"}):
+        hub = hub_of(environ)
+        assert downloaded([CODER], "gguf", hub) == []
+        with pytest.raises(ConfigurationError, match="name a folder for models in HF_HOME"):
+            check_cache(hub.cache)
+    check_cache(hub_of({"HF_HOME": "/hf"}).cache)
+
+
+@pytest.mark.parametrize("closed", ["", "repository", "refs", "snapshots"])
+def test_what_this_user_may_not_look_into_is_not_there(
+    caplog: pytest.LogCaptureFixture, closed: str
+) -> None:
+    each = release("gguf")
+    with open_to_all() as cache:
+        filled(snapshot(each, cache), *each.files)
+        repository = repository_folder(each, cache)
+        (repository / "refs").mkdir(exist_ok=True)
+        folder = {"": cache, "repository": repository}.get(closed, repository / closed)
+        folder.chmod(0)
+        with without_privileges():
+            found = downloaded([CODER], "gguf", Hub(cache))
+        folder.chmod(0o755)
+    assert len(found) == (closed == "refs" and each.revision is not None)
+    told = [f"may not look into {folder} (Permission denied)" in line for line in caplog.messages]
+    assert told == ([True] if closed in ("", "repository") else [])
+
+
+def test_a_models_folder_that_this_user_may_not_look_into_is_told_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with open_to_all() as folder:
+        shutil.copy(BUNDLED_PATH, folder / "mine.gguf")
+        (folder / "cards").mkdir()
+        folder.chmod(0)
+        with without_privileges():
+            known = known_in(folder, "gguf", Hub(folder / "nowhere"))
+        folder.chmod(0o755)
+    assert known.found == ()
+    assert known.cards == load_catalogue()
+    assert [line for line in caplog.messages if "cards" in line] == []
+    assert f"may not look into {folder} " in caplog.messages[0]

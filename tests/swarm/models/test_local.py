@@ -93,6 +93,32 @@ def test_what_says_that_it_is_no_model_is_none(
         described(path)
 
 
+@pytest.mark.parametrize("key", ["general.type", "general.architecture"])
+def test_a_kind_that_is_no_word_says_nothing(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "odd.gguf"
+    two_numbers = struct.pack("<IIQII", 9, 4, 2, 1, 2)
+    path.write_bytes(struct.pack("<4sIQQ", b"GGUF", 3, 0, 1) + text(key) + two_numbers)
+    assert [model.id for model in scan_models(tmp_path)] == ["odd"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows knows no pipes with a name")
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.gguf")
+    (tmp_path / "folder.gguf").mkdir()
+    write(tmp_path / "a.gguf")
+    assert [model.id for model in scan_models(tmp_path)] == ["a"]
+    with pytest.raises(ConfigurationError, match=r"pipe\.gguf is no file"):
+        described(tmp_path / "pipe.gguf")
+
+
+@pytest.mark.parametrize("index", ["[" * 100_000, '{"weight_map": {"a": 1, "b": "c"}}'])
+def test_an_odd_index_makes_no_model(tmp_path: Path, index: str) -> None:
+    write(tmp_path / "mine" / "config.json")
+    write(tmp_path / "mine" / "model.safetensors")
+    (tmp_path / "mine" / "model.safetensors.index.json").write_text(index)
+    assert scan_models(tmp_path) == ()
+
+
 def text(told: str) -> bytes:
     return struct.pack("<Q", len(told)) + told.encode()
 

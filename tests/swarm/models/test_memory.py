@@ -1,13 +1,9 @@
-"""Memory by part, against llama.cpp's own buffers and a real process."""
-
-from pathlib import Path
+"""Memory by part, against llama.cpp's own buffers."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.memory import error
-from bench.models import Shape as FileShape
 from swarm.models.memory import IDLE_STATES, STREAMS, Shape, footprint, usual_cache
 
 MIB = 1 << 20
@@ -44,8 +40,3 @@ def test_the_usual_cache_never_exceeds_what_is_affordable(trained: int, affordab
     cache = usual_cache(trained, affordable)
     assert cache.context_tokens <= min(trained, affordable)
     assert cache.context_tokens <= cache.cells <= max(affordable, cache.context_tokens)
-
-
-def test_a_real_engine_takes_what_was_predicted(tmp_path: Path) -> None:
-    shape = FileShape("small", 8, 512, 2048, 8, 8, 16_384)
-    assert error(shape, 16_384, folder=tmp_path) < 0.1

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from swarm.models.progress import shown
+from swarm.models.progress import aside, shown
 
 GIB = 1 << 30
 
@@ -45,3 +45,19 @@ def test_a_terminal_gets_a_bar(
     assert "coder:7b:4bit" in terminal.getvalue()
     assert "4.29G" in terminal.getvalue()
     assert caplog.records == []
+
+
+def test_what_is_printed_stands_on_a_line_of_its_own_and_the_bar_below_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(sys, "stdout", screen)
+    with shown("coder:7b:4bit", 4 * GIB) as moved:
+        moved(GIB)
+        with aside():
+            print("join with the PIN 123 456")
+        before, _, after = screen.getvalue().partition("join with the PIN 123 456\n")
+    assert before.endswith("\r")
+    assert "coder:7b:4bit" in after

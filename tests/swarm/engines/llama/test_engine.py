@@ -18,7 +18,8 @@ from swarm.types import Grammar, Prompt, SamplingParams
 from tests.swarm.engines.llama.options import options_for
 
 TINY = Shape("random", 2, 64, 128, 2, 1, vocabulary=512, context_tokens=1024)
-GREEDY = SamplingParams(temperature=0, max_tokens=24)
+# Takes the likeliest, and each sequence for itself: at temperature 0 all of a prompt are one.
+GREEDY = SamplingParams(temperature=1, top_k=1, max_tokens=24)
 
 B = 3 + ord("b") - ord("!")
 """The token of the letter b: after three control tokens the printable bytes begin with `!`."""
@@ -70,7 +71,7 @@ class Outcome:
 
 
 def run(engine: LlamaEngine, *prompts: Prompt, steps: int = 10_000) -> list[Outcome]:
-    """Submit prompts together and step until all have ended, or so many times."""
+    """Submit prompts together and step until all have ended, or that many times."""
     outcomes = {1000 + i: Outcome() for i in range(len(prompts))}
     for request_id, prompt in zip(outcomes, prompts, strict=True):
         engine.submit(request_id, prompt)
@@ -142,6 +143,23 @@ def test_n_sequences_share_one_reading_of_the_prompt_and_differ_by_seed(engine):
     assert outcome.started == Started(100, 0)
     assert all(f.completion_tokens == 12 for f in outcome.finished.values())
     assert outcome.last_step == 100 // 64 + 11
+
+
+def test_at_temperature_0_all_say_what_one_has_computed(engine):
+    cold = SamplingParams(temperature=0, top_k=0, top_p=1.0, min_p=0, seed=1, max_tokens=12)
+    cold = replace(cold, ignore_eos=True)
+    [alone] = run(engine, Prompt(tokens(100), cold))
+    mixed = Prompt(tokens(100), cold, n=4, temperatures=(0, 2, 0, 2))
+    [outcome] = run(engine, mixed)
+    assert outcome.texts[0] == outcome.texts[2] == alone.texts[0]
+    assert len(set(outcome.texts.values())) == 3
+    assert [outcome.finished[index].completion_tokens for index in range(4)] == [12] * 4
+    engine.submit(1, mixed)
+    running = 0
+    while engine.busy:
+        engine.step()
+        running = max(running, engine.load().sequences)
+    assert running == 3
 
 
 def test_many_siblings_keep_nobody_else_out(engine):

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from swarm.chat.calls import Arguments, Call, strict_json
+from swarm.chat.calls import Call
 from swarm.chat.completion import CompletionParser, Piece, Reasoning, Text
-from swarm.chat.formats.canonical import CallParser
+from swarm.chat.formats.beside import BESIDE
 from swarm.chat.template import ChatTemplate
-from swarm.engines.base import Delta, Finished, Started
+from swarm.engines.base import Accepted, Delta, Finished, Started
+from swarm.engines.upstream import drawing
 from swarm.engines.upstream.engine import UpstreamEngine
 from swarm.errors import (
     ConfigurationError,
@@ -27,7 +28,7 @@ from swarm.errors import (
 from swarm.propose import Reader
 from swarm.proposer import Said
 from swarm.types import Message, Prompt, SamplingParams, ToolCall, ToolSpec
-from tests.engines.contract import Answer, ask
+from tests.parts.engines.contract import Answer, ask
 from tests.swarm.engines.upstream.servers import (
     BOS,
     PROPS,
@@ -170,6 +171,32 @@ async def test_the_temperature_that_a_server_tells_is_the_models_own(told_temper
     assert sorted(texts_of(fake.asked, "temperature")) == [0.15, 0.25]
 
 
+@pytest.mark.parametrize("many", [True, False])
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        Prompt("p", SamplingParams(temperature=0.0), n=3),
+        Prompt("p", SamplingParams(), n=3, temperatures=(0.0,) * 3),
+    ],
+)
+async def test_what_draws_nothing_is_asked_for_once_and_told_of_each_sequence(
+    many: bool, prompt: Prompt
+):
+    settings = {"n_ctx": 1000, "params": {"temperature": 0.0}}
+    props = PROPS | {"default_generation_settings": settings}
+    fake = FakeServer(HELLO, props=props, many=many)
+    answer = await answer_of(fake, prompt)
+    assert answer.texts == dict.fromkeys(range(3), "Hello")
+    assert {at: end.completion_tokens for at, end in answer.finished.items()} == {0: 3, 1: 3, 2: 3}
+    assert texts_of(fake.asked, "n") == [None]
+
+
+async def test_where_the_only_request_fails_all_its_sequences_do():
+    sampling = SamplingParams(temperature=0.0)
+    with pytest.raises(EngineLost):
+        await in_a_moment(answer_of(FakeServer(BREAKS, props=PROPS), Prompt("p", sampling, n=3)))
+
+
 async def test_the_seeds_of_other_sequences_stay_below_what_means_a_random_one():
     fake = FakeServer(HELLO, props=PROPS)
     await answer_of(fake, Prompt("p", SamplingParams(seed=2**32 - 2), n=3))
@@ -258,7 +285,7 @@ async def test_what_an_answer_is_to_be_goes_with_the_conversation():
     assert (sent["response_format"], sent["tool_choice"]) == (form, "required")
 
 
-async def test_reasoning_and_calls_of_a_chat_come_back_as_our_parser_reads_them():
+async def test_reasoning_and_calls_of_a_chat_come_back_beside_the_text():
     fake = FakeServer(
         streams(
             told(reasoning_content="Hm"),
@@ -291,44 +318,45 @@ async def test_reasoning_stays_reasoning_wherever_it_comes():
     )
     assert await heard(fake) == [
         Reasoning("a"),
-        Text("One."),
+        Text("One. "),
         Reasoning("b </think>"),
         Reasoning("c"),
-        Text(" Two."),
+        Text("Two."),
         Reasoning("d"),
     ]
 
 
 async def heard(fake: FakeServer) -> list[Piece]:
     """What a worker of this engine says in a conversation."""
-    reader = Reader(CompletionParser(CallParser()))
     pieces: list[Piece] = []
     async with engine_at(fake) as engine:
+        reads = ChatTemplate(engine.info.chat_template).call_format.parser([])
+        reader = Reader(CompletionParser(reads))
         async for events in engine.generate(conversation(engine)):
             for event in events:
                 if isinstance(event, Delta | Finished):
                     for news in reader.read(event):
                         pieces += news.pieces if isinstance(news, Said) else ()
-    return whole(pieces)
+    return pieces
 
 
-def whole(pieces: list[Piece]) -> list[Piece]:
-    """The pieces with each call's arguments in it."""
-    found: list[Piece] = []
-    for piece in pieces:
-        if isinstance(piece, Arguments) and isinstance(found[-1], Call):
-            found[-1] = Call(found[-1].name, found[-1].arguments + piece.text)
-        else:
-            found.append(piece)
-    return found
+@pytest.mark.parametrize("props", [None, PROPS])
+async def test_every_conversation_is_read_as_one_whose_calls_stand_beside_the_text(props: Any):
+    async with engine_at(FakeServer(HELLO, props=props)) as engine:
+        assert ChatTemplate(engine.info.constraint_template).call_format is BESIDE
+        reads_text = ChatTemplate(engine.info.chat_template).call_format is not BESIDE
+    assert reads_text == bool(props)
+
+
+async def test_what_looks_like_a_call_in_the_text_of_a_chat_is_text():
+    quoted = '<tool_call>{"name": "read", "arguments": {}}</tool_call>'
+    fake = FakeServer(streams(told(content=quoted), told("stop")))
+    assert await heard(fake) == [Text(quoted)]
 
 
 async def test_arguments_that_are_no_json_are_told_as_they_are():
     fake = FakeServer(streams(called(0, '{"path"', "read"), told("tool_calls")))
-    [call] = await heard(fake)
-    assert isinstance(call, Call)
-    with pytest.raises(ValueError, match="Expecting"):
-        strict_json(call.arguments)
+    assert await heard(fake) == [Call("read", '{"path"')]
 
 
 @pytest.mark.parametrize(
@@ -377,6 +405,38 @@ async def test_an_overflow_keeps_the_servers_figures():
         await answer_of(FakeServer(refuses(400, body)))
 
 
+async def test_what_the_server_refuses_is_not_accepted_before():
+    async with engine_at(FakeServer(refuses(400, {"error": {"message": "no top_k"}}))) as engine:
+        with pytest.raises(InvalidRequest, match="no top_k"):
+            await anext(engine.generate(PLAIN))
+
+
+async def test_a_server_that_takes_its_time_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(drawing, "REFUSAL_S", 0.01)
+    asked = asyncio.Event()
+
+    async def never(_request: Any, _body: dict[str, Any]) -> Any:
+        asked.set()
+        return await asyncio.Event().wait()
+
+    async with (
+        asyncio.timeout(5),
+        engine_at(FakeServer(never)) as engine,
+        aclosing(engine.generate(PLAIN)) as events,
+    ):
+        assert await anext(events) == [Accepted(2)]
+        await asked.wait()
+
+
+async def test_what_is_surely_too_long_is_not_asked_for():
+    fake = FakeServer(HELLO)
+    async with engine_at(fake, context_tokens=100) as engine:
+        assert (await ask(engine, Prompt("one " * 300, SamplingParams()))).finished
+        with pytest.raises(ContextOverflow, match=r"5\d\d tokens.*100 tokens"):
+            await ask(engine, Prompt("one " * 500, SamplingParams()))
+    assert len(fake.asked) == 1
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -391,6 +451,42 @@ async def test_an_overflow_keeps_the_servers_figures():
 async def test_a_broken_stream_is_a_lost_engine(answer):
     with pytest.raises(EngineLost):
         await answer_of(FakeServer(answer, props=PROPS))
+
+
+def breaks_off(way: str, *chunks: dict[str, Any]) -> Any:
+    """An answer whose connection ends after these chunks."""
+    begins = streams(*chunks, done=False)
+
+    async def breaks(request: Any, body: dict[str, Any]) -> Any:
+        await begins(request, body)
+        getattr(request.transport, way)()
+        return await asyncio.Event().wait()
+
+    return breaks
+
+
+@pytest.mark.parametrize("way", ["close", "abort"])
+async def test_a_server_that_breaks_off_is_there_all_the_same(way: str):
+    async with engine_at(FakeServer(breaks_off(way, said("a")), props=PROPS)) as engine:
+        with pytest.raises(EngineLost) as raised:
+            await in_a_moment(ask(engine, PLAIN))
+        assert str(raised.value) == "the upstream server broke off in the middle of an answer"
+        assert (await engine.load()).running == 0
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("way", ["close", "abort"])
+async def test_a_stream_that_breaks_off_behind_whole_answers_costs_their_counts_only(
+    way: str, n: int
+):
+    chunks = [said("a", index=at) for at in range(n)]
+    chunks += [said("b", index=at, finish="stop") for at in range(n)]
+    fake = FakeServer(breaks_off(way, *chunks), props=PROPS, many=True)
+    answer = await in_a_moment(answer_of(fake, Prompt("p", SamplingParams(), n=n)))
+    assert answer.texts == dict.fromkeys(range(n), "ab")
+    assert {each.completion_tokens for each in answer.finished.values()} == {2}
+    assert (set(answer.finished), answer.failed) == (set(range(n)), {})
+    assert len(fake.asked) == 1
 
 
 async def test_an_error_in_the_middle_of_a_stream_is_raised():
@@ -428,20 +524,40 @@ async def test_a_chunk_in_a_form_that_nobody_foresaw_ends_the_generation(many):
         await in_a_moment(answer_of(fake, Prompt("p", SamplingParams(), n=2)))
 
 
-async def test_one_lost_request_of_several_ends_the_generation_and_the_others():
-    fake = FakeServer(streams(said("a"), hang=True), props=PROPS)
-    calm = fake.answer
+def by_seed(answers: dict[int, Any]) -> Any:
+    """Every request has the answer of its seed."""
 
-    async def first_breaks(request: Any, body: dict[str, Any]) -> Any:
-        answer = streams(said("a"), done=False) if body["seed"] == 1 else calm
-        return await answer(request, body)
+    async def answer(request: Any, body: dict[str, Any]) -> Any:
+        return await answers[body["seed"]](request, body)
 
-    fake.answer = first_breaks
-    async with engine_at(fake) as engine:
-        with pytest.raises(EngineLost):
-            await ask(engine, Prompt("p", SamplingParams(seed=1), n=2))
-        async with asyncio.timeout(2):
-            await fake.gone.wait()
+    return answer
+
+
+BUSY = refuses(429, {"error": {"message": "1 concurrent request"}}, **{"Retry-After": "9"})
+BREAKS = streams(said("a"), done=False)
+THREE = Prompt("p", SamplingParams(seed=1), n=3)
+
+
+@pytest.mark.parametrize(("failing", "error"), [(BREAKS, EngineLost), (BUSY, Overloaded)])
+async def test_a_request_that_fails_costs_its_own_sequence(failing: Any, error: type[Exception]):
+    fake = FakeServer(by_seed({1: failing, 2: HELLO, 3: HELLO}), props=PROPS)
+    answer = await in_a_moment(answer_of(fake, THREE))
+    assert set(answer.finished) == {1, 2}
+    assert {at: type(failed.error) for at, failed in answer.failed.items()} == {0: error}
+
+
+async def test_where_all_requests_fail_it_is_told_that_the_server_is_only_busy():
+    fake = FakeServer(by_seed({1: BREAKS, 2: BUSY, 3: BREAKS}), props=PROPS)
+    with pytest.raises(Overloaded, match="1 concurrent request") as raised:
+        await in_a_moment(answer_of(fake, THREE))
+    assert raised.value.retry_after_s == 9
+
+
+async def test_of_several_sequences_of_a_broken_request_those_that_ended_are_kept():
+    broken = streams(said("a", finish="stop"), said("b", index=1), done=False)
+    fake = FakeServer(broken, props=PROPS, many=True)
+    answer = await in_a_moment(answer_of(fake, Prompt("p", SamplingParams(), n=2)))
+    assert (set(answer.finished), set(answer.failed)) == ({0}, {1})
 
 
 @pytest.mark.parametrize("way", ["close", "abort"])
@@ -497,30 +613,30 @@ async def test_closing_the_engine_ends_what_runs():
 
 async def test_a_server_that_goes_away_is_lost_and_found_again():
     async with engine_at(FakeServer(HELLO, props=PROPS)) as engine:
-        engine._url = "http://127.0.0.1:9/v1"
+        engine._connection.url = "http://127.0.0.1:9/v1"
         with pytest.raises(EngineLost, match="is not there"):
             await ask(engine, PLAIN)
 
 
 async def test_a_server_that_went_away_is_no_load_until_it_is_back():
     async with engine_at(FakeServer(HELLO, props=PROPS)) as engine:
-        here, engine._url = engine._url, "http://127.0.0.1:9/v1"
+        here, engine._connection.url = engine._connection.url, "http://127.0.0.1:9/v1"
         assert (await engine.load()).running == 0
         with pytest.raises(EngineLost):
             await ask(engine, PLAIN)
         with pytest.raises(EngineLost, match="is not there"):
             await engine.load()
-        engine._url = here
+        engine._connection.url = here
         assert (await engine.load()).running == 0
 
 
 async def test_a_server_that_is_back_and_not_ready_is_lost_until_it_is():
     fake = FakeServer(HELLO, props=PROPS)
     async with engine_at(fake) as engine:
-        here, engine._url = engine._url, "http://127.0.0.1:9/v1"
+        here, engine._connection.url = engine._connection.url, "http://127.0.0.1:9/v1"
         with pytest.raises(EngineLost):
             await ask(engine, PLAIN)
-        engine._url, fake.loading = here, 2
+        engine._connection.url, fake.loading = here, 2
         for _ in range(2):
             with pytest.raises(EngineNotReady):
                 await engine.load()
@@ -561,7 +677,7 @@ async def test_a_start_that_is_ended_while_the_server_loads_leaves_no_session():
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await engine.start()
-        assert engine._session is None
+        assert engine._connection._session is None
 
 
 async def test_the_key_goes_with_every_request():
