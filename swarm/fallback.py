@@ -3,27 +3,27 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from swarm.chat.calls import is_object
 from swarm.chat.formats.canonical import call_text
+from swarm.chat.held import stays_call
 from swarm.consensus.validity import wrong_arguments
 from swarm.types import Candidate, Check
 
 
 def as_given(
-    answer: Candidate, checks: Mapping[str, Check], stays: Collection[str] = ()
+    answer: Candidate, checks: Mapping[str, Check], may_be_wrong: Collection[str] = ()
 ) -> Candidate | None:
     """An invalid answer as it can be given where nothing was asked for, None if it says nothing.
 
     A call of an unknown tool stays one, for its asker can tell the model what was wrong; so does
-    one of the tools in `stays` that came beside the text, if its arguments are a JSON object. Any
-    other call whose arguments are wrong is text, behind what else was said.
+    one that `stays_call`. Any other call whose arguments are wrong is text, behind what else was
+    said.
     """
     made = answer.tool_calls
     wrong = [
         at
         for at, call in enumerate(made)
         if wrong_arguments(answer, at, checks) is not None
-        and not (answer.beside and call.name in stays and is_object(call.arguments))
+        and not stays_call(call.name, call.arguments, answer.beside, may_be_wrong)
     ]
     text = answer.text + "".join(call_text(made[at].name, made[at].arguments) for at in wrong)
     calls = tuple(call for at, call in enumerate(made) if at not in wrong)

@@ -4,6 +4,7 @@ whether they may look into one.
 
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from platformdirs import user_state_path
@@ -52,3 +53,9 @@ def may_look_into(folder: Path) -> bool:
         told = "this user may not look into %s (%s): what is there is not used"
         logger.warning(told, folder, error.strerror)
         return False
+
+
+def tell_of_closed(folders: Iterable[Path]) -> None:
+    """Tell in the log of those that are there and that this user may not look into."""
+    for folder in folders:
+        may_look_into(folder)

@@ -15,18 +15,24 @@ def may_be_wrong(tools: Sequence[ToolSpec]) -> frozenset[str]:
     return frozenset(tool.name for tool in tools if not tool.strict)
 
 
+def stays_call(name: str, arguments: str, beside: bool, may_be_wrong: Collection[str]) -> bool:
+    """Whether a call that breaks its tool's schema is given as a call: one that came `beside` the
+    text, of a tool of which that `may_be_wrong`, and whose arguments are at least a JSON object.
+    """
+    return beside and name in may_be_wrong and is_object(arguments)
+
+
 class HeldCalls:
     """Passes parts on; calls of the tools in `checks` only when they are whole and right.
 
-    One that is wrong becomes text: the asker sees what the model wrote, and no call; one of the
-    tools in `stays` that came beside the text and is a JSON object stays a call. `flaw` is what was
-    wrong with the first of them, or None. One in which the answer was cut is neither: it stays a
-    call, as it came.
+    One that is wrong becomes text, unless it is one that `stays_call`: the asker sees what the
+    model wrote, and no call. `flaw` is what was wrong with the first of them, or None. One in which
+    the answer was cut is neither: it stays a call, as it came.
     """
 
-    def __init__(self, checks: Mapping[str, Check], stays: Collection[str] = ()) -> None:
+    def __init__(self, checks: Mapping[str, Check], may_be_wrong: Collection[str] = ()) -> None:
         self._checks = checks
-        self._stays = stays
+        self._may_be_wrong = may_be_wrong
         self._call: Call | None = None
         self._beside = False
         self.flaw: str | None = None
@@ -62,6 +68,6 @@ class HeldCalls:
         if problem is None:
             return [call]
         self.flaw = self.flaw or f"{call.name}: {problem}"
-        if self._beside and call.name in self._stays and is_object(call.arguments):
+        if stays_call(call.name, call.arguments, self._beside, self._may_be_wrong):
             return [call]
         return [call_text(call.name, call.arguments)]

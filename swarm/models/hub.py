@@ -13,7 +13,7 @@ from swarm.models.find import wanted
 from swarm.models.local import WEIGHTS, LocalModel, brought_model, scan_models
 from swarm.models.machine import Known
 from swarm.models.wanted import Wanted
-from swarm.places import at_home, check_home, may_look_into
+from swarm.places import at_home, check_home, may_look_into, tell_of_closed
 
 SPARE_BYTES = 1 << 30
 """What a download leaves free on the disk."""
@@ -72,8 +72,7 @@ def downloaded(cards: Iterable[Card], kind: Format, hub: Hub) -> list[LocalModel
         return []
     releases = [wanted(card, release) for card in cards for release in card.of(kind)]
     for place in (repository_folder, copied_folder):
-        for folder in {place(each, hub.cache) for each in releases}:
-            may_look_into(folder)  # which tells why nothing is found there
+        tell_of_closed({place(each, hub.cache) for each in releases})
     return [model for each in releases if (model := in_cache(each, hub.cache)) is not None]
 
 
