@@ -182,12 +182,15 @@ def _parser() -> _Parser:
     looking.add_argument(
         "--json", dest="as_json", action="store_true", help="with --detect: for a program"
     )
+    looking.add_argument(
+        "--explain", action="store_true", help="say how the models would run, and why"
+    )
     _add_model_flags(parser.add_argument_group("what to serve"))
     doors = parser.add_argument_group("where")
     doors.add_argument(
         "--host",
         metavar="ADDR",
-        help="address to listen on (default 127.0.0.1); `lan`: this machine's in the house",
+        help="address to listen on (default 127.0.0.1); `lan`: its own on the LAN",
     )
     doors.add_argument("--port", metavar="N", help="port to listen on (default 17615)")
     doors.add_argument(
@@ -197,9 +200,6 @@ def _parser() -> _Parser:
     _add_peer_flags(parser.add_argument_group("other machines"))
     _add_tool_flags(parser.add_argument_group("tools for models"))
     output = parser.add_argument_group("what to say")
-    output.add_argument(
-        "--explain", action="store_true", help="say how the models would run and why, then end"
-    )
     output.add_argument("--debug", action="store_true", help="log more, and speeds per request")
     output.add_argument("--quiet", action="store_true", help="log warnings and errors only")
     return parser
@@ -211,8 +211,8 @@ def _add_model_flags(group: Any) -> None:
         action="append",
         metavar="NAME",
         help="what to serve: a GGUF file, an MLX folder, an id such as qwen2.5-coder:7b:4bit "
-        "(downloaded where it is not here), hf:owner/repository/file; repeat it for several, "
-        "the first is the default, others are loaded on request",
+        "(downloaded where it is not here), hf:owner/repository/file (for MLX without a file); "
+        "repeat it for several, the first is the default, others are loaded on request",
     )
     group.add_argument(
         "--models",
@@ -307,7 +307,10 @@ def _add_tool_flags(group: Any) -> None:
     )
     group.add_argument("--tool-port", metavar="N", help="its port (default 17616)")
     group.add_argument(
-        "--workspace", metavar="DIR", help="the folder that tools stay in (default: this project's)"
+        "--workspace",
+        metavar="DIR",
+        help="the folder that tools stay in (default: the project that you start in, but never "
+        "this program's own)",
     )
     group.add_argument(
         "--allow-network",

@@ -1,1 +1,1 @@
-"""Every speed figure that a document quotes, one script each; `README.md` lists them."""
+"""Every figure that a document quotes, one script each; `README.md` lists them."""

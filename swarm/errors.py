@@ -11,7 +11,7 @@ SwarmError
 │   ├── ModelLoadFailed     the model's file cannot be loaded
 │   ├── GenerationFailed    the engine refused or broke off in the middle of its work
 │   │   └── EngineLost      its process died or was ended; another one comes
-│   └── EngineNotReady      the first model is still being loaded
+│   └── EngineNotReady      it cannot answer yet or no longer: it loads, or ends
 ├── PeerError               another node is at fault, or the way to it
 │   ├── PeerUnreachable     no connection
 │   ├── PeerTimedOut        no connection in time, or silent for too long
@@ -26,7 +26,6 @@ Of this tree, beside what raises them:
 
 ConfigurationError
 ├── Unreachable             swarm/models/wanted.py: a model is not here and cannot be had
-├── PortInUseError          api/server.py: somebody else listens there
 ├── NoNodeError             api/own_node.py: nobody answers where a node is asked
 └── SilentNodeError         api/own_node.py: something listens there and says nothing
 GenerationFailed

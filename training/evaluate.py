@@ -1,6 +1,6 @@
 """How often the bundled model is right, asked through an OpenAI-compatible endpoint.
 
-    python main.py --auto --no-federation --port 17615
+    python main.py --auto --no-federation --model swarm-nano
     python -m training.evaluate http://127.0.0.1:17615/v1
 
 Every question comes from the held-out side: phrasings, names, tools and values that training

@@ -1,7 +1,7 @@
 """Train one stage of the curriculum, from a checkpoint or from nothing, and save the result.
 
     python -m training.train copy --out run/copy.pt
-    python -m training.train calls --start run/copy.pt --out run/calls.pt
+    python -m training.train recall --start run/copy.pt --out run/recall.pt
 
     python -m training.train long --start swarm/models/bundled/swarm-nano.gguf --out run/more.pt
 
