@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cache, cached_property
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -36,9 +36,16 @@ _VALUES = frozenset({"enum", "const", "default"})
 _LARGEST_EXACT = 2**53 - 1
 _REMARKS = frozenset({"description", "title", "$schema", "$comment", "examples"})
 
+_COUNT = "{characters}"
+"""Where the owner's words for what was cut have its length; other braces are their own."""
+
 _HEAD_CHARACTERS, _TAIL_CHARACTERS = 200, 100
 _WHOLE_RESULTS = 2
 """The last results of tools are never shortened: the model is at work on them."""
+
+
+_Mark = Annotated[str, Field(min_length=1)]
+"""Words that are looked for: none at all would be everywhere."""
 
 
 class _System(BaseModel):
@@ -49,8 +56,8 @@ class _System(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    keeps_from: tuple[str, ...] = Field(min_length=1)
-    begins: tuple[str, ...] = ()
+    keeps_from: tuple[_Mark, ...] = Field(min_length=1)
+    begins: tuple[_Mark, ...] = ()
     lines: str
 
     @cached_property
@@ -64,7 +71,7 @@ class _System(BaseModel):
 class _Lists(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    behind: tuple[str, ...] = ()
+    behind: tuple[_Mark, ...] = ()
 
 
 class Words(BaseModel):
@@ -74,7 +81,7 @@ class Words(BaseModel):
 
     instructions: str
     agent: str | None = None
-    cut: str = Field(pattern=r"\{characters\}")
+    cut: str = Field(pattern=re.escape(_COUNT))
     system: tuple[_System, ...] = ()
     lists: _Lists = _Lists()
 
@@ -83,12 +90,12 @@ def read_words(text: str, name: str) -> Words:
     """The words of a TOML text. Raises ConfigurationError that names the file and the setting."""
     try:
         return Words.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+    except ValidationError as error:
+        raise ConfigurationError(f"{name}: {first_mistake(error, '')}") from None
+    except ValueError as error:  # no TOML, or a number that is too long to be read
         raise ConfigurationError(f"{name}: {error}") from None
     except RecursionError:
         raise ConfigurationError(f"{name}: its values are nested too deep") from None
-    except ValidationError as error:
-        raise ConfigurationError(f"{name}: {first_mistake(error, '')}") from None
 
 
 @cache
@@ -250,7 +257,7 @@ def _cut_result(message: Message, tokens: int, words: Words) -> tuple[Message, i
     """The shortened result with an estimate of its tokens."""
     text = message.content or ""
     left_out = len(text) - _HEAD_CHARACTERS - _TAIL_CHARACTERS
-    mark = words.cut.format(characters=left_out)
+    mark = words.cut.replace(_COUNT, str(left_out))
     if left_out <= len(mark):
         return message, tokens
     short = f"{text[:_HEAD_CHARACTERS]}{mark}{text[-_TAIL_CHARACTERS:]}"

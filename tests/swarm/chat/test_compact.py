@@ -259,7 +259,7 @@ def test_old_results_are_cut_once_the_room_is_full_and_the_last_two_stay() -> No
     messages, sizes = spoken([2000, 2000, 2000, 2000])
     short = shortened(messages, sizes, room_tokens=7000, words=WORDS)
     lengths = [len(m.content or "") for m in short if m.role == "tool"]
-    assert lengths[:2] == [len("0" * 300 + WORDS.cut.format(characters=1700))] * 2
+    assert lengths[:2] == [len("0" * 300 + WORDS.cut.replace("{characters}", "1700"))] * 2
     assert lengths[2:] == [2000, 2000]
     assert [m for m in short if m.role != "tool"] == [m for m in messages if m.role != "tool"]
     assert shortened(messages, sizes, room_tokens=9000, words=WORDS) == tuple(messages)
@@ -275,7 +275,7 @@ def test_results_that_came_together_are_cut_only_where_nothing_older_makes_room(
         short = shortened(messages, sizes, room_tokens=room_tokens, words=WORDS)
         return [len(m.content or "") for m in short if m.role == "tool"]
 
-    cut = len("0" * 300 + WORDS.cut.format(characters=1700))
+    cut = len("0" * 300 + WORDS.cut.replace("{characters}", "1700"))
     assert lengths(sum(sizes)) == [2000, *[1000] * 4]
     assert lengths(sum(sizes) - 1) == [cut, *[1000] * 4]
     assert lengths(sum(sizes) - 1700) == [cut, cut - 1, cut - 1, 1000, 1000]
@@ -296,6 +296,9 @@ def test_a_longer_conversation_begins_alike_but_at_rare_points(
         assert changes <= 1 + sum(results) // max(1, room - 2 * longest - 400 * len(results))
 
 
+OWNERS = "instructions = 'Be brief.'\ncut = '<{characters}>'\n"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -303,6 +306,10 @@ def test_a_longer_conversation_begins_alike_but_at_rare_points(
         ("instructions = 'x'\ncut = 'no count'", "mine.toml: cut"),
         ("instructions = 'x'\ncut = '{characters}'\nother = 1", "mine.toml: other"),
         ("instructions = ", "mine.toml: "),
+        (OWNERS + "[lists]\nbehind = ['skills', '']", r"mine.toml: lists.behind.1"),
+        (OWNERS + "[[system]]\nkeeps_from = ['']\nlines = ''", "mine.toml: system.0.keeps_from.0"),
+        (OWNERS + "[[system]]\nkeeps_from = ['a']\nbegins = ['']\nlines = ''", "begins.0"),
+        ("instructions = " + "1" * 5000, "mine.toml: "),
     ],
 )
 def test_an_owners_file_is_checked(text: str, said: str) -> None:
@@ -310,8 +317,24 @@ def test_an_owners_file_is_checked(text: str, said: str) -> None:
         read_words(text, "mine.toml")
 
 
+@pytest.mark.parametrize(
+    ("cut", "mark"),
+    [
+        ("<{characters} of {file}>", "<1700 of {file}>"),
+        ("<{characters} }>", "<1700 }>"),
+        ("<{characters}{0}{{>", "<1700{0}{{>"),
+        ("<{characters}, {characters}>", "<1700, 1700>"),
+    ],
+)
+def test_an_owners_braces_are_words(cut: str, mark: str) -> None:
+    words = read_words(f"instructions = 'x'\ncut = '{cut}'", "mine.toml")
+    messages = [Message("tool", "x" * 2000)] * 3
+    [first, *_] = shortened(messages, [500] * 3, room_tokens=1, words=words)
+    assert first.content == f"{'x' * 200}{mark}{'x' * 100}"
+
+
 def test_an_owners_words_are_taken() -> None:
-    words = read_words("instructions = 'Be brief.'\ncut = '<{characters}>'", "mine.toml")
+    words = read_words(OWNERS, "mine.toml")
     assert compact_system(CLIENTS, words) == CLIENTS
     assert words.instructions == "Be brief."
 
