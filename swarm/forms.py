@@ -61,8 +61,8 @@ class _Chosen:
         return self.fixed_tokens >= surely * context_tokens
 
 
-_Key: TypeAlias = tuple[str, int]
-"""A model, and by its hash what questions have in common."""
+_Key: TypeAlias = tuple[str, int, int]
+"""A model, its context as it is now, and by its hash what questions have in common."""
 
 
 class Forms:
@@ -99,7 +99,7 @@ class Forms:
         if compact is question and not question.tools:
             return question
         context_tokens = engine.info.context_tokens
-        key, own_key = _keys(model_id, question)
+        key, own_key = _keys(model_id, context_tokens, question)
         chosen = self._chosen_before(key, own_key, question)
         if chosen is None:
             chosen = await self._choose(question, compact, model_id, engine, template)
@@ -262,13 +262,13 @@ def _figure(tokens: int, exact: bool, context_tokens: int) -> str:
     return "at least " * (tokens > most_counted(context_tokens)) + str(tokens)
 
 
-def _keys(model_id: str, question: Question) -> tuple[_Key, _Key]:
+def _keys(model_id: str, context_tokens: int, question: Question) -> tuple[_Key, _Key]:
     """What all questions with this beginning share, and what those of its conversation do."""
     fixed = _fixed(question)
     opening = question.messages[len(fixed) : len(fixed) + 1]
     return (
-        (model_id, hash(repr((fixed, question.tools)))),
-        (model_id, hash(repr((fixed, question.tools, opening)))),
+        (model_id, context_tokens, hash(repr((fixed, question.tools)))),
+        (model_id, context_tokens, hash(repr((fixed, question.tools, opening)))),
     )
 
 

@@ -92,6 +92,14 @@ async def test_the_form_is_chosen_once_for_all_that_begin_alike(
     assert caplog.text.count("compact") == 1
 
 
+async def test_another_context_is_another_choice() -> None:
+    """A server that comes back may have one."""
+    forms = Forms()
+    assert await fit(forms, question(), 9_000) == question()
+    assert (await fit(forms, question(), 2_500)).tools[0].description == "Reads a file."
+    assert await fit(forms, question(), 9_000) == question()
+
+
 async def test_the_owners_word_wins() -> None:
     assert await fit(Forms("full"), question(), 2_500) == question()
     assert (await fit(Forms("compact"), question(), 90_000)).tools[0].description == "Reads a file."
