@@ -103,7 +103,7 @@ class Pool:
         self._idle.set()
         self._closing = False
         self._ended: deque[float] = deque(maxlen=_RECENT)
-        self._templates: dict[str, tuple[ModelInfo, ChatTemplate]] = {}
+        self._templates: dict[str, tuple[ModelInfo, ChatTemplate, ChatTemplate]] = {}
 
     @property
     def in_flight(self) -> int:
@@ -158,29 +158,32 @@ class Pool:
 
     def template(self, model: ServedModel) -> ChatTemplate:
         """The model's chat template, compiled once. Raises EngineNotReady before it is loaded."""
+        return self._compiled(model)[0]
+
+    def _compiled(self, model: ServedModel) -> tuple[ChatTemplate, ChatTemplate]:
+        """Its template, and the one for constraints: the same, unless its engine has another."""
         info = model.engine.info
         known = self._templates.get(model.id)
         if known is None or known[0] != info:
-            compiled = ChatTemplate(
+            own = ChatTemplate(
                 info.chat_template,
                 bos_token=info.bos_token,
                 eos_token=info.eos_token,
                 tool_calls=model.tool_calls,
             )
-            self._templates[model.id] = known = (info, compiled)
+            constrained = own if info.holds_grammars else ChatTemplate(info.constraint_template)
+            self._templates[model.id] = known = (info, own, constrained)
             if not info.holds_grammars:
                 logger.info("%s: calls and schemas are checked, not held to", model.id)
-        return known[1]
+        return known[1:]
 
     async def written(self, model: ServedModel, question: Question) -> Written:
         """The question as this model reads it, in the form that fits it. Raises InvalidRequest."""
-        template = self.template(model)
-        fitted = await self.forms.fit(question, model.id, model.engine, template)
-        info = model.engine.info
-        if info.holds_grammars or question.constraint == Constraint():
-            return await written(template, question, fitted, with_grammar=info.holds_grammars)
-        template = ChatTemplate(info.constraint_template)
-        return await written(template, question, fitted, with_grammar=False)
+        own, constrained = self._compiled(model)
+        holds = model.engine.info.holds_grammars
+        fitted = await self.forms.fit(question, model.id, model.engine, own)
+        template = own if question.constraint == Constraint() else constrained
+        return await written(template, question, fitted, with_grammar=holds)
 
     def holds(self, model: ServedModel, constraint: Constraint) -> bool:
         """Whether every answer of this model satisfies it by construction."""

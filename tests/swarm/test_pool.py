@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -253,6 +254,19 @@ async def test_a_server_is_offered_the_tools_that_may_be_called(
     written = json.loads(text.removeprefix(CHAT_MARK))
     names = [tool["function"]["name"] for tool in written["tools"]]
     assert (written["tool_choice"], *names) == offered
+
+
+async def test_templates_are_compiled_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    other = "{{ messages|length }}{% if tools %}[one]{% endif %}"
+    engine = FakeEngine(model_info=replace(INFO, constraint_template=other))
+    pool = pool_of(engine)
+    for constraint in (Constraint(), Constraint(must_call=True)) * 2:
+        question = Question(
+            "first", (Message("user", "hi"),), SamplingParams(), constraint=constraint
+        )
+        await pool.written(pool.models[0], question)
+    assert caplog.text.count("it is told ours") == 1, "each compilation would say so"
 
 
 @pytest.mark.parametrize("holds_grammars", [True, False])
