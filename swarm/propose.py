@@ -117,9 +117,8 @@ class Reader:
     def read(self, event: Delta | Finished) -> list[News]:
         """What the event tells."""
         if isinstance(event, Finished):
-            said = self._said(self._parser.finish())
-            finish = self._parser.ended(event.reason)
-            return [said, Ended(finish, event.completion_tokens, self._parser.beside)]
+            pieces, finish = self._parser.finish(event.reason)
+            return [self._said(pieces), Ended(finish, event.completion_tokens, self._parser.beside)]
         thinking = self._parser.in_reasoning or bool(event.reasoning)
         pieces = self._parser.feed(event.text, event.reasoning, event.calls)
         return [self._said(pieces, event, thinking=thinking)]

@@ -76,9 +76,8 @@ class Choice:
 
     def finish(self, event: Finished) -> list[Piece]:
         """The pieces that were held back; sets the reason."""
-        pieces = _with_ids(self.parser.finish())
-        self.reason = self.parser.ended(event.reason)
-        return pieces
+        pieces, self.reason = self.parser.finish(event.reason)
+        return _with_ids(pieces)
 
 
 def _with_ids(pieces: list[Parsed]) -> list[Piece]:

@@ -49,7 +49,6 @@ class CompletionParser:
         self._through = False
         self.beside = False
         self._told_cut = False
-        self._open = False
         self._arguments: list[str] = []  # those of the last call
         self.calls_seen = 0
 
@@ -70,15 +69,6 @@ class CompletionParser:
         """What is wrong with a call that was held back and is text now."""
         return self._held.flaw if self._held else None
 
-    def ended(self, reason: FinishReason) -> FinishReason:
-        """Why the answer ended, as a client is told, once `finish` was called: a stop string can
-        stand in a call, and has cut it as a bound on its length would have.
-        """
-        if reason != "stop" or not self.calls_seen:
-            return reason
-        cut = self._open and not is_json("".join(self._arguments))
-        return "length" if cut else "tool_calls"
-
     def feed(self, text: str, reasoning: str = "", calls: Sequence[Call] = ()) -> list[Piece]:
         """The pieces that `text` completes, in order; before it `reasoning`, behind it `calls` that
         the engine itself tells apart."""
@@ -97,15 +87,21 @@ class CompletionParser:
         parts = self._splitter.reason(reasoning) if reasoning else []
         return self._apart([*parts, *self._splitter.feed(text)])
 
-    def finish(self) -> list[Piece]:
-        """What was held back; call once, after the last text."""
-        self._open = self._told_cut or (self._calls is not None and self._calls.inside)
+    def finish(self, reason: FinishReason) -> tuple[list[Piece], FinishReason]:
+        """What was held back, and why the answer ended, as a client is told: a stop string can
+        stand in a call, and has cut it as a bound on its length would have. Call once, at the end.
+        """
+        within = self._told_cut or (self._calls is not None and self._calls.inside)
         pieces = self._apart(self._splitter.finish()) if self._splitter else []
         parts = self._kept(self._calls.finish()) if self._calls else []
         if self._held:
             passed = self._held.feed(parts)
-            parts = [*passed, *(self._held.cut() if self._open else self._held.finish())]
-        return pieces + self._pieces(parts)
+            parts = [*passed, *(self._held.cut() if within else self._held.finish())]
+        pieces += self._pieces(parts)
+        if reason != "stop" or not self.calls_seen:
+            return pieces, reason
+        cut = within and not is_json("".join(self._arguments))
+        return pieces, "length" if cut else "tool_calls"
 
     def _apart(self, parts: Sequence[Apart]) -> list[Piece]:
         pieces: list[Piece] = []

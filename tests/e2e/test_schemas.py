@@ -19,7 +19,7 @@ from swarm.chat.formats.table import FORMATS
 from swarm.chat.grammar import grammar_of, unenforced
 from swarm.engines.base import Delta, Finished
 from swarm.engines.llama.engine import LlamaEngine, load
-from swarm.types import Constraint, Prompt, SamplingParams, ToolSpec
+from swarm.types import Constraint, FinishReason, Prompt, SamplingParams, ToolSpec
 from tests.schemas import Schema, parameters
 from tests.swarm.engines.llama.options import options_for
 
@@ -88,7 +88,7 @@ def called(engine: LlamaEngine, form: Format, tool: ToolSpec, seed: int) -> tupl
     engine.submit(1, Prompt((5, 6, 7), sampling, grammar=grammar))
     parser = CompletionParser(form.parser([tool]), own_reasoning=form.own_reasoning)
     pieces: list[object] = []
-    reason = ""
+    reason: FinishReason = "length"
     while engine.busy:
         for _, events in engine.step():
             for event in events:
@@ -96,7 +96,7 @@ def called(engine: LlamaEngine, form: Format, tool: ToolSpec, seed: int) -> tupl
                     pieces += parser.feed(event.text)
                 if isinstance(event, Finished):
                     reason = event.reason
-    pieces += parser.finish()
+    pieces += parser.finish(reason)[0]
     if reason != "stop":
         return None
     (call,) = [piece for piece in pieces if isinstance(piece, Call)]

@@ -70,7 +70,7 @@ def read(case: Case, parts: list[str]) -> dict[str, Any]:
         reasoning_opened=case.reasoning_opened,
         own_reasoning=case.form.own_reasoning,
     )
-    pieces = [piece for part in parts for piece in parser.feed(part)] + parser.finish()
+    pieces = [piece for part in parts for piece in parser.feed(part)] + parser.finish("stop")[0]
     said: dict[str, Any] = {"text": "", "reasoning": "", "calls": []}
     for piece in pieces:
         match piece:

@@ -19,7 +19,7 @@ OTHER = '<tool_call>{"name": "read", "arguments": {}}</tool_call>'
 def parsed(text: str) -> tuple[list[Piece], int]:
     parser = CompletionParser(CallParser(), held=HeldCalls(checks_of([LIST])))
     pieces = [piece for letter in text for piece in parser.feed(letter)]
-    pieces += parser.finish()
+    pieces += parser.finish("stop")[0]
     return pieces, parser.calls_seen
 
 
@@ -36,7 +36,7 @@ def test_what_is_wrong_with_the_first_wrong_call_is_said() -> None:
     parser.feed(RIGHT)
     assert parser.flaw is None
     parser.feed(WRONG + WRONG.replace("[1, 1]", "1"))
-    parser.finish()
+    parser.finish("stop")
     assert parser.flaw is not None
     assert parser.flaw.startswith("list: ")
     assert "unique" in parser.flaw
@@ -47,7 +47,7 @@ def test_a_wrong_call_beside_the_text_stays_a_call_where_it_may() -> None:
     wrong, none = Call("list", '{"ids": [1, 1]}'), Call("list", "[1, 1]")
     for stays, calls in ((["list"], [wrong]), ([], [])):
         parser = CompletionParser(CallParser(), held=HeldCalls(checks_of([LIST]), stays))
-        pieces = [*parser.feed(WRONG, calls=[wrong, none]), *parser.finish()]
+        pieces = [*parser.feed(WRONG, calls=[wrong, none]), *parser.finish("stop")[0]]
         assert [piece for piece in pieces if isinstance(piece, Call)] == calls
         assert len([piece for piece in pieces if isinstance(piece, Text)]) == 3 - len(calls)
         assert parser.flaw is not None

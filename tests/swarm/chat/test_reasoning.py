@@ -53,7 +53,7 @@ def test_the_chunking_does_not_matter(text: str, opened: bool) -> None:
 
 def completion(text: str, *, calls: bool = True, one_call: bool = False) -> list[object]:
     parser = CompletionParser(CallParser() if calls else None, one_call=one_call)
-    return [*parser.feed(text), *parser.finish()]
+    return [*parser.feed(text), *parser.finish("stop")[0]]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_reasoning_that_an_engine_tells_apart_stays_so_wherever_it_comes(
 ) -> None:
     parser = CompletionParser(None)
     pieces = [*parser.feed(before), *parser.feed("", "two and <think> ")]
-    pieces += [*parser.feed(after, "two</think>"), *parser.finish()]
+    pieces += [*parser.feed(after, "two</think>"), *parser.finish("stop")[0]]
     thought = "".join(piece.text for piece in pieces if isinstance(piece, Reasoning))
     assert thought.endswith("two and <think> two</think>")
     assert "".join(piece.text for piece in pieces if isinstance(piece, Text)) == text
@@ -136,9 +136,15 @@ def test_a_call_has_begun_from_its_mark_on_and_for_good() -> None:
 def test_calls_that_an_engine_tells_apart_come_behind_the_text(arguments: str, reason: str) -> None:
     parser = CompletionParser(BESIDE.parser([]))
     calls = [Call("b", "{}"), Call("a", arguments)]
-    pieces = [*parser.feed(CALL, "hm"), *parser.feed("", "", calls), *parser.finish()]
-    assert pieces == [Reasoning("hm"), Text(CALL), *calls]
-    assert (parser.ended("stop"), parser.ended("length")) == (reason, "length")
+    pieces = [*parser.feed(CALL, "hm"), *parser.feed("", "", calls)]
+    rest, told = parser.finish("stop")
+    assert (pieces + rest, told) == ([Reasoning("hm"), Text(CALL), *calls], reason)
+
+
+def test_a_bound_on_the_length_is_told_whatever_was_called() -> None:
+    parser = CompletionParser(BESIDE.parser([]))
+    parser.feed("", "", [Call("a", "{}")])
+    assert parser.finish("length") == ([], "length")
 
 
 @pytest.mark.parametrize("held", ["\n\n", "<"])
@@ -146,7 +152,11 @@ def test_text_that_was_held_back_comes_before_the_calls_that_an_engine_tells_apa
     held: str,
 ) -> None:
     parser = CompletionParser(BESIDE.parser([]), one_call=True)
-    pieces = [*parser.feed(held), *parser.feed("", "", [Call("a", "{}")]), *parser.finish()]
+    pieces = [
+        *parser.feed(held),
+        *parser.feed("", "", [Call("a", "{}")]),
+        *parser.finish("stop")[0],
+    ]
     assert pieces == [Text(held), Call("a", "{}")]
 
 

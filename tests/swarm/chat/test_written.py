@@ -51,5 +51,5 @@ async def test_a_call_that_no_grammar_held_is_checked_when_it_is_whole() -> None
         assert (asking.grammar is None) == (not with_grammar)
         parser = asking.parser(held=True)
         call = '<tool_call>\n{"name": "add", "arguments": {"n": "x"}}\n</tool_call>'
-        pieces = [*parser.feed(call), *parser.finish()]
+        pieces = [*parser.feed(call), *parser.finish("stop")[0]]
         assert len([piece for piece in pieces if isinstance(piece, Call)]) == kept
