@@ -1,6 +1,7 @@
 """Messages and tools to the text of a prompt, by the Jinja template of the model's own file.
 
-The template is foreign code: it runs in a sandbox, with bounds on loops, sizes and output.
+The template is foreign code: it runs in a sandbox, with bounds that catch its mistakes. They are
+no wall against one that is written to fill the memory; it is as trusted as the model it came with.
 Knows no tokens; the engine parses the special ones.
 """
 
@@ -70,12 +71,13 @@ class _GenerationTag(Extension):
 class _Sandbox(ImmutableSandboxedEnvironment):
     """Jinja's sandbox, which also refuses to build huge strings and lists in one operation."""
 
-    intercepted_binops = frozenset({"*", "**"})
+    intercepted_binops = frozenset({"+", "*", "**"})
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        size = max(_size(left), _size(right))
-        times = max((x for x in (left, right) if isinstance(x, int)), default=0)
-        if operator == "**" or size * times > _MAX_CHARACTERS:
+        size = _size(left) + _size(right)
+        if operator == "*":
+            size *= max((x for x in (left, right) if isinstance(x, int)), default=0)
+        if operator == "**" or size > _MAX_CHARACTERS:
             raise TemplateError(f"the chat template's {operator} is too large")
         return super().call_binop(context, operator, left, right)
 
@@ -227,6 +229,7 @@ _REFUSALS = (
     AttributeError,
     ArithmeticError,
     RecursionError,
+    MemoryError,
 )
 """What foreign template code can raise on messages that it was not written for."""
 
