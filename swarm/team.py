@@ -43,8 +43,9 @@ def team(seats: Sequence[Seat], asked: int | None, *, temperature_0: bool, n: in
     """How many workers of each node vote. Raises InvalidRequest or Overloaded.
 
     A number that was asked for is kept or refused. Otherwise every node gives its usual ones as
-    far as they are free; where nobody is free, one answers where the least work waits. Each of
-    `n` choices takes a voter, unless one worker gives them all.
+    far as they are free; where nobody is free, one answers where the least work waits. At
+    temperature 0 one worker of each model is enough. Each of `n` choices takes a voter, unless one
+    worker gives them all.
     """
     most = sum(seat.offer.most for seat in seats)
     if n > most:
@@ -58,14 +59,14 @@ def team(seats: Sequence[Seat], asked: int | None, *, temperature_0: bool, n: in
         given = dealt(seats, asked)
         return Team(given, _same_at_0(seats, given) if temperature_0 and asked > 1 else None)
     if temperature_0:
-        given = _one_of_each_model(seats)
+        given = _one_of_each_model(seats, n)
         return Team(given, _same_at_0(seats, given))
     usual = [max(seat.offer.usual, n if seat.own else 0) for seat in seats]
     free = [min(want, seat.offer.free) for want, seat in zip(usual, seats, strict=True)]
     if n > max(1, sum(free)):
         free = list(_one_for_each(seats, n))
     if not any(free):
-        free = list(_one_at(seats, least_waiting(seats)))
+        free = list(_ones(seats, least_waiting(seats)))
     if sum(free) >= sum(usual):
         return Team(tuple(free))
     busy = "the node is busy" if len(seats) == 1 else "nodes are busy"
@@ -99,20 +100,22 @@ def _one_for_each(seats: Sequence[Seat], n: int) -> tuple[int, ...]:
 
 def alone(seats: Sequence[Seat], n: int = 1) -> Team:
     """One worker, of `n` samples: this node's, unless it is full and another node is not."""
-    first = seats[0]
-    if n > first.offer.most:
-        raise InvalidRequest(f"n is at most {first.offer.most} here, not {n}", param="n")
-    if first.own and (n > 1 or first.offer.free or not any(seat.offer.free for seat in seats)):
-        return Team(_one_at(seats, 0))
-    able = [seat for seat in seats if seat.offer.free] or seats
-    return Team(_one_at(seats, least_waiting(able, among=seats)))
+    most = seats[0].offer.most
+    if n > most:
+        raise InvalidRequest(f"n is at most {most} here, not {n}", param="n")
+    return Team(_ones(seats, _one_of(seats, n)))
 
 
-def least_waiting(some: Sequence[Seat], among: Sequence[Seat] | None = None) -> int:
-    """The seat with the least work in front of a new question, by its place in `among`."""
-    places = {id(seat): at for at, seat in enumerate(some if among is None else among)}
-    best = min(some, key=lambda seat: (seat.offer.waiting_tokens, not seat.own, seat.node))
-    return places[id(best)]
+def _one_of(some: Sequence[Seat], n: int) -> Seat:
+    """Who answers alone: of several choices only this node's worker gives them all."""
+    first = some[0]
+    able = [seat for seat in some if seat.offer.free] or some
+    return first if first.own and (n > 1 or first in able) else least_waiting(able)
+
+
+def least_waiting(seats: Sequence[Seat]) -> Seat:
+    """The seat with the least work in front of a new question."""
+    return min(seats, key=lambda seat: (seat.offer.waiting_tokens, not seat.own, seat.node))
 
 
 def strongest_alone(seats: Sequence[Seat], whole: Team, weights: VoteWeights) -> Team:
@@ -125,11 +128,10 @@ def strongest_alone(seats: Sequence[Seat], whole: Team, weights: VoteWeights) ->
     strong = outweighing([voter.weight for those in voters for voter in those])
     if strong is None:
         return whole
-    place = places[strong]
-    seat = seats[place]
+    seat = seats[places[strong]]
     who = seat.offer.model if seat.own else f"{seat.name} ({seat.offer.model})"
     note = f"{who} answers alone: it weighs more than all others together"
-    return Team(_one_at(seats, place), note)
+    return Team(_ones(seats, seat), note)
 
 
 def voters_of(
@@ -161,17 +163,16 @@ def voters_of(
     return [list(itertools.islice(fair, len(those))) for those in voters]
 
 
-def _one_at(seats: Sequence[Seat], place: int) -> tuple[int, ...]:
-    return tuple(int(at == place) for at in range(len(seats)))
+def _ones(seats: Sequence[Seat], *chosen: Seat) -> tuple[int, ...]:
+    """One worker at each of the chosen seats."""
+    return tuple(int(seat in chosen) for seat in seats)
 
 
-def _one_of_each_model(seats: Sequence[Seat]) -> tuple[int, ...]:
-    seen: set[str] = set()
-    given: list[int] = []
+def _one_of_each_model(seats: Sequence[Seat], n: int) -> tuple[int, ...]:
+    of_model: dict[str, list[Seat]] = {}
     for seat in seats:
-        given.append(int(seat.offer.model not in seen))
-        seen.add(seat.offer.model)
-    return tuple(given)
+        of_model.setdefault(seat.offer.model, []).append(seat)
+    return _ones(seats, *(_one_of(some, n) for some in of_model.values()))
 
 
 def _same_at_0(seats: Sequence[Seat], given: Sequence[int]) -> str:

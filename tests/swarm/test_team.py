@@ -52,6 +52,19 @@ def test_at_temperature_0_one_worker_of_each_model_is_enough():
     )
 
 
+def test_at_temperature_0_a_full_node_leaves_the_answer_to_another_with_the_model():
+    def counts(*seats: Seat, n: int = 1) -> tuple[int, ...]:
+        return team(seats, None, temperature_0=True, n=n).counts
+
+    full = seat(0, free=0)
+    assert counts(full, seat(1)) == (0, 1)
+    assert counts(full, seat(1), seat(2, model="o")) == (0, 1, 1)
+    assert counts(full, seat(1, model="o")) == (1, 1)
+    assert counts(seat(1, free=0), seat(2, waiting=7), seat(3, waiting=3)) == (0, 0, 1)
+    assert counts(full, seat(1, free=0)) == (1, 0)
+    assert counts(full, seat(1), n=3) == (1, 0), "one worker of a peer gives one choice"
+
+
 def test_a_number_that_was_asked_for_is_kept_or_refused():
     seats = [seat(0, free=1), seat(1, free=4)]
     assert team(seats, 4, temperature_0=False) == Team((1, 3))
