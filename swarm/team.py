@@ -61,16 +61,17 @@ def team(seats: Sequence[Seat], asked: int | None, *, temperature_0: bool, n: in
     if temperature_0:
         given = _one_of_each_model(seats, n)
         return Team(given, _same_at_0(seats, given))
-    usual = [max(seat.offer.usual, n if seat.own else 0) for seat in seats]
-    free = [min(want, seat.offer.free) for want, seat in zip(usual, seats, strict=True)]
-    if n > max(1, sum(free)):
-        free = list(_one_for_each(seats, n))
-    if not any(free):
-        free = list(_ones(seats, least_waiting(seats)))
-    if sum(free) >= sum(usual):
-        return Team(tuple(free))
-    busy = "the node is busy" if len(seats) == 1 else "nodes are busy"
-    return Team(tuple(free), f"{sum(free)} of {sum(usual)} workers: {busy}")
+    usual = sum(seat.offer.usual for seat in seats)
+    given = [min(max(s.offer.usual, n if s.own else 0), s.offer.free) for s in seats]
+    if n > max(1, sum(given)):
+        given = _one_for_each(seats, n)
+    if not any(given):
+        given = _ones(seats, least_waiting(seats))
+    size = sum(given)
+    if size >= usual:
+        return Team(tuple(given))
+    busy = "the node is busy" if len({seat.node for seat in seats}) == 1 else "nodes are busy"
+    return Team(tuple(given), f"{size} of {usual} workers: {busy}")
 
 
 def dealt(seats: Sequence[Seat], asked: int) -> tuple[int, ...]:

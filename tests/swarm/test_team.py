@@ -78,6 +78,14 @@ def test_as_many_workers_as_choices_are_asked_for():
     assert team([seat(0)], None, temperature_0=False, n=5).counts == (5,)
 
 
+def test_choices_beyond_the_usual_workers_make_no_node_busy():
+    two_models = [seat(0), seat(0, model="o", usual=1, free=1, most=1)]
+    assert team(two_models, None, temperature_0=False, n=4) == Team((4, 1))
+    assert team([seat(0, free=4), seat(1)], None, temperature_0=False, n=8) == Team((4, 4))
+    few = team([seat(0, usual=5, free=2), *two_models[1:]], None, temperature_0=False)
+    assert few == Team((2, 1), "3 of 6 workers: the node is busy")
+
+
 def test_for_more_choices_than_are_free_the_client_comes_back():
     with pytest.raises(Overloaded, match=r"n is 3.*2 are free"):
         team([seat(0, free=2)], None, temperature_0=False, n=3)
