@@ -8,10 +8,10 @@ import logging
 import math
 import time
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Self
 
 from swarm.chat.template import ChatTemplate
 from swarm.chat.written import Written, written
@@ -243,7 +243,7 @@ class Pool:
         self._waiting_tokens[model.id] += work
         try:
             with (kept or self.keep(model, 0)).part(prompt.n):
-                generation = _closable(model.engine.generate(prompt))
+                generation = model.engine.generate(prompt)
                 async with aclosing(self.forms.timed(model.id, generation)) as events:
                     async for step in events:
                         yield step
@@ -320,8 +320,3 @@ def _known_info(model: ServedModel) -> ModelInfo | None:
         return model.engine.info
     except EngineError:
         return None
-
-
-def _closable(events: AsyncIterator[list[Event]]) -> AsyncGenerator[list[Event]]:
-    """An engine's iterator can be closed, by its contract; its type does not say so."""
-    return cast("AsyncGenerator[list[Event]]", events)
