@@ -12,6 +12,11 @@ def base_id(name: str) -> str:
     return name.removesuffix(ONE_WORKER_SUFFIX)
 
 
+def asks_one_worker(name: str) -> bool:
+    """Whether this id asks for one worker and no vote."""
+    return name.endswith(ONE_WORKER_SUFFIX)
+
+
 def is_taken(name: str) -> bool:
     """Whether no model can be asked for by this name, for it means the default one."""
     return base_id(name) in SWARM_IDS

@@ -111,7 +111,7 @@ class Pool:
         return self._in_flight
 
     def ids(self) -> tuple[str, ...]:
-        """Every id that a client may ask for, the aliases of the default model first."""
+        """Every id that clients are told of, the aliases of the default model first."""
         own = [name for model in self.models for name in (model.id, model.id + ONE_WORKER_SUFFIX)]
         return ("swarm", "swarm" + ONE_WORKER_SUFFIX, *own)
 
@@ -185,10 +185,6 @@ class Pool:
         template = own if question.constraint == Constraint() else constrained
         return await written(template, question, fitted, with_grammar=holds)
 
-    def holds(self, model: ServedModel, constraint: Constraint) -> bool:
-        """Whether every answer of this model satisfies it by construction."""
-        return constraint == Constraint() or model.engine.info.holds_grammars
-
     def free_sequences(self, model: ServedModel) -> int:
         """Sequences that the model's engine could begin at once."""
         return max(0, model.engine.info.max_sequences - self._sequences[model.id])
@@ -196,14 +192,6 @@ class Pool:
     def keep(self, model: ServedModel, count: int) -> ReservedSequences:
         """Hold this many sequences from now on, for generations to come: they are not free."""
         return ReservedSequences(self._sequences, model.id, count)
-
-    def votes(self, model_id: str) -> bool:
-        """Whether this id asks for a vote, as all do that do not end in `-fast`."""
-        return not model_id.endswith(ONE_WORKER_SUFFIX)
-
-    def temperature(self, model: ServedModel, asked: float | None) -> float:
-        """The temperature that the request names, or the model's own."""
-        return model.engine.info.sampling["temperature"] if asked is None else asked
 
     def weighed_beside(self, model_id: str) -> tuple[str, ...]:
         """In a vote of the whole swarm: the other models that the owner has weighed."""

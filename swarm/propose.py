@@ -79,7 +79,7 @@ class OwnProposer:
             raise Overloaded(f"{model.id} is not loaded here any more", retry_after_s=5)
         with self.kept(model).part(workers) as reserved:
             asked = await self._pool.written(model, question)
-            base = self._pool.temperature(model, question.sampling.temperature)
+            base = model.engine.info.temperature(question.sampling.temperature)
             heat = temperatures(base, workers)
             prompt = Prompt(asked.text, question.sampling, workers, heat, asked.grammar)
             readers = [Reader(asked.parser(held=live)) for _ in range(workers)]

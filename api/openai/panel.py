@@ -17,7 +17,7 @@ from api.openai.vote import rules_of
 from swarm.answer import JUDGE_S, Part
 from swarm.ask_again import ASK_AGAIN_S, with_call
 from swarm.errors import InvalidRequest
-from swarm.ids import base_id
+from swarm.ids import asks_one_worker, base_id
 from swarm.pool import Pool
 from swarm.propose import OwnProposer
 from swarm.proposer import Told
@@ -47,7 +47,7 @@ class Panel:
         free, InvalidRequest.
         """
         pool = request.app[POOL]
-        beside = () if _one_asked(pool, ask) else pool.weighed_beside(base_id(ask.model))
+        beside = () if _one_asked(ask) else pool.weighed_beside(base_id(ask.model))
         own = OwnProposer(pool, watch=partial(watched, request))
         peers = [CountedProposer(peer, request[CALLER]) for peer in request.app[PEERS]()]
         seats = Seats.of(ask.model, own, peers, beside=beside)
@@ -102,8 +102,10 @@ class Panel:
 
 
 def _is_held(pool: Pool, ask: ChatAsk) -> bool:
-    """Whether one worker's answer needs no check, as a vote's have it; several cannot be led."""
-    return ask.n > 1 or pool.holds(pool.resolve(ask.model), ask.constraint)
+    """Whether this model's answers are valid without a check. Several choices are never checked:
+    nobody could lead.
+    """
+    return ask.n > 1 or pool.resolve(ask.model).engine.info.ensures(ask.constraint)
 
 
 def _must_give_several(team: Team, strategy: str, n: int) -> None:
@@ -113,20 +115,20 @@ def _must_give_several(team: Team, strategy: str, n: int) -> None:
         raise InvalidRequest(f"one worker of a peer gives one answer, not {n}", param="n")
 
 
-def _one_asked(pool: Pool, ask: ChatAsk) -> bool:
+def _one_asked(ask: ChatAsk) -> bool:
     """Whether the id asks for one worker, and the request for nothing else."""
     wishes = ask.vote
     more = wishes.voters != 1 and (wishes.voters or wishes.strategy or wishes.stream)
-    return not pool.votes(ask.model) and not more
+    return asks_one_worker(ask.model) and not more
 
 
 def _team(pool: Pool, ask: ChatAsk, seats: Seats) -> Team:
     """How many workers of each seat answer."""
-    if _one_asked(pool, ask):
+    if _one_asked(ask):
         return alone(seats.all, ask.n)
     temperature = ask.sampling.temperature
     if seats.all[0].own:
-        temperature = pool.temperature(pool.resolve(ask.model), temperature)
+        temperature = pool.resolve(ask.model).engine.info.temperature(temperature)
     whole_team = team(seats.all, ask.vote.voters, temperature_0=temperature == 0, n=ask.n)
     if ask.vote.voters is None and ask.vote.strategy in (None, "auto") and ask.n == 1:
         return strongest_alone(seats.all, whole_team, pool.weights)

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 
 from swarm.chat.calls import Call
 from swarm.errors import SwarmError
-from swarm.types import FinishReason, Prompt, TokenLogprob
+from swarm.types import Constraint, FinishReason, Prompt, TokenLogprob
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,14 @@ class ModelInfo:
     def holds_grammars(self) -> bool:
         """Whether an answer is held to its prompt's grammar; otherwise it must be checked."""
         return self.constraint_template is None
+
+    def ensures(self, constraint: Constraint) -> bool:
+        """Whether every answer satisfies it by construction."""
+        return constraint == Constraint() or self.holds_grammars
+
+    def temperature(self, asked: float | None) -> float:
+        """The temperature that a request names, or the model's own."""
+        return self.sampling["temperature"] if asked is None else asked
 
     @property
     def reads_as_written(self) -> bool:
