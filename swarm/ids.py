@@ -17,6 +17,11 @@ def asks_one_worker(name: str) -> bool:
     return name.endswith(ONE_WORKER_SUFFIX)
 
 
+def same_wish(name: str, model_id: str) -> str:
+    """The id that asks of this model what `name` asks of another."""
+    return model_id + ONE_WORKER_SUFFIX if asks_one_worker(name) else model_id
+
+
 def is_taken(name: str) -> bool:
     """Whether no model can be asked for by this name, for it means the default one."""
     return base_id(name) in SWARM_IDS

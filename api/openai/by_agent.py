@@ -19,6 +19,8 @@ from api.openai.voted import answer_in_parts
 from swarm.agent import worked
 from swarm.answer import Part
 from swarm.errors import InvalidRequest
+from swarm.ids import is_taken, same_wish
+from swarm.pool import ServedModel
 from swarm.types import Message, Question, Verdict
 
 logger = logging.getLogger(__name__)
@@ -55,13 +57,14 @@ def agent_of(request: web.Request, ask: ChatAsk) -> Agent | None:
 async def answer_by_agent(request: web.Request, ask: ChatAsk, agent: Agent) -> web.StreamResponse:
     """Let the model work with the agent's tools until it answers; every step is put to the vote."""
     label, began = request_label(request), time.monotonic()
+    default = request.app[POOL].models[0]
     ask = replace(ask, tools=await agent.specs(), messages=_told(request, ask))
     with Panel.of(request, ask) as panel:
         head = named_envelope("chatcmpl", panel.model)
     execute = partial(agent.run, label=label)
     time_s = min(agent.bounds.time_s, ask.vote.deadline_s or agent.bounds.time_s)
     bounds = replace(agent.bounds, time_s=time_s)
-    parts = worked(ask.question, partial(_step, request, ask), execute, bounds)
+    parts = worked(ask.question, partial(_step, request, ask, default), execute, bounds)
     progress = ask.vote.progress is not False
 
     def tell(verdict: Verdict | None) -> None:
@@ -79,11 +82,20 @@ async def answer_by_agent(request: web.Request, ask: ChatAsk, agent: Agent) -> w
 
 
 async def _step(
-    request: web.Request, ask: ChatAsk, question: Question, left_s: float
+    request: web.Request, ask: ChatAsk, default: ServedModel, question: Question, left_s: float
 ) -> AsyncGenerator[list[Part]]:
-    """One step by those who can answer now; its verdict is told."""
+    """One step by those who can answer now; its verdict is told.
+
+    `default` was the default model when the answer began, and is held until it ends: where another
+    leads by now, this answer goes on by its id.
+    """
+    model = ask.model
+    if is_taken(model) and request.app[POOL].models[0] is not default:
+        model = same_wish(model, default.id)
     vote = ask.vote.model_copy(update={"deadline_s": min(left_s, LONGEST_S)})
-    asked = replace(ask, messages=question.messages, sampling=question.sampling, vote=vote)
+    asked = replace(
+        ask, model=model, messages=question.messages, sampling=question.sampling, vote=vote
+    )
     with Panel.of(request, asked) as panel:
         async with aclosing(panel.parts()) as parts:
             async for some in parts:

@@ -128,6 +128,25 @@ async def test_the_node_runs_the_tools_until_the_answer(
     assert [prompt.n for prompt in model.prompts] == [3, 3]
 
 
+@pytest.mark.parametrize("wish", ["swarm", "auto-fast"])
+async def test_an_answer_ends_on_the_model_that_it_began_with(
+    start_node: StartNode, registry: Registry, wish: str
+) -> None:
+    """Only that one is sure to stay loaded until then."""
+
+    class Succeeding(Stuck):
+        async def execute(self, *_: Any, **__: Any) -> Output:
+            node.pool.lead_with("beside")
+            return Output("done")
+
+    first, second = engine(call("stuck"), "Done."), engine("I am another.")
+    async with start_node(first, beside=second, agent=agent(Succeeding())) as node:
+        said = await node.sdk.chat.completions.create(model=wish, messages=ASK)
+        after = await node.sdk.chat.completions.create(model=wish, messages=ASK)
+    assert (said.model, said.choices[0].message.content) == ("fake", "Done.")
+    assert (after.model, after.choices[0].message.content) == ("beside", "I am another.")
+
+
 async def test_usage_counts_the_tokens_of_all_steps(
     start_node: StartNode, registry: Registry
 ) -> None:
