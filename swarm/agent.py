@@ -115,11 +115,10 @@ async def _called(
     """The course of some calls, whose results go into the conversation."""
     for call in calls:
         yield run.course(_shown(call))
-        results: list[ToolResult] = []
-        async with aclosing(_in_time(_ran(call, execute, results), limit)) as lines:
-            async for line in lines:
-                yield run.course(f"| {line}")
-        yield run.course(run.answered(call, results[0]))
+        async with aclosing(_in_time(_ran(call, execute), limit)) as told:
+            async for each in told:
+                line = f"| {each}" if isinstance(each, str) else run.answered(call, each)
+                yield run.course(line)
 
 
 class _BoundReachedError(Exception):
@@ -333,8 +332,8 @@ async def _in_time(
             raise limit.reached() from None
 
 
-async def _ran(call: ToolCall, execute: Execute, results: list[ToolResult]) -> AsyncGenerator[str]:
-    """The lines that a tool says while it runs; its result is put into `results`."""
+async def _ran(call: ToolCall, execute: Execute) -> AsyncGenerator[str | ToolResult]:
+    """The lines that a tool says while it runs, then its result."""
     said: asyncio.Queue[str | None] = asyncio.Queue()
     task = asyncio.ensure_future(execute(call, said.put_nowait))
     task.add_done_callback(lambda _: said.put_nowait(None))
@@ -349,7 +348,7 @@ async def _ran(call: ToolCall, execute: Execute, results: list[ToolResult]) -> A
             yield rest
         if left < 0:
             yield f"... and {-left} characters more"
-        results.append(await task)
+        yield await task
     finally:
         await ended(task)  # what it failed with was raised, or nobody is there any more
 
