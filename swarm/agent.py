@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 from ending import ended
-from swarm.answer import End, Part, Progress, Say
+from swarm.answer import End, Part, Progress, Say, noted
 from swarm.chat.calls import Arguments
 from swarm.chat.completion import Reasoning, Text
 from swarm.collect import Draft
@@ -296,7 +296,7 @@ class _Run:
         if self.stopped is None:
             reason = "stop" if self._reason == "tool_calls" else self._reason
             return [End(0, reason, self._spent), verdict]
-        note = f"{verdict.note}; {self.stopped}" if verdict.note else self.stopped
+        note = noted(verdict.note, self.stopped)
         text = Text(f"{self._apart}[Stopped here: {self.stopped}. Ask to go on.]")
         return [Say(0, text), End(0, "length", self._spent), replace(verdict, note=note)]
 

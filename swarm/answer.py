@@ -115,7 +115,7 @@ async def voted(
         else:
             tally, reason = tally.led_by(picked), "judge"
     wrong = _wrong_call(poll, tally) if reason == "none valid" else None
-    note = "; ".join(filter(None, (note, wrong, _repeats(tally.counted, n)))) or None
+    note = noted(note, wrong, _repeats(tally.counted, n))
     yield _winners(poll, tally.best(n))
     yield [verdict(poll, tally, reason, seconds=clock() - began, note=note)]
 
@@ -137,9 +137,9 @@ async def _opinion(judge: Judge, tally: Tally, left_s: float) -> int | None:
     return None
 
 
-def noted(note: str | None, more: str) -> str:
-    """A note with one more thing that the asker should know."""
-    return f"{note}; {more}" if note else more
+def noted(*said: str | None) -> str | None:
+    """What the asker should know, as one note."""
+    return "; ".join(filter(None, said)) or None
 
 
 def _wrong_call(poll: Poll, tally: Tally) -> str | None:
