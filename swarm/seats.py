@@ -29,7 +29,8 @@ class Seats:
         offers = [(proposer, proposer.offer(model)) for proposer in (own, *peers)]
         able = [(proposer, offer) for proposer, offer in offers if offer is not None]
         if not able:
-            own.must_offer(model, tuple(name for peer in peers for name in peer.models()))
+            elsewhere = tuple(name for peer in peers for name in peer.models())
+            able = [(own, own.must_offer(model, elsewhere))]  # raises, and says why
         if able[0][0] is own:
             first = able[0][1]
             others = [offer for name in beside if (offer := own.offer(name)) and offer.free]
