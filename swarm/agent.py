@@ -262,9 +262,9 @@ class _Run:
             verdict.decided_by,
             verdict.winner,
             verdict.support,
-            draft.tokens,
-            verdict.generated_tokens,
-            tuple(call.name for call in turn.calls),
+            tokens=draft.tokens,
+            generated_tokens=verdict.generated_tokens,
+            calls=tuple(call.name for call in turn.calls),
         )
         self.reports.append(report)
         self._messages.append(turn.message)

@@ -251,9 +251,15 @@ def verdict(
 ) -> Verdict:
     """The numbers behind an answer that was counted out."""
     winner = poll.drafts[tally.winner.voter]
-    support, margin, chosen = tally.support, tally.margin, tally.standings[0].best.form.strategy
     return verdict_on(
-        poll, winner, reason, support, margin, chosen=chosen, seconds=seconds, note=note
+        poll,
+        winner,
+        reason,
+        support=tally.support,
+        margin=tally.margin,
+        chosen=tally.standings[0].best.form.strategy,
+        seconds=seconds,
+        note=note,
     )
 
 
@@ -261,9 +267,9 @@ def verdict_on(
     poll: Poll,
     winner: Draft,
     reason: DecidedBy,
+    *,
     support: float,
     margin: float,
-    *,
     chosen: str,
     seconds: float,
     note: str | None = None,

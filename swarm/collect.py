@@ -237,9 +237,9 @@ class Poll:
             self.score,
             self._arrived_s,
             self._outstanding,
-            now_s,
-            rules.deadline_s,
-            rules.patience_s,
+            now_s=now_s,
+            deadline_s=rules.deadline_s,
+            patience_s=rules.patience_s,
             hurried=rules.hurried,
         )
 

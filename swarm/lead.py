@@ -54,9 +54,15 @@ async def led(
     if leader.candidate is None:
         raise race.last
     poll.close()
-    seconds, reason = clock() - began, race.decided_by
     told = verdict_on(
-        poll, leader, reason, alike, 2 * alike - 1, chosen=ONE_WORKER, seconds=seconds, note=note
+        poll,
+        leader,
+        race.decided_by,
+        support=alike,
+        margin=2 * alike - 1,
+        chosen=ONE_WORKER,
+        seconds=clock() - began,
+        note=note,
     )
     yield [End(0, leader.candidate.finish, leader), told]
 

@@ -1,7 +1,7 @@
 """When a vote is decided. Time is an argument; nothing here waits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from statistics import median
 from typing import Literal, TypeAlias
 
@@ -30,6 +30,7 @@ class Course:
     score: Score
     arrived_s: Sequence[float]
     outstanding: Outstanding
+    _: KW_ONLY
     now_s: float
     deadline_s: float
     patience_s: float = 20.0

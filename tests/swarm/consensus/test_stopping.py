@@ -35,7 +35,7 @@ def course(*answers, outstanding=0, now_s=1.0, weights=(), deadline_s=30.0, arri
     ]
     whole = sum(not vote.form.weak for vote in votes)
     times = arrived or [0.1 * (at + 1) for at in range(whole)]
-    return Course(Score.of(votes), times, Outstanding(waiting), now_s, deadline_s)
+    return Course(Score.of(votes), times, Outstanding(waiting), now_s=now_s, deadline_s=deadline_s)
 
 
 def test_all_of_one_mind_is_unanimous_and_one_alone_is_only_one():
@@ -65,7 +65,8 @@ def test_what_is_cut_ends_nothing_while_somebody_still_writes(rule):
 def test_the_strongest_vote_that_is_cut_does_not_end_it():
     weak = vote(Voter("strong", weight=Fraction(3)), **CUT)
     score = Score.of([weak, vote(Voter("v"), **TWELVE)])
-    waiting = Course(score, [0.1], Outstanding([Voter("w", weight=Fraction(2))]), 1.0, 30.0)
+    strong = Outstanding([Voter("w", weight=Fraction(2))])
+    waiting = Course(score, [0.1], strong, now_s=1.0, deadline_s=30.0)
     assert decided(waiting, "best") is None
     assert decided(replace(waiting, outstanding=Outstanding([Voter("w")])), "best") == "best"
 
@@ -87,8 +88,9 @@ def test_what_is_cut_beside_whole_votes_is_as_if_it_had_not_come(votes, rule, hu
     heard, out = votes[: len(votes) // 2 + 1], [vote.voter for vote in votes[len(votes) // 2 + 1 :]]
     whole = [vote for vote in heard if not vote.form.weak]
     times = [0.1 * at for at in range(len(whole))]
+    seconds = {"now_s": now_s, "deadline_s": 30.0}
     with_cut, without = (
-        decided(Course(Score.of(some), times, Outstanding(out), now_s, 30.0, hurried=hurried), rule)
+        decided(Course(Score.of(some), times, Outstanding(out), hurried=hurried, **seconds), rule)
         for some in (heard, whole)
     )
     assert with_cut == without or (not whole and not out)
