@@ -241,7 +241,9 @@ class _Run:
         return "\n\n" if self._spoken else ""
 
     def course(self, line: str) -> list[Part]:
-        """One line by itself, whatever the model was thinking and a tool takes for a line's end."""
+        """The line by itself: reasoning that was being told ends its line first. Line ends within
+        it become spaces.
+        """
         open_line = self._thought and not self._thought.endswith("\n")
         self._thought = ""
         return [

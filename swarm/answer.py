@@ -168,9 +168,7 @@ def agreed_by_all(poll: Poll) -> str:
 
 def agreed_further(drafts: list[Draft], said: int) -> str:
     """What all of these texts go on with behind the first `said` characters, in which they are
-    equal, cut behind white space; whole code points.
-
-    An answer that is complete may end with it; one that still grows may go on in the same word.
+    equal. Cut behind white space, for a text that still grows may go on amid a word.
     """
     if not drafts:
         return ""

@@ -33,7 +33,7 @@ _TELLING_S = 0.005
 class Rules:
     """How the candidates of one request are read, judged and counted.
 
-    `strategy` is the asker's word for the rest, told in the verdict.
+    `strategy` is what the asker named; the verdict repeats it, unless it is `auto`.
     `checks` say what is wrong with a call's arguments, by the tool's name; `schemas` are the
     tools' own, for their defaults. `may_be_wrong` are the tools of which a wrong call may be given
     where no answer is valid. `wanted` is what a response format asks of a text;
@@ -281,12 +281,14 @@ class Poll:
         if not form.weak:
             self._arrived_s.append(now_s)
 
-    def readmit(self) -> bool:
-        """Where nobody's answer is valid: all vote with theirs as it can be given, else with none.
+    def admit_invalid(self) -> bool:
+        """Where no answer is valid: let those vote whose answer can be given as one worker alone
+        would give it. Whether anybody votes.
 
-        Where a call or a form was asked for those vote that made the call wrongly, else those that
-        were cut before they said anything. None that goes on differently from what has gone out;
-        raises GenerationFailed if all do. Whether anybody votes.
+        Such is any text or call; where a call or a form was asked for, a call made wrongly. Where
+        there is none, answers that say nothing vote: all of them, or, where a call or a form was
+        asked for, those that were cut before they said anything. One that does not begin with what
+        has gone out does not vote. Raises GenerationFailed where that leaves none.
         """
         rules = self.rules
         lost = [(draft, said) for draft in self.drafts.values() if (said := draft.candidate)]
@@ -334,8 +336,8 @@ async def collect(
     """Let all proposers answer at once; yields None after each change, then why it is decided.
 
     `voters` are the ids that each proposer answers for; a proposer that fails loses its own. All
-    proposers are closed before the reason is given. Where no answer is valid, what `readmit` lets
-    in is all that can be given. If all have failed it raises what `to_tell` says; nothing is
+    proposers are closed before the reason is given. Where no answer is valid, all that can be given
+    is what `admit_invalid` lets in. If all have failed it raises what `to_tell` says; nothing is
     yielded before one proposer has taken it.
     """
     began, taken = clock(), False
@@ -361,7 +363,7 @@ async def collect(
     poll.close()
     poll.discount()
     if not poll.votes:
-        if not poll.readmit():
+        if not poll.admit_invalid():
             raise poll.too_late() if reason == "deadline" else error
         reason = "none valid"
     yield reason

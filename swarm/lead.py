@@ -101,15 +101,15 @@ class _Race:
                 raise self.error
 
     async def leader(self) -> Draft:
-        """The leader, as soon as there is one; where all are through, one whose answer is given
-        though it is not valid, as it is where it comes piece by piece, or that has said nothing.
+        """The leader, as soon as there is one. Where all have ended and none is valid, one whose
+        answer is given all the same (`_invalid`).
 
         Raises the error if there is none.
         """
         while able := [draft for draft in self._poll.drafts.values() if may_win(draft)]:
             opened_s = {d.voter.id: self._opened_s[d.voter.id] for d in able if opening(d)}
             due_s = waited_until(able, opened_s, self._poll.rules.patience_s)
-            leader = chosen(able, due=self._late or self._elapsed() >= due_s)
+            leader = leader_of(able, due=self._late or self._elapsed() >= due_s)
             if leader is not None:
                 return leader
             if thinking := [draft for draft in able if self._late and draft.reasoning.strip()]:
@@ -124,11 +124,11 @@ class _Race:
         return given
 
     def _invalid(self) -> Draft | None:
-        """One whose answer is given where none is valid: of the heaviest kind, else one that
-        thought or was cut, else a silent one, if neither a call nor a form was asked for.
+        """One whose answer is given where none is valid: the first of the heaviest kind. Else one
+        that only thought or was cut; else a silent one, if neither a call nor a form was asked for.
         """
         through = [draft for draft in self._poll.drafts.values() if draft.candidate]
-        spoken = chosen([draft for draft in through if opening(draft)], due=True)
+        spoken = leader_of([draft for draft in through if opening(draft)], due=True)
         if spoken is not None:
             return spoken
         silent = [draft for draft in through if not self._poll.rules.held]
@@ -171,7 +171,7 @@ def opening(draft: Draft) -> str | None:
     return "text" if draft.text.strip() else None
 
 
-def chosen(able: Collection[Draft], *, due: bool = False) -> Draft | None:
+def leader_of(able: Collection[Draft], *, due: bool = False) -> Draft | None:
     """The leader: the first of the heaviest kind, once those that are silent cannot change which
     that is, or nobody is waited for any more. `able` are those that may lead.
 

@@ -113,7 +113,7 @@ def test_where_no_answer_is_valid_a_wrong_call_told_beside_the_text_is_given_as_
     poll.hear("a", Said((wrong,), 1, calling=True), 2.0)
     poll.hear("a", Ended("tool_calls", 1, beside), 3.0)
     assert poll.drafts["a"].state == "abstained"
-    assert poll.readmit() == (beside or "wanted" not in fields)
+    assert poll.admit_invalid() == (beside or "wanted" not in fields)
     calls = [call for vote in poll.votes for call in vote.candidate.tool_calls]
     assert calls == [ToolCall("id", wrong.name, wrong.arguments)] * beside
 

@@ -17,7 +17,7 @@ from swarm.chat.completion import Reasoning, Text
 from swarm.collect import Draft, Piece, Poll, Rules
 from swarm.consensus.tally import Voter
 from swarm.errors import EngineLost, GenerationFailed
-from swarm.lead import chosen, led, opening, share_of, waited_until
+from swarm.lead import leader_of, led, opening, share_of, waited_until
 from swarm.proposer import Began, Ended, Lost, News, Said
 from swarm.types import ToolCall, Verdict
 
@@ -142,7 +142,7 @@ async def test_where_nothing_was_said_the_deadline_is_an_error() -> None:
 
 async def test_the_leaders_share_is_by_weight() -> None:
     weighed = [draft(0, "text"), draft(1, "text"), draft(2, "tools", 3)]
-    assert chosen(weighed) is weighed[2]
+    assert leader_of(weighed) is weighed[2]
     assert share_of(weighed[2], weighed) == 0.6
     texts = await lead(CALLS, speaker(Text("yes")), speaker(Text("no")), weights=(2, 2, 1))
     assert (verdict_of(texts).winner, verdict_of(texts).support) == ("v1", 0.6)
@@ -192,16 +192,16 @@ def test_whatever_the_silent_say_a_kind_that_leads_leads_in_the_end(
     ballots: list[tuple[str | None, int]], data: st.DataObject
 ) -> None:
     begun = [draft(at, kind, weight) for at, (kind, weight) in enumerate(ballots)]
-    early = chosen(begun)
+    early = leader_of(begun)
     ended = [
         draft(at, kind or data.draw(st.sampled_from(["text", "tools"])), weight)
         for at, (kind, weight) in enumerate(ballots)
     ]
-    last = chosen(ended)
+    last = leader_of(ended)
     assert last is not None
     if early is not None:
         assert opening(early) == opening(last)
-    due = chosen(begun, due=True)
+    due = leader_of(begun, due=True)
     assert (due is None) == all(kind is None for kind, _ in ballots)
     assert share_of(last, ended) >= 0.5
 
@@ -274,20 +274,20 @@ async def test_where_nobody_has_begun_in_time_nothing_was_given() -> None:
 
 def test_of_kinds_of_equal_weight_the_first_leads_once_nobody_is_silent() -> None:
     even = [draft(0, "text"), draft(1, "tools")]
-    assert chosen(even) is even[0]
-    assert chosen([*even, draft(2, None)]) is None
-    assert chosen([*even, draft(2, None)], due=True) is even[0]
-    assert chosen([even[0], draft(2, None)]) is None, "a silent half may make it a tie"
-    assert chosen([draft(0, "text", 2), draft(2, None)]) is not None
+    assert leader_of(even) is even[0]
+    assert leader_of([*even, draft(2, None)]) is None
+    assert leader_of([*even, draft(2, None)], due=True) is even[0]
+    assert leader_of([even[0], draft(2, None)]) is None, "a silent half may make it a tie"
+    assert leader_of([draft(0, "text", 2), draft(2, None)]) is not None
 
 
 def test_the_last_one_leads_as_soon_as_it_thinks() -> None:
     thinks = draft(0, None)
     thinks.reasoning = " \n"
-    assert chosen([thinks]) is None
+    assert leader_of([thinks]) is None
     thinks.reasoning = " hm"
-    assert chosen([thinks]) is thinks
-    assert chosen([thinks, draft(1, None)]) is None
+    assert leader_of([thinks]) is thinks
+    assert leader_of([thinks, draft(1, None)]) is None
 
 
 PATH = {"read": lambda arguments: None if "path" in arguments else "path is missing"}
