@@ -285,11 +285,16 @@ def verdict_on(
         cancelled=states.count("cancelled"),
         support=round(support, 4),
         margin=round(margin, 4),
-        tokens_per_s=round(winner.tokens / seconds, 2) if seconds > 0 else 0.0,
+        tokens_per_s=speed(winner.tokens, seconds),
         generated_tokens=sum(draft.tokens for draft in drafts),
         workers=tuple(map(report_of, drafts)),
         note=note,
     )
+
+
+def speed(tokens: int, seconds: float) -> float:
+    """Tokens per second as a verdict tells them."""
+    return round(tokens / seconds, 2) if seconds > 0 else 0.0
 
 
 def report_of(draft: Draft) -> WorkerReport:

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
-from swarm.answer import End, Part, Say, noted
+from swarm.answer import End, Part, Say, noted, speed
 from swarm.chat.calls import Arguments, Call
 from swarm.chat.explains import called_in_turn, explains
 from swarm.collect import Poll
@@ -37,32 +37,35 @@ async def with_call(
 
     It is lacking where the voters disagree whether to call, or the text holds a command to run,
     and no tool was called yet since the user spoke. One worker is then held to a call; what it
-    calls must be valid and there in time, otherwise the text stands alone.
+    calls must be valid and there in time, otherwise the text stands alone. Its tokens count with
+    the answer's; the report of each voter is of the vote alone.
     """
-    deadline_s = clock() + poll.rules.deadline_s
-    asked = False
+    began = clock()
+    held = replace(question, constraint=replace(question.constraint, must_call=True))
+    answer, spent = None, 0
     async with aclosing(parts):
         async for step in parts:
-            end = next((part for part in step if isinstance(part, End) and not part.index), None)
-            left_s = deadline_s - clock()
-            if end is None or left_s <= 0 or not _lacks_call(end, poll, question):
-                yield [_noted(part) if asked else part for part in step]
-                continue
-            asked = True
-            yield [part for part in step if part is not end]
-            began_s = clock()
-            calls = await _calls(poll, question, ask, end, min(ASK_AGAIN_S, left_s))
-            end.draft.ended_s += clock() - began_s  # whose tokens are counted as well
-            yield [
-                *(Say(0, call) for call in calls),
-                replace(end, reason="tool_calls" if calls else end.reason),
-            ]
+            for part in step:
+                left_s = began + poll.rules.deadline_s - clock()
+                match part:
+                    case End(0) if left_s > 0 and _lacks_call(part, poll, question):
+                        calls, spent = await _asked(poll, ask(held), min(ASK_AGAIN_S, left_s))
+                        answer = replace(part.draft, tokens=part.draft.tokens + spent)
+                        reason = "tool_calls" if calls else part.reason
+                        yield [*(Say(0, call) for call in calls), End(0, reason, answer)]
+                    case Verdict() if answer is not None:
+                        yield [_counted(part, spent, speed(answer.tokens, clock() - began))]
+                    case _:
+                        yield [part]
 
 
-def _noted(part: Part) -> Part:
-    if not isinstance(part, Verdict):
-        return part
-    return replace(part, note=noted(part.note, NOTE))
+def _counted(verdict: Verdict, spent: int, tokens_per_s: float) -> Verdict:
+    return replace(
+        verdict,
+        note=noted(verdict.note, NOTE),
+        generated_tokens=verdict.generated_tokens + spent,
+        tokens_per_s=tokens_per_s,
+    )
 
 
 def _lacks_call(end: End, poll: Poll, question: Question) -> bool:
@@ -72,35 +75,32 @@ def _lacks_call(end: End, poll: Poll, question: Question) -> bool:
     return "tools" in kinds or explains(end.draft.text, question.tools)
 
 
-async def _calls(
-    poll: Poll, question: Question, ask: Ask, end: End, limit_s: float
-) -> Sequence[ToolCall]:
-    """The calls of one worker that must call, none where they are not whole and valid.
-
-    Its tokens are counted with the answer's as it says them: it may be late or fail.
+async def _asked(
+    poll: Poll, told: AsyncGenerator[list[Told]], limit_s: float
+) -> tuple[list[ToolCall], int]:
+    """The calls of one worker that must call, none where they are not whole and valid; and how
+    many tokens it wrote, also where it is late or fails.
     """
-    held = replace(question, constraint=replace(question.constraint, must_call=True))
     calls: list[Call] = []
-    whole, before = False, end.draft.tokens
+    whole, spent = False, 0
     try:
-        async with asyncio.timeout(limit_s), aclosing(ask(held)) as told:
+        async with asyncio.timeout(limit_s), aclosing(told):
             async for step in told:
                 for _, news in step:
                     if isinstance(news, Said):
                         _take(news, calls)
-                        end.draft.tokens += news.tokens
+                        spent += news.tokens
                     elif isinstance(news, Ended):
-                        whole = news.finish == "tool_calls"
-                        end.draft.tokens = before + news.tokens
+                        whole, spent = news.finish == "tool_calls", news.tokens
     except TimeoutError:
         logger.info("a worker that was asked again for a call gave none within %.0f s", limit_s)
-        return []
+        return [], spent
     except SwarmError as error:
         logger.info("a worker that was asked again for a call gave none: %s", error)
-        return []
+        return [], spent
     checks = poll.rules.checks
     valid = all(call.name in checks and checks[call.name](call.arguments) is None for call in calls)
-    return [poll.called(call) for call in calls] if whole and valid else []
+    return [poll.called(call) for call in calls] if whole and valid else [], spent
 
 
 def _take(news: Said, calls: list[Call]) -> None:

@@ -81,7 +81,7 @@ class Draft:
     pieces: list[Piece] = field(default_factory=list[Piece])
     logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
     began_s: float = 0.0
-    ended_s: float = 0.0
+    heard_s: float = 0.0
     candidate: Candidate | None = None
 
     @property
@@ -92,7 +92,7 @@ class Draft:
     @property
     def tokens_per_s(self) -> float:
         """How fast it wrote; 0 where it was heard for too short a time to tell."""
-        seconds = self.ended_s - self.began_s
+        seconds = self.heard_s - self.began_s
         return self.tokens / seconds if seconds >= _TELLING_S else 0.0
 
     @property
@@ -167,7 +167,7 @@ class Poll:
             draft.prompt_tokens, draft.cached_tokens = news.prompt_tokens, news.cached_tokens
         if not draft.open:
             return
-        draft.ended_s = now_s
+        draft.heard_s = now_s
         match news:
             case Began():
                 if draft.state == "waiting":

@@ -211,8 +211,9 @@ class Verdict:
     """The winner's numbers. `support` and `margin` are shares of all counted weight.
 
     `tokens_per_s` is the winner's tokens over the whole time, the vote included; `generated_tokens`
-    are those of all voters and of a judge. `note` says what the asker should know, such as fewer
-    voters. `steps` are those of the node's agent, the last one among them; other answers have none.
+    are those of all voters, of a judge and of a worker that was asked again. `note` says what the
+    asker should know, such as fewer voters. `steps` are those of the node's agent, the last one
+    among them; other answers have none.
     """
 
     strategy: str

@@ -123,24 +123,33 @@ async def test_the_call_stands_behind_the_text_and_its_tokens_are_counted() -> N
     assert parts[0] == Say(0, Text(TEXT))
     assert calls_of(parts) == [("bash", '{"command": "ls"}')]
     assert ends_of(parts) == {1: ("stop", 0), 0: ("tool_calls", 14)}
-    assert parts[-1] == replace(VERDICT, note=f"as it was; {NOTE}")
+    assert isinstance(parts[-1], Verdict)
+    assert parts[-1].note == f"as it was; {NOTE}"
 
 
-async def test_a_worker_that_is_asked_again_is_not_told_as_faster_than_it_is() -> None:
+@pytest.mark.parametrize("apart", [True, False])
+async def test_its_tokens_and_time_count_however_the_parts_come(apart: bool) -> None:
     poll = Poll([Voter("v0")], Rules(seed="s", checks=checks_of(QUESTION.tools)), call_id=str)
-    draft = Draft(Voter("v0"), "valid", text=TEXT, tokens=8, began_s=0.0, ended_s=1.0)
-    now_s = [1.0]
+    draft = Draft(Voter("v0"), "valid", text=TEXT, tokens=8, began_s=0.0, heard_s=1.0)
+    now_s = [0.0]
 
     async def answer() -> AsyncGenerator[list[Part]]:
-        yield [End(0, "stop", draft)]
+        now_s[0] = 1.0
+        end: list[Part] = [Say(0, Text(TEXT)), End(0, "stop", draft)]
+        for step in [end, [VERDICT]] if apart else [[*end, VERDICT]]:
+            yield step
 
     async def again(_: Question) -> AsyncGenerator[list[Told]]:
         now_s[0] = 10.0
-        yield [(0, Ended("stop", 72))]
+        yield [(0, LS[0]), (0, Ended("tool_calls", 72))]
 
-    async for _ in with_call(answer(), poll, QUESTION, again, clock=lambda: now_s[0]):
-        pass
-    assert (draft.tokens, draft.tokens_per_s) == (80, 8.0)
+    steps = with_call(answer(), poll, QUESTION, again, clock=lambda: now_s[0])
+    said, called, end, verdict = [part async for step in steps for part in step]
+    assert (said, calls_of([called])) == (Say(0, Text(TEXT)), [("bash", '{"command": "ls"}')])
+    assert ends_of([end]) == {0: ("tool_calls", 80)}
+    assert isinstance(verdict, Verdict)
+    assert (verdict.generated_tokens, verdict.tokens_per_s) == (12 + 72, 8.0)
+    assert (draft.tokens, draft.tokens_per_s) == (8, 8.0), "the voter's own is told as it was"
 
 
 async def test_several_calls_keep_their_own_arguments() -> None:

@@ -184,7 +184,7 @@ def test_what_a_voter_says_after_its_end_is_not_heard() -> None:
     poll.hear("a", Said((Text(" no"),), 1), 2.0)
     poll.hear("a", Ended("stop", 9), 2.0)
     assert [vote.candidate.text for vote in poll.votes] == ["yes"]
-    assert poll.drafts["a"].ended_s == 1.0
+    assert poll.drafts["a"].heard_s == 1.0
 
 
 def test_only_those_that_are_still_open_are_lost_with_their_proposer() -> None:
