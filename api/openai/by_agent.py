@@ -89,13 +89,11 @@ async def _step(
     `default` was the default model when the answer began, and is held until it ends: where another
     leads by now, this answer goes on by its id.
     """
-    model = ask.model
-    if is_taken(model) and request.app[POOL].models[0] is not default:
-        model = same_wish(model, default.id)
+    if is_taken(question.model) and request.app[POOL].models[0] is not default:
+        question = replace(question, model=same_wish(question.model, default.id))
     vote = ask.vote.model_copy(update={"deadline_s": min(left_s, LONGEST_S)})
-    asked = replace(
-        ask, model=model, messages=question.messages, sampling=question.sampling, vote=vote
-    )
+    said, sampling = question.messages, question.sampling
+    asked = replace(ask, model=question.model, messages=said, sampling=sampling, vote=vote)
     with Panel.of(request, asked) as panel:
         async with aclosing(panel.parts()) as parts:
             async for some in parts:
