@@ -21,20 +21,22 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 class Door:
     """A listening port and the names under which clients may call it; IPv6 in brackets.
 
-    `everywhere`: it listens on every address of the machine, also on those that come later.
+    `any_address`: the address of the machine at which a call comes in is a name too, also one that
+    the machine got later. `beyond`: other machines reach it.
     """
 
     port: int
     names: tuple[str, ...] = LOOPBACK_NAMES
     scheme: str = "http"
-    everywhere: bool = False
+    any_address: bool = False
+    beyond: bool = False
 
     def at(self, address: str) -> "Door":
         """The door for a connection that came in at this address of the machine.
 
-        Where it listens everywhere that is a name too: no DNS can turn a literal address elsewhere.
+        That may be a name too: no DNS can turn a literal address elsewhere.
         """
-        name = _literal(address) if self.everywhere else None
+        name = _literal(address) if self.any_address else None
         return self if name is None else replace(self, names=(*self.names, name))
 
 

@@ -39,7 +39,7 @@ from api.sse import STREAMS, end_streams
 from api.tool_routes import add_tool_routes
 from api.usage import usage
 from federation.federation import Federation
-from guard import LOOPBACK_NAMES, Door, refusal
+from guard import Door, refusal
 from swarm.engines.base import Engine, EngineLoad
 from swarm.errors import EngineError, EngineNotReady, SwarmError
 from swarm.pool import Pool
@@ -87,9 +87,7 @@ def make_app(
     app[_DOOR] = door
     app[TOOLS] = tools
     if tools is not None:
-        add_tool_routes(
-            app, tools, beyond=door.everywhere or not set(door.names) <= set(LOOPBACK_NAMES)
-        )
+        add_tool_routes(app, tools, beyond=door.beyond)
     app.on_response_prepare.append(_name_request)
     # Slashes may be doubled or trail: clients join base URLs and paths in every way.
     app.router.add_post(

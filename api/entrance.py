@@ -28,7 +28,8 @@ class Entrance:
         found = keys_of(settings, beyond=where.beyond)
         keyring = Keyring()
         keyring.hold(found.keys)
-        door = Door(settings.port, names=where.names, everywhere=is_unspecified(settings.host))
+        any_address = is_unspecified(settings.host)
+        door = Door(settings.port, where.names, any_address=any_address, beyond=where.beyond)
         return cls(where, found, keyring, door)
 
     @property

@@ -23,7 +23,7 @@ from api.tool_address import still_listening, tool_listening
 from api.tool_workspace import readable, scratch, workspace_root
 from ending import beside, whole
 from federation.wire import ToolKey
-from guard import LOOPBACK_NAMES, Door
+from guard import Door
 from hardware.listener import holder_of
 from private_files import STATE_ADVICE
 from settings import TOML_FILE, Settings
@@ -102,8 +102,9 @@ async def _server(
 
     where = await asyncio.to_thread(tool_listening, settings.tool_host, settings.tool_port)
     token = await asyncio.to_thread(_token, settings, where)
-    names = where.names if where.beyond else LOOPBACK_NAMES
-    door = Door(settings.tool_port, names, everywhere=where.beyond)
+    # Beyond loopback it goes where the machine goes, to addresses that are no names yet.
+    any_address = where.beyond
+    door = Door(settings.tool_port, where.names, any_address=any_address, beyond=where.beyond)
     for chatty in ("mcp", "sse_starlette", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     async with contextlib.AsyncExitStack() as stack:

@@ -148,7 +148,7 @@ def test_the_default_port_needs_no_number() -> None:
     assert ask(hosts=("localhost",), door=Door(80)) is None
 
 
-EVERYWHERE = Door(17615, everywhere=True)
+EVERYWHERE = Door(17615, any_address=True)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ending import ended
-from guard import LOOPBACK_NAMES, ConnectionLimit, Door, refusal
+from guard import ConnectionLimit, Door, refusal
 from mistakes import first_mistake
 from tools.bodies import CancelBody, ExecuteBody, events, listed, result
 from tools.calls import Calls, Running
@@ -61,7 +61,7 @@ def make_app(
 
     Raises ValueError without a token for a door beyond loopback.
     """
-    if token is None and not set(door.names) <= set(LOOPBACK_NAMES):
+    if token is None and door.beyond:
         raise ValueError("a tool server beyond loopback needs a token")
     manager = StreamableHTTPSessionManager(
         mcp_server(registry),

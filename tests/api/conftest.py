@@ -70,7 +70,8 @@ async def started(
     peers: Sequence[Proposer] = (),
     names: tuple[str, ...] = LOOPBACK_NAMES,
     hosts: tuple[str, ...] = ("127.0.0.1",),
-    everywhere: bool = False,
+    any_address: bool = False,
+    beyond: bool = False,
 ) -> AsyncIterator[Node]:
     port = free_port()
     pool = Pool(
@@ -82,7 +83,7 @@ async def started(
     )
     keyring = Keyring()
     keyring.hold(keys or {})
-    door = Door(port, names=names, everywhere=everywhere)
+    door = Door(port, names=names, any_address=any_address, beyond=beyond)
     app = make_app(pool, door, keyring=keyring, agent=agent, tools=tools, pulse_s=pulse_s)
     app[PEERS] = lambda: peers
     base = f"http://127.0.0.1:{port}"

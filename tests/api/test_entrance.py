@@ -76,11 +76,24 @@ def test_every_address_is_a_name_of_a_door_that_listens_on_all(
 
 
 @pytest.mark.parametrize(
-    ("host", "everywhere"),
+    ("host", "any_address"),
     [("0.0.0.0", True), ("::", True), ("lan", False), ("127.0.0.1", False), ("10.8.0.2", False)],
 )
-def test_only_such_a_door_is_everywhere(host: str, everywhere: bool, tmp_path: Path) -> None:
-    assert entrance(tmp_path, host=host).door.everywhere is everywhere
+def test_only_such_a_door_is_called_by_any_address(
+    host: str, any_address: bool, tmp_path: Path
+) -> None:
+    assert entrance(tmp_path, host=host).door.any_address is any_address
+
+
+@pytest.mark.parametrize(
+    ("host", "beyond"),
+    [("0.0.0.0", True), ("lan", True), ("10.8.0.2", True)]
+    + [(host, False) for host in ("127.0.0.1", "localhost", "127.0.0.2", "0:0:0:0:0:0:0:1")],
+)
+def test_the_door_knows_whether_other_machines_reach_it(
+    host: str, beyond: bool, tmp_path: Path
+) -> None:
+    assert entrance(tmp_path, host=host).door.beyond is beyond
 
 
 def test_without_a_network_lan_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +281,7 @@ async def test_an_address_that_came_after_the_start_is_a_name_of_a_door_on_all(
         async with node.http.get(f"http://{here}:{node.port}/health", headers=headers) as answer:
             return answer.status
 
-    async with start_node(FakeEngine(), **at_start, everywhere=True) as node:
+    async with start_node(FakeEngine(), **at_start, any_address=True) as node:
         assert await status(node, here) == 200
         assert await status(node, "evil.example") == 403
         assert await status(node, "192.168.7.9") == 403

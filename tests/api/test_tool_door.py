@@ -111,6 +111,16 @@ async def test_on_loopback_it_serves_this_machine(tmp_path: Path) -> None:
     assert known == f"{tmp_path / 'work'}\n"
 
 
+async def test_on_another_loopback_address_it_is_called_by_that(tmp_path: Path) -> None:
+    said: list[str] = []
+    chosen = settings(tmp_path, tool_host="127.0.0.2", sandbox=False)
+    async with tools_of(chosen, None, said.append), aiohttp.ClientSession() as http:
+        url = f"http://127.0.0.2:{chosen.tool_port}/v1/tools"
+        assert url in said[-1]
+        assert await status(http, url) == 200
+        assert await status(http, url, Host=f"evil.example:{chosen.tool_port}") == 403
+
+
 async def refusal(chosen: Settings) -> str:
     with pytest.raises(ConfigurationError) as refused:
         async with tools_of(chosen, None, list[str]().append):

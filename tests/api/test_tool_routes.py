@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 from api.context import CALLER
 from api.keyring import ANYONE, Caller
 from api.limits import Meter
+from api.listening import listening
 from api.tool_routes import add_tool_routes
 from settings import KeySettings
 from tests.api.conftest import Node, StartNode
@@ -196,7 +197,7 @@ async def test_a_key_for_some_models_runs_no_tools(start_node: StartNode, echo: 
 
 
 async def test_a_node_that_is_open_to_all_runs_no_tools(start_node: StartNode, echo: Echo) -> None:
-    async with start_node(FakeEngine(), tools=echo, names=("127.0.0.1", "10.0.0.1")) as node:
+    async with start_node(FakeEngine(), tools=echo, beyond=True) as node:
         for path in ("execute", "cancel"):
             status, told = await post(node, path, call(id="x"))
             assert (status, told["error"]["code"]) == (403, "tools_not_allowed")
@@ -204,10 +205,17 @@ async def test_a_node_that_is_open_to_all_runs_no_tools(start_node: StartNode, e
             assert answer.status == 403
 
 
+async def test_another_loopback_address_is_open_to_this_machine_alone(
+    start_node: StartNode, echo: Echo
+) -> None:
+    names = listening("127.0.0.2").names
+    async with start_node(FakeEngine(), tools=echo, names=names) as node:
+        assert (await post(node, "execute", call()))[0] == 200
+
+
 async def test_a_key_that_is_called_anyone_is_a_key(start_node: StartNode, echo: Echo) -> None:
     keys = {"anyone": KEYS["all"]}
-    names = ("127.0.0.1", "10.0.0.1")
-    async with start_node(FakeEngine(), tools=echo, keys=keys, names=names) as node:
+    async with start_node(FakeEngine(), tools=echo, keys=keys, beyond=True) as node:
         assert (await post(node, "execute", call(), "sk-all-12345"))[0] == 200
 
 

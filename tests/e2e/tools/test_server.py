@@ -364,7 +364,7 @@ def test_a_door_beyond_loopback_needs_a_token(
 ) -> None:
     registry = Registry(workspace, kept, threads)
     with pytest.raises(ValueError, match="token"):
-        make_app(registry, Door(1, names=("127.0.0.1", "192.168.1.5")), token=None)
+        make_app(registry, Door(1, beyond=True), token=None)
     make_app(registry, Door(1), token=None)
 
 
@@ -508,7 +508,7 @@ async def test_a_door_that_moves_keeps_its_connections_and_its_application(
     sandbox = Bubblewrap("/usr/bin/bwrap", "/bin/bash", bounds)
     registry = Registry(workspace, kept, threads, sandbox=sandbox)
     port = free_port()
-    app = make_app(registry, Door(port, everywhere=True), token=TOKEN)
+    app = make_app(registry, Door(port, any_address=True), token=TOKEN)
     headers = {"Authorization": f"Bearer {TOKEN}"}
 
     async def status(http: aiohttp.ClientSession, host: str) -> int:
