@@ -60,7 +60,11 @@ def join_others(
     return Federation(
         _wishes(settings, version=version, hardware=hardware, engine=engine),
         offers=lambda: sayable.of(offered(pool, vote())),
-        answers=OwnProposer(pool, watch=metrics.watch_peers),
+        answers=OwnProposer(
+            pool,
+            watch=metrics.watch_peers,
+            votes_with=lambda model: _is_for_peers(model, vote()),
+        ),
         shelf=Shelf(lambda: files),
         say=say,
     )
@@ -68,8 +72,11 @@ def join_others(
 
 def offered(pool: Pool, vote: VoteSettings) -> tuple[Offer, ...]:
     """The models with which this node votes in its peers' answers."""
-    chosen = vote.for_peers
-    return tuple(each for each in pool.offers() if chosen is None or each.model in chosen)
+    return tuple(each for each in pool.offers() if _is_for_peers(each.model, vote))
+
+
+def _is_for_peers(model: str, vote: VoteSettings) -> bool:
+    return vote.for_peers is None or model in vote.for_peers
 
 
 def engine_of(model: AnyModel) -> str:

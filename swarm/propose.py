@@ -16,10 +16,16 @@ Watch = Callable[[AsyncGenerator[list[Event]]], AsyncGenerator[list[Event]]]
 
 
 class OwnProposer:
-    """The workers of this node."""
+    """The workers of this node; `votes_with`: with which models they answer now, None: all."""
 
     def __init__(
-        self, pool: Pool, *, node: str = "", name: str = "", watch: Watch | None = None
+        self,
+        pool: Pool,
+        *,
+        node: str = "",
+        name: str = "",
+        watch: Watch | None = None,
+        votes_with: Callable[[str], bool] | None = None,
     ) -> None:
         self._pool = pool
         self.node = node
@@ -27,6 +33,7 @@ class OwnProposer:
         self.names = (name,)
         self.address = ""
         self._watch = watch
+        self._votes_with = votes_with
         self._kept: dict[str, ReservedSequences] = {}
 
     def models(self) -> tuple[str, ...]:
@@ -73,9 +80,14 @@ class OwnProposer:
         remaining_s: float,  # noqa: ARG002 - the asker closes this in time
         live: bool,
     ) -> AsyncGenerator[list[Told]]:
-        """Let `workers` workers of this node answer; closing cancels them."""
+        """Let `workers` workers of this node answer; closing cancels them.
+
+        Raises Overloaded where that is over since the asker heard of the model.
+        """
         model = self._pool.resolve(question.model)
-        if self._pool.status(model) == "unloaded":  # since the asker heard of it
+        if self._votes_with and not self._votes_with(model.id):
+            raise Overloaded(f"this node does not vote with {question.model}", retry_after_s=5)
+        if self._pool.status(model) == "unloaded":
             raise Overloaded(f"{model.id} is not loaded here any more", retry_after_s=5)
         with self.kept(model).part(workers) as reserved:
             asked = await self._pool.written(model, question)

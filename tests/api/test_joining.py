@@ -7,6 +7,7 @@ import pytest
 from api.joining import engine_of, join_others
 from api.metrics import Metrics
 from settings import Settings, VoteSettings
+from swarm.errors import Overloaded
 from swarm.models.local import AnyModel, LocalModel, UpstreamModel
 from swarm.pool import Pool, ServedModel
 from swarm.types import Message, Question, SamplingParams
@@ -75,3 +76,31 @@ async def test_what_this_node_answers_to_peers_is_counted(tmp_path: Path) -> Non
     assert "swarm_generated_tokens_total 6.0" in text
     assert "swarm_time_to_first_token_seconds_count 1.0" in text
     assert "swarm_requests_running 0.0" in text
+
+
+@pytest.mark.parametrize("asked", ["nano", "nano-fast", "swarm", "auto"])
+async def test_what_is_not_for_peers_answers_none_however_it_is_asked(
+    asked: str, tmp_path: Path
+) -> None:
+    votes = [VoteSettings()]
+    federation = join_others(
+        Settings.model_validate({"state": tmp_path}),
+        Pool([ServedModel("nano", FakeEngine(), 0)]),
+        version="1",
+        hardware="",
+        engine="MLX",
+        files={},
+        vote=lambda: votes[0],
+        metrics=Metrics(),
+        say=print,
+    )
+    question = Question(asked, (Message("user", "hi"),), SamplingParams())
+
+    async def answer() -> None:
+        async for _ in federation._answers.propose(question, 1, remaining_s=5, live=True):
+            pass
+
+    await answer()
+    votes[0] = VoteSettings(for_peers=("another",))
+    with pytest.raises(Overloaded, match=f"does not vote with {asked}"):
+        await answer()
