@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 """Names of this machine to itself, as they stand in a Host header; IPv6 in brackets."""
 
-_DEFAULT_PORT = {"http": 80, "https": 443}
+_SCHEME, _DEFAULT_PORT = "http://", 80
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -27,7 +27,6 @@ class Door:
 
     port: int
     names: tuple[str, ...] = LOOPBACK_NAMES
-    scheme: str = "http"
     any_address: bool = False
     beyond: bool = False
 
@@ -146,9 +145,8 @@ def _check_host(door: Door, hosts: Sequence[str]) -> Refusal | None:
 def _check_origin(door: Door, origins: Sequence[str]) -> Refusal | None:
     if not origins:
         return None
-    prefix = f"{door.scheme}://"
     origin = origins[0].lower() if len(origins) == 1 else ""
-    if origin.startswith(prefix) and _is_ours(door, origin.removeprefix(prefix)):
+    if origin.startswith(_SCHEME) and _is_ours(door, origin.removeprefix(_SCHEME)):
         return None
     return Refusal(403, "origin_not_allowed", "web pages of other origins may not call this door")
 
@@ -169,5 +167,5 @@ def _is_ours(door: Door, authority: str) -> bool:
     """Whether `name[:port]` is this door. Anything that is not exactly that form is not."""
     name, colon, port = authority.lower().rpartition(":")
     if not colon or port.endswith("]"):
-        name, port = authority.lower(), str(_DEFAULT_PORT[door.scheme])
+        name, port = authority.lower(), str(_DEFAULT_PORT)
     return name in door.names and port == str(door.port)

@@ -16,22 +16,22 @@ Watch = Callable[[AsyncGenerator[list[Event]]], AsyncGenerator[list[Event]]]
 
 
 class OwnProposer:
-    """The workers of this node; `votes_with`: with which models they answer now, None: all."""
+    """The workers of this node; `votes_with`: with which models they answer now, None: all.
+
+    It goes without a name: nobody has to tell the node from itself.
+    """
+
+    node = name = address = ""
+    names: tuple[str, ...] = ()
 
     def __init__(
         self,
         pool: Pool,
         *,
-        node: str = "",
-        name: str = "",
         watch: Watch | None = None,
         votes_with: Callable[[str], bool] | None = None,
     ) -> None:
         self._pool = pool
-        self.node = node
-        self.name = name
-        self.names = (name,)
-        self.address = ""
         self._watch = watch
         self._votes_with = votes_with
         self._kept: dict[str, ReservedSequences] = {}
