@@ -14,7 +14,7 @@ from printable import printable
 from swarm.chat.calls import Arguments, Call
 from swarm.chat.completion import Piece, Reasoning, Text
 from swarm.errors import ProtocolMismatch
-from swarm.proposer import Began, Ended, Lost, News, Offer, Said, Told, most_bytes
+from swarm.proposer import LONGEST_S, Began, Ended, Lost, News, Offer, Said, Told, most_bytes
 from swarm.types import Question, TokenLogprob
 
 PROTOCOL = 2
@@ -136,7 +136,7 @@ class ProposeBody(_Body):
     label: Name
     question: Question
     workers: int = Field(ge=1, le=MAX_WORKERS)
-    remaining_s: float = Field(gt=0, le=3600)
+    remaining_s: float = Field(gt=0, le=LONGEST_S)
     live: bool = False
 
 

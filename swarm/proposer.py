@@ -7,6 +7,9 @@ from typing import Protocol, TypeAlias
 from swarm.chat.completion import Piece
 from swarm.types import FinishReason, Question, TokenLogprob
 
+LONGEST_S = 3600.0
+"""The longest time that a question has: on a slow machine a long file takes many minutes."""
+
 
 def most_bytes(context_tokens: int) -> int:
     """The longest request, as JSON, that is read by a node with a context of that length."""

@@ -14,13 +14,13 @@ from api.context import AGENT, CALLER, POOL, request_label
 from api.openai.panel import Panel
 from api.openai.reply import named_envelope
 from api.openai.translate import ChatAsk
-from api.openai.vote import LONGEST_S
 from api.openai.voted import answer_in_parts
 from swarm.agent import worked
 from swarm.answer import Part
 from swarm.errors import InvalidRequest
 from swarm.ids import is_taken, same_wish
 from swarm.pool import ServedModel
+from swarm.proposer import LONGEST_S
 from swarm.types import Message, Question, Verdict
 
 logger = logging.getLogger(__name__)

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from swarm.proposer import LONGEST_S
+
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
@@ -210,7 +212,7 @@ class VoteBody(_Body):
     ) = None
     voters: int | None = Field(None, ge=1, le=256)
     decide: Literal["exact", "statistical", "all"] | None = None
-    deadline_s: float | None = Field(None, gt=0, le=3600)
+    deadline_s: float | None = Field(None, gt=0, le=LONGEST_S)
     stream: Literal["decided", "leader"] | None = None
     ask_again: bool | None = None
     progress: bool | None = None

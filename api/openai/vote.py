@@ -10,10 +10,8 @@ from swarm.collect import Rules
 from swarm.consensus.canonical import Reading
 from swarm.consensus.stopping import Decide
 from swarm.consensus.validity import not_json
+from swarm.proposer import LONGEST_S
 from swarm.types import Question
-
-LONGEST_S = 3600.0
-"""The longest time that a request may ask for: on a slow machine a long file takes many minutes."""
 
 
 def rules_of(
