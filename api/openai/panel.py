@@ -12,8 +12,8 @@ from aiohttp import web
 
 from api.context import CALLER, PEERS, POOL, VERDICTS, request_label, watched
 from api.counted import CountedProposer
+from api.openai.rules import rules_of
 from api.openai.translate import ChatAsk
-from api.openai.vote import rules_of
 from swarm.answer import JUDGE_S, Part
 from swarm.ask_again import ASK_AGAIN_S, with_call
 from swarm.errors import InvalidRequest

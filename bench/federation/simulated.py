@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from api.openai.reply import named_envelope
+from api.openai.rules import rules_of
 from api.openai.schema import VoteBody
-from api.openai.vote import rules_of
 from api.openai.voted import whole
 from bench.figures import parser, verdict
 from bench.models import ROOT, text

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from api.openai.reply import SPEEDS_TOLD, Counts, verdict_headers
+from api.openai.rules import rules_of
 from api.openai.schema import ChatBody, CompletionBody, VoteBody
 from api.openai.translate import ChatAsk, chat_ask, completion_ask
-from api.openai.vote import rules_of
 from swarm.engines.base import Accepted, Finished, Started
 from swarm.engines.sampling import SEEDS
 from swarm.types import Constraint, Message, Verdict, WorkerReport
