@@ -223,9 +223,7 @@ class CompletionStream:
         self._choices = choices
         self._counts = Counts()
         self._include_usage = include_usage
-        fields = json.dumps(head.fields("text_completion"))
-        self._prefix = f'data: {fields[:-1]}, "choices": [{{"index": '
-        self._suffix = '}], "usage": null}\n\n' if include_usage else "}]}\n\n"
+        self._before, self._behind = head.frame("text_completion", include_usage=include_usage)
 
     def begin(self) -> bytes:
         """Nothing can be said yet: a comment shows that the prompt was accepted."""
@@ -256,7 +254,7 @@ class CompletionStream:
     def _chunk(self, index: int, text: str) -> str:
         choice = self._choices[index]
         return (
-            f'{self._prefix}{index}, "text": {json.dumps(text)}, '
+            f'{self._before}{index}, "text": {json.dumps(text)}, '
             f'"logprobs": {json.dumps(choice.take_logprobs())}, '
-            f'"finish_reason": {json.dumps(choice.reason)}{self._suffix}'
+            f'"finish_reason": {json.dumps(choice.reason)}{self._behind}'
         )

@@ -191,9 +191,9 @@ class ChatStream:
         self._finished: list[Finished] = []
         self._counts = Counts()
         self._include_usage = include_usage
-        fields = json.dumps(head.fields("chat.completion.chunk"))
-        self._prefix = f'data: {fields[:-1]}, "choices": [{{"index": '
-        self._suffix = '}], "usage": null}\n\n' if include_usage else "}]}\n\n"
+        self._before, self._behind = head.frame(
+            "chat.completion.chunk", include_usage=include_usage
+        )
 
     @property
     def verdict(self) -> Verdict | None:
@@ -248,8 +248,8 @@ class ChatStream:
     def _chunk(self, index: int, delta: str, reason: str = "null") -> str:
         logprobs = self._logprobs(self._choices[index])
         return (
-            f'{self._prefix}{index}, "delta": {delta}, "logprobs": {logprobs}, '
-            f'"finish_reason": {reason}{self._suffix}'
+            f'{self._before}{index}, "delta": {delta}, "logprobs": {logprobs}, '
+            f'"finish_reason": {reason}{self._behind}'
         )
 
     @staticmethod

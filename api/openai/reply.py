@@ -1,6 +1,7 @@
 """What answers of all kinds share: who answers, tokens and verdict, events gathered to the end."""
 
 import hashlib
+import json
 import secrets
 import time
 from collections.abc import AsyncGenerator, Iterable
@@ -34,6 +35,12 @@ class Envelope:
             "model": self.model,
             "system_fingerprint": self.fingerprint,
         }
+
+    def frame(self, kind: str, *, include_usage: bool) -> tuple[str, str]:
+        """What stands in each chunk before the index of its one choice, and behind that choice."""
+        fields = json.dumps(self.fields(kind))
+        end = '}], "usage": null}' if include_usage else "}]}"
+        return f'data: {fields[:-1]}, "choices": [{{"index": ', f"{end}\n\n"
 
 
 def envelope(prefix: str, model_id: str, info: ModelInfo) -> Envelope:
