@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from api.reload import LiveSettings
     from api.server import ClientServer
     from api.signals import Signals
+    from api.tool_door import Toolbox
     from federation.federation import Federation
     from hardware.snapshot import Snapshot
     from swarm.models.fit import Plan
@@ -255,12 +256,21 @@ async def serve(
         await asyncio.to_thread(entrance.found.keep)
         if warning := start_warning(entrance):
             logger.warning("%s", warning)
-        if not (toolbox and await asyncio.to_thread(toolbox.may_write, Path(TOML_FILE))):
-            await stack.enter_async_context(live)
+        await _follow_file(live, toolbox, stack)
         screen = first_screen(settings, snapshot, choice, entrance, plans, told)
         say_how = partial(tell, connect_lines(entrance, snapshot.platform, settings.state))
         loading = _load(pool, loaded_at_start(choice, settings), say_how, successor)
         await _serve_until_signal(settings, screen, pool, server, loading, signals)
+
+
+async def _follow_file(
+    live: "LiveSettings", toolbox: "Toolbox | None", stack: AsyncExitStack
+) -> None:
+    """Take changes of the settings' file while the stack is open, unless a tool could write it."""
+    if toolbox and await asyncio.to_thread(toolbox.may_write, Path(TOML_FILE)):
+        logger.info("%s is read at the start only: tools could write it", TOML_FILE)
+    else:
+        await stack.enter_async_context(live)
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ from federation.wire import ToolKey
 from guard import Door
 from hardware.listener import holder_of
 from private_files import STATE_ADVICE
-from settings import TOML_FILE, Settings
+from settings import Settings
 from swarm.errors import ConfigurationError
 from workspaces import remember
 
@@ -77,10 +77,7 @@ async def tools_of(
             server = _server(settings, registry, federation, say)
             async with server if settings.tool_server else contextlib.nullcontext():
                 shared = settings.tool_server
-                toolbox = Toolbox(registry, "this node", shared=shared, workspace=registry.root)
-                if await asyncio.to_thread(toolbox.may_write, Path(TOML_FILE)):
-                    logger.info("%s is read at the start only: tools could write it", TOML_FILE)
-                yield toolbox
+                yield Toolbox(registry, "this node", shared=shared, workspace=registry.root)
     elif settings.tool_host is not None:
         from api.tool_host import remote_tools
 
