@@ -145,7 +145,7 @@ def _explained(settings: Settings, machine: Machine) -> list[str]:
     from api.serving import explained_by_name, plans_of
 
     if settings.model and not settings.engine:
-        return explained_by_name(settings, machine)
+        return explained_by_name(settings, machine, environment())
     choice = choose(settings, machine)
     plans = [plan for plan in plans_of(choice, machine) if plan]
     return [f"chosen: {choice.reason}", *(line for plan in plans for line in explain(plan))]

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from hardware.snapshot import Snapshot
-from settings import Settings, VoteSettings, environment
+from settings import Settings, VoteSettings
 from swarm.chat.compact import read_words
 from swarm.engines.loading import Loading
 from swarm.engines.resident import Make, Planned, Resident
@@ -46,12 +46,12 @@ def fit_options(settings: Settings, model_id: str) -> FitOptions:
     own = settings.of_model(model_id)
     limit = own.memory_limit_gib
     return FitOptions(
-        own.ctx,
-        own.gpu_layers,
-        own.workers,
-        own.kv,
-        own.flash_attn,
-        None if limit is None else int(limit * (1 << 30)),
+        context_tokens=own.ctx,
+        gpu_layers=own.gpu_layers,
+        workers=own.workers,
+        kv_type=own.kv,
+        flash=own.flash_attn,
+        limit_bytes=None if limit is None else int(limit * (1 << 30)),
     )
 
 
@@ -210,8 +210,10 @@ def _maker(
     return make
 
 
-def explained_by_name(settings: Settings, machine: Machine) -> list[str]:
+def explained_by_name(
+    settings: Settings, machine: Machine, environment: Mapping[str, str]
+) -> list[str]:
     """How the models that are named would run here and why; nothing is brought for it."""
-    hub = hub_of(environment())
+    hub = hub_of(environment)
     known = known_here(settings, machine, hub)
     return explain_named(settings.model, known, machine, partial(in_cache, cache=hub.cache))
