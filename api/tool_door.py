@@ -123,19 +123,19 @@ async def _server(
             asks = "with the token of your settings"
         say(f"  tools      {base}/v1/tools, MCP: {base}/mcp ({asks})")
 
-        def told(where: Listening) -> None:
+        def publish(where: Listening) -> None:
             if federation is not None and token is not None and where.beyond:
                 own = ToolKey(host=where.address, port=settings.tool_port, token=token)
                 federation.tool_keys.own = own
 
         async def moved(where: Listening) -> None:
             await server.listen(where.hosts)
-            told(where)
+            publish(where)
             logger.info(
                 "this machine's tools are at %s now", door_url(where.address, settings.tool_port)
             )
 
-        told(where)
+        publish(where)
         if where.beyond:
             look = functools.partial(still_listening, settings.tool_host or "")
             following = beside(follow(where, look, moved), "following this machine's address")
@@ -185,9 +185,11 @@ async def _registry(
     try:  # what is whole below is on the stack when it is closed, whoever ends the start
         workspace = await whole(asyncio.to_thread(lambda: stack.enter_context(Workspace(root))))
         memory = settings.remembered_in
-        with _told(f"{flag}: where tools worked cannot be kept in {memory}", STATE_ADVICE):
+        with _in_words(f"{flag}: where tools worked cannot be kept in {memory}", STATE_ADVICE):
             await asyncio.to_thread(remember, workspace.root, memory)
-        with _told(f"{flag}: no temporary files can be made", "name a folder for them in TMPDIR"):
+        with _in_words(
+            f"{flag}: no temporary files can be made", "name a folder for them in TMPDIR"
+        ):
             kept = await whole(asyncio.to_thread(lambda: stack.enter_context(KeptOutputs())))
             home = await whole(asyncio.to_thread(scratch, stack))
             proxy = await running.enter_async_context(_proxy(settings))
@@ -203,15 +205,15 @@ async def _registry(
         say(f"  workspace  {workspace.root} (sandbox: {sandbox.name}, network: {bounds.network})")
         for note in sandbox.notes:
             logger.warning("%s", note)
-        told = settings.tools
+        limits = settings.tools
         registry = Registry(
             workspace,
             kept,
             stack.enter_context(Threads(MOST_CALLS)),
             sandbox=sandbox,
             fetcher=Fetcher(permits=_is_fetched) if settings.allow_network == "all" else None,
-            times=Times(told.usual_s, told.packages_s, told.longest_s),
-            output_chars=told.output_chars,
+            times=Times(limits.usual_s, limits.packages_s, limits.longest_s),
+            output_chars=limits.output_chars,
         )
         yield await running.enter_async_context(contextlib.aclosing(registry))
     except ToolError as error:
@@ -222,7 +224,7 @@ async def _registry(
 
 
 @contextlib.contextmanager
-def _told(what: str, advice: str) -> Generator[None]:
+def _in_words(what: str, advice: str) -> Generator[None]:
     """What the system refuses in the block, in words. Raises ConfigurationError."""
     try:
         yield
