@@ -10,8 +10,6 @@ import functools
 import logging
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import TYPE_CHECKING
 from api.keyring import read_key, write_key
 from api.listening import Listening, door_url, own_addresses
 from api.tool_address import still_listening, tool_listening
-from api.tool_workspace import readable, scratch, workspace_root
+from api.tool_workspace import readable, scratch, temporary, workspace_root
 from ending import beside, whole
 from federation.wire import ToolKey
 from guard import Door
@@ -182,6 +180,7 @@ async def _registry(
 
     root = await asyncio.to_thread(workspace_root, settings.workspace, settings.state)
     stack, running = contextlib.ExitStack(), contextlib.AsyncExitStack()
+    running.push_async_callback(asyncio.to_thread, stack.close)  # last, however the rest ends
     try:  # what is whole below is on the stack when it is closed, whoever ends the start
         workspace = await whole(asyncio.to_thread(lambda: stack.enter_context(Workspace(root))))
         memory = settings.remembered_in
@@ -192,7 +191,7 @@ async def _registry(
         ):
             kept = await whole(asyncio.to_thread(lambda: stack.enter_context(KeptOutputs())))
             home = await whole(asyncio.to_thread(scratch, stack))
-            proxy = await running.enter_async_context(_proxy(settings))
+            proxy = await running.enter_async_context(_proxy(settings, stack))
         bounds = Bounds(
             workspace.root,
             home,
@@ -220,7 +219,6 @@ async def _registry(
         raise ConfigurationError(f"{flag}: {error}") from error
     finally:
         await running.aclose()
-        await asyncio.to_thread(stack.close)
 
 
 @contextlib.contextmanager
@@ -240,8 +238,10 @@ def _is_fetched(address: str) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _proxy(settings: Settings) -> AsyncGenerator[Path | None]:
-    """The socket of the proxy for package managers, where the owner has granted that."""
+async def _proxy(settings: Settings, stack: contextlib.ExitStack) -> AsyncGenerator[Path | None]:
+    """The socket of the proxy for package managers, where the owner has granted that; its folder
+    goes with the stack.
+    """
     from tools.proxy import AllowList, PackageProxy
 
     if settings.allow_network != "packages":
@@ -255,12 +255,9 @@ async def _proxy(settings: Settings) -> AsyncGenerator[Path | None]:
             'swarm.toml: [tools] package_hosts = ["HOST", "HOST:PORT"]'
         )
     allowed = AllowList.of(settings.tools.package_hosts)
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="swarm-proxy-"))
-    try:
-        async with PackageProxy(folder / "socket", allowed) as proxy:
-            yield proxy.path
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    folder = await whole(asyncio.to_thread(temporary, stack, "proxy"))
+    async with PackageProxy(folder / "socket", allowed) as proxy:
+        yield proxy.path
 
 
 async def _sandbox(settings: Settings, bounds: "Bounds") -> "Sandbox":

@@ -51,12 +51,17 @@ def project_around(folder: Path) -> Path:
     return folder
 
 
+def temporary(stack: contextlib.ExitStack, what: str) -> Path:
+    """A folder for temporary files that goes with the stack."""
+    folder = tempfile.TemporaryDirectory(prefix=f"swarm-{what}-", ignore_cleanup_errors=True)
+    return Path(stack.enter_context(folder))
+
+
 def scratch(stack: contextlib.ExitStack) -> Path:
     """A home and temporary files for commands, as long as this server runs. Its real path: that
     is what Seatbelt compares, and on macOS the folder for temporary files is behind a link.
     """
-    folder = tempfile.TemporaryDirectory(prefix="swarm-scratch-", ignore_cleanup_errors=True)
-    path = Path(stack.enter_context(folder)).resolve()
+    path = temporary(stack, "scratch").resolve()
     (path / "home").mkdir()
     return path
 

@@ -6,6 +6,7 @@ import socket
 import stat
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -19,6 +20,7 @@ from settings import TOML_FILE, Settings
 from swarm.errors import ConfigurationError
 from tests.federation.disk import no_room_on_disk
 from tests.ports import free_port
+from tests.waiting import until
 from tools import bubblewrap, proxy, remote, server
 from tools.errors import NotPermitted, ToolFailed
 from workspaces import WORKSPACES_FILE
@@ -298,6 +300,36 @@ async def test_an_agent_has_a_sandbox_of_its_own_and_no_door(tmp_path: Path) -> 
         with pytest.raises(aiohttp.ClientConnectionError):
             await session.get(f"http://127.0.0.1:{chosen.tool_port}/v1/tools")
     assert any(line.startswith("  agent ") for line in said)
+
+
+async def test_an_end_that_is_cancelled_leaves_no_folder_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    begun = asyncio.Event()
+    boxes: list[Any] = []
+    calls: list[asyncio.Task[object]] = []
+
+    async def node() -> None:
+        async with tools_of(alone(tmp_path, sandbox=False), None, print) as toolbox:
+            assert toolbox is not None
+            boxes.append(toolbox)
+            command = {"command": "trap '' TERM; echo begun; while :; do sleep 0.05; done"}
+            call = toolbox.tools.execute("bash", command, emit=lambda text: begun.set())
+            calls.append(asyncio.create_task(call))
+            await begun.wait()
+
+    running = asyncio.create_task(node())
+    await begun.wait()
+    assert any(folder.iterdir())
+    await until(lambda: boxes[0].tools._closed)
+    running.cancel()
+    await asyncio.wait([running, *calls])
+    assert running.cancelled()
+    assert calls[0].exception() is not None
+    assert not any(folder.iterdir())
 
 
 @pytest.mark.needs("bubblewrap")
