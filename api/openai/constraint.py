@@ -69,7 +69,9 @@ def _tool(function: FunctionBody, at: int, choice: ToolChoice | None) -> ToolSpe
 
 @recalled(256)
 def _tell(what: str) -> None:
-    """Warn of it once, not with each request of a session."""
+    """Warn of it once, not with each request of a session. What is kept of it is that it was said:
+    a warning that was pushed out by newer ones, or is very long, is given again.
+    """
     logger.warning("%s", printable(what))
 
 

@@ -1,4 +1,7 @@
-"""A checked body to what the swarm is asked: pure; what cannot be honoured is InvalidRequest."""
+"""A checked body to what the swarm is asked; what cannot be honoured is InvalidRequest.
+
+Pure, but for a warning of a tool whose schema cannot be kept.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
