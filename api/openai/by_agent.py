@@ -58,13 +58,14 @@ async def answer_by_agent(request: web.Request, ask: ChatAsk, agent: Agent) -> w
     """Let the model work with the agent's tools until it answers; every step is put to the vote."""
     label, began = request_label(request), time.monotonic()
     default = request.app[POOL].models[0]
-    ask = replace(ask, tools=await agent.specs(), messages=_told(request, ask))
+    question = replace(ask.question, tools=await agent.specs(), messages=_told(request, ask))
+    ask = replace(ask, question=question)
     with Panel.of(request, ask) as panel:
         head = named_envelope("chatcmpl", panel.model)
     execute = partial(agent.run, label=label)
     time_s = min(agent.bounds.time_s, ask.vote.deadline_s or agent.bounds.time_s)
     bounds = replace(agent.bounds, time_s=time_s)
-    parts = worked(ask.question, partial(_step, request, ask, default), execute, bounds)
+    parts = worked(question, partial(_step, request, ask, default), execute, bounds)
     progress = ask.vote.progress is not False
 
     def tell(verdict: Verdict | None) -> None:
@@ -92,9 +93,7 @@ async def _step(
     if is_taken(question.model) and request.app[POOL].models[0] is not default:
         question = replace(question, model=same_wish(question.model, default.id))
     vote = ask.vote.model_copy(update={"deadline_s": min(left_s, LONGEST_S)})
-    said, sampling = question.messages, question.sampling
-    asked = replace(ask, model=question.model, messages=said, sampling=sampling, vote=vote)
-    with Panel.of(request, asked) as panel:
+    with Panel.of(request, replace(ask, question=question, vote=vote)) as panel:
         async with aclosing(panel.parts()) as parts:
             async for some in parts:
                 for part in some:
@@ -105,6 +104,7 @@ async def _step(
 
 def _told(request: web.Request, ask: ChatAsk) -> tuple[Message, ...]:
     """The messages, behind our instructions where the client sends none."""
-    if any(message.role in ("system", "developer") for message in ask.messages):
-        return ask.messages
-    return (Message("system", request.app[POOL].forms.agent_words), *ask.messages)
+    messages = ask.question.messages
+    if any(message.role in ("system", "developer") for message in messages):
+        return messages
+    return (Message("system", request.app[POOL].forms.agent_words), *messages)

@@ -36,16 +36,17 @@ from swarm.types import FinishReason, Prompt, TokenLogprob, ToolCall, Verdict, W
 async def answer_by_one(panel: Panel) -> web.StreamResponse:
     """One worker of this node, or `n` plain samples of it, with the deadline that it asks for."""
     request, ask, note = panel.request, panel.ask, panel.team.note
+    sampling = ask.question.sampling
     pool = request.app[POOL]
     model = pool.resolve(ask.model)
     asked = await pool.written(model, ask.question)
     head = envelope("chatcmpl", model.id, model.engine.info)
-    prompt = Prompt(asked.text, ask.sampling, ask.n, grammar=asked.grammar)
+    prompt = Prompt(asked.text, sampling, ask.n, grammar=asked.grammar)
     generation = pool.generate(model, prompt, panel.own.kept(model))
     events = watched(request, all_needed(generation))
     if ask.vote.deadline_s is not None:
         events = in_time(events, ask.n, ask.vote.deadline_s)
-    logprobs = ask.sampling.top_logprobs is not None
+    logprobs = sampling.top_logprobs is not None
     choices = [Choice(asked.parser(held=True), [] if logprobs else None) for _ in range(ask.n)]
     if ask.stream:
         encoder = ChatStream(head, choices, include_usage=ask.include_usage, note=note)

@@ -105,7 +105,7 @@ def _is_held(pool: Pool, ask: ChatAsk) -> bool:
     """Whether this model's answers are valid without a check. Several choices are never checked:
     nobody could lead.
     """
-    return ask.n > 1 or pool.resolve(ask.model).engine.info.ensures(ask.constraint)
+    return ask.n > 1 or pool.resolve(ask.model).engine.info.ensures(ask.question.constraint)
 
 
 def _must_give_several(team: Team, strategy: str, n: int) -> None:
@@ -126,7 +126,7 @@ def _team(pool: Pool, ask: ChatAsk, seats: Seats) -> Team:
     """How many workers of each seat answer."""
     if _one_asked(ask):
         return alone(seats.all, ask.n)
-    temperature = ask.sampling.temperature
+    temperature = ask.question.sampling.temperature
     if seats.all[0].own:
         temperature = pool.resolve(ask.model).engine.info.temperature(temperature)
     whole_team = team(seats.all, ask.vote.voters, temperature_0=temperature == 0, n=ask.n)

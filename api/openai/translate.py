@@ -4,7 +4,7 @@ Pure, but for a warning of a tool whose schema cannot be kept.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pydantic import ValidationError
@@ -23,7 +23,7 @@ from swarm.chat.marks import without_progress
 from swarm.chat.template import RESERVED
 from swarm.engines.sampling import SEEDS
 from swarm.errors import InvalidRequest
-from swarm.types import Constraint, Message, Question, SamplingParams, ToolCall, ToolSpec
+from swarm.types import Message, Question, SamplingParams, ToolCall
 
 Prompts: TypeAlias = str | list[str] | list[int] | list[list[int]]
 """One or several texts, or lists of token ids."""
@@ -36,31 +36,17 @@ _DECIDE_THEMSELVES = ("first", "best", "judge", "leader")
 class ChatAsk:
     """What a chat request asks for. `calls_itself`: the client runs tools, or wants none called."""
 
-    model: str
-    messages: tuple[Message, ...]
-    sampling: SamplingParams
+    question: Question
     vote: VoteBody
-    tools: tuple[ToolSpec, ...] = ()
-    template_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     n: int = 1
     stream: bool = False
     include_usage: bool = False
-    one_call: bool = False
-    constraint: Constraint = field(default_factory=Constraint)
     calls_itself: bool = False
 
     @property
-    def question(self) -> Question:
-        """What the swarm is asked."""
-        return Question(
-            self.model,
-            self.messages,
-            self.sampling,
-            self.tools,
-            self.template_options,
-            self.one_call,
-            self.constraint,
-        )
+    def model(self) -> str:
+        """The id that is asked."""
+        return self.question.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +79,22 @@ def chat_ask(body: ChatBody, headers: Mapping[str, str]) -> ChatAsk:
     top = (body.top_logprobs or 0) if body.logprobs else None
     messages = with_results([_message(message, at) for at, message in enumerate(body.messages)])
     tools = offered_tools(body)
-    return ChatAsk(
+    question = Question(
         model=body.model,
         messages=messages,
         sampling=_sampling(body, max_tokens=limit, top_logprobs=top),
         tools=tools,
         constraint=constraint_of(body, tools),
         template_options=_template_options(body),
+        one_call=body.parallel_tool_calls is False,
+    )
+    return ChatAsk(
+        question,
+        vote_body(body, headers),
         n=body.n or 1,
         stream=bool(body.stream),
         include_usage=_include_usage(body),
-        one_call=body.parallel_tool_calls is False,
         calls_itself=_calls_itself(body, messages),
-        vote=vote_body(body, headers),
     )
 
 

@@ -70,7 +70,7 @@ def test_who_called_a_tool_in_any_message_runs_them_itself(
     ],
 )
 def test_a_message_keeps_what_it_says(message: dict[str, Any], read: Message) -> None:
-    [found] = asked(messages=[message]).messages
+    [found] = asked(messages=[message]).question.messages
     assert found == read
 
 
@@ -78,10 +78,10 @@ def test_a_call_in_the_old_form_and_its_result_belong_together() -> None:
     old = {"role": "assistant", "content": None, "function_call": CALL["function"]}
     result = {"role": "function", "name": "a", "content": "made"}
     found = asked(messages=[HELLO, old, result, old, {**result, "content": "again"}])
-    first, second = found.messages[1].tool_calls + found.messages[3].tool_calls
+    first, second = found.question.messages[1].tool_calls + found.question.messages[3].tool_calls
     assert (first.name, first.arguments) == ("a", "{}")
     assert first.id != second.id
-    results = [found.messages[2], found.messages[4]]
+    results = [found.question.messages[2], found.question.messages[4]]
     assert [message.tool_call_id for message in results] == [first.id, second.id]
     assert found.calls_itself
 
@@ -90,7 +90,7 @@ def test_a_result_in_the_old_form_belongs_to_the_call_of_its_name() -> None:
     other: Any = {"id": "c2", "type": "function", "function": {"name": "b", "arguments": "{}"}}
     calls = {**CALLS, "tool_calls": [CALL, other]}
     result = {"role": "function", "name": "b", "content": "made"}
-    assert asked(messages=[HELLO, calls, result]).messages[2].tool_call_id == "c2"
+    assert asked(messages=[HELLO, calls, result]).question.messages[2].tool_call_id == "c2"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_result_in_the_old_form_belongs_to_the_call_of_its_name() -> None:
 def test_what_is_said_of_sampling_is_what_the_engine_is_told(
     fields: dict[str, Any], name: str, value: object
 ) -> None:
-    assert getattr(asked(**fields).sampling, name) == value
+    assert getattr(asked(**fields).question.sampling, name) == value
 
 
 def test_a_completion_has_openais_sixteen_tokens_unless_it_says_how_many() -> None:
@@ -142,7 +142,7 @@ def test_a_completion_has_openais_sixteen_tokens_unless_it_says_how_many() -> No
     ],
 )
 def test_a_form_is_what_the_answer_is_held_to(form: Any, schema: Any) -> None:
-    held = asked(response_format=form).constraint.schema
+    held = asked(response_format=form).question.constraint.schema
     assert (held and json.loads(held)) == schema
 
 
@@ -151,8 +151,8 @@ def test_a_list_of_allowed_tools_leaves_all_in_the_prompt_and_holds_the_calls(mo
     listed = {"mode": mode, "tools": [tool("c"), tool("a")]}
     choice = {"type": "allowed_tools", "allowed_tools": listed}
     ask = asked(tools=[tool("a"), tool("b"), tool("c")], tool_choice=choice)
-    assert [one.name for one in ask.tools] == ["a", "b", "c"]
-    assert ask.constraint == Constraint(must_call=mode == "required", tools=("c", "a"))
+    assert [one.name for one in ask.question.tools] == ["a", "b", "c"]
+    assert ask.question.constraint == Constraint(must_call=mode == "required", tools=("c", "a"))
     rules = rules_of(VoteBody(), ask.question, patience_s=7)
     assert set(rules.checks) == {"a", "c"}
 
@@ -236,7 +236,7 @@ def test_a_tool_that_nothing_satisfies_takes_any_object_and_is_told_of_once(
     never = {"type": "object", "properties": {"p": {"type": "string", "enum": [1]}}}
     named = {"name": "never-satisfied", "parameters": {**never, "required": ["p"]}}
     for _ in range(2):
-        [taken] = asked(tools=[{"type": "function", "function": named}]).tools
+        [taken] = asked(tools=[{"type": "function", "function": named}]).question.tools
         assert taken.parameters == {"type": "object"}
     [told] = caplog.records
     assert told.levelname == "WARNING"
