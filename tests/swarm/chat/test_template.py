@@ -193,8 +193,7 @@ def test_a_broken_template_names_the_model() -> None:
         "{{ 'a' * 10000000000 }}",
         "{{ 9 ** 999999999 }}",
         "{{ '%99999999999999999s' % 'x' }}",
-        "{% set n = namespace(s='x') %}"
-        "{% for a in range(40) %}{% set n.s = n.s + n.s %}{% endfor %}",
+        "{% set n = namespace(s='x') %}{% for a in range(40) %}{% set n.s=n.s+n.s %}{% endfor %}",
         "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
         "{% for a in range(99999999999) %}{% endfor %}",
         "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
