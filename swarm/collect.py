@@ -57,7 +57,7 @@ class Rules:
     streamed: bool = True
 
     @property
-    def held(self) -> bool:
+    def asks_form(self) -> bool:
         """Whether a call or a form was asked for."""
         return self.must_call or self.wanted is not None
 
@@ -293,7 +293,9 @@ class Poll:
         rules = self.rules
         lost = [(draft, said) for draft in self.drafts.values() if (said := draft.candidate)]
         able = [(draft, given) for draft, said in lost if (given := self._as_given(said))]
-        able = able or [(draft, said) for draft, said in lost if draft.cut_unsaid or not rules.held]
+        able = able or [
+            (draft, said) for draft, said in lost if draft.cut_unsaid or not rules.asks_form
+        ]
         for draft, given in able:
             if given.text.startswith(self.said):
                 form = form_of(given, rules.reading, defaults=rules.schemas)

@@ -131,7 +131,7 @@ class _Race:
         spoken = leader_of([draft for draft in through if opening(draft)], due=True)
         if spoken is not None:
             return spoken
-        silent = [draft for draft in through if not self._poll.rules.held]
+        silent = [draft for draft in through if not self._poll.rules.asks_form]
         unsaid = [draft for draft in through if draft.reasoning.strip() or draft.cut_unsaid]
         return next(iter(unsaid or silent), None)
 

@@ -94,7 +94,7 @@ class OwnProposer:
             base = model.engine.info.temperature(question.sampling.temperature)
             heat = temperatures(base, workers)
             prompt = Prompt(asked.text, question.sampling, workers, heat, asked.grammar)
-            readers = [Reader(asked.parser(held=live)) for _ in range(workers)]
+            readers = [Reader(asked.parser(checked=live)) for _ in range(workers)]
             events = self._pool.generate(model, prompt, reserved)
             async with aclosing(self._watch(events) if self._watch else events) as steps:
                 async for step in steps:

@@ -47,7 +47,7 @@ async def answer_by_one(panel: Panel) -> web.StreamResponse:
     if ask.vote.deadline_s is not None:
         events = in_time(events, ask.n, ask.vote.deadline_s)
     logprobs = sampling.top_logprobs is not None
-    choices = [Choice(asked.parser(held=True), [] if logprobs else None) for _ in range(ask.n)]
+    choices = [Choice(asked.parser(checked=True), [] if logprobs else None) for _ in range(ask.n)]
     if ask.stream:
         encoder = ChatStream(head, choices, include_usage=ask.include_usage, note=note)
         response = await stream_answer(request, events, encoder, pulse_s=request.app[PULSE_S])

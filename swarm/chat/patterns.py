@@ -36,8 +36,8 @@ class Search:
     def __call__(self, pattern: str, text: str) -> bool:
         """Whether the text has it. Raises TimeoutError, and InvalidRequest for what is none."""
         self._left_s()
-        held = _held(pattern)
-        found = None if held is None else held.found(text)
+        automaton = _automaton(pattern)
+        found = automaton.found(text) if automaton else None
         if found is not None:
             return found
         tried = _tried(pattern)
@@ -56,7 +56,7 @@ def readable(pattern: object) -> bool:
     """Whether a text is a pattern that can be looked for. Raises InvalidRequest as `_tried`."""
     if not isinstance(pattern, str):
         return True
-    return _held(pattern) is not None or _tried(pattern) is not None
+    return _automaton(pattern) is not None or _tried(pattern) is not None
 
 
 class _Bytes:
@@ -71,7 +71,7 @@ class _Bytes:
         return list(raw)
 
 
-class _Held:
+class _Automaton:
     """A pattern as a grammar."""
 
     def __init__(self, matcher: LLMatcher) -> None:
@@ -103,10 +103,10 @@ def _vocabulary() -> LLTokenizer:
 
 
 @recalled(128)
-def _held(pattern: str) -> _Held | None:
+def _automaton(pattern: str) -> _Automaton | None:
     rule = json_rule("start", {"type": "string", "pattern": pattern})
     matcher = LLMatcher(_vocabulary(), rule + "\n", log_level=0, limits=_LIMITS)
-    return None if matcher.is_error() else _Held(matcher)
+    return None if matcher.is_error() else _Automaton(matcher)
 
 
 @lru_cache(maxsize=64)

@@ -15,10 +15,10 @@ from swarm.chat.turns import (
     ToolDict,
     TurnDict,
     apart_from_results,
-    as_user,
-    first_as_user,
     joined,
+    later_system_as_user,
     one_call_each,
+    system_as_user,
     with_text_arguments,
     with_text_before_calls,
     with_thinking,
@@ -35,8 +35,8 @@ _ORDER: tuple[Rewriting, ...] = (
     with_thinking,
     with_text_before_calls,
     one_call_each,
-    as_user,
-    first_as_user,
+    later_system_as_user,
+    system_as_user,
     apart_from_results,
     joined,
 )
@@ -93,7 +93,7 @@ _PROBES = (
     _Probe(
         (_says("system", "ruled"), _ASKED),
         ("ruled", "asked"),
-        ((first_as_user,), (first_as_user, joined)),
+        ((system_as_user,), (system_as_user, joined)),
     ),
     _Probe(
         (
@@ -104,7 +104,7 @@ _PROBES = (
             _says("user", "urged"),
         ),
         ("ruled", "asked", "said", "amended", "urged"),
-        ((as_user,), (as_user, joined)),
+        ((later_system_as_user,), (later_system_as_user, joined)),
     ),
     _Probe(
         (_says("system", "ruled"), _ASKED, _calls("read"), _result("read")),
@@ -113,7 +113,7 @@ _PROBES = (
             (with_text_arguments,),
             (joined,),
             (with_text_arguments, joined),
-            (first_as_user, joined),
+            (system_as_user, joined),
         ),
     ),
     _Probe(

@@ -69,12 +69,12 @@ def one_system(turns: Sequence[TurnDict]) -> list[TurnDict]:
     return [*joined(leading), *turns[len(leading) :]]
 
 
-def as_user(turns: Sequence[TurnDict]) -> list[TurnDict]:
+def later_system_as_user(turns: Sequence[TurnDict]) -> list[TurnDict]:
     """System messages amid the conversation as the user's, where they stand."""
-    return [*turns[:1], *first_as_user(turns[1:])]
+    return [*turns[:1], *system_as_user(turns[1:])]
 
 
-def first_as_user(turns: Sequence[TurnDict]) -> list[TurnDict]:
+def system_as_user(turns: Sequence[TurnDict]) -> list[TurnDict]:
     """Every system message as the user's: some models know no other role."""
     return [{**turn, "role": "user"} if turn["role"] == "system" else turn for turn in turns]
 

@@ -25,14 +25,13 @@ class Written:
     opened: bool
     question: Question
 
-    def parser(self, *, held: bool) -> CompletionParser:
-        """For one sequence's completion. Held: calls that may be wrong wait until they are whole.
-
-        A vote judges whole answers itself.
+    def parser(self, *, checked: bool) -> CompletionParser:
+        """For one sequence's completion. Checked: calls that may be wrong wait until they are
+        whole. A vote judges whole answers itself.
         """
         tools = self.question.tools
         reads = bool(tools) or self.call_format.own_reasoning
-        waiting = [tool for tool in tools if held and not self._holds(tool)]
+        waiting = [tool for tool in tools if checked and not self._holds(tool)]
         return CompletionParser(
             self.call_format.parser(tools) if reads else None,
             reasoning_opened=self.opened,

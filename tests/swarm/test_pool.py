@@ -284,6 +284,6 @@ async def test_a_compact_prompt_is_answered_by_the_tools_as_they_were_sent(
     )
     asked = await pool.written(pool.models[0], question)
     assert "draft-07" not in asked.text
-    parser = asked.parser(held=True)
+    parser = asked.parser(checked=True)
     pieces = parser.feed('<tool_call>{"name": "put", "arguments": {"at": [1, "a"]}}</tool_call>')
     assert pieces + parser.finish("stop")[0] == [Call("put", '{"at": [1, "a"]}')]

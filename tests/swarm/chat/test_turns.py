@@ -6,12 +6,12 @@ from swarm.chat.turns import (
     TurnDict,
     apart_from_results,
     as_turns,
-    as_user,
     describe_tools,
-    first_as_user,
     joined,
+    later_system_as_user,
     one_system,
     plain_turns,
+    system_as_user,
     with_text_arguments,
     with_text_before_calls,
     with_thinking,
@@ -61,8 +61,12 @@ def test_system_messages_at_the_beginning_are_one_and_those_amid_it_the_users() 
     told = [turn("system", "a"), turn("system", "b"), turn("user", "c"), turn("system", "d")]
     assert one_system(told) == [turn("system", "a\n\nb"), *told[2:]]
     assert one_system(told[2:]) == told[2:]
-    assert as_user(told[1:]) == [turn("system", "b"), turn("user", "c"), turn("user", "d")]
-    assert [each["role"] for each in first_as_user(told)] == ["user"] * 4
+    assert later_system_as_user(told[1:]) == [
+        turn("system", "b"),
+        turn("user", "c"),
+        turn("user", "d"),
+    ]
+    assert [each["role"] for each in system_as_user(told)] == ["user"] * 4
 
 
 def test_a_word_stands_between_a_result_and_the_user_and_nowhere_else() -> None:

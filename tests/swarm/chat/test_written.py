@@ -49,7 +49,7 @@ async def test_a_call_that_no_grammar_held_is_checked_when_it_is_whole() -> None
     for with_grammar, kept in ((False, 0), (True, 1)):
         asking = await asked(with_grammar=with_grammar)
         assert (asking.grammar is None) == (not with_grammar)
-        parser = asking.parser(held=True)
+        parser = asking.parser(checked=True)
         call = '<tool_call>\n{"name": "add", "arguments": {"n": "x"}}\n</tool_call>'
         pieces = [*parser.feed(call), *parser.finish("stop")[0]]
         assert len([piece for piece in pieces if isinstance(piece, Call)]) == kept
