@@ -116,7 +116,7 @@ class ChatTemplate:
         try:
             named = meta.find_undeclared_variables(sandbox.parse(self._source))
             self._template = sandbox.from_string(self._source)
-        except (TemplateSyntaxError, RecursionError) as error:
+        except (TemplateSyntaxError, SyntaxError, RecursionError) as error:
             raise InvalidRequest(
                 f"the model's chat template is broken: {error}", param="model"
             ) from error

@@ -177,9 +177,14 @@ def test_what_the_template_refuses_is_the_requests_fault() -> None:
     assert caught.value.param == "messages"
 
 
-def test_a_broken_template_names_the_model() -> None:
+NESTED = "{% for a in messages %}" * 25 + "{% endfor %}" * 25
+
+
+@pytest.mark.parametrize("source", ["{% for %}", NESTED])
+def test_a_broken_template_names_the_model(source: str) -> None:
+    """Also one that Jinja can read and Python cannot, whose blocks go down 20 levels at most."""
     with pytest.raises(InvalidRequest, match="broken") as caught:
-        ChatTemplate("{% for %}")
+        ChatTemplate(source)
     assert caught.value.param == "model"
 
 
