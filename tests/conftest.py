@@ -96,7 +96,8 @@ our_words()  # read from a file once, as a node does before its loop begins
 
 # multiprocessing keeps these for the whole run once anything used them.
 KEPT_PROCESSES = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
-GRACE_S = 3.0
+GRACE_S = 15.0
+"""Only a test that leaves something over waits for its end."""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -49,7 +49,7 @@ async def test_leaves_nothing():
 def test_each_breach_fails(tmp_path: Path) -> None:
     conftest = (ROOT / "tests/conftest.py").read_text()
     conftest = conftest.replace("NEEDS = {", 'NEEDS = {"a-thing-that-nobody-has": lambda: False,')
-    (tmp_path / "conftest.py").write_text(conftest.replace("GRACE_S = 3.0", "GRACE_S = 0.1"))
+    (tmp_path / "conftest.py").write_text(conftest.replace("GRACE_S = 15.0", "GRACE_S = 0.1"))
     (tmp_path / "test_breaches.py").write_text(BREACHES)
     assert "2 failed, 4 passed, 1 skipped, 3 errors" in _outcome(tmp_path, ci="")
     assert "2 failed, 4 passed, 4 errors" in _outcome(tmp_path, ci="true")

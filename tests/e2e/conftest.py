@@ -9,12 +9,16 @@ from bench.models import HALF_B, TINY, random_model
 from tests.e2e.nodes import RunningNode, running_node
 
 E2E = Path(__file__).parent
+PATIENCE_S = 600
+"""A test has this long where it says nothing of it; only one that hangs needs it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(E2E):
             item.add_marker("e2e")
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(PATIENCE_S))
 
 
 @pytest.fixture(scope="session")

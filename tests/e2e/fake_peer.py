@@ -14,10 +14,12 @@ from federation.client import PeerClient
 from federation.endpoint import PeerEndpoint
 from federation.trust import Credentials, NodeKey
 from federation.wire import ProposeBody, Status, decode_propose, encode_body
+from swarm.errors import PeerTimedOut
 from swarm.proposer import Offer
 from tests.e2e.hosts import Host
-from tests.e2e.house import PEER_PORT
+from tests.e2e.house import PEER_PORT, READY_S
 
+TRIES = 5
 Reply = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -65,7 +67,7 @@ class FakePeer:
         await web.TCPSite(runner, self.host.ipv4, PEER_PORT, ssl_context=context).start()
         plain = self.credentials.client_context()
         async with PeerClient(plain, plain) as client:
-            await client.heartbeat(PeerEndpoint(friend.ipv4, PEER_PORT), self.own_status())
+            await self._call(client, PeerEndpoint(friend.ipv4, PEER_PORT))
         ready()
         await self._ended.wait()
         server = runner.server
@@ -77,6 +79,13 @@ class FakePeer:
             await asyncio.wait(calls, timeout=0.05)
         _hang_up(server)
         await asyncio.sleep(0.05)  # a transport closes its socket in a later turn of the loop
+
+    async def _call(self, client: PeerClient, friend: PeerEndpoint) -> None:
+        """Until it is answered."""
+        for _ in range(TRIES):
+            with contextlib.suppress(PeerTimedOut):
+                await client.first_heartbeat(friend, self.own_status())
+                return
 
     def end(self) -> None:
         """From any thread."""
@@ -116,7 +125,7 @@ def fake_peer(host: Host, friend: Host, secret: bytes, folder: Path) -> Iterator
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(READY_S)
         yield peer
     finally:
         peer.end()

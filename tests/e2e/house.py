@@ -4,17 +4,18 @@ import contextlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from federation.trust import encode_code, new_secret
 from tests.e2e.hosts import Host, HostedNode, Network, network
+from tests.e2e.standstill import undisturbed
 
 PEER_PORT = 17617
 SUM = "What is 4 + 7?"
-READY_S = 30
+READY_S = 90
 """On a quiet machine it takes about a second."""
 
 
@@ -52,15 +53,20 @@ def wait_together(hosts: Sequence[Host]) -> None:
 
 
 def diagnostics(host: Host) -> Any:
-    """What the node on the host says of itself and the others; {} while nobody answers."""
-    status, text = host.get("/v1/federation/diagnostics")
-    return json.loads(text) if status == 200 else {}
+    """What the node on the host says of itself and the others; {} where none listens."""
+    return told(host, "diagnostics") or {}
 
 
 def peers(host: Host) -> dict[str, Any]:
     """The peers in the host's table by name, all that ever proved themselves or are tried."""
-    status, text = host.get("/v1/federation/peers")
-    return {peer["name"]: peer for peer in json.loads(text)["data"]} if status == 200 else {}
+    return {peer["name"]: peer for peer in (told(host, "peers") or {"data": ()})["data"]}
+
+
+def told(host: Host, what: str) -> Any:
+    """What the node tells its owner; None where none listens."""
+    status, text = host.get(f"/v1/federation/{what}")
+    assert status in (0, 200), f"{status} {text}"
+    return json.loads(text) if status else None
 
 
 def ready(host: Host) -> set[str]:
@@ -93,7 +99,7 @@ def pin_of(host: Host) -> str:
         found.extend(re.findall(r"python main\.py approve (\d{3} \d{3})", host.node.said()))
         return bool(found)
 
-    host.node.wait_until(shown, 20)
+    host.node.wait_until(shown, READY_S)
     return found[-1]
 
 
@@ -105,7 +111,12 @@ def body(text: str, *, model: str = "swarm", **swarm: Any) -> dict[str, Any]:
 
 def ask(host: Host, text: str = SUM, **wishes: Any) -> Any:
     """The answer to one question, which must come."""
-    status, said = host.post("/v1/chat/completions", body(text, **wishes))
+    return answered(host, body(text, **wishes))
+
+
+def answered(host: Host, request: Mapping[str, Any]) -> Any:
+    """The answer to a chat request."""
+    status, said = undisturbed(lambda: host.post("/v1/chat/completions", request))
     assert status == 200, f"{status} {said}\n{host.node.said()[-3000:]}"
     return json.loads(said)
 

@@ -23,6 +23,8 @@ import main
 from tests.ports import free_port
 
 ROOT = Path(main.__file__).parent
+ANSWER_S = 240.0
+"""Long for whatever is asked here: only who has stopped for good takes longer."""
 
 
 @dataclass
@@ -39,11 +41,15 @@ class RunningNode:
 
     def sdk(self, **options: Any) -> openai.OpenAI:
         return openai.OpenAI(
-            base_url=self.base_url, api_key="none", **{"max_retries": 0, "timeout": 60, **options}
+            base_url=self.base_url,
+            api_key="none",
+            **{"max_retries": 0, "timeout": ANSWER_S, **options},
         )
 
     def async_sdk(self) -> openai.AsyncOpenAI:
-        return openai.AsyncOpenAI(base_url=self.base_url, api_key="none", max_retries=0, timeout=60)
+        return openai.AsyncOpenAI(
+            base_url=self.base_url, api_key="none", max_retries=0, timeout=ANSWER_S
+        )
 
     def reach(self) -> AbstractContextManager[None]:
         """Connections that are opened in the block reach the node at 127.0.0.1."""
@@ -54,27 +60,29 @@ class RunningNode:
             return socket.create_connection(("127.0.0.1", self.port), timeout_s)
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and text; status 0 where nobody answers."""
-        return self._ask(path, timeout_s=5)
+        """Status and text; status 0 where nobody listens. Who listens has to answer."""
+        return self._ask(path)
 
-    def post(self, path: str, body: object, *, timeout_s: float = 60) -> tuple[int, str]:
+    def post(self, path: str, body: object) -> tuple[int, str]:
         """As get, with `body` as JSON."""
-        return self._ask(path, json.dumps(body).encode(), timeout_s=timeout_s)
+        return self._ask(path, json.dumps(body).encode())
 
-    def _ask(self, path: str, data: bytes | None = None, *, timeout_s: float) -> tuple[int, str]:
+    def _ask(self, path: str, data: bytes | None = None) -> tuple[int, str]:
         headers = {"Content-Type": "application/json"} if data is not None else {}
         url = f"http://127.0.0.1:{self.port}{path}"
         request = urllib.request.Request(url, data, headers)
         try:
-            with self.reach(), urllib.request.urlopen(request, timeout=timeout_s) as answer:
+            with self.reach(), urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+        except TimeoutError:
+            raise
         except OSError:
             return 0, ""
 
     def wait_ready(self) -> None:
-        self.wait_until(lambda: self.process.poll() is not None or self.healthy(), 60)
+        self.wait_until(lambda: self.process.poll() is not None or self.healthy(), 120)
         assert self.process.poll() is None, self.said()
 
     def healthy(self) -> bool:
@@ -102,7 +110,7 @@ class RunningNode:
             time.sleep(0.02)
         return time.monotonic() - began
 
-    def end(self, number: int = signal.SIGTERM, seconds: float = 15) -> int:
+    def end(self, number: int = signal.SIGTERM, seconds: float = 60) -> int:
         self.process.send_signal(number)
         return self.process.wait(seconds)
 

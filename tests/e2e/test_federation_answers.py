@@ -18,6 +18,7 @@ from tests.e2e.house import (
     PEER_PORT,
     READY_S,
     SUM,
+    answered,
     ask,
     body,
     diagnostics,
@@ -33,7 +34,7 @@ from tests.e2e.house import (
 )
 from tests.e2e.test_answers import READ
 
-pytestmark = [pytest.mark.needs("namespaces"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.needs("namespaces")
 
 ELSEWHERE = "other-nano"
 EACH = {"here": 3, "host2": 3, "host3": 3}
@@ -81,9 +82,8 @@ def test_a_question_as_long_as_an_endpoint_reads_goes_to_all(lan: Network) -> No
     request = {**body(SUM), "chat_template_kwargs": {"unused": ""}}
     room = most_bytes(0) - len(json.dumps(request).encode())
     request["chat_template_kwargs"]["unused"] = "x" * room
-    status, said = one.post("/v1/chat/completions", request)
-    assert status == 200, said
-    assert voters(json.loads(said)) == {"here": 3, "host2": 3, "host3": 3}
+    # Each reads it before its first sign of life: a slow machine may need another try.
+    one.node.wait_until(lambda: voters(answered(one, request)) == EACH, READY_S)
     request["chat_template_kwargs"]["unused"] += "x"
     assert one.post("/v1/chat/completions", request)[0] == 413
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import wait
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +18,14 @@ import psutil
 import pytest
 
 from bench.models import TINY, random_model
+from federation.client import SILENCE_S
 from federation.trust import encode_code, new_secret
+from swarm.models.local import bundled_model
 from tests.e2e.hosts import Host, Network, network
 from tests.e2e.house import (
     READY_S,
     SUM,
+    answered,
     ask,
     body,
     busy,
@@ -35,17 +39,19 @@ from tests.e2e.house import (
     voters,
     wait_together,
 )
+from tests.e2e.standstill import undisturbed
 
 pytestmark = [
     pytest.mark.needs("namespaces"),
     pytest.mark.needs("nftables"),
-    pytest.mark.timeout(240),
 ]
 
 CLOCK = Path(__file__).with_name("clock.c")
 DAY_S = 86_400
 LATE_S = 1.5
 """After this long every heartbeat that the test before has swallowed is known to be lost."""
+FREED_S = 30
+"""A peer lets go of a question within 8 s, and talks for longer than this where it does not."""
 BOTH = {"here": 3, "host2": 3}
 
 
@@ -84,8 +90,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory, slow_talker: Path) -> Itera
 
 @pytest.fixture
 def lan(shared: Network) -> Iterator[Network]:
-    """Whole when a test begins; a test starts and ends no process."""
+    """Whole and idle when a test begins; a test starts and ends no process."""
     wait_together(shared.hosts)
+    for host in shared.hosts:
+        host.node.wait_until(lambda host=host: not busy(host), READY_S)
     time.sleep(LATE_S)
     wait_together(shared.hosts)
     yield shared
@@ -142,16 +150,17 @@ def test_a_peer_that_is_cut_off_mid_request_costs_its_votes_alone(lan: Network) 
     with meanwhile(lambda: ask(one)) as asked:
         in_the_middle(third)
         third.cut()
-    assert voters(asked.result()) == BOTH
-    third.node.wait_until(lambda: not busy(third) and not ready(third), READY_S)
+    workers = asked.result()["usage"]["swarm"]["workers"]
+    assert voters(asked.result()) == BOTH, f"{workers}\n{one.node.said()[-2000:]}"
+    third.node.wait_until(lambda: not busy(third) and not ready(third), FREED_S)
 
 
 def test_a_peer_does_not_generate_for_an_asker_that_is_cut_off(lan: Network) -> None:
     one, _, third = lan.hosts
-    with meanwhile(lambda: ask(one, deadline_s=30)) as asked:
+    with meanwhile(lambda: ask(one, deadline_s=2 * FREED_S)) as asked:
         in_the_middle(third)
         one.cut()
-        third.node.wait_until(lambda: not busy(third), READY_S)
+        third.node.wait_until(lambda: not busy(third), FREED_S)
         assert asked.result()["usage"]["swarm"]["valid"] >= 3
 
 
@@ -159,28 +168,32 @@ def test_a_peer_on_a_slow_cable_is_not_waited_for_longer_than_was_asked(lan: Net
     one, _, third = lan.hosts
     third.slow("16kbit")
     long = {**body(SUM, deadline_s=5), "chat_template_kwargs": {"unused": "x" * 40_000}}
-    status, said = one.post("/v1/chat/completions", long)
-    assert status == 200, said
-    assert voters(json.loads(said)) == BOTH
-    assert set(voters(json.loads(said), "cancelled", "failed")) == {"host3"}
+    answer = answered(one, long)
+    assert voters(answer) == BOTH
+    assert set(voters(answer, "cancelled", "failed")) == {"host3"}
 
 
 def test_an_engine_that_pauses_for_longer_than_a_peer_may_be_silent_still_votes(
     lan: Network,
 ) -> None:
+    """Of the two that have the model which is asked for: nobody else keeps the vote open."""
     one, other, _ = lan.hosts
     engine = other.node.engine()
-    before = peers(one)["host2"]["metrics"]["failures"]
-    engine.suspend()
-    with meanwhile(lambda: ask(one, deadline_s=10)) as asked:
-        other.node.wait_until(lambda: busy(other), READY_S)
-        silent = psutil.Process(engine.pid)
-        assert silent.status() == psutil.STATUS_STOPPED
-        with pytest.raises(TimeoutError):
-            asked.result(7)
-        engine.resume()
-    assert voters(asked.result()) == BOTH
-    assert peers(one)["host2"]["metrics"]["failures"] == before
+
+    def paused() -> tuple[bool, dict[str, int], int]:
+        before = peers(one)["host2"]["metrics"]["failures"]
+        engine.suspend()
+        with meanwhile(lambda: ask(one, model=bundled_model().id)) as asked:
+            try:
+                other.node.wait_until(lambda: busy(other), READY_S)
+                assert psutil.Process(engine.pid).status() == psutil.STATUS_STOPPED
+                waited_for = not wait([asked], SILENCE_S + 2).done
+            finally:
+                engine.resume()
+        after = peers(one)["host2"]["metrics"]["failures"]
+        return waited_for, voters(asked.result()), after - before
+
+    assert undisturbed(paused) == (True, BOTH, 0)
 
 
 def test_a_client_that_leaves_mid_vote_frees_the_workers_of_all_nodes(lan: Network) -> None:
@@ -193,9 +206,9 @@ def test_a_client_that_leaves_mid_vote_frees_the_workers_of_all_nodes(lan: Netwo
         with one.node.connect() as client:
             client.sendall(head.encode() + request)
             in_the_middle(third)
-        one.node.wait_until(lambda: not busy(one), 10)
-        third.node.wait_until(lambda: not busy(third), 10)
-        third.node.wait_until(lambda: third.node.metric("swarm_engine_running") == 0, 10)
+        one.node.wait_until(lambda: not busy(one), FREED_S)
+        third.node.wait_until(lambda: not busy(third), FREED_S)
+        third.node.wait_until(lambda: third.node.metric("swarm_engine_running") == 0, FREED_S)
 
 
 def test_a_peer_that_is_full_abstains_and_stays_a_peer(lan: Network) -> None:
@@ -213,12 +226,14 @@ def test_a_peer_that_is_full_abstains_and_stays_a_peer(lan: Network) -> None:
     assert [voters(answer) for answer in answers] == [BOTH] * 4
     assert [answer["usage"]["swarm"]["abstained"] for answer in answers] == [3] * 4
     after = peers(one)["host3"]
-    assert (after["state"], after["metrics"]["busy"]) == ("ready", before["busy"] + 4)
-    assert after["metrics"]["failures"] == before["failures"]
+    asked, declined = (after["metrics"][name] - before[name] for name in ("requests", "busy"))
+    assert (after["state"], asked) == ("ready", declined)
+    assert declined >= 4
 
 
 def test_both_halves_of_a_split_house_answer_and_become_one_again(lan: Network) -> None:
     one, other, third = lan.hosts
+    errors = third.node.said().count("ERROR")
     lan.split([one])
     one.node.wait_until(lambda: ready(one) == set(), READY_S)
     other.node.wait_until(lambda: ready(other) == {"host3"}, READY_S)
@@ -229,7 +244,7 @@ def test_both_halves_of_a_split_house_answer_and_become_one_again(lan: Network) 
     }
     lan.heal()
     wait_together(lan.hosts)
-    assert third.node.said().count("ERROR") == 0
+    assert third.node.said().count("ERROR") == errors
 
 
 def test_a_node_that_gets_another_address_is_one_of_them_again(lan: Network) -> None:

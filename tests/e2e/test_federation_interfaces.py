@@ -24,11 +24,7 @@ from tests.e2e.house import (
 )
 from tests.e2e.test_federation_joining import doors, lan_doors
 
-pytestmark = [
-    pytest.mark.needs("namespaces"),
-    pytest.mark.needs("nftables"),
-    pytest.mark.timeout(240),
-]
+pytestmark = [pytest.mark.needs("namespaces"), pytest.mark.needs("nftables")]
 
 BOTH = {"here": 3, "host2": 3}
 

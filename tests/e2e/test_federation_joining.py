@@ -3,7 +3,9 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,11 @@ import pytest
 
 from federation.pairing import approve
 from federation.trust import new_secret
-from swarm.errors import PeerRefused
+from swarm.errors import PeerRefused, PeerTimedOut
 from tests.e2e.hosts import Host, Network, network
 from tests.e2e.house import (
     PEER_PORT,
+    READY_S,
     ask,
     diagnostics,
     meanwhile,
@@ -54,22 +57,26 @@ def lan_doors(host: Host, port: int) -> set[tuple[str, int]]:
 
 def guess(host: Host, at: Host, pin: str, pairing: int) -> str:
     """What a machine without the PIN is told at the pairing door; "" if it got in."""
+    trying = partial(
+        approve,
+        pin,
+        [at.ipv4],
+        pairing,
+        node_id=node_id(1),
+        secret=new_secret(),
+        door_addresses=[host.ipv4],
+        door_port=PEER_PORT,
+    )
     with host.inside():
-        try:
-            asyncio.run(
-                approve(
-                    pin,
-                    [at.ipv4],
-                    pairing,
-                    node_id=node_id(1),
-                    secret=new_secret(),
-                    door_addresses=[host.ipv4],
-                    door_port=PEER_PORT,
-                )
-            )
-        except PeerRefused as refused:
-            return str(refused.status)
-    return ""
+        for _ in range(5):
+            try:
+                asyncio.run(trying())
+                return ""
+            except PeerRefused as refused:
+                return str(refused.status)
+            except PeerTimedOut:
+                continue
+    return "nothing"
 
 
 @pytest.mark.parametrize("typed", [0, 1], ids=["on the first", "on the second"])
@@ -107,7 +114,7 @@ def test_of_several_machines_that_show_a_pin_only_the_named_one_is_tried(tmp_pat
         pins = {host.name: pin_of(host) for host in others}
         for host in others:
             host.node.wait_until(
-                lambda host=host: f"{pins[host.name]} {host.name}-" in host.node.said(), 20
+                lambda host=host: f"{pins[host.name]} {host.name}-" in host.node.said(), READY_S
             )
         for _ in range(4):  # three tries would change a PIN
             done = one.main("approve", *pins["host3"].split())
@@ -188,10 +195,12 @@ def test_300_guesses_over_the_wire_join_nothing(tmp_path: Path) -> None:
         one, guesser = lan.hosts
         one.start_node()
         pairing, federation = own(one)["pairing_port"], own(one)["id"]
+        began = time.monotonic()
         told = [guess(guesser, one, f"{number:06}", pairing) for number in range(300)]
+        rests = 1 + (time.monotonic() - began) // 10
         assert set(told[:3]) <= {"403"}
         assert set(told[3:]) <= {"403", "429"}
-        assert told.count("403") < 12  # three at once, three more after each rest of 10 s and up
+        assert told.count("403") <= 3 + 3 * rests  # three at once, three after each rest
         assert own(one)["id"] == federation
         assert own(one)["alone"]
         assert json.loads((one.state / "federation.json").read_text())["members"] == []

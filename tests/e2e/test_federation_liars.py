@@ -33,7 +33,7 @@ from tests.e2e.house import (
     wait_together,
 )
 
-pytestmark = [pytest.mark.needs("namespaces"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.needs("namespaces")
 
 MEMBERS = {"here": 3, "host2": 3}
 BEGAN = b"".join(encode_line(BeganLine(at=at, news=Began(7, 0))) for at in range(3))

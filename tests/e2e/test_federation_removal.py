@@ -17,7 +17,7 @@ from tests.e2e.house import (
     wait_together,
 )
 
-pytestmark = [pytest.mark.needs("namespaces"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.needs("namespaces")
 
 
 def come_home(away: Host, member: Host, house: Sequence[Host]) -> None:

