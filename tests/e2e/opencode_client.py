@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from api.clients.jsonc import put
 from tests.conftest import OPENCODE
 from tests.e2e.nodes import ROOT, RunningNode
 
-PATIENCE_S = 110
+PATIENCE_S = 240
+HANGS_S = 60
+"""A client in which no answer of the model has ended for so long hangs."""
 TRIES = 5
 NOTES = "The key is blue.\n"
 
@@ -91,6 +94,18 @@ class Run:
             for part in parts
         ]
 
+    @property
+    def unread(self) -> list[Call]:
+        """Calls that the client could not read, but for those of answers that a limit has cut."""
+        ends = [event["part"] for event in self._of("step_finish")]
+        cut = {end["messageID"] for end in ends if end["reason"] == "length"}
+        return [each for each in self.calls if each.tool == "invalid" and each.message not in cut]
+
+    def goes_on(self) -> bool:
+        """Whether the model has ended an answer lately."""
+        ends = [event["timestamp"] / 1000 for event in self._of("step_finish")]
+        return bool(ends) and time.time() - ends[-1] < HANGS_S
+
     def _of(self, kind: str) -> list[Mapping[str, Any]]:
         return [event for event in self.events if event["type"] == kind]
 
@@ -118,13 +133,21 @@ class Client:
         return cls(project, home, node.reach)
 
     def run(self, *arguments: str) -> Run:
-        """`opencode run`; every call that the model made was read by the client."""
+        """`opencode run`; every call that the model made was read by the client.
+
+        Raises ModelFellShortError where the model goes on and on.
+        """
         with self.started("run", "--format", "json", *arguments) as process:
-            out, err = process.communicate(timeout=PATIENCE_S)
-        events = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-        ran = Run(events, process.returncode, err)
-        assert events, f"OpenCode said nothing: {err[-2000:]}"
-        assert not [call for call in ran.calls if call.tool == "invalid"], ran.calls
+            try:
+                out, err = process.communicate(timeout=PATIENCE_S)
+            except subprocess.TimeoutExpired as late:
+                ran = Run(_events((late.output or b"").decode()), 0, "")
+                if not ran.goes_on():
+                    raise
+                raise ModelFellShortError(f"it went on after {len(ran.steps)} steps") from late
+        ran = Run(_events(out), process.returncode, err)
+        assert ran.events, f"OpenCode said nothing: {err[-2000:]}"
+        assert not ran.unread, ran.calls
         return ran
 
     def told(self, *arguments: str) -> Any:
@@ -167,11 +190,14 @@ class Client:
 
     def environment(self) -> dict[str, str]:
         home = str(self.home)
+        temporary = self.home / "tmp"
+        temporary.mkdir(exist_ok=True)
         return {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "TERM": "xterm-256color",
             "HOME": home,
+            "TMPDIR": str(temporary),
             "XDG_CONFIG_HOME": f"{home}/.config",
             "XDG_DATA_HOME": f"{home}/.local/share",
             "XDG_STATE_HOME": f"{home}/.local/state",
@@ -180,16 +206,29 @@ class Client:
         }
 
 
+def _events(out: str) -> list[Mapping[str, Any]]:
+    """The whole ones; the last line may be a part of one."""
+    return [json.loads(line) for line in out.split("\n")[:-1] if line.startswith("{")]
+
+
 def tried(
-    client: Callable[[], Client], asks: list[str], done: Callable[[Client, Run], bool]
+    client: Callable[[], Client],
+    asks: list[str],
+    done: Callable[[Client, Run], bool],
+    *,
+    tries: int = TRIES,
 ) -> tuple[Client, Run]:
     """The first run that did it. `asks`: wordings of one task, in turn."""
     seen: list[str] = []
-    for at in range(TRIES):
+    for at in range(tries):
         here = client()
         (here.project / "notes.txt").write_text(NOTES)
         (here.project / "app.py").write_text('name = "old"\nprint(name)\n')
-        ran = here.run(asks[at % len(asks)])
+        try:
+            ran = here.run(asks[at % len(asks)])
+        except ModelFellShortError as short:
+            seen.append(str(short))
+            continue
         assert not ran.errors, ran.errors
         if done(here, ran):
             return here, ran

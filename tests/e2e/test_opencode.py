@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.nodes import RunningNode, running_node
 from tests.e2e.opencode_client import Client, ModelFellShortError, Run, tried
 
-pytestmark = [pytest.mark.needs("opencode"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs("opencode"), pytest.mark.timeout(1800)]
 
 not_yet = pytest.mark.xfail(
     raises=ModelFellShortError, strict=False, reason="the bundled model is too small for this yet"
@@ -63,7 +63,7 @@ def test_a_file_is_read_and_told(client: Callable[[], Client]) -> None:
 @not_yet
 def test_what_was_read_is_repeated_word_for_word(client: Callable[[], Client]) -> None:
     asks = ["What does notes.txt say", "What is in notes.txt"]
-    tried(client, asks, lambda _, ran: "The key is blue." in ran.text)
+    tried(client, asks, lambda _, ran: "The key is blue." in ran.text, tries=2)
 
 
 def test_a_file_is_edited_after_it_was_read(client: Callable[[], Client]) -> None:
@@ -99,7 +99,12 @@ def test_two_different_calls_in_one_answer_do_both(client: Callable[[], Client])
         'Create a.txt containing "one". Also create b.txt containing "two"',
     ]
     both = {"a.txt", "b.txt"}
-    tried(client, asks, lambda here, _: both <= {path.name for path in here.project.iterdir()})
+    tried(
+        client,
+        asks,
+        lambda here, _: both <= {path.name for path in here.project.iterdir()},
+        tries=2,
+    )
 
 
 FIVE_STEPS = (
@@ -122,7 +127,7 @@ def test_a_loop_of_five_steps_does_them_all(client: Callable[[], Client]) -> Non
         texts = [content(here, f"{name}.txt") for name in "abcd"]
         return texts == ["one", "two", "", ""]
 
-    tried(client, [FIVE_STEPS], done)
+    tried(client, [FIVE_STEPS], done, tries=2)
 
 
 def test_the_title_is_asked_for_at_the_same_time(client: Callable[[], Client]) -> None:
@@ -202,7 +207,7 @@ def test_a_client_that_is_killed_frees_the_node(endless_model: Path, tmp_path: P
             node.wait_until(lambda: node.metric("swarm_requests_running") >= 1, 60)
             process.send_signal(signal.SIGKILL)
             process.wait(10)
-            node.wait_until(lambda: node.metric("swarm_requests_running") == 0, 10)
+            node.wait_until(lambda: node.metric("swarm_requests_running") == 0, 30)
         assert node.engine().is_running()
         body = {
             "model": "swarm-fast",

@@ -13,7 +13,7 @@ from tests.e2e.hosts import Network
 from tests.e2e.house import diagnostics, house
 from tests.e2e.opencode_client import Client, Run, tried
 
-pytestmark = [pytest.mark.needs("opencode", "namespaces"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.needs("opencode", "namespaces"), pytest.mark.timeout(1800)]
 
 
 TOUCH = ["Run the command touch made.txt", "Run `touch made.txt`", "Execute touch made.txt"]
@@ -96,7 +96,7 @@ def test_a_client_that_is_killed_frees_both(half_billion_model: Path, tmp_path: 
             process.send_signal(signal.SIGKILL)
             process.wait(10)
             for node in nodes:
-                node.wait_until(lambda node=node: node.metric("swarm_engine_running") == 0, 10)
+                node.wait_until(lambda node=node: node.metric("swarm_engine_running") == 0, 30)
 
 
 def test_it_goes_on_when_the_other_node_dies(lan: Network, client: Callable[[], Client]) -> None:

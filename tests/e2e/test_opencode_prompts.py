@@ -9,7 +9,7 @@ import pytest
 from bench.opencode import first_request
 from swarm.chat.compact import compact_system, our_words
 
-pytestmark = [pytest.mark.needs("opencode"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.needs("opencode")]
 
 
 @pytest.mark.parametrize("model", ["swarm", "gpt-oss:20b"])

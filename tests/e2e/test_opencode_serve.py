@@ -23,7 +23,7 @@ from tests.conftest import OPENCODE
 from tests.e2e.nodes import RunningNode
 from tests.e2e.opencode_client import PATIENCE_S, TRIES, Client, ModelFellShortError
 
-pytestmark = [pytest.mark.needs("opencode-sdk"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs("opencode-sdk"), pytest.mark.timeout(1800)]
 
 ASKS = (
     'Create a file named hello.txt with the text "hello world"',

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.nodes import RunningNode, running_node
-from tests.e2e.opencode_client import Client, Run, tried
+from tests.e2e.opencode_client import PATIENCE_S, Client, Run, tried
 from tests.ports import free_port
 
-pytestmark = [pytest.mark.needs("opencode", "bubblewrap"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs("opencode", "bubblewrap"), pytest.mark.timeout(1800)]
 
 TOKEN = "a-token-of-the-tests"
 
@@ -59,7 +59,7 @@ def client(tooled: Tooled, tmp_path: Path) -> Callable[[], Client]:
 
 def listed(client: Client) -> str:
     with client.started("mcp", "list") as process:
-        return process.communicate(timeout=60)[0]
+        return process.communicate(timeout=PATIENCE_S)[0]
 
 
 def test_it_connects_with_the_token_alone(tooled: Tooled, tmp_path: Path) -> None:
