@@ -19,6 +19,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.needs("namespaces")
 
+WAIT_S = 30
 WHO: list[Any] = [{"role": "user", "content": "Who are you?"}]
 
 
@@ -56,9 +57,9 @@ def test_a_stream_that_its_reader_leaves_ends_on_the_node(
         flags = ("--no-federation", "--model", str(endless_model))
         endless = lan.hosts[0].start_node(*flags)
         stream = endless.sdk().chat.completions.create(model="swarm", messages=WHO, stream=True)
-        endless.wait_until(lambda: endless.metric("swarm_requests_running") == 1, 5)
+        endless.wait_until(lambda: endless.metric("swarm_requests_running") == 1, WAIT_S)
         stream.close()
-        endless.wait_until(lambda: endless.metric("swarm_requests_running") == 0, 5)
+        endless.wait_until(lambda: endless.metric("swarm_requests_running") == 0, WAIT_S)
 
 
 def test_requests_are_made_from_within_the_host(node: HostedNode) -> None:
@@ -100,7 +101,7 @@ def test_a_frozen_node_says_nothing_until_it_thaws(node: HostedNode) -> None:
             asking.recv(1)
     assert engine.status() == psutil.STATUS_STOPPED
     node.thaw()
-    node.wait_until(node.healthy, 10)
+    node.wait_until(node.healthy, WAIT_S)
 
 
 def test_a_killed_node_leaves_no_engine_and_can_come_back(tmp_path: Path) -> None:

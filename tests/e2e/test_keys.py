@@ -98,12 +98,12 @@ def test_a_changed_settings_file_ends_no_stream(tmp_path: Path, endless_model: P
     with running_node(tmp_path, "--model", str(endless_model)) as node, node.sdk() as sdk:
         old = sdk.with_options(api_key="sk-old-12345")
         stream = old.chat.completions.create(
-            model="swarm-fast", messages=HELLO, stream=True, max_tokens=2000
+            model="swarm-fast", messages=HELLO, stream=True, max_tokens=4000
         )
         chunks = iter(stream)
         next(chunks)
         (tmp_path / "swarm.toml").write_text('[keys]\nnew = "sk-new-12345"\n')
-        node.wait_until(lambda: "in force now" in node.said(), 20)
+        node.wait_until(lambda: "in force now" in node.said(), 60)
         with pytest.raises(openai.AuthenticationError):
             old.models.list()
         assert sdk.with_options(api_key="sk-new-12345").models.list().data

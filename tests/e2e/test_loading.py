@@ -60,6 +60,6 @@ def test_both_are_there_where_memory_allows_and_go_when_they_are_idle(folder: Pa
     with running_node(folder, "--model", "one", "--idle-unload-s", "1") as node:
         assert answered(node, "two") == 8
         assert node.sdk().models.retrieve("two").to_dict()["context_length"] == 512
-        node.wait_until(lambda: set(statuses(node).values()) == {"unloaded"}, 10)
+        node.wait_until(lambda: set(statuses(node).values()) == {"unloaded"}, 60)
         assert "tokens/s measured for one stream" in node.said()
         assert answered(node, "one") == 8

@@ -37,4 +37,4 @@ def test_a_client_that_leaves_frees_its_sequences(node: RunningNode) -> None:
     )
     next(iter(stream))
     stream.close()
-    node.wait_until(lambda: node.metric("swarm_engine_sequences") == 0, 5)
+    node.wait_until(lambda: node.metric("swarm_engine_sequences") == 0, 30)
