@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 """Long also for a busy machine: only a test that fails waits for its end."""
 
 

@@ -24,7 +24,7 @@ from swarm.errors import (
     ModelLoadFailed,
 )
 from swarm.types import Prompt, SamplingParams
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 ENDLESS = Prompt("go", SamplingParams())
 
@@ -79,7 +79,7 @@ async def test_a_killed_process_fails_its_requests_and_comes_back():
 
 
 async def test_a_process_that_hangs_is_killed_and_replaced():
-    async with engine(patience_s=0.4) as process:
+    async with engine(patience_s=1) as process:
         hung = process.pid
         assert hung
         os.kill(hung, signal.SIGSTOP)
@@ -90,14 +90,14 @@ async def test_a_process_that_hangs_is_killed_and_replaced():
 
 
 async def test_a_long_text_becomes_a_vector_however_slow_the_processor():
-    async with engine(patience_s=0.4) as process:
+    async with engine(patience_s=1) as process:
         first = process.pid
         assert await process.embed("long") == Embedding((1, 0), 4)
         assert process.pid == first
 
 
 async def test_a_long_text_that_nobody_waits_for_any_more_is_no_hang_either():
-    async with engine(patience_s=0.4) as process:
+    async with engine(patience_s=1) as process:
         first = process.pid
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(process.embed("long"), 0.2)
@@ -108,12 +108,12 @@ async def test_a_long_text_that_nobody_waits_for_any_more_is_no_hang_either():
 async def test_a_process_that_hangs_over_a_text_is_killed_in_the_end():
     async with engine(patience_s=0.2, embedding_s=0.6) as process:
         with pytest.raises(EngineLost, match="signal 9"):
-            await process.embed("long")
+            await process.embed("held")
         await until_ready(process)
 
 
 async def test_a_process_that_owes_no_text_any_more_is_killed_as_soon_as_ever():
-    async with engine(patience_s=0.4) as process:
+    async with engine(patience_s=1) as process:
         text = asyncio.create_task(process.embed("long"))
         await asyncio.sleep(0)
         kill(process)
@@ -127,7 +127,7 @@ async def test_a_process_that_owes_no_text_any_more_is_killed_as_soon_as_ever():
             await process.embed("")
         assert process.pid
         os.kill(process.pid, signal.SIGSTOP)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             with pytest.raises(EngineLost, match="signal 9"):
                 await process.tokenize("abc")
 
@@ -138,7 +138,7 @@ async def test_a_supervisor_that_fails_is_told_of_and_nobody_is_left_waiting(
     def unreadable(body: bytes) -> None:
         raise ValueError("a frame that cannot be read")
 
-    async with asyncio.timeout(10), engine() as process:
+    async with asyncio.timeout(PATIENCE_S), engine() as process:
         monkeypatch.setattr("swarm.engines.process.decode_body", unreadable)
         with pytest.raises(EngineLost, match="its supervisor has failed"):
             await process.load()

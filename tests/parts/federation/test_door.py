@@ -58,7 +58,7 @@ from tests.federation.sides import (
     tool_keys,
 )
 from tests.federation.ways import far_away, way_to
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 MOST_BYTES = 64 << 20
 BODY = ProposeBody(label="test", question=QUESTION, workers=2, remaining_s=5)
@@ -113,8 +113,8 @@ async def test_a_peer_that_is_far_away_is_reached_in_a_few_heartbeats(
     here: Side, there: Side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until the first heartbeat is answered everything goes there and back twice, then once."""
-    monkeypatch.setattr("federation.client.HEARTBEAT_TIMEOUT_S", 0.5)
-    async with listening(there), far_away(there.to(), 0.15) as endpoint, calling(here) as client:
+    monkeypatch.setattr("federation.client.HEARTBEAT_TIMEOUT_S", 0.9)
+    async with listening(there), far_away(there.to(), 0.25) as endpoint, calling(here) as client:
         with pytest.raises(PeerTimedOut, match="heartbeat"):
             await client.heartbeat(endpoint, here.status())
         for _ in range(5):
@@ -128,9 +128,9 @@ async def test_votes_take_no_connection_from_heartbeats(
     here: Side, there: Side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there.workers.hold = asyncio.Event()
-    async with listening(there), far_away(there.to(), 0.15) as endpoint, calling(here) as client:
-        await client.heartbeat(endpoint, here.status())
-        monkeypatch.setattr("federation.client.HEARTBEAT_TIMEOUT_S", 0.5)
+    async with listening(there), far_away(there.to(), 0.4) as endpoint, calling(here) as client:
+        await client.first_heartbeat(endpoint, here.status())
+        monkeypatch.setattr("federation.client.HEARTBEAT_TIMEOUT_S", 1.2)
         async with contextlib.aclosing(proposed(client, endpoint)) as answer:
             await anext(answer)
             assert await client.heartbeat(endpoint, here.status()) == there.status()
@@ -153,7 +153,7 @@ async def test_who_leaves_with_the_last_word_leaves_the_connection_to_the_next_q
                 while ended < BODY.workers:
                     ended += sum(isinstance(news, Ended) for _, news in await anext(answer))
             await until(lambda: there.workers.running == 0)
-            await asyncio.sleep(0.1)  # the end of the answer is on its way
+            await until(lambda: not client._beside._tasks)  # the end of the answer is on its way
         assert way.made == 1
         assert there.workers.cancelled == 0
 
@@ -162,7 +162,7 @@ async def test_a_question_waits_for_no_connection_from_before_the_way_changed(
     here: Side, there: Side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("federation.client.KEPT_S", 0.05)
-    async with listening(there), way_to(there.to()) as way, calling(here, 0.5) as client:
+    async with listening(there), way_to(there.to()) as way, calling(here, 5) as client:
         await asyncio.gather(*(told(client, way.endpoint) for _ in range(3)))
         way.change()
         await asyncio.sleep(0.1)  # nothing tells of it
@@ -287,7 +287,7 @@ async def test_closing_an_answer_cancels_it_there(here: Side, there: Side) -> No
         await anext(answer)
         assert there.workers.running == 1
         await answer.aclose()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while there.workers.running:  # noqa: ASYNC110 - the other side has no event for it
                 await asyncio.sleep(0.01)
         assert there.workers.cancelled == 1
@@ -299,7 +299,7 @@ async def test_a_caller_that_leaves_as_its_answer_begins_is_no_fault(
     there.workers.turn = asyncio.Event()
     async with listening(there), calling(here) as client:
         asked = asyncio.create_task(told(client, there.to(), BODY))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not there.workers.running:  # noqa: ASYNC110 - the other side has no event for it
                 await asyncio.sleep(0.01)
             leave(there)
@@ -352,7 +352,7 @@ async def begun_to_say(
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n"
     writer.write(head.encode() + body)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await writer.drain()
             yield reader
     finally:
@@ -408,7 +408,10 @@ async def test_time_that_is_over_ends_an_answer(here: Side, there: Side) -> None
     assert there.workers.cancelled == 1
 
 
-async def test_a_peer_that_waits_for_its_turn_is_not_silent(here: Side, there: Side) -> None:
+async def test_a_peer_that_waits_for_its_turn_is_not_silent(
+    here: Side, there: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("federation.server.PULSE_S", 0.2)
     there.workers.turn = asyncio.Event()
     async with listening(there), calling(here, silence_s=1.5) as client:
         body = BODY.model_copy(update={"remaining_s": 3600})
@@ -460,7 +463,7 @@ async def test_who_lives_by_an_old_code_is_told_by_that_code(here: Side, there: 
     telling = Stragglers([here.credentials], met, settled_s=0)
     async with listening(there):
         task = asyncio.create_task(telling.run())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await there.told_over.wait()
         task.cancel()
         await asyncio.wait([task])
@@ -726,7 +729,7 @@ async def test_strangers_that_stay_silent_keep_no_peer_out_and_cut_no_answer(
     there.workers.hold = asyncio.Event()
     async with listening(there, most=4), calling(here) as client:
         answer = proposed(client, there.to())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             assert await anext(answer) == []
             silent = [await asyncio.open_connection("127.0.0.1", there.port) for _ in range(20)]
             for reader, _ in silent[:17]:
@@ -748,7 +751,7 @@ async def test_who_leaves_amid_the_handshake_leaves_a_place(here: Side, there: S
             await writer.drain()
             writer.close()
         await client.heartbeat(there.to(), here.status())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while len(door.door._places) > 1:  # noqa: ASYNC110 - a place has no event
                 await asyncio.sleep(0.005)
 

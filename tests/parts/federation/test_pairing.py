@@ -23,6 +23,7 @@ from swarm.errors import (
     PeerUnreachable,
     ProtocolMismatch,
 )
+from tests.waiting import PATIENCE_S
 
 PIN, WRONG = "482913", "482914"
 SECRET = bytes(range(100, 116))
@@ -400,7 +401,7 @@ async def test_who_is_slow_is_sent_away(alone):
     async with alone.door(patience_s=0.1) as door:
         reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
         writer.write(b"POST /pair/begin HTTP/1.1\r\nHost: ")
-        assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
         writer.close()
 
 
@@ -409,7 +410,7 @@ async def test_a_crowd_keeps_nobody_out(alone):
         crowd = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(100)]
         for reader, _ in crowd[:50]:
             with contextlib.suppress(ConnectionError):
-                assert await asyncio.wait_for(reader.read(), 5) == b""
+                assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
         await let_in(PIN, door.port)
         for _, writer in crowd:
             writer.transport.abort()
