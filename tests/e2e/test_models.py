@@ -149,7 +149,7 @@ def test_the_bundled_model_answers_until_the_best_one_is_here(
 def test_a_node_whose_hub_is_not_there_starts_at_once_and_says_why_once(tmp_path: Path) -> None:
     with_card(tmp_path, 1000)
     with running_node(tmp_path, HF_ENDPOINT="http://127.0.0.1:1", HF_HUB_OFFLINE="0") as node:
-        node.wait_until(lambda: successor(node)["stage"] == "failed", 30)
+        node.wait_until(lambda: successor(node)["stage"] == "failed", 60)
         assert default(node) == "swarm-nano"
         assert "cannot be reached" in successor(node)["why"]
         assert node.said().count("cannot be reached") == 1
@@ -177,7 +177,7 @@ def test_a_node_that_ends_leaves_no_download_behind(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with running_node(tmp_path, HF_ENDPOINT=endpoint, HF_HUB_OFFLINE="0") as node:
-            node.wait_until(lambda: successor(node)["stage"] == "downloading", 30)
+            node.wait_until(lambda: successor(node)["stage"] == "downloading", 60)
             family = psutil.Process(node.process.pid).children(recursive=True)
             assert node.end(seconds=10) == 0
             assert not [each for each in family if each.is_running()]
