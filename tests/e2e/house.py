@@ -114,11 +114,17 @@ def ask(host: Host, text: str = SUM, **wishes: Any) -> Any:
     return answered(host, body(text, **wishes))
 
 
-def answered(host: Host, request: Mapping[str, Any]) -> Any:
-    """The answer to a chat request."""
-    status, said = undisturbed(lambda: host.post("/v1/chat/completions", request))
-    assert status == 200, f"{status} {said}\n{host.node.said()[-3000:]}"
-    return json.loads(said)
+def answered(host: Host, request: Mapping[str, Any], votes: Mapping[str, int] | None = None) -> Any:
+    """The answer to a chat request; to the first one that has these votes, if the machine stands
+    still meanwhile.
+    """
+
+    def post() -> Any:
+        status, said = host.post("/v1/chat/completions", request)
+        assert status == 200, f"{status} {said}\n{host.node.said()[-3000:]}"
+        return json.loads(said)
+
+    return undisturbed(post, lambda answer: voters(answer) == votes)
 
 
 def text_of(answer: Any) -> str:

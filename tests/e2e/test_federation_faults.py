@@ -118,7 +118,7 @@ def test_a_peer_that_loses_its_engine_or_its_life_mid_request_costs_its_votes_al
     with one_talks(tmp_path, slow_talker) as lan:
         one, _, third = lan.hosts
         for end in (third.node.engine().kill, third.node.kill):
-            with meanwhile(lambda: ask(one)) as asked:
+            with meanwhile(lambda: answered(one, body(SUM), BOTH)) as asked:
                 in_the_middle(third)
                 end()
             assert voters(asked.result()) == BOTH
@@ -168,7 +168,7 @@ def test_a_peer_on_a_slow_cable_is_not_waited_for_longer_than_was_asked(lan: Net
     one, _, third = lan.hosts
     third.slow("16kbit")
     long = {**body(SUM, deadline_s=5), "chat_template_kwargs": {"unused": "x" * 40_000}}
-    answer = answered(one, long)
+    answer = answered(one, long, BOTH)
     assert voters(answer) == BOTH
     assert set(voters(answer, "cancelled", "failed")) == {"host3"}
 
