@@ -13,7 +13,7 @@ import pytest
 
 from federation.pairing import approve
 from federation.trust import new_secret
-from swarm.errors import PeerRefused, PeerTimedOut
+from swarm.errors import PeerRefused, PeerTimedOut, PeerUnreachable
 from tests.e2e.hosts import Host, Network, network
 from tests.e2e.house import (
     PEER_PORT,
@@ -74,7 +74,7 @@ def guess(host: Host, at: Host, pin: str, pairing: int) -> str:
                 return ""
             except PeerRefused as refused:
                 return str(refused.status)
-            except PeerTimedOut:
+            except (PeerTimedOut, PeerUnreachable):
                 continue
     return "nothing"
 
