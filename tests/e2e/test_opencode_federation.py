@@ -92,7 +92,7 @@ def test_a_client_that_is_killed_frees_both(half_billion_model: Path, tmp_path: 
         here = Client.of(nodes[0], tmp_path / "client")
         with here.started("run", "--format", "json", "Go on for ever") as process:
             for node in nodes:
-                node.wait_until(lambda node=node: node.metric("swarm_engine_running") >= 1, 60)
+                node.wait_until(lambda node=node: node.metric("swarm_engine_running") >= 1, 240)
             process.send_signal(signal.SIGKILL)
             process.wait(10)
             for node in nodes:
