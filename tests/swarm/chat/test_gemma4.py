@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from swarm.chat.calls import Arguments, Call
@@ -74,6 +74,8 @@ def test_what_the_template_writes_is_read_back(arguments: dict[str, Any], step: 
 def test_what_the_template_writes_may_be_written(
     arguments: dict[str, Any], control: tuple[str, ...]
 ) -> None:
+    # A text that holds a mark would be read as its token here, which no model writes for it.
+    assume(not any(mark in json.dumps(arguments) for mark in control))
     assert held(written(arguments), {"additionalProperties": True}, control) == "whole"
 
 
