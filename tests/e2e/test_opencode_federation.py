@@ -11,6 +11,7 @@ import pytest
 from tests.e2e import test_opencode as by_one_node
 from tests.e2e.hosts import Network
 from tests.e2e.house import diagnostics, house
+from tests.e2e.nodes import RunningNode
 from tests.e2e.opencode_client import Client, Run, tried
 
 pytestmark = [pytest.mark.needs("opencode", "namespaces"), pytest.mark.timeout(1800)]
@@ -92,11 +93,16 @@ def test_a_client_that_is_killed_frees_both(half_billion_model: Path, tmp_path: 
         here = Client.of(nodes[0], tmp_path / "client")
         with here.started("run", "--format", "json", "Go on for ever") as process:
             for node in nodes:
-                node.wait_until(lambda node=node: node.metric("swarm_engine_running") >= 1, 240)
+                node.wait_until(lambda node=node: at_work(node) >= 1, 240)
             process.send_signal(signal.SIGKILL)
             process.wait(10)
             for node in nodes:
-                node.wait_until(lambda node=node: node.metric("swarm_engine_running") == 0, 30)
+                node.wait_until(lambda node=node: at_work(node) == 0, 30)
+
+
+def at_work(node: RunningNode) -> float:
+    """How many prompts the node's engine reads or answers."""
+    return node.metric("swarm_engine_waiting") + node.metric("swarm_engine_running")
 
 
 def test_it_goes_on_when_the_other_node_dies(lan: Network, client: Callable[[], Client]) -> None:
