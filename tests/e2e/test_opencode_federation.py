@@ -93,7 +93,7 @@ def test_a_client_that_is_killed_frees_both(half_billion_model: Path, tmp_path: 
         here = Client.of(nodes[0], tmp_path / "client")
         with here.started("run", "--format", "json", "Go on for ever") as process:
             for node in nodes:
-                node.wait_until(lambda node=node: at_work(node) >= 1, 240)
+                node.wait_until(lambda node=node: at_work(node) >= 1, 600)
             process.send_signal(signal.SIGKILL)
             process.wait(10)
             for node in nodes:
