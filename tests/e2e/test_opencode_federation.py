@@ -93,16 +93,18 @@ def test_a_client_that_is_killed_frees_both(half_billion_model: Path, tmp_path: 
         here = Client.of(nodes[0], tmp_path / "client")
         with here.started("run", "--format", "json", "Go on for ever") as process:
             for node in nodes:
-                node.wait_until(lambda node=node: at_work(node) >= 1, 600)
+                node.wait_until(lambda node=node: is_at_work(node), 240)
             process.send_signal(signal.SIGKILL)
             process.wait(10)
             for node in nodes:
-                node.wait_until(lambda node=node: at_work(node) == 0, 30)
+                node.wait_until(lambda node=node: not is_at_work(node), 30)
 
 
-def at_work(node: RunningNode) -> float:
-    """How many prompts the node's engine reads or answers."""
-    return node.metric("swarm_engine_waiting") + node.metric("swarm_engine_running")
+def is_at_work(node: RunningNode) -> bool:
+    """Whether the node's engine reads or answers something; one that is amid a long step, as on
+    cores that two nodes share, does not say what, and its figure is not a number.
+    """
+    return node.metric("swarm_engine_running") != 0
 
 
 def test_it_goes_on_when_the_other_node_dies(lan: Network, client: Callable[[], Client]) -> None:
