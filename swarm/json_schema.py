@@ -1,7 +1,7 @@
 """JSON Schemas as clients write and mean them, in the words that our libraries know."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias, cast
 from urllib.parse import unquote
 
 _DRAFTS = {
@@ -15,24 +15,6 @@ _DRAFTS = {
 _DATA = frozenset({"const", "enum", "default", "examples"})
 """Words whose values are data, not schemas."""
 
-
-def with_known_drafts(schema: Any) -> Any:
-    """The schema with each `$schema` as its draft spells it; one that isn't a draft is left out."""
-    if isinstance(schema, list):
-        return [with_known_drafts(part) for part in cast(list[Any], schema)]
-    if not isinstance(schema, Mapping):
-        return schema
-    known: dict[str, Any] = {}
-    for word, said in cast(Mapping[str, Any], schema).items():
-        if word == "$schema" and isinstance(said, str):
-            bare = said.removeprefix("https://").removeprefix("http://").rstrip("#/")
-            if bare in _DRAFTS:
-                known[word] = _DRAFTS[bare]
-        else:
-            known[word] = said if word in _DATA else with_known_drafts(said)
-    return known
-
-
 _BY_NAME = frozenset(
     {
         "properties",
@@ -45,6 +27,41 @@ _BY_NAME = frozenset(
     }
 )
 """Words whose values are schemas, or lists, under names of any kind."""
+
+_Change: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def _changed(schema: Any, change: _Change) -> Any:
+    """The schema with this change made to each schema of it, those within first."""
+    if isinstance(schema, list):
+        return [_changed(part, change) for part in cast(list[Any], schema)]
+    if not isinstance(schema, Mapping):
+        return schema
+    words: dict[str, Any] = {}
+    for word, said in cast(Mapping[str, Any], schema).items():
+        if word in _DATA:
+            words[word] = said
+        elif word in _BY_NAME and isinstance(said, Mapping):
+            named = cast(Mapping[str, Any], said)
+            words[word] = {name: _changed(part, change) for name, part in named.items()}
+        else:
+            words[word] = _changed(said, change)
+    return change(words)
+
+
+def with_known_drafts(schema: Any) -> Any:
+    """The schema with each `$schema` as its draft spells it; one that isn't a draft is left out."""
+    return _changed(schema, _with_known_draft)
+
+
+def _with_known_draft(words: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(said := words.get("$schema"), str):
+        bare = said.removeprefix("https://").removeprefix("http://").rstrip("#/")
+        if bare in _DRAFTS:
+            return {**words, "$schema": _DRAFTS[bare]}
+        del words["$schema"]
+    return words
+
 
 _ANYTHING: tuple[Any, ...] = (True, {})
 _ASK_NOTHING: dict[str, tuple[Any, ...]] = {
@@ -65,21 +82,11 @@ _CONTAINS = ("contains", "minContains")
 
 def without_idle_words(schema: Any) -> Any:
     """The schema without the words that ask for nothing."""
-    if isinstance(schema, list):
-        return [without_idle_words(part) for part in cast(list[Any], schema)]
-    if not isinstance(schema, Mapping):
-        return schema
-    left: dict[str, Any] = {}
-    for word, said in cast(Mapping[str, Any], schema).items():
-        if word in _DATA:
-            left[word] = said
-        elif word in _BY_NAME and isinstance(said, Mapping):
-            named = cast(Mapping[str, Any], said)
-            left[word] = {name: without_idle_words(part) for name, part in named.items()}
-        else:
-            left[word] = without_idle_words(said)
-        if left[word] in _ASK_NOTHING.get(word, ()):
-            del left[word]
+    return _changed(schema, _without_idle_words)
+
+
+def _without_idle_words(words: dict[str, Any]) -> dict[str, Any]:
+    left = {word: said for word, said in words.items() if said not in _ASK_NOTHING.get(word, ())}
     if left.get("minContains") == 0 and "maxContains" not in left:
         left = {word: said for word, said in left.items() if word not in _CONTAINS}
     return left

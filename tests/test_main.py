@@ -443,18 +443,18 @@ def test_hardware_is_told_without_loading_doors_models_and_engines() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
+def run_into(output: int, flags: list[str]) -> "subprocess.CompletedProcess[str]":
+    """The command with these flags, whose standard output goes there."""
+    command = [sys.executable, main.__file__, *flags]
+    return subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
+
+
 @pytest.mark.parametrize("flags", [["--detect"], ["--help"], ["--auto", "--explain"]])
 def test_a_command_whose_reader_has_left_ends_quietly(flags: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        done = subprocess.run(
-            [sys.executable, main.__file__, *flags],
-            stdout=writing,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        done = run_into(writing, flags)
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
@@ -464,13 +464,7 @@ def test_a_command_whose_reader_has_left_ends_quietly(flags: list[str]) -> None:
 @pytest.mark.parametrize("flags", [["--detect"], ["--help"], ["--auto", "--explain"]])
 def test_a_command_whose_output_cannot_be_written_says_so_in_one_line(flags: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, main.__file__, *flags],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        done = run_into(full.fileno(), flags)
     told = "error: standard output cannot be written: No space left on device\n"
     assert (done.returncode, done.stderr) == (1, told)
 

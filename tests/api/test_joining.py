@@ -1,11 +1,13 @@
 """This node's place among others, as the owner's settings make it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from api.joining import engine_of, join_others
 from api.metrics import Metrics
+from federation.federation import Federation
 from settings import Settings, VoteSettings
 from swarm.errors import Overloaded
 from swarm.models.local import AnyModel, LocalModel, UpstreamModel
@@ -14,6 +16,28 @@ from swarm.types import Message, Question, SamplingParams
 from tests.fakes import FakeEngine
 
 FILE = LocalModel("small", Path("small.gguf"), 1)
+
+
+def joined(
+    state: Path,
+    *,
+    hardware: str = "",
+    engine: str = "MLX",
+    vote: Callable[[], VoteSettings] = VoteSettings,
+    metrics: Metrics | None = None,
+) -> Federation:
+    """The place among others of a node with one model, `nano`."""
+    return join_others(
+        Settings.model_validate({"state": state}),
+        Pool([ServedModel("nano", FakeEngine(), 0)]),
+        version="1",
+        hardware=hardware,
+        engine=engine,
+        files={},
+        vote=vote,
+        metrics=metrics or Metrics(),
+        say=print,
+    )
 
 
 @pytest.mark.parametrize(
@@ -25,32 +49,12 @@ FILE = LocalModel("small", Path("small.gguf"), 1)
     ],
 )
 def test_peers_are_told_what_runs_the_model(model: AnyModel, engine: str, tmp_path: Path) -> None:
-    federation = join_others(
-        Settings.model_validate({"state": tmp_path}),
-        Pool([ServedModel(model.id, FakeEngine(), 0)]),
-        version="1",
-        hardware="a machine",
-        engine=engine_of(model),
-        files={},
-        vote=VoteSettings,
-        metrics=Metrics(),
-        say=print,
-    )
+    federation = joined(tmp_path, hardware="a machine", engine=engine_of(model))
     assert federation.wishes.status("a" * 64, 1, 1, (), 0.0).engine == engine
 
 
 def test_what_peers_cannot_read_of_a_machine_is_cut(tmp_path: Path) -> None:
-    federation = join_others(
-        Settings.model_validate({"state": tmp_path}),
-        Pool([ServedModel("nano", FakeEngine(), 0)]),
-        version="1",
-        hardware="a\u00a0machine" + " with a card" * 100,
-        engine="MLX",
-        files={},
-        vote=VoteSettings,
-        metrics=Metrics(),
-        say=print,
-    )
+    federation = joined(tmp_path, hardware="a\u00a0machine" + " with a card" * 100)
     status = federation.wishes.status("a" * 64, 1, 1, (), 0.0)
     assert status.hardware.startswith("a machine with a card")
     assert len(status.hardware) == 512
@@ -58,17 +62,7 @@ def test_what_peers_cannot_read_of_a_machine_is_cut(tmp_path: Path) -> None:
 
 async def test_what_this_node_answers_to_peers_is_counted(tmp_path: Path) -> None:
     metrics = Metrics()
-    federation = join_others(
-        Settings.model_validate({"state": tmp_path}),
-        Pool([ServedModel("nano", FakeEngine(), 0)]),
-        version="1",
-        hardware="",
-        engine="MLX",
-        files={},
-        vote=VoteSettings,
-        metrics=metrics,
-        say=print,
-    )
+    federation = joined(tmp_path, metrics=metrics)
     question = Question("nano", (Message("user", "hi"),), SamplingParams())
     async for _ in federation._answers.propose(question, 2, remaining_s=5, live=True):
         pass
@@ -83,17 +77,7 @@ async def test_what_is_not_for_peers_answers_none_however_it_is_asked(
     asked: str, tmp_path: Path
 ) -> None:
     votes = [VoteSettings()]
-    federation = join_others(
-        Settings.model_validate({"state": tmp_path}),
-        Pool([ServedModel("nano", FakeEngine(), 0)]),
-        version="1",
-        hardware="",
-        engine="MLX",
-        files={},
-        vote=lambda: votes[0],
-        metrics=Metrics(),
-        say=print,
-    )
+    federation = joined(tmp_path, vote=lambda: votes[0])
     question = Question(asked, (Message("user", "hi"),), SamplingParams())
 
     async def answer() -> None:
