@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
+_NO_NAME = "it cannot be a machine's name"
 _NO_THREAD = "the system allows no thread to look it up (ulimit -u, a container's pids limit)"
 
 _Addresses: TypeAlias = list[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
@@ -50,6 +51,8 @@ async def _addresses(
     def look_up() -> None:
         try:
             found.set_result(socket.getaddrinfo(host, port, family, type, proto, flags))
+        except UnicodeError:  # Python's own way to say that a part of it is empty or too long
+            found.set_exception(socket.gaierror(socket.EAI_NONAME, _NO_NAME))
         except (OSError, ValueError, OverflowError, TypeError, MemoryError) as error:
             found.set_exception(error)
         except BaseException as error:

@@ -3,7 +3,8 @@
 import io
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from federation.pin import split_pin
 from federation.store import Store
 from federation.trust import encode_code
 from federation.wishes import PEER_PORT
+from private_files import STATE_ADVICE
 from settings import Settings
-from swarm.errors import ConfigurationError
+from swarm.errors import ConfigurationError, in_words
 
 
 def answered(settings: Settings, environ: Mapping[str, str]) -> str | None:
@@ -87,7 +89,8 @@ def leave(node: Node, folder: Path) -> str:
     try:
         call(node, "leave", {})
     except NoNodeError:
-        Store(folder).forget()
+        with _remembered(folder) as store:
+            store.forget()
         return (
             f"no node answers at {node.base_url}; what this machine remembers of its federation "
             "is forgotten. A node that runs at another address or port is still a member: "
@@ -102,7 +105,8 @@ def code(folder: Path) -> str:
     """The join code and its picture, where one can be shown, from what the node of this folder
     remembers.
     """
-    membership = Store(folder).load()
+    with _remembered(folder) as store:
+        membership = store.load()
     if membership is None:
         raise ConfigurationError("this machine is in no federation yet: start it once")
     told = encode_code(membership.secret)
@@ -110,6 +114,13 @@ def code(folder: Path) -> str:
     segno.make(told).terminal(picture, compact=True)
     shown = f"{picture.getvalue()}\n" if can_show(picture.getvalue()) else ""
     return f"{shown}{told}\npython main.py --auto --join {told}"
+
+
+@contextmanager
+def _remembered(folder: Path) -> Generator[Store]:
+    """What the node of this folder remembers. Raises ConfigurationError."""
+    with in_words(f"what this machine remembers in {folder} cannot be used", STATE_ADVICE):
+        yield Store(folder)
 
 
 def diagnosis(told: Any, system: str) -> list[str]:

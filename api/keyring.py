@@ -17,7 +17,7 @@ from guard import Refusal, holder
 from private_files import STATE_ADVICE, make_private_folder, write_private
 from settings import SECRET, TOML_FILE, KeySettings, Settings
 from swarm.engines.base import Event, Recounted, Started
-from swarm.errors import ConfigurationError, UnknownModel
+from swarm.errors import ConfigurationError, UnknownModel, in_words
 
 logger = logging.getLogger(__name__)
 
@@ -159,17 +159,14 @@ def kept_key_file(state: Path, address: str, port: int) -> Path:
 
 def read_key(file: Path) -> str | None:
     """The key in a file, None without one. Raises ConfigurationError for an unusable file."""
-    try:
-        key = file.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError:
-        key = ""
-    except OSError as error:
-        raise ConfigurationError(
-            f"{file} cannot be read: {error.strerror or error}; let this user read it, or choose "
-            "another folder with --state DIR"
-        ) from error
+    advice = "let this user read it, or choose another folder with --state DIR"
+    with in_words(f"{file} cannot be read", advice):
+        try:
+            key = file.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError:
+            key = ""
     if not 8 <= len(key) <= 512 or not key.isprintable():
         raise ConfigurationError(f"{file} holds no key: delete it, and a new one is made")
     return key
@@ -177,13 +174,9 @@ def read_key(file: Path) -> str | None:
 
 def write_key(file: Path, key: str) -> None:
     """Keep a key in a file that only its owner can read. Raises ConfigurationError."""
-    try:
+    with in_words(f"{file} cannot be written", STATE_ADVICE):
         make_private_folder(file.parent)
         write_private(file, f"{key}\n".encode())
-    except OSError as error:
-        raise ConfigurationError(
-            f"{file} cannot be written: {error.strerror or error}; {STATE_ADVICE}"
-        ) from error
 
 
 def own_key(settings: Settings) -> str | None:

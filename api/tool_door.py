@@ -10,7 +10,7 @@ import functools
 import logging
 import os
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ from guard import Door
 from hardware.listener import holder_of
 from private_files import STATE_ADVICE
 from settings import Settings
-from swarm.errors import ConfigurationError
+from swarm.errors import ConfigurationError, in_words
 from workspaces import remember
 
 if TYPE_CHECKING:
@@ -184,9 +184,9 @@ async def _registry(
     try:  # what is whole below is on the stack when it is closed, whoever ends the start
         workspace = await whole(asyncio.to_thread(lambda: stack.enter_context(Workspace(root))))
         memory = settings.remembered_in
-        with _in_words(f"{flag}: where tools worked cannot be kept in {memory}", STATE_ADVICE):
+        with in_words(f"{flag}: where tools worked cannot be kept in {memory}", STATE_ADVICE):
             await asyncio.to_thread(remember, workspace.root, memory)
-        with _in_words(
+        with in_words(
             f"{flag}: no temporary files can be made", "name a folder for them in TMPDIR"
         ):
             kept = await whole(asyncio.to_thread(lambda: stack.enter_context(KeptOutputs())))
@@ -219,15 +219,6 @@ async def _registry(
         raise ConfigurationError(f"{flag}: {error}") from error
     finally:
         await running.aclose()
-
-
-@contextlib.contextmanager
-def _in_words(what: str, advice: str) -> Generator[None]:
-    """What the system refuses in the block, in words. Raises ConfigurationError."""
-    try:
-        yield
-    except OSError as error:
-        raise ConfigurationError(f"{what}: {error.strerror or error}; {advice}") from error
 
 
 def _is_fetched(address: str) -> bool:

@@ -230,7 +230,7 @@ class PeerClient:
                         line = decode_line(told)
                         match line:
                             case DoneLine():
-                                await response.content.readany()  # else its connection is not kept
+                                await _read_to_its_end(response)
                                 return
                             case FailedLine(why=why, status=status):
                                 raise broken_off(why, status)
@@ -242,7 +242,7 @@ class PeerClient:
                 raise PeerUnreachable("its answer broke off")
             except (GeneratorExit, asyncio.CancelledError):
                 if not writing:  # whoever asked has left with the last word
-                    self._beside.start(_read_to_end(response, call.pop_all()))
+                    self._beside.start(_leave_at_its_end(response, call.pop_all()))
                 raise
 
     @asynccontextmanager
@@ -332,12 +332,19 @@ def _counting() -> aiohttp.TraceConfig:
     return counting
 
 
-async def _read_to_end(response: aiohttp.ClientResponse, call: AsyncExitStack) -> None:
-    """Leave the call when its answer is at its end, so that the connection is kept; one whose end
-    does not come is closed.
-    """
+async def _leave_at_its_end(response: aiohttp.ClientResponse, call: AsyncExitStack) -> None:
+    """Leave the call when its answer is at its end."""
     with suppress(PeerError):
-        async with call, asyncio.timeout(_REST_S):
+        async with call:
+            await _read_to_its_end(response)
+
+
+async def _read_to_its_end(response: aiohttp.ClientResponse) -> None:
+    """Of an answer whose news are told: its connection is kept then. One whose end does not come
+    has told them none the less, and is closed.
+    """
+    with suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(_REST_S):
             while not response.content.at_eof():
                 await response.content.readany()
 

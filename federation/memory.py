@@ -10,7 +10,7 @@ from pathlib import Path
 
 from federation.store import Membership, Store
 from private_files import STATE_ADVICE
-from swarm.errors import ConfigurationError
+from swarm.errors import in_words
 
 logger = logging.getLogger(__name__)
 
@@ -20,15 +20,10 @@ class Memory:
 
     def __init__(self, folder: Path) -> None:
         """Reads what there is: make it outside of the event loop. Raises ConfigurationError."""
-        try:
+        with in_words(f"the node's key and federation cannot be kept in {folder}", STATE_ADVICE):
             self._store = Store(folder)
             self.key = self._store.key()
             self.stored = self._store.load()
-        except OSError as error:
-            raise ConfigurationError(
-                f"the node's key and federation cannot be kept in {folder}: "
-                f"{error.strerror or error}; {STATE_ADVICE}"
-            ) from error
         self.folder = folder
         self._latest = self.stored
         self._writing = asyncio.Lock()

@@ -16,7 +16,7 @@ from federation.wire import LABEL_CHARACTERS, MAX_WORKERS, ProposeBody, Status, 
 from swarm.deadline import DeadlinePassedError, until, within
 from swarm.errors import PeerError, PeerLate, PeerRefused, PeerUnreachable
 from swarm.ids import SWARM_IDS, base_id
-from swarm.proposer import Ended, Offer, Told
+from swarm.proposer import Ended, Lost, Offer, Told
 from swarm.types import Question
 
 _DECLINED = (413, 429)
@@ -110,14 +110,15 @@ class PeerProposer:
             live=live,
         )
         began_s, tokens, running = clock(), 0, workers
-        done, failure = False, None
+        answered, done, failure = False, False, None
         try:
             told = self._told(endpoint, body)
             async with aclosing(in_time(told, remaining_s + _GRACE_S)) as steps:
                 async for step in steps:
                     ends = [news.tokens for _, news in step if isinstance(news, Ended)]
-                    tokens, running = tokens + sum(ends), running - len(ends)
-                    done = running <= 0  # a vote that this decides reads no further
+                    answered, tokens = answered or bool(ends), tokens + sum(ends)
+                    running -= sum(isinstance(news, Ended | Lost) for _, news in step)
+                    done = answered and running <= 0  # a vote that this decides reads no further
                     yield step
             done = True
         except PeerError as error:

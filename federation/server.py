@@ -318,7 +318,7 @@ class PeerDoor:
             await response.write(encode_line(FailedLine(why="its time was over", status=OVERDUE)))
         except SwarmError as error:
             status, why = as_refusal(error)
-            await response.write(encode_line(FailedLine(why=why[:1024], status=status)))
+            await response.write(encode_line(FailedLine(why=why, status=status)))
 
 
 @asynccontextmanager

@@ -224,8 +224,8 @@ class EndedLine(_Message):
     news: Annotated[Ended, _counted("tokens")]
 
 
-def _short(lost: Lost) -> Lost:
-    return Lost(printable(lost.why)[:_WHY])
+def _short(why: str) -> str:
+    return printable(why)[:_WHY]
 
 
 class LostLine(_Message):
@@ -233,7 +233,7 @@ class LostLine(_Message):
 
     kind: Literal["lost"] = "lost"
     at: int
-    news: Annotated[Lost, AfterValidator(_short)]
+    news: Annotated[Lost, AfterValidator(lambda lost: Lost(_short(lost.why)))]
 
 
 class FailedLine(_Message):
@@ -243,7 +243,7 @@ class FailedLine(_Message):
     """
 
     kind: Literal["failed"] = "failed"
-    why: Annotated[str, Field(max_length=_WHY), AfterValidator(printable)]
+    why: Annotated[str, AfterValidator(_short)]
     status: int = Field(default=0, ge=0, le=599)
 
 

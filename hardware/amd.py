@@ -5,7 +5,7 @@ The kernel tells memory exactly; `rocminfo` tells names, and is all that there i
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hardware.pci import Graphics
 from hardware.probe import Probe, ToolFailed, ToolMissing
@@ -208,21 +208,19 @@ def _accelerator(
     name = (
         agent.name if agent else listed.name if listed else f"AMD GPU {architecture or card.slot}"
     )
-    if not card.integrated:
-        return Accelerator(
-            "hip" if architecture else "vulkan", name, card.vram_total, free,
-            architecture=architecture, cores=units, driver="amdgpu",
-        )  # fmt: skip
-    # Of what is set aside and what it may map, amdgpu allocates the larger (since Linux 6.10).
-    if card.vram_total >= card.gtt_total:
-        return Accelerator(
-            "hip" if architecture else "vulkan", name, card.vram_total, free, unified=True,
-            set_aside=True, architecture=architecture, cores=units, driver="amdgpu",
-        )  # fmt: skip
-    most = card.vram_total + card.gtt_total
-    return Accelerator(
-        "hip" if architecture else "vulkan", name, most, unified=True, memory_limit_bytes=most,
+    device = Accelerator(
+        "hip" if architecture else "vulkan", name, card.vram_total, free,
         architecture=architecture, cores=units, driver="amdgpu",
+    )  # fmt: skip
+    if not card.integrated:
+        return device
+    # HIP gets what is set aside or what may be mapped, the larger (since Linux 6.10); Vulkan both.
+    if card.vram_total >= card.gtt_total:
+        return replace(device, unified=True, set_aside=True)
+    most = card.gtt_total if architecture else card.vram_total + card.gtt_total
+    return replace(
+        device, memory_total_bytes=most, memory_free_bytes=None, unified=True,
+        memory_limit_bytes=most,
     )  # fmt: skip
 
 

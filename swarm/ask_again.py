@@ -10,6 +10,7 @@ from swarm.answer import End, Part, Say, noted, speed
 from swarm.chat.calls import Arguments, Call
 from swarm.chat.explains import called_in_turn, explains
 from swarm.collect import Poll
+from swarm.deadline import within
 from swarm.errors import SwarmError
 from swarm.proposer import Ended, Said, Told
 from swarm.types import Question, ToolCall, Verdict
@@ -93,7 +94,7 @@ async def _asked(
                     elif isinstance(news, Ended):
                         whole, spent = news.finish == "tool_calls", news.tokens
     except TimeoutError:
-        logger.info("a worker that was asked again for a call gave none within %.0f s", limit_s)
+        logger.info("a worker that was asked again for a call gave none %s", within(limit_s))
         return [], spent
     except SwarmError as error:
         logger.info("a worker that was asked again for a call gave none: %s", error)

@@ -35,6 +35,9 @@ SwarmError
     └── KeyRefusedError     api/own_node.py: it wants a key, or another one
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 _SERVER_AT_FAULT = 500
 """HTTP's statuses from here on are no fault of the request."""
 
@@ -222,3 +225,12 @@ def _rank(error: SwarmError) -> int:
             return 2
         case _:
             return 0
+
+
+@contextmanager
+def in_words(what: str, advice: str) -> Generator[None]:
+    """What the system refuses in the block, in words. Raises ConfigurationError."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(f"{what}: {error.strerror or error}; {advice}") from error

@@ -163,8 +163,12 @@ class Forms:
         why = sure or self._why_slow(full_tokens, model_id)
         if why is None:
             return _Chosen(False, full_tokens, exact, sure=model_id in self._speeds)
+        context_tokens = engine.info.context_tokens
+        before = _figure(full_tokens, exact, context_tokens)
+        not_all_counted = exact and full_tokens > most_counted(context_tokens)
         tokens, exact = await _count(_beginning(compact), engine, template)
-        told = _told_of(full_tokens, tokens, exact, engine.info.context_tokens)
+        after = _figure(tokens, exact, context_tokens)
+        told = _told_of(before, after, cut=not_all_counted or tokens < full_tokens)
         logger.info("%s reads compact prompts here: %s (%s)", model_id, told, why)
         return _Chosen(True, tokens, exact, sure=sure is not None)
 
@@ -246,13 +250,11 @@ def _tell_of_no_room(model_id: str, chosen: _Chosen, context_tokens: int) -> Non
     )
 
 
-def _told_of(before: int, after: int, exact: bool, context_tokens: int) -> str:
+def _told_of(before: str, after: str, *, cut: bool) -> str:
     """What was cut of what every request repeats."""
-    told = _figure(before, exact, context_tokens)
-    if after >= before and not told.startswith("at least"):
-        return f"nothing could be cut of the {told} tokens of tools and instructions"
-    left = _figure(after, exact, context_tokens)
-    return f"{told} tokens of tools and instructions become {left}"
+    if not cut:
+        return f"nothing could be cut of the {before} tokens of tools and instructions"
+    return f"{before} tokens of tools and instructions become {after}"
 
 
 def _figure(tokens: int, exact: bool, context_tokens: int) -> str:
@@ -266,10 +268,9 @@ def _keys(model_id: str, context_tokens: int, question: Question) -> tuple[_Key,
     """What all questions with this beginning share, and what those of its conversation do."""
     fixed = _fixed(question)
     opening = question.messages[len(fixed) : len(fixed) + 1]
-    return (
-        (model_id, context_tokens, hash(repr((fixed, question.tools)))),
-        (model_id, context_tokens, hash(repr((fixed, question.tools, opening)))),
-    )
+    begun = hash(repr((fixed, question.tools)))  # the longest part: written out once
+    own = hash((begun, repr(opening)))
+    return (model_id, context_tokens, begun), (model_id, context_tokens, own)
 
 
 def _keep(known: "OrderedDict[_Key, KeptT]", key: _Key, value: KeptT) -> None:

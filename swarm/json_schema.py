@@ -12,7 +12,7 @@ _DRAFTS = {
     )
     for draft in drafts
 }
-_DATA = frozenset({"const", "enum", "default", "examples"})
+DATA = frozenset({"const", "enum", "default", "examples"})
 """Words whose values are data, not schemas."""
 
 _BY_NAME = frozenset(
@@ -31,27 +31,27 @@ _BY_NAME = frozenset(
 _Change: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def _changed(schema: Any, change: _Change) -> Any:
+def changed(schema: Any, change: _Change) -> Any:
     """The schema with this change made to each schema of it, those within first."""
     if isinstance(schema, list):
-        return [_changed(part, change) for part in cast(list[Any], schema)]
+        return [changed(part, change) for part in cast(list[Any], schema)]
     if not isinstance(schema, Mapping):
         return schema
     words: dict[str, Any] = {}
     for word, said in cast(Mapping[str, Any], schema).items():
-        if word in _DATA:
+        if word in DATA:
             words[word] = said
         elif word in _BY_NAME and isinstance(said, Mapping):
             named = cast(Mapping[str, Any], said)
-            words[word] = {name: _changed(part, change) for name, part in named.items()}
+            words[word] = {name: changed(part, change) for name, part in named.items()}
         else:
-            words[word] = _changed(said, change)
+            words[word] = changed(said, change)
     return change(words)
 
 
 def with_known_drafts(schema: Any) -> Any:
     """The schema with each `$schema` as its draft spells it; one that isn't a draft is left out."""
-    return _changed(schema, _with_known_draft)
+    return changed(schema, _with_known_draft)
 
 
 def _with_known_draft(words: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +82,7 @@ _CONTAINS = ("contains", "minContains")
 
 def without_idle_words(schema: Any) -> Any:
     """The schema without the words that ask for nothing."""
-    return _changed(schema, _without_idle_words)
+    return changed(schema, _without_idle_words)
 
 
 def _without_idle_words(words: dict[str, Any]) -> dict[str, Any]:

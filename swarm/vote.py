@@ -127,10 +127,8 @@ def _seeded(question: Question, at: int) -> Question:
     return replace(question, sampling=replace(question.sampling, seed=seed + at))
 
 
-def log_verdict(label: str, verdict: Verdict | None) -> None:
+def log_verdict(label: str, verdict: Verdict) -> None:
     """One line for each verdict; an answer that failed has another (`note_failure`)."""
-    if verdict is None:
-        return
     logger.info(
         "%s: %s, worker %s of %d, %s, support %.0f %%, %d abstained, %d cancelled, %.1f tokens/s%s",
         label,

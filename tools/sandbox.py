@@ -151,7 +151,7 @@ async def _trial(sandbox: Sandbox, folder: str) -> str:
     except TimeoutError:
         return f"it took longer than {_TRIAL_S:.0f} s"
     finally:
-        await killed(process)
+        await whole(killed(process))
     if process.returncode == 0:
         return ""
     return said.decode(errors="replace").strip()[:200] or f"exit status {process.returncode}"

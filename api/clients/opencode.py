@@ -152,8 +152,8 @@ def merged(
         text = put(text, path, value)
     said += _not_served(_over(below, before), endpoint)
     text, more = _let_in(text, before, below)
-    _check(text, before, below, endpoint)
     after = parse(text)
+    _check(after, before, below, endpoint)
     sources = [("another file", below), ("", after), *above]
     more += _elsewhere(sources, endpoint) + _overruled(after, endpoint, above)
     return text, said + more + _hidden(sources, endpoint)
@@ -283,10 +283,12 @@ def _last(sources: Sequence[Source], path: Sequence[str]) -> tuple[str, Any]:
 
 
 def _check(
-    text: str, before: Mapping[str, Any], below: Mapping[str, Any], endpoint: Endpoint
+    after: Mapping[str, Any],
+    before: Mapping[str, Any],
+    below: Mapping[str, Any],
+    endpoint: Endpoint,
 ) -> None:
     """What was written holds the endpoint and all that was there. Raises ConfigurationError."""
-    after = parse(text)
     whole = _over(below, after)
     complete = all(_at(whole, path) is not None for path, _ in _leaves(configuration(endpoint)))
     options = after["provider"][PROVIDER]["options"]

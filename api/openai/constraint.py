@@ -52,11 +52,11 @@ def _tool(function: FunctionBody, at: int, choice: ToolChoice | None) -> ToolSpe
     if schema.get("type", "object") != "object":
         message = f"{path}.type is {schema['type']!r}; arguments are an 'object'"
         raise InvalidRequest(message, param=f"{path}.type")
-    check_of({"type": "object", **schema}, path)
+    check_of(_typed(schema), path)
     if not function.strict:
         schema = closed_as_meant(schema)
     try:
-        unenforced({"type": "object", **schema})
+        unenforced(_typed(schema))
     except ValueError as error:
         chosen = isinstance(choice, NamedTool) and choice.function.name == function.name
         if function.strict or chosen:
@@ -65,6 +65,13 @@ def _tool(function: FunctionBody, at: int, choice: ToolChoice | None) -> ToolSpe
         _tell(f"{what}, its arguments may be any JSON object: {error}")
         schema = {"type": "object"}
     return ToolSpec(function.name, function.description or "", schema, bool(function.strict))
+
+
+def _typed(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema with the type that arguments have; itself, so that what was made of its text is
+    found again, where it says that.
+    """
+    return schema if "type" in schema else {"type": "object", **schema}
 
 
 @recalled(256)

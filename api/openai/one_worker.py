@@ -24,7 +24,7 @@ from api.openai.reply import (
     verdict_headers,
 )
 from api.sse import DONE, data, stream_answer
-from swarm.answer import ONE_WORKER
+from swarm.answer import ONE_WORKER, speed
 from swarm.chat.calls import Call
 from swarm.chat.completion import CompletionParser
 from swarm.chat.completion import Piece as Parsed
@@ -95,11 +95,10 @@ def _verdict(
     finished: Sequence[Finished], choices: Sequence[Choice], head: Envelope, note: str | None
 ) -> Verdict:
     """The verdict of an answer that nobody voted on: one worker, maybe of several samples."""
-    first = min(finished, key=lambda event: event.index)
+    finished = sorted(finished, key=lambda event: event.index)
     late = any(isinstance(event, CutShort) for event in finished)
     workers = tuple(
-        _report(event, head.model, choices[event.index].parser.flaw)
-        for event in sorted(finished, key=lambda event: event.index)
+        _report(event, head.model, choices[event.index].parser.flaw) for event in finished
     )
     valid = any(worker.why is None for worker in workers)
     return Verdict(
@@ -112,7 +111,7 @@ def _verdict(
         cancelled=0,
         support=1.0,
         margin=1.0,
-        tokens_per_s=_speed(first),
+        tokens_per_s=_speed(finished[0]),
         generated_tokens=sum(event.completion_tokens for event in finished),
         workers=workers,
         note=note,
@@ -125,8 +124,7 @@ def _report(event: Finished, model: str, why: str | None) -> WorkerReport:
 
 
 def _speed(event: Finished) -> float:
-    seconds = event.waited_s + event.prefill_s + event.decode_s
-    return round(event.completion_tokens / seconds, 2) if seconds > 0 else 0.0
+    return speed(event.completion_tokens, event.waited_s + event.prefill_s + event.decode_s)
 
 
 class ChatWhole:

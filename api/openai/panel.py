@@ -16,6 +16,7 @@ from api.openai.rules import rules_of
 from api.openai.translate import ChatAsk
 from swarm.answer import JUDGE_S, Part
 from swarm.ask_again import ASK_AGAIN_S, with_call
+from swarm.engines.sampling import LEAST_TEMPERATURE
 from swarm.errors import InvalidRequest
 from swarm.ids import asks_one_worker, base_id
 from swarm.pool import Pool
@@ -92,9 +93,9 @@ class Panel:
 
     def tell(self, verdict: Verdict | None) -> None:
         """The verdict to the log and the diagnostics, the win to the node that it came from."""
-        log_verdict(request_label(self.request), verdict)
         if verdict is None:
             return
+        log_verdict(request_label(self.request), verdict)
         self.request.app[VERDICTS].append({"at": round(time.time(), 1), **asdict(verdict)})
         for party in self.parties:
             if any(voter.id == verdict.winner for voter in party.voters):
@@ -129,7 +130,8 @@ def _team(pool: Pool, ask: ChatAsk, seats: Seats) -> Team:
     temperature = ask.question.sampling.temperature
     if seats.all[0].own:
         temperature = pool.resolve(ask.model).engine.info.temperature(temperature)
-    whole_team = team(seats.all, ask.vote.voters, temperature_0=temperature == 0, n=ask.n)
+    likeliest = temperature is not None and temperature < LEAST_TEMPERATURE
+    whole_team = team(seats.all, ask.vote.voters, temperature_0=likeliest, n=ask.n)
     if ask.vote.voters is None and ask.vote.strategy in (None, "auto") and ask.n == 1:
         return strongest_alone(seats.all, whole_team, pool.weights)
     return whole_team

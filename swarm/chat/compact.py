@@ -6,17 +6,18 @@ large steps, so that the prefix of a conversation stays the same from turn to tu
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from hashlib import sha256
 from importlib.resources import files
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mistakes import first_mistake
 from swarm.errors import ConfigurationError
+from swarm.json_schema import DATA, changed
 from swarm.types import Message, Question, ToolSpec
 
 _SENTENCE = re.compile(
@@ -31,10 +32,9 @@ _SKILL = re.compile(
     r"(?:\s*<location>[^<]*</location>)?(\s*)",
     re.DOTALL,
 )
-_NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
-_VALUES = frozenset({"enum", "const", "default"})
 _LARGEST_EXACT = 2**53 - 1
 _REMARKS = frozenset({"description", "title", "$schema", "$comment", "examples"})
+_VALUES = DATA - _REMARKS
 
 _COUNT = "{characters}"
 """Where the owner's words for what was cut have its length; other braces are their own."""
@@ -180,7 +180,7 @@ def compact_tool(tool: ToolSpec, words: Words) -> ToolSpec:
         _, found, listed = tool.description.partition(mark)
         if names := _LISTED.findall(listed):
             told += f" {found}: {', '.join(names)}."
-    return replace(tool, description=told, parameters=_bare(tool.parameters))
+    return replace(tool, description=told, parameters=changed(tool.parameters, _without_remarks))
 
 
 def first_sentence(text: str) -> str:
@@ -195,26 +195,12 @@ def first_sentence(text: str) -> str:
     return words if len(words) > _SENTENCE_CHARACTERS // 2 else cut
 
 
-def _bare(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema without remarks. Names of properties are not remarks, whatever they are."""
-    bare: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key in _NAMED and isinstance(value, dict):
-            named = cast("dict[str, Any]", value)
-            bare[key] = {name: _bare_value(inner) for name, inner in named.items()}
-        elif key in _VALUES:
-            bare[key] = value
-        elif key not in _REMARKS and not _bounds_nothing(value):
-            bare[key] = _bare_value(value)
-    return bare
-
-
-def _bare_value(value: Any) -> Any:
-    if isinstance(value, dict):
-        return _bare(cast("dict[str, Any]", value))
-    if isinstance(value, list):
-        return [_bare_value(item) for item in cast("list[Any]", value)]
-    return value
+def _without_remarks(words: dict[str, Any]) -> dict[str, Any]:
+    return {
+        word: said
+        for word, said in words.items()
+        if word in _VALUES or (word not in _REMARKS and not _bounds_nothing(said))
+    }
 
 
 def _bounds_nothing(value: Any) -> bool:

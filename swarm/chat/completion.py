@@ -66,7 +66,7 @@ class CompletionParser:
 
     @property
     def flaw(self) -> str | None:
-        """What is wrong with a call that was held back and is text now."""
+        """What is wrong with a call that was held back: it is text now, or a call none the less."""
         return self._held.flaw if self._held else None
 
     def feed(self, text: str, reasoning: str = "", calls: Sequence[Call] = ()) -> list[Piece]:

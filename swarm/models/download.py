@@ -79,7 +79,8 @@ def bring(wanted: Wanted, hub: Hub, *, from_peer: Fetch | None = None, show: Sho
             raise Unreachable(f"{wanted.id} is not here, and offline mode is on")
         _log_as_this_program_does()
         _check_way(wanted, hub)
-        return _from_hub(wanted, hub, show)
+        with _judging(partial(_check_wait, hub)):
+            return _from_hub(wanted, hub, show)
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
         raise _explained(wanted, hub, error) from error
     except ValueError as error:  # a name that is none, or a file that no protocol here can bring
@@ -144,7 +145,7 @@ def _about(wanted: Wanted, name: str, hub: Hub) -> HfFileMetadata:
     try:
         return ask()
     except HfHubHTTPError as error:
-        if error.response.status_code < 429 or _wait_s(error.response.headers) > hub.wait_s:
+        if error.response.status_code < 429:
             raise
     except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
         logger.warning("%s: %s broke off; asking again", wanted.id, error.request.url.host)
@@ -186,7 +187,7 @@ def _fetch(wanted: Wanted, name: str, about: HfFileMetadata, hub: Hub, bar: type
             if about.size is not None and file.tell() > about.size:  # not of this file: anew
                 file.truncate(file.seek(0))
             _tell_begun(wanted, name, (about.size or 0) - file.tell())
-            with _judging(partial(_judge, about, hub)):
+            with _judging(partial(_check_file, about)):
                 http_get(
                     url,
                     file,
@@ -211,12 +212,17 @@ def _judging(judge: Callable[[httpx2.Response], None]) -> Generator[None]:
         judges.remove(judge)
 
 
-def _judge(about: HfFileMetadata, hub: Hub, answer: httpx2.Response) -> None:
-    """Raises where an answer is not the file, which the library would put in the place of the part
-    that is here already, and where a busy hub asks for a longer wait than `hub` allows.
-    """
-    if answer.status_code in (408, 429) and _wait_s(answer.headers) > hub.wait_s:
+def _check_wait(hub: Hub, answer: httpx2.Response) -> None:
+    """Raises where a busy hub asks for a longer wait than `hub` allows."""
+    code = answer.status_code
+    if (code in (408, 429) or code >= 500) and _wait_s(answer.headers) > hub.wait_s:
         raise HfHubHTTPError("too many requests", response=answer)
+
+
+def _check_file(about: HfFileMetadata, answer: httpx2.Response) -> None:
+    """Raises where an answer is not the file, which the library would put in the place of the part
+    that is here already.
+    """
     if answer.status_code != 200:
         return
     told = None if "Content-Encoding" in answer.headers else answer.headers.get("Content-Length")

@@ -4,7 +4,6 @@ Never a silent substitute: what cannot be found is refused with what is known an
 """
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -30,8 +29,6 @@ from swarm.models.wanted import Wanted
 from swarm.places import at_home
 
 HUB_PREFIX = "hf:"
-
-_LATER_PART = re.compile(r"-(?!00001)\d{5}-of-(\d{5})\.gguf$")
 
 _SHOWN = 6
 """An error shows at most this many names: more are of no use."""
@@ -87,8 +84,8 @@ def on_hub(name: str) -> Wanted:
 
 
 def _check_first_part(name: str) -> None:
-    if later := _LATER_PART.search(name):
-        first = f"{name[: later.start()]}-00001-of-{later[1]}.gguf"
+    first = part_names(name)[0]
+    if first != name:
         raise ConfigurationError(f"--model {name}: name the first part: {first}")
 
 

@@ -279,7 +279,7 @@ class _Fit:
 
     def _too_large(self) -> str:
         model, room = self.model, self.room
-        needed = footprint(self.shape, model.size_bytes, LEAST_CONTEXT).total_bytes
+        needed = self.footprint(model.size_bytes, LEAST_CONTEXT).total_bytes
         message = (
             f"{model.id} is too large for this machine: {gib(model.size_bytes)} of weights, "
             f"{gib(needed)} with all that it needs at the least, "

@@ -1,16 +1,16 @@
 """The hub and its cache on this machine: where files come from, and which are here already."""
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from swarm.errors import ConfigurationError
 from swarm.models.card import Card, Format
 from swarm.models.catalogue import load_catalogue
 from swarm.models.find import wanted
-from swarm.models.local import WEIGHTS, LocalModel, brought_model, scan_models
+from swarm.models.local import WEIGHTS, LocalModel, brought_model, part_names, scan_models
 from swarm.models.machine import Known
 from swarm.models.wanted import Wanted
 from swarm.places import at_home, check_home, may_look_into, tell_of_closed
@@ -23,8 +23,6 @@ PATIENCE_S = 3.0
 
 PLAIN_BYTES = 50 * 10**9
 """The largest file that the hub gives by plain HTTP."""
-
-_NUMBERED = re.compile(rf"(.*)-\d{{5}}-of-(\d{{5}}){re.escape(WEIGHTS)}")
 
 FROM_PEERS = "from-peers"
 """Folder of the cache with what was copied from peers."""
@@ -72,7 +70,8 @@ def downloaded(cards: Iterable[Card], kind: Format, hub: Hub) -> list[LocalModel
         return []
     releases = [wanted(card, release) for card in cards for release in card.of(kind)]
     for place in (repository_folder, copied_folder):
-        tell_of_closed({place(each, hub.cache) for each in releases})
+        files = {place(each, hub.cache) for each in releases if each.files}
+        tell_of_closed(files)  # whole_folder tells of what it looks into itself
     return [model for each in releases if (model := in_cache(each, hub.cache)) is not None]
 
 
@@ -117,13 +116,8 @@ def whole_folder(wanted: Wanted, cache: Path) -> LocalModel | None:
 
 def _all_numbered(folder: Path) -> bool:
     """Whether no part of several is missing; what lists them may be missing itself."""
-    names = [path.name for path in folder.glob(f"*{WEIGHTS}")]
-    parts = [part for name in names if (part := _NUMBERED.fullmatch(name))]
-    return all(
-        f"{part[1]}-{number:05}-of-{part[2]}{WEIGHTS}" in names
-        for part in parts
-        for number in range(1, int(part[2]) + 1)
-    )
+    names = {path.name for path in folder.glob(f"*{WEIGHTS}")}
+    return names.issuperset(chain(*map(part_names, names)))
 
 
 def repository_folder(wanted: Wanted, cache: Path) -> Path:

@@ -26,7 +26,7 @@ WEIGHTS = ".safetensors"
 
 _MAGIC = b"GGUF"
 _TAKEN = "%s cannot be asked for: %s means the default model of a node; rename it"
-_LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}$")
+_PART = re.compile(r"(.*)-\d{5}-of-(\d{5})(\.gguf|\.safetensors)")
 _HUB_REPOSITORY = re.compile(r"models--.+--(.+)")
 
 
@@ -221,7 +221,7 @@ def _with_printable_ids(models: Sequence[LocalModel]) -> list[LocalModel]:
 def _gguf_models(folder: Path) -> list[LocalModel]:
     models: list[LocalModel] = []
     for path in sorted(folder.rglob("*.gguf")):
-        if _LATER_PART.search(path.stem):
+        if part_names(path.name)[0] != path.name:
             continue
         try:
             models.append(_gguf_model(path))
@@ -251,12 +251,12 @@ def parts_of(path: Path) -> list[Path]:
 
 
 def part_names(name: str) -> tuple[str, ...]:
-    """The name itself, or those of all parts where it is that of a split model's first."""
-    split = re.fullmatch(r"(.*)-00001-of-(\d{5})\.gguf", name)
+    """The name itself, or those of all parts where it is that of one of them."""
+    split = _PART.fullmatch(name)
     if split is None:
         return (name,)
     count = max(1, int(split[2]))
-    return tuple(f"{split[1]}-{part:05}-of-{split[2]}.gguf" for part in range(1, count + 1))
+    return tuple(f"{split[1]}-{part:05}-of-{split[2]}{split[3]}" for part in range(1, count + 1))
 
 
 def _has_magic(path: Path) -> bool:

@@ -5,7 +5,7 @@ import contextlib
 import io
 import re
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -114,6 +114,18 @@ async def test_a_new_code_is_shown_where_that_is_asked_for(tmp_path: Path) -> No
     assert made is not None
     assert encode_code(made.secret) in str(shown).splitlines()
     assert "--show-code` prints it" in str(unshown)
+
+
+@pytest.mark.parametrize(
+    "command", [commands.code, lambda folder: commands.leave(running_on(free_port()), folder)]
+)
+def test_a_folder_that_cannot_be_used_is_told_with_what_to_do(
+    command: Callable[[Path], str], tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("", "utf-8")
+    with pytest.raises(ConfigurationError, match="cannot be used: .*; make room"):
+        command(file / "state")
 
 
 def running_on(port: int) -> OwnNode:

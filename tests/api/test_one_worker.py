@@ -59,9 +59,14 @@ async def test_at_temperature_0_voters_that_are_asked_for_run_and_it_is_said(
     assert "temperature 0" in said.usage.swarm["note"]  # type: ignore[union-attr]
 
 
-async def test_at_temperature_0_one_worker_answers_and_it_is_said(start_node: StartNode) -> None:
+@pytest.mark.parametrize("temperature", [0, 1e-7])
+async def test_at_temperature_0_one_worker_answers_and_it_is_said(
+    start_node: StartNode, temperature: float
+) -> None:
     engine = Voters("one", "two", "three")
     async with start_node(engine, usual_workers=3) as node:
-        said = await node.sdk.chat.completions.create(model="swarm", messages=HELLO, temperature=0)
+        said = await node.sdk.chat.completions.create(
+            model="swarm", messages=HELLO, temperature=temperature
+        )
     assert engine.prompts[0].n == 1
     assert "temperature 0" in said.usage.swarm["note"]  # type: ignore[union-attr]

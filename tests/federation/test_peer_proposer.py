@@ -12,11 +12,12 @@ from federation.peer_proposer import Asking, PeerProposer, in_time, proposers
 from federation.peers import PeerTable
 from federation.wire import ProposeBody, Status
 from swarm.errors import PeerError, PeerLate, PeerTimedOut, PeerUnreachable
-from swarm.proposer import Ended, Told
+from swarm.proposer import Ended, Lost, Told
 from swarm.types import Message, Question, SamplingParams
 from tests.federation.sightings import OURS, STATUS, node_id
 
 NEWS: list[Told] = [(0, Ended("stop", 1))]
+LOST: list[Told] = [(1, Lost("it failed"))]
 
 
 async def told(then: Callable[[], Awaitable[object]]) -> AsyncGenerator[list[Told]]:
@@ -75,10 +76,11 @@ GOOD, DEAD = ("10.0.0.1", 17617), ("10.0.0.99", 17617)
 
 
 class Line(PeerClient):
-    """A client whose calls end as told: with news, or with an error after a while."""
+    """A client whose calls end as told: with `steps`, or with an error after a while."""
 
     def __init__(self, *ends: PeerError | None, seconds: float = 0.0) -> None:
         self.now_s = 0.0
+        self.steps = [NEWS]
         self._ends, self._seconds = list(ends), seconds
         self.asked: list[str] = []
         self.remaining_s: list[float] = []
@@ -92,7 +94,8 @@ class Line(PeerClient):
         self.now_s += self._seconds
         if (end := self._ends.pop(0)) is not None:
             raise end
-        yield NEWS
+        for step in self.steps:
+            yield step
 
 
 def proposer(line: Line) -> PeerProposer:
@@ -128,15 +131,27 @@ async def test_only_silence_is_a_peers_fault(end: PeerError, blamed: int) -> Non
     assert bool(peer.missed) is bool(blamed)
 
 
-@pytest.mark.parametrize(("workers", "whole"), [(1, 1), (2, 0)])
+@pytest.mark.parametrize(
+    ("workers", "said", "whole"),
+    [
+        (1, [NEWS], 1),
+        (2, [NEWS], 0),
+        (2, [LOST, NEWS], 1),
+        (2, [NEWS, LOST], 1),
+        (1, [LOST], 0),
+    ],
+)
 async def test_a_peer_whose_workers_have_all_ended_has_answered_in_full(
-    workers: int, whole: int
+    workers: int, said: list[list[Told]], whole: int
 ) -> None:
     table = PeerTable[Status](node_id(0), OURS)
     table.heard(GOOD, node_id(1), STATUS, 0.0)
-    (asked,) = proposers(Asking(table, Line(None), lambda: 0.0))
+    line = Line(None)
+    line.steps = said
+    (asked,) = proposers(Asking(table, line, lambda: 0.0))
     async with aclosing(asked.propose(QUESTION, workers, remaining_s=5.0, live=False)) as steps:
-        await anext(steps)  # it decides the vote, and no further one is waited for
+        for _ in said:
+            await anext(steps)  # the last decides the vote, and no further one is waited for
     (peer,) = table.ready()
     assert peer.metrics.summary().successes == whole
 

@@ -71,6 +71,21 @@ async def test_the_log_says_where_nothing_could_be_cut(caplog: pytest.LogCapture
     assert "nothing could be cut of the 900 tokens of tools and instructions" in caplog.text
 
 
+async def test_the_log_tells_an_estimate_of_what_was_cut_as_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class CountsWhatIsShort(FakeEngine):
+        async def tokenize(self, text: str) -> list[int]:
+            if len(text) > 1_000:
+                raise InvalidRequest("the server does not count so long a text")
+            return [1] * 200
+
+    caplog.set_level(logging.INFO)
+    small = CountsWhatIsShort(model_info=replace(INFO, context_tokens=2_000))
+    await Forms("compact").fit(question(), "m", small, TEMPLATE)
+    assert re.search(r"here: about \d+ tokens of tools and instructions become 200 \(", caplog.text)
+
+
 async def test_the_log_says_where_the_count_ended_early(caplog: pytest.LogCaptureFixture) -> None:
     long = question(
         messages=(Message("system", SYSTEM + "My word. " * 2000), Message("user", "hi"))

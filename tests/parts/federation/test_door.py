@@ -26,11 +26,14 @@ from federation.tool_keys import ToolKeys
 from federation.trust import federation_id, new_secret
 from federation.wire import (
     ANSWER_BYTES,
+    DoneLine,
+    EndedLine,
     NewSecret,
     ProposeBody,
     Status,
     ToolKey,
     encode_body,
+    encode_line,
 )
 from swarm.chat.completion import Text
 from swarm.errors import (
@@ -618,6 +621,18 @@ async def test_an_answer_that_breaks_off_is_none(here: Side, there: Side) -> Non
 
     with pytest.raises(PeerUnreachable, match="broke off"):
         await said_by(handler, here, there)
+
+
+async def test_an_answer_whose_end_is_lost_is_whole(here: Side, there: Side) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(encode_line(EndedLine(at=0, news=Ended("stop", 1))))
+        await response.write(encode_line(DoneLine()))
+        await asyncio.sleep(30)
+        return response
+
+    assert await said_by(handler, here, there) == [(0, Ended("stop", 1))]
 
 
 async def test_silence_ends_the_wait(here: Side, there: Side) -> None:

@@ -167,6 +167,12 @@ def test_a_tool_keeps_what_is_needed_to_call_it() -> None:
     }
 
 
+@pytest.mark.parametrize("word", ["dependentRequired", "dependencies"])
+def test_a_property_that_is_called_as_a_remark_keeps_what_it_depends_on(word: str) -> None:
+    schema = {"type": "object", word: {"title": ["card"], "card": ["title"]}}
+    assert compact_tool(ToolSpec("f", "", schema), WORDS).parameters == schema
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -320,6 +320,35 @@ async def test_a_start_does_not_wait_as_long_as_a_busy_hub_asks_for(
     assert slept[0] > 40
 
 
+class BusyOnceAsked(FakeHub):
+    """In trouble at first, and too busy when it is asked again."""
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.refuse = (429, {"Retry-After": "40"}) if self.tokens else (503, {})
+        return await super().answer(request)
+
+
+class BusyOnceBrought(FakeHub):
+    """Too busy to say once more what it has given."""
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.refuse = (429, {"Retry-After": "40"}) if self.ranges else None
+        return await super().answer(request)
+
+
+@pytest.mark.parametrize("hub", [BusyOnceAsked, BusyOnceBrought])
+async def test_a_start_does_not_wait_for_a_hub_that_becomes_busy(
+    hub: type[FakeHub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    sleeping = SimpleNamespace(sleep=slept.append)
+    monkeypatch.setattr("huggingface_hub.utils._http.time", sleeping)
+    async with serving(hub()) as endpoint:
+        with pytest.raises(Unreachable, match="too many requests from here: try again in 40 s"):
+            await brought(Hub(tmp_path, endpoint))
+    assert sum(slept) <= Hub(tmp_path).wait_s
+
+
 async def test_no_room_on_the_disk_is_said_before_anything_comes(
     fake: tuple[FakeHub, str], tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """Where a model's layers lie, how long its context is, and what is said of it."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -141,6 +142,22 @@ def test_no_context_that_is_shorter_than_one_that_is_taken_is_refused() -> None:
 def test_where_no_context_has_room_the_model_is_too_large() -> None:
     with pytest.raises(ConfigurationError, match="huge is too large"):
         plan_for(HUGE, PC, "cpu", FitOptions(context_tokens=8192))
+
+
+def test_what_is_too_large_needs_more_than_there_is() -> None:
+    def refused(free_bytes: int) -> str:
+        machine = replace(PC, memory_available_bytes=free_bytes)
+        try:
+            plan_for(SEVEN, machine, "cpu", FitOptions(flash=False))
+        except ConfigurationError as error:
+            return str(error)
+        return ""
+
+    told = [refused(free_bytes) for free_bytes in range(6 * GIB, 8 * GIB, GIB // 32)]
+    last = [each for each in told if each][-1]
+    needed, had = (float(figure) for figure in re.findall(r"([\d.]+) GiB (?:with|of mem)", last))
+    assert needed > had
+    assert told[-1] == ""
 
 
 def test_a_context_beyond_training_is_warned_of() -> None:

@@ -149,6 +149,20 @@ def test_what_this_user_may_not_look_into_is_not_there(
     assert told == ([True] if closed in ("", "repository") else [])
 
 
+def test_a_repository_of_weights_that_this_user_may_not_look_into_is_told_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    each = release("mlx")
+    with open_to_all() as cache:
+        snapshot(each, cache).mkdir(parents=True)
+        repository = repository_folder(each, cache)
+        repository.chmod(0)
+        with without_privileges():
+            assert downloaded([CODER], "mlx", Hub(cache)) == []
+        repository.chmod(0o755)
+    assert ["may not look into" in line for line in caplog.messages] == [True]
+
+
 def test_a_models_folder_that_this_user_may_not_look_into_is_told_of_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
