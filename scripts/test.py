@@ -1,9 +1,9 @@
 """The tests, as people and CI run them: `python -m scripts.test`.
 
 First the unit tests in random order, on up to four cores, with their coverage (at least 80 %),
-then whole parts (tests/parts: engines with real weights, processes, a federation on real sockets),
-each file in one process, then the whole nodes of tests/e2e, one after the other: they need the
-machine to themselves. With CI set in the environment a skipped test is a failure.
+then whole parts (tests/parts: engines with real weights, processes, sandboxes, a federation on
+real sockets), each file in one process, then the whole nodes of tests/e2e, one after the other:
+they need the machine to themselves. With CI set in the environment a skipped test is a failure.
 """
 
 import os

@@ -1,12 +1,12 @@
 """A user of whom the system knows no home."""
 
-import pwd
-
 import pytest
 
 
 def become_homeless(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on this is a user without HOME and without a line in passwd."""
+
+    pwd = pytest.importorskip("pwd", reason="Windows keeps no such list of users")
 
     def unknown(uid: int) -> None:
         raise KeyError(uid)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lookups import run
+from tests.threadless import allow_no_thread
 
 ROOT = Path(__file__).parent.parent
 
@@ -97,13 +98,10 @@ async def _asked(name: str) -> None:
 def test_a_look_up_for_which_no_thread_can_begin_fails_as_one_without_an_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def none(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     async def ask() -> None:
         await asyncio.get_running_loop().getaddrinfo("kitchen.example.org", 1)
 
-    monkeypatch.setattr(threading.Thread, "start", none)
+    allow_no_thread(monkeypatch)
     with pytest.raises(socket.gaierror, match="allows no thread") as told:
         run(ask())
     assert told.value.errno == socket.EAI_AGAIN

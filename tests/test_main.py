@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +37,7 @@ from swarm.models.wanted import Wanted
 from tests.closed import open_to_all, without_privileges
 from tests.homeless import become_homeless
 from tests.ports import free_port
+from tests.threadless import allow_no_thread
 
 GIB = 1 << 30
 SNAPSHOT = Snapshot("linux", "A Processor", 4, 4, frozenset(), 16 * GIB, 10 * GIB)
@@ -276,10 +276,7 @@ def test_a_mistake_ends_with_one_line_and_status_2(
 def test_a_machine_without_a_thread_for_the_node_is_told_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def no_thread(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    allow_no_thread(monkeypatch)
     assert main.main(["--auto", "--no-federation"]) == 1
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("error: the system allows no more processes or threads")

@@ -1,5 +1,7 @@
 """Files that are written whole or not at all."""
 
+import errno
+import os
 import stat
 from pathlib import Path
 
@@ -35,6 +37,18 @@ def test_what_is_added_stands_after_what_is_there(tmp_path: Path) -> None:
         append_private(tmp_path / "lines", line)
     assert (tmp_path / "lines").read_bytes() == b"one\ntwo\n"
     assert mode(tmp_path / "lines") == 0o600
+
+
+def test_a_disk_that_takes_only_a_part_is_told_as_full(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6, hard))
+    try:
+        append_private(tmp_path / "lines", b"one\n")
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+            append_private(tmp_path / "lines", b"two\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_where_it_cannot_be_written_nothing_is_left(tmp_path: Path) -> None:

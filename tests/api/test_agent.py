@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import openai
@@ -20,7 +20,6 @@ from api.agent import Agent, agent_with
 from api.tool_door import Toolbox
 from settings import KeySettings, Settings
 from swarm.agent import Bounds
-from swarm.engines.upstream.engine import UpstreamEngine
 from swarm.types import Prompt, ToolCall
 from tests.api.conftest import Node, StartNode
 from tests.fakes import INFO, FakeEngine
@@ -236,9 +235,8 @@ async def test_a_servers_call_with_wrong_arguments_is_refused_by_its_tool(
 
     wide = {**servers.CARD, "max_model_len": 100_000}
     async with (
-        servers.serving(servers.FakeServer(answer, card=wide)) as url,
-        UpstreamEngine(url) as upstream,
-        start_node(cast(FakeEngine, upstream), agent=agent(registry), usual_workers=3) as node,
+        servers.engine_at(servers.FakeServer(answer, card=wide)) as upstream,
+        start_node(upstream, agent=agent(registry), usual_workers=3) as node,
     ):
         said = await node.sdk.chat.completions.create(model=model, messages=ASK)
     assert "It said: Error: read: filePath" in (said.choices[0].message.content or "")

@@ -124,7 +124,7 @@ def test_a_folder_that_cannot_be_used_is_told_with_what_to_do(
 ) -> None:
     file = tmp_path / "file"
     file.write_text("", "utf-8")
-    with pytest.raises(ConfigurationError, match="cannot be used: .*; make room"):
+    with pytest.raises(ConfigurationError, match=r"cannot be used: .*; make room"):
         command(file / "state")
 
 

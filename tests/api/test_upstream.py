@@ -1,18 +1,16 @@
 """Answers of an upstream server through the door: whole, streamed and voted."""
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from aiohttp import web
 
-from swarm.engines.upstream.engine import UpstreamEngine
 from tests.api.conftest import StartNode
-from tests.fakes import FakeEngine
 from tests.swarm.engines.upstream.servers import (
     Answer,
     FakeServer,
     called,
-    serving,
+    engine_at,
     streams,
     told,
     usage,
@@ -43,9 +41,8 @@ async def answer_of(
 ) -> tuple[str, list[tuple[str, str]], str, str]:
     """What a client is told: text, calls, reasoning and the reason of the end."""
     async with (
-        serving(FakeServer(answer)) as url,
-        UpstreamEngine(url) as engine,
-        start_node(cast(FakeEngine, engine), usual_workers=3) as node,
+        engine_at(FakeServer(answer)) as engine,
+        start_node(engine, usual_workers=3) as node,
     ):
         said = await node.sdk.chat.completions.create(
             **{"model": model, "messages": ASKED, "tools": [BASH], "stream": stream, **fields}
@@ -184,9 +181,8 @@ async def test_what_is_wrong_with_a_call_is_said_and_the_log_names_its_tool(
     caplog.set_level("INFO")
     wrong = streams(called(0, '{"command": 98765}', "bash"), told("tool_calls"))
     async with (
-        serving(FakeServer(wrong)) as url,
-        UpstreamEngine(url) as engine,
-        start_node(cast(FakeEngine, engine), usual_workers=3) as node,
+        engine_at(FakeServer(wrong)) as engine,
+        start_node(engine, usual_workers=3) as node,
     ):
         said = await node.sdk.chat.completions.create(model=model, messages=ASKED, tools=[BASH])
     verdict = said.usage.to_dict()["swarm"]  # type: ignore[union-attr]
@@ -240,9 +236,8 @@ async def test_a_prompt_that_the_server_counts_in_the_end_is_told_as_it_counts(
 ) -> None:
     answering = streams(told(content="Yes."), told("stop"), usage(6500, 2, cached=64))
     async with (
-        serving(FakeServer(answering)) as url,
-        UpstreamEngine(url) as engine,
-        start_node(cast(FakeEngine, engine), usual_workers=3) as node,
+        engine_at(FakeServer(answering)) as engine,
+        start_node(engine, usual_workers=3) as node,
     ):
         more = {"stream_options": {"include_usage": True}} if stream else {}
         said = await node.sdk.chat.completions.create(

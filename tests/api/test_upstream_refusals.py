@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from swarm.engines.upstream import drawing
-from swarm.engines.upstream.engine import UpstreamEngine
 from tests.api.conftest import StartNode
-from tests.swarm.engines.upstream.servers import FakeServer, refuses, said, serving, streams
+from tests.swarm.engines.upstream.servers import FakeServer, engine_at, refuses, said, streams
 
 HELLO: list[Any] = [{"role": "user", "content": "hi"}]
 TOO_LONG = {
@@ -28,8 +27,7 @@ async def test_a_conversation_that_is_too_long_for_it_is_a_status(
 ) -> None:
     body = {"model": model, "messages": HELLO, "stream": stream}
     async with (
-        serving(FakeServer(refuses(400, TOO_LONG))) as url,
-        UpstreamEngine(url) as engine,
+        engine_at(FakeServer(refuses(400, TOO_LONG))) as engine,
         start_node(engine, usual_workers=3) as node,
         node.http.post("/v1/chat/completions", json=body) as answer,
     ):
@@ -40,8 +38,7 @@ async def test_a_conversation_that_is_too_long_for_it_is_a_status(
 async def test_each_of_several_prompts_may_be_refused(start_node: StartNode) -> None:
     body = {"model": "fake", "prompt": ["a", "b"], "stream": True}
     async with (
-        serving(FakeServer(refuses(400, TOO_LONG))) as url,
-        UpstreamEngine(url) as engine,
+        engine_at(FakeServer(refuses(400, TOO_LONG))) as engine,
         start_node(engine) as node,
         node.http.post("/v1/completions", json=body) as answer,
     ):
@@ -62,8 +59,7 @@ async def test_several_prompts_are_asked_for_at_once(
 
     async with (
         asyncio.timeout(10),
-        serving(FakeServer(answer_all)) as url,
-        UpstreamEngine(url) as engine,
+        engine_at(FakeServer(answer_all)) as engine,
         start_node(engine) as node,
     ):
         answer = await node.sdk.completions.create(model="fake", prompt=["a", "b"])

@@ -67,7 +67,7 @@ class FakePeer:
         await web.TCPSite(runner, self.host.ipv4, PEER_PORT, ssl_context=context).start()
         plain = self.credentials.client_context()
         async with PeerClient(plain, plain) as client:
-            await self._call(client, PeerEndpoint(friend.ipv4, PEER_PORT))
+            await hello(client, PeerEndpoint(friend.ipv4, PEER_PORT), self.own_status())
         ready()
         await self._ended.wait()
         server = runner.server
@@ -80,13 +80,6 @@ class FakePeer:
         _hang_up(server)
         await asyncio.sleep(0.05)  # a transport closes its socket in a later turn of the loop
 
-    async def _call(self, client: PeerClient, friend: PeerEndpoint) -> None:
-        """Until it is answered."""
-        for _ in range(TRIES):
-            with contextlib.suppress(PeerTimedOut):
-                await client.first_heartbeat(friend, self.own_status())
-                return
-
     def end(self) -> None:
         """From any thread."""
         assert self._loop is not None
@@ -98,6 +91,15 @@ class FakePeer:
     async def _propose(self, request: web.Request) -> web.StreamResponse:
         self.questions.append(decode_propose(await request.read()))
         return await self.reply(request)
+
+
+async def hello(client: PeerClient, endpoint: PeerEndpoint, status: Status) -> None:
+    """A first heartbeat, which a machine that stands still may miss. Raises PeerError."""
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(PeerTimedOut):
+            await client.first_heartbeat(endpoint, status)
+            return
+    await client.first_heartbeat(endpoint, status)
 
 
 def _hang_up(server: web.Server) -> None:

@@ -244,7 +244,7 @@ def test_a_second_start_answers_within_five_seconds(tmp_path: Path) -> None:
             node.sdk().chat.completions.create(model="swarm", messages=WHO, max_tokens=4)
             return time.monotonic() - began
 
-    bound_s = max(5, 12 * imported_s())
+    bound_s = max(5, 12 * imported_s())  # a quiet machine needs three and a half times as long
     assert any(answered_s() < bound_s for _ in range(3))
 
 

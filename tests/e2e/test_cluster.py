@@ -5,6 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import openai
 import psutil
@@ -46,20 +47,15 @@ def _wait_until_it_listens(port: int) -> None:
             return
 
 
-Cluster = tuple[RunningNode, list[psutil.Process]]
-
-
-@pytest.fixture
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+@contextlib.contextmanager
+def cluster(folder: Path) -> Iterator[tuple[RunningNode, list[psutil.Process]]]:
     """A node on a llama-server that has no layer itself, and the processes that have them."""
     with rpc_server() as (one, first), rpc_server() as (two, second):
         spread = ("--rpc", f"{one},{two}", "-ngl", "99", "--tensor-split", "1,1")
         few = ("-np", "4", "-c", "4096", "--kv-unified", "--threads", "1")
         with (
             llama_server(bundled_model().path, *few, *spread) as server,
-            running_node(
-                tmp_path_factory.mktemp("cluster"), "--engine", f"{server.url}/v1"
-            ) as node,
+            running_node(folder, "--engine", f"{server.url}/v1") as node,
         ):
             yield node, [first, second]
 
@@ -71,20 +67,16 @@ def said(node: RunningNode, model: str, temperature: float) -> str:
     return answer.choices[0].message.content or ""
 
 
-def test_it_says_what_one_machine_says_and_its_voters_vote(
-    cluster: Cluster, nano: RunningNode
+def test_it_says_what_one_machine_says_and_without_a_part_nothing_while_the_node_lives(
+    nano: RunningNode, tmp_path: Path
 ) -> None:
-    node, parts = cluster
-    assert said(node, "upstream", 0) == said(nano, "swarm-nano", 0)
-    assert "swarm-nano" in said(node, "swarm", 0.2)
-    for part in parts:
-        assert [each for each in part.net_connections("tcp") if each.status == "ESTABLISHED"]
-
-
-def test_without_one_of_its_parts_there_is_no_answer_and_the_node_lives(cluster: Cluster) -> None:
-    node, (_, second) = cluster
-    second.kill()
-    with pytest.raises(openai.InternalServerError) as refused:
-        said(node, "upstream", 0)
-    assert refused.value.status_code == 503
-    assert node.get("/v1/models")[0] == 200
+    with cluster(tmp_path) as (node, parts):
+        assert said(node, "upstream", 0) == said(nano, "swarm-nano", 0)
+        assert "swarm-nano" in said(node, "swarm", 0.2)
+        for part in parts:
+            assert [each for each in part.net_connections("tcp") if each.status == "ESTABLISHED"]
+        parts[1].kill()
+        with pytest.raises(openai.InternalServerError) as refused:
+            said(node, "upstream", 0)
+        assert refused.value.status_code == 503
+        assert node.get("/v1/models")[0] == 200

@@ -23,6 +23,8 @@ from tests.e2e.fake_peer import FakePeer, Reply, fake_peer, odd_status
 from tests.e2e.hosts import Host, network
 from tests.e2e.house import (
     READY_S,
+    SUM,
+    answered,
     ask,
     body,
     peers,
@@ -221,7 +223,7 @@ def test_what_is_no_answer_costs_the_liars_votes_alone(
 ) -> None:
     before = figures(one)["failures"]
     peer.reply = reply
-    answer = ask(one)
+    answer = answered(one, body(SUM), MEMBERS)
     assert text_of(answer) == "Answer: 11"
     assert voters(answer) == MEMBERS
     assert voters(answer, "failed") == {"host3": 3}
@@ -243,7 +245,7 @@ def test_a_flood_is_cut_at_its_bound_and_memory_stays(
     node = psutil.Process(one.node.process.pid)
     before, received = node.memory_info().rss, figures(one)["bytes_in"]
     peer.reply = floods(piece)
-    answer = ask(one)
+    answer = answered(one, body(SUM), MEMBERS)
     assert voters(answer) == MEMBERS
     assert voters(answer, "failed") == {"host3": 3}
     assert figures(one)["bytes_in"] - received < 2 * ANSWER_BYTES
@@ -262,7 +264,7 @@ def test_a_peer_that_only_says_that_it_lives_is_left_at_the_deadline(
 def test_a_busy_peer_abstains_and_is_not_blamed(peer: FakePeer, one: Host) -> None:
     before = figures(one)
     peer.reply = says(b"busy", status=429)
-    answers = [ask(one) for _ in range(4)]
+    answers = [answered(one, body(SUM), MEMBERS) for _ in range(4)]
     assert [answer["usage"]["swarm"]["abstained"] for answer in answers] == [3] * 4
     peer.reply = says(whole("Answer: 11"))
     assert voters(ask(one))["host3"] == 3

@@ -20,34 +20,47 @@ pytestmark = [pytest.mark.needs("opencode", "namespaces"), pytest.mark.timeout(1
 TOUCH = ["Run the command touch made.txt", "Run `touch made.txt`", "Execute touch made.txt"]
 
 
-@pytest.fixture
-def lan(tmp_path: Path) -> Iterator[Network]:
-    folder = tmp_path / "lan"
-    folder.mkdir()
-    with house(2, folder, "--workers", "2") as lan:
+@pytest.fixture(scope="module")
+def lan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """Of all tests but those that end a node or need another model."""
+    with house(2, tmp_path_factory.mktemp("lan"), "--workers", "2") as lan:
         yield lan
 
 
 @pytest.fixture
 def client(lan: Network, tmp_path: Path) -> Callable[[], Client]:
+    return clients(lan, tmp_path)
+
+
+def clients(lan: Network, folder: Path) -> Callable[[], Client]:
+    """OpenCode on the first host, each time in a project of its own."""
     numbers = itertools.count()
-    return lambda: Client.of(lan.hosts[0].node, tmp_path / str(next(numbers)))
+    return lambda: Client.of(lan.hosts[0].node, folder / str(next(numbers)))
 
 
-def votes(lan: Network) -> list[set[str]]:
-    """The nodes whose workers had part in each of the latest verdicts of the first host."""
-    verdicts: list[Any] = diagnostics(lan.hosts[0])["verdicts"]
-    return [
-        {worker["voter"].rpartition("/")[0] or "here" for worker in verdict["workers"]}
-        for verdict in verdicts
-    ]
+Votes = Callable[[], list[set[str]]]
+
+
+@pytest.fixture
+def votes(lan: Network) -> Votes:
+    """The nodes whose workers had part in each verdict of the first host since the test began."""
+    before = {verdict["at"] for verdict in verdicts(lan)}
+    return lambda: [nodes_of(each) for each in verdicts(lan) if each["at"] not in before]
+
+
+def verdicts(lan: Network) -> list[Any]:
+    return diagnostics(lan.hosts[0])["verdicts"]
+
+
+def nodes_of(verdict: Any) -> set[str]:
+    return {worker["voter"].rpartition("/")[0] or "here" for worker in verdict["workers"]}
 
 
 def made(here: Client, _: Run) -> bool:
     return (here.project / "made.txt").is_file()
 
 
-def test_a_file_is_written_by_the_vote_of_both(lan: Network, client: Callable[[], Client]) -> None:
+def test_a_file_is_written_by_the_vote_of_both(client: Callable[[], Client], votes: Votes) -> None:
     def written(here: Client, _: Run) -> bool:
         file = here.project / "hello.txt"
         return file.is_file() and file.read_text() == "hello world"
@@ -59,12 +72,12 @@ def test_a_file_is_written_by_the_vote_of_both(lan: Network, client: Callable[[]
     ]
     _, ran = tried(client, asks, written)
     assert "write" in [call.tool for call in ran.calls]
-    assert {"here", "host2"} in votes(lan)
+    assert {"here", "host2"} in votes()
 
 
-def test_a_command_is_run_by_the_vote_of_both(lan: Network, client: Callable[[], Client]) -> None:
+def test_a_command_is_run_by_the_vote_of_both(client: Callable[[], Client], votes: Votes) -> None:
     tried(client, TOUCH, made)
-    assert {"here", "host2"} in votes(lan)
+    assert {"here", "host2"} in votes()
 
 
 TASKS = [
@@ -79,10 +92,10 @@ TASKS = [
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.__name__.removeprefix("test_"))
 def test_what_one_node_does_is_done_by_the_vote_of_both(
-    task: Callable[[Callable[[], Client]], None], lan: Network, client: Callable[[], Client]
+    task: Callable[[Callable[[], Client]], None], client: Callable[[], Client], votes: Votes
 ) -> None:
     task(client)
-    assert {"here", "host2"} in votes(lan)
+    assert {"here", "host2"} in votes()
 
 
 def test_a_client_that_is_killed_frees_both(half_billion_model: Path, tmp_path: Path) -> None:
@@ -107,7 +120,10 @@ def is_at_work(node: RunningNode) -> bool:
     return node.metric("swarm_engine_running") != 0
 
 
-def test_it_goes_on_when_the_other_node_dies(lan: Network, client: Callable[[], Client]) -> None:
-    lan.hosts[1].node.kill()
-    tried(client, TOUCH, made)
-    assert votes(lan)[-1] == {"here"}
+def test_it_goes_on_when_the_other_node_dies(tmp_path: Path) -> None:
+    folder = tmp_path / "lan"
+    folder.mkdir()
+    with house(2, folder, "--workers", "2") as lan:
+        lan.hosts[1].node.kill()
+        tried(clients(lan, tmp_path), TOUCH, made)
+        assert nodes_of(verdicts(lan)[-1]) == {"here"}

@@ -20,6 +20,7 @@ from swarm.errors import (
     UntrustedPeer,
 )
 from tests.federation.sightings import OURS, node_id, sighting
+from tests.waiting import until
 
 OWN, OTHER = "a" * 64, "b" * 64
 
@@ -196,8 +197,6 @@ async def test_who_was_not_seen_for_long_is_forgotten() -> None:
     table, caller = PeerTable[Status](node_id(0), OURS), FakeCaller([PeerUnreachable("off")])
     table.sighted(sighting(1), 0.0)
     running = asyncio.create_task(beats_of(table, caller, now_s=1_000.0).run())
-    async with asyncio.timeout(5):
-        while len(table):  # noqa: ASYNC110 - the table has no event for it
-            await asyncio.sleep(0.01)
+    await until(lambda: not len(table))
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

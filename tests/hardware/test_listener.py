@@ -49,7 +49,9 @@ def test_another_program_that_has_a_file_open_is_found(
     with file.open("w+") as opened:
         assert opener_of(file) is None
         with subprocess.Popen(["sleep", "60"], stdin=opened) as other:
-            assert opener_of(file) == other.pid
-            monkeypatch.setattr(psutil.Process, "open_files", _refuses(psutil.AccessDenied()))
-            assert opener_of(file) is None
-            other.kill()
+            try:
+                assert opener_of(file) == other.pid
+                monkeypatch.setattr(psutil.Process, "open_files", _refuses(psutil.AccessDenied()))
+                assert opener_of(file) is None
+            finally:
+                other.kill()

@@ -4,12 +4,12 @@ import asyncio
 import errno
 import os
 import sys
-import threading
 
 import psutil
 import pytest
 
 from swarm.apart import begun, kept_from_ctrl_c
+from tests.threadless import allow_no_thread
 from tests.waiting import until
 
 
@@ -44,16 +44,13 @@ async def test_a_process_has_a_session_of_its_own() -> None:
 async def test_without_a_thread_to_wait_for_it_a_process_is_refused_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def no_thread(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     def children() -> set[int]:
         """Zombies too: they count in the system's limits."""
         return {each.pid for each in psutil.Process().children()}
 
     before = children()
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", no_thread)
+        allow_no_thread(patch)
         with pytest.raises(OSError, match="no more processes or threads") as caught:
             await begun("json.tool", {})
     assert caught.value.errno == errno.EAGAIN

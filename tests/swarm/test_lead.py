@@ -67,14 +67,17 @@ CALLS = speaker(calling=True, then="hang")
 
 
 async def lead(
-    *speakers: Speaker, weights: tuple[int, ...] = (), deadline_s: float = 300.0
+    *speakers: Speaker,
+    weights: tuple[int, ...] = (),
+    deadline_s: float = 300.0,
+    rules: Rules | None = None,
 ) -> list[Part]:
     clock = Clock()
     names = [f"v{at}" for at in range(len(speakers))]
     voters = [
         Voter(name, weight=Fraction(weights[at] if weights else 1)) for at, name in enumerate(names)
     ]
-    poll = Poll(voters, Rules(seed="s", deadline_s=deadline_s), call_id=str)
+    poll = Poll(voters, rules or Rules(seed="s", deadline_s=deadline_s), call_id=lambda: "call_1")
     proposals = {name: speaks(name, clock) for name, speaks in zip(names, speakers, strict=True)}
     async with asyncio.timeout(10):
         return [part async for step in led(poll, proposals, clock=clock) for part in step]
@@ -301,25 +304,20 @@ INVALID: list[tuple[Piece, Rules]] = [
 
 
 async def led_by_news(rules: Rules, *steps: list[News], others: int = 0) -> list[Part]:
-    """The parts of an answer by a worker that says so much at a time; others do the same later."""
-    names = [f"v{at}" for at in range(1 + others)]
+    """The parts of an answer by workers that all say one step after the other."""
 
-    async def speaks(voter: str) -> AsyncGenerator[list[Heard]]:
+    async def speaks(voter: str, _: Clock) -> AsyncGenerator[list[Heard]]:
         for step in steps:
             await asyncio.sleep(0)
             yield [(voter, news) for news in step]
 
-    poll = Poll([Voter(name) for name in names], rules, call_id=lambda: "call_1")
-    proposals = {name: speaks(name) for name in names}
-    async with asyncio.timeout(10):
-        return [part async for step in led(poll, proposals, clock=Clock()) for part in step]
+    return await lead(*[speaks] * (1 + others), rules=rules)
 
 
-def news_of(piece: Piece | None) -> list[News]:
-    said = Call(piece.name, piece.arguments) if isinstance(piece, ToolCall) else piece
+def news_of(piece: Piece) -> list[News]:
     calling = isinstance(piece, ToolCall)
-    pieces = () if said is None else (said,)
-    return [Began(5, 0), Said(pieces, 3, calling=calling), Ended("stop", 3)]
+    said = Call(piece.name, piece.arguments) if calling else piece
+    return [Began(5, 0), Said((said,), 3, calling=calling), Ended("stop", 3)]
 
 
 @pytest.mark.parametrize(("piece", "rules"), INVALID)
@@ -347,24 +345,16 @@ async def test_where_the_last_one_is_lost_it_is_told_why(before: list[News]) -> 
 
 
 async def test_of_invalid_answers_one_of_the_heaviest_kind_is_given_at_the_deadline_too() -> None:
-    clock = Clock()
-    rules = Rules("s", checks=PATH, deadline_s=5.0)
+    def says(piece: Piece) -> Speaker:
+        async def speaks(voter: str, clock: Clock) -> AsyncGenerator[list[Heard]]:
+            yield [(voter, news) for news in news_of(piece)]
+            clock.now = 5.0
 
-    async def says(voter: str, piece: Piece) -> AsyncGenerator[list[Heard]]:
-        yield [(voter, news) for news in news_of(piece)]
-        clock.now = 5.0
-
-    async def hangs() -> AsyncGenerator[list[Heard]]:
-        await asyncio.Event().wait()
-        yield []
+        return speaks
 
     wrong = ToolCall("", "read", "{}")
     loop = Text("and so on " * 60)
-    poll = Poll([Voter(f"v{at}") for at in range(4)], rules, call_id=lambda: "call_1")
-    proposals = {
-        "v0": says("v0", loop), "v1": says("v1", wrong), "v2": says("v2", wrong), "v3": hangs()
-    }  # fmt: skip
-    async with asyncio.timeout(10):
-        parts = [part async for step in led(poll, proposals, clock=clock) for part in step]
+    rules = Rules("s", checks=PATH, deadline_s=5.0)
+    parts = await lead(says(loop), says(wrong), says(wrong), HANGS, rules=rules)
     assert told(parts) == ([ToolCall("call_1", "read", "{}")], "stop", "deadline")
     assert verdict_of(parts).winner == "v1"

@@ -1,4 +1,4 @@
-"""How a sandbox is tried; what it keeps away stands in tests/e2e/tools."""
+"""How a sandbox is tried; what it keeps away stands in tests/parts/tools."""
 
 import asyncio
 import sys

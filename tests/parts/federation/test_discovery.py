@@ -23,7 +23,7 @@ class Listener:
     """A node that discovers; what it was told stands in `seen` and `gone`."""
 
     def __init__(self, *, pace: Pace = QUICK, host: str = "kitchen") -> None:
-        self.said = Advertisement(1, os.urandom(8).hex(), OURS, 17617, 0)
+        self.said = Advertisement.of(os.urandom(8).hex(), OURS, port=17617)
         self.name = instance_name(host, self.said.node)
         self.seen: dict[str, Sighting] = {}
         self.times: dict[str, int] = {}

@@ -402,6 +402,7 @@ async def test_how_far_all_files_together_are_is_shown(
     hub = Hub(tmp_path, fake[1])
     await asyncio.to_thread(bring, wanted, hub, show=show)
     assert told[:2] == [WANTED.id, 2 * len(DATA)]
+    assert told[-1] == len(DATA), "both have one content, which comes once"
 
 
 async def test_without_a_way_to_the_hub_it_says_so(tmp_path: Path) -> None:

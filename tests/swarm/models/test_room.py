@@ -1,5 +1,6 @@
 """How much memory models may take, on machines whose devices share it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +90,5 @@ def test_beside_a_card_what_is_set_aside_for_an_integrated_gpu_gets_no_layers(
     apu = an_apu(tmp_path, memory_gib=31, set_aside_mib=16 << 10, mapped_gib=8)
     both = recorded("amd-polaris-sysfs", tmp_path / "card")
     one = both.accelerators[0]
-    room = room_for(
-        Snapshot(
-            *("linux", "A Processor", 8, 8, frozenset(), 31 * GIB, 28 * GIB),
-            accelerators=(*apu.accelerators, one),
-        ),
-        "vulkan",
-    )
+    room = room_for(replace(apu, accelerators=(*apu.accelerators, one)), "vulkan")
     assert room.accelerators == (one,)

@@ -5,20 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from hardware.detect import snapshot_of
-from hardware.snapshot import Accelerator, Snapshot
+from hardware.snapshot import Accelerator
 from swarm.models.catalogue import load_catalogue
 from swarm.models.choose import best_to_bring
 from swarm.models.machine import Known, Machine
 from swarm.models.speed import expected_tokens_per_s
-from tests.hardware.recorded import machines
+from tests.swarm.models.test_room import recorded
 
 GIB = 1 << 30
-
-
-def recorded(name: str, folder: Path) -> Snapshot:
-    machine = next(each for each in machines() if each.name == name)
-    return snapshot_of(machine.probe(folder))
 
 
 def read_by(device: Accelerator, cores: int) -> tuple[float, float]:

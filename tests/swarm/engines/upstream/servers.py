@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from swarm.engines.upstream.engine import UpstreamEngine
+
 Answer: TypeAlias = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
 
 CARD = {"id": "org/model", "object": "model", "max_model_len": 1000}
@@ -92,6 +94,12 @@ async def serving(fake: FakeServer) -> AsyncIterator[str]:
         yield str(server.make_url("/v1"))
     finally:
         await server.close()
+
+
+@contextlib.asynccontextmanager
+async def engine_at(fake: FakeServer, **options: Any) -> AsyncIterator[UpstreamEngine]:
+    async with serving(fake) as url, UpstreamEngine(url, **options) as engine:
+        yield engine
 
 
 def streams(*chunks: dict[str, Any] | bytes, done: bool = True, hang: bool = False) -> Answer:

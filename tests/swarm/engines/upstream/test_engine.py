@@ -1,9 +1,8 @@
 """An upstream server in all its moods: what it says, what it cannot, and what it breaks."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from contextlib import aclosing
 from typing import Any
 
@@ -34,6 +33,7 @@ from tests.swarm.engines.upstream.servers import (
     PROPS,
     FakeServer,
     called,
+    engine_at,
     refuses,
     said,
     serving,
@@ -45,12 +45,6 @@ from tests.swarm.engines.upstream.servers import (
 
 HELLO = streams(said("Hel"), said("lo"), said("", finish="stop"), usage(9, 3, cached=4))
 PLAIN = Prompt("a prompt", SamplingParams())
-
-
-@contextlib.asynccontextmanager
-async def engine_at(fake: FakeServer, **options: Any) -> AsyncIterator[UpstreamEngine]:
-    async with serving(fake) as url, UpstreamEngine(url, **options) as engine:
-        yield engine
 
 
 async def in_a_moment(answer: Awaitable[Answer]) -> Answer:

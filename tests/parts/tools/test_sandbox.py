@@ -243,9 +243,14 @@ async def test_a_granted_network_is_reached(
 
 
 async def test_no_command_signals_or_sees_the_node(shell: Run) -> None:
-    ended = await shell(
-        f"kill -CONT {os.getpid()} && echo sent; kill -0 {os.getppid()} && echo seen"
-    )
+    other = await asyncio.create_subprocess_exec("sleep", "60")
+    try:
+        ended = await shell(
+            f"kill -CONT {os.getpid()} && echo sent; kill -0 {other.pid} && echo seen"
+        )
+    finally:
+        other.kill()
+        await other.wait()
     assert "sent" not in ended.text
     assert "seen" not in ended.text
 

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests.tools.conftest import Run
+from tests.waiting import PATIENCE_S
 from tools.bash import BASH, BashArguments, is_package_manager, seconds
 from tools.bounds import Bounds
 from tools.errors import NotPermitted, ToolError, ToolFailed
@@ -113,7 +114,7 @@ async def test_without_a_sandbox_too_a_command_ends_with_its_shell(unconfined: C
     assert (ended.metadata["ending"], ended.metadata["exit"]) == ("exited", 3)
     assert ended.text.endswith("\n20000\n[exit status 3]")
     assert ended.metadata["characters"] == len("".join(f"{n}\n" for n in range(1, 20001)))
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + PATIENCE_S
     while left := await asyncio.to_thread(sleeping, mark):
         assert time.monotonic() < deadline, left
 
@@ -146,7 +147,7 @@ async def test_nothing_of_a_command_outlives_it(confined: CallContext, how: str,
         await asyncio.to_thread(wait_for, mark, running)
         running.cancel()
     await asyncio.wait({running})
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + PATIENCE_S
     while left := await asyncio.to_thread(sleeping, mark):
         assert time.monotonic() < deadline, left
 
