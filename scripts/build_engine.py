@@ -99,7 +99,7 @@ def build(facts: Facts, wanted: str) -> None:
     cmake = cmake_command(facts.system, sys.executable, _tools())
     choice = _configure_or_fall_back(source, choice, facts, cmake, may_fall_back=wanted == "auto")
     print(f"engine: {choice.kind} (because {choice.reason})")
-    print("engine: building llama.cpp, about 6 minutes on two cores", flush=True)
+    print("engine: building llama.cpp, about 5 minutes on two cores", flush=True)
     _run([*cmake, "--build", str(LLAMA), "--config", "Release", "--target", *TARGETS])
     _install_binding(source)
     _install_libraries(choice)
