@@ -34,7 +34,7 @@ from swarm.models.choose import Better, Choice, plan_of
 from swarm.models.local import BUNDLED_PATH, AnyModel, LocalModel
 from swarm.models.machine import Machine
 from swarm.models.wanted import Wanted
-from tests.closed import open_to_all, without_privileges
+from tests.closed import without_privileges
 from tests.homeless import become_homeless
 from tests.ports import free_port
 from tests.threadless import allow_no_thread
@@ -354,14 +354,12 @@ def test_a_folder_of_models_that_is_none_is_refused(
 
 
 def test_a_named_folder_of_models_that_belongs_to_others_is_refused(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with open_to_all() as folder:
-        monkeypatch.chdir(folder)
-        (folder / "mine").mkdir(mode=0)
-        with without_privileges():
-            assert main.main(["--explain", "--models", "mine"]) == 2
-        monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir(mode=0)
+    with without_privileges():
+        assert main.main(["--explain", "--models", "mine"]) == 2
     assert "--models mine: it cannot be read: Permission denied" in capsys.readouterr().err
 
 

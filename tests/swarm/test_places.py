@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from swarm.places import may_look_into
-from tests.closed import open_to_all, without_privileges
+from tests.closed import without_privileges
 
 
 def test_what_is_no_folder_is_none_without_a_word(
@@ -20,13 +20,12 @@ def test_what_is_no_folder_is_none_without_a_word(
 
 @pytest.mark.parametrize("mode", [0o000, 0o111, 0o444])
 def test_a_folder_that_only_others_may_look_into_is_told_of(
-    caplog: pytest.LogCaptureFixture, mode: int
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int
 ) -> None:
-    with open_to_all() as folder:
-        closed = folder / "closed"
-        closed.mkdir()
-        closed.chmod(mode)
-        with without_privileges():
-            assert not may_look_into(closed)
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    closed.chmod(mode)
+    with without_privileges():
+        assert not may_look_into(closed)
     [line] = caplog.messages
     assert f"may not look into {closed} (Permission denied)" in line

@@ -20,7 +20,7 @@ from swarm.models.hub import (
 )
 from swarm.models.local import BUNDLED_PATH
 from swarm.models.wanted import Wanted
-from tests.closed import open_to_all, without_privileges
+from tests.closed import without_privileges
 from tests.homeless import become_homeless
 
 CODER = next(card for card in load_catalogue() if card.id == "qwen2.5-coder:7b")
@@ -132,48 +132,47 @@ def test_without_a_home_nothing_is_in_the_cache_and_nothing_is_kept_there(
 
 @pytest.mark.parametrize("closed", ["", "repository", "refs", "snapshots"])
 def test_what_this_user_may_not_look_into_is_not_there(
-    caplog: pytest.LogCaptureFixture, closed: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, closed: str
 ) -> None:
     each = release("gguf")
-    with open_to_all() as cache:
-        filled(snapshot(each, cache), *each.files)
-        repository = repository_folder(each, cache)
-        (repository / "refs").mkdir(exist_ok=True)
-        folder = {"": cache, "repository": repository}.get(closed, repository / closed)
-        folder.chmod(0)
-        with without_privileges():
-            found = downloaded([CODER], "gguf", Hub(cache))
-        folder.chmod(0o755)
+    filled(snapshot(each, tmp_path), *each.files)
+    repository = repository_folder(each, tmp_path)
+    (repository / "refs").mkdir(exist_ok=True)
+    folder = {"": tmp_path, "repository": repository}.get(closed, repository / closed)
+    folder.chmod(0)
+    with without_privileges():
+        found = downloaded([CODER], "gguf", Hub(tmp_path))
+    folder.chmod(0o755)
     assert len(found) == (closed == "refs" and each.revision is not None)
     told = [f"may not look into {folder} (Permission denied)" in line for line in caplog.messages]
     assert told == ([True] if closed in ("", "repository") else [])
 
 
 def test_a_repository_of_weights_that_this_user_may_not_look_into_is_told_of_once(
+    tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     each = release("mlx")
-    with open_to_all() as cache:
-        snapshot(each, cache).mkdir(parents=True)
-        repository = repository_folder(each, cache)
-        repository.chmod(0)
-        with without_privileges():
-            assert downloaded([CODER], "mlx", Hub(cache)) == []
-        repository.chmod(0o755)
+    snapshot(each, tmp_path).mkdir(parents=True)
+    repository = repository_folder(each, tmp_path)
+    repository.chmod(0)
+    with without_privileges():
+        assert downloaded([CODER], "mlx", Hub(tmp_path)) == []
+    repository.chmod(0o755)
     assert ["may not look into" in line for line in caplog.messages] == [True]
 
 
 def test_a_models_folder_that_this_user_may_not_look_into_is_told_of_once(
+    tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with open_to_all() as folder:
-        shutil.copy(BUNDLED_PATH, folder / "mine.gguf")
-        (folder / "cards").mkdir()
-        folder.chmod(0)
-        with without_privileges():
-            known = known_in(folder, "gguf", Hub(folder / "nowhere"))
-        folder.chmod(0o755)
+    shutil.copy(BUNDLED_PATH, tmp_path / "mine.gguf")
+    (tmp_path / "cards").mkdir()
+    tmp_path.chmod(0)
+    with without_privileges():
+        known = known_in(tmp_path, "gguf", Hub(tmp_path / "nowhere"))
+    tmp_path.chmod(0o755)
     assert known.found == ()
     assert known.cards == load_catalogue()
     assert [line for line in caplog.messages if "cards" in line] == []
-    assert f"may not look into {folder} " in caplog.messages[0]
+    assert f"may not look into {tmp_path} " in caplog.messages[0]
