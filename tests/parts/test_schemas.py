@@ -96,8 +96,12 @@ def called(engine: LlamaEngine, form: Format, tool: ToolSpec, seed: int) -> tupl
                     pieces += parser.feed(event.text)
                 if isinstance(event, Finished):
                     reason = event.reason
-    pieces += parser.finish(reason)[0]
+    rest, told = parser.finish(reason)
+    pieces += rest
     if reason != "stop":
+        return None
+    if told == "length":  # where its marks cannot hold a name, the call that has it is told as cut
+        assert not form.holds(tool)
         return None
     (call,) = [piece for piece in pieces if isinstance(piece, Call)]
     more = "".join(piece.text for piece in pieces if isinstance(piece, Arguments))
