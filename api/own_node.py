@@ -120,7 +120,8 @@ def told_by(request: urllib.request.Request, timeout_s: float, *, where: str) ->
         with answer_to(request, timeout_s) as answer:
             told: Any = json.load(answer)
     except urllib.error.HTTPError as error:
-        message = _message_of(error)
+        with error:
+            message = _message_of(error)
         if message is None:
             raise no_node(where, f"HTTP {error.code}") from None
         if error.code == 401:

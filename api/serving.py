@@ -63,13 +63,14 @@ def known_here(settings: Settings, machine: Machine, hub: Hub) -> Known:
 
 
 def _check_folder(folder: Path) -> None:
-    why = "there is no such folder"
     try:
-        if folder.is_dir():
-            with os.scandir(f"{folder}/."):
-                return
-        if folder.exists():
-            why = f"that is a file; --model {folder} serves it"
+        with os.scandir(f"{folder}/."):
+            return
+    except (FileNotFoundError, NotADirectoryError):
+        is_file = folder.exists()
+        why = (
+            f"that is a file; --model {folder} serves it" if is_file else "there is no such folder"
+        )
     except OSError as error:
         why = f"it cannot be read: {error.strerror}"
     raise ConfigurationError(f"--models {folder}: {why}")

@@ -116,8 +116,9 @@ def _affine(rows: Array) -> dict[str, Array]:
 
 def _halves(rows: Array, heads: int) -> Array:
     """Rows of each head from neighbouring pairs, as ggml rotates them, to halves, as MLX does."""
-    pairs = rows.reshape(heads, -1, 2, rows.shape[-1])
-    return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(rows.shape)
+    pairs: Array = rows.reshape(heads, -1, 2, rows.shape[-1])
+    halves: Array = np.ascontiguousarray(pairs.swapaxes(1, 2))
+    return halves.reshape(rows.shape)
 
 
 def _config(fields: Fields, *, tied: bool) -> dict[str, Any]:

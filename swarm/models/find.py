@@ -5,6 +5,7 @@ Never a silent substitute: what cannot be found is refused with what is known an
 
 import difflib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -61,6 +62,8 @@ def _at(name: str) -> LocalModel | None:
     """The model at a path, None where there is nothing. Raises ConfigurationError."""
     try:
         path = at_home(Path(name))
+        with suppress(FileNotFoundError, NotADirectoryError, ValueError):
+            path.stat()  # Python 3.14's is_file does not tell what keeps it from looking
         if path.is_file():
             _check_first_part(name)
             return described(path)

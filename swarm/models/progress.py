@@ -2,12 +2,14 @@
 
 import logging
 import sys
+import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeAlias
 
 from tqdm.asyncio import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
+from tqdm.std import tqdm as any_bar
 
 from hardware.snapshot import gib
 from swarm.models.wanted import Moved
@@ -18,6 +20,10 @@ QUARTERS = 4
 
 Show: TypeAlias = Callable[[str, int | None], AbstractContextManager[Moved]]
 """Shows how many bytes of a title's total are here, as `shown` does."""
+
+
+# The library's own lock is one of processes, for which Python 3.14 starts another.
+any_bar.set_lock(threading.RLock())  # pyright: ignore[reportUnknownMemberType]
 
 
 class Bar(tqdm):  # pyright: ignore[reportMissingTypeArgument]  (only so in its stubs)

@@ -56,8 +56,9 @@ async def test_a_strong_voter_has_beside_it_the_voters_that_were_asked_for(
     engine, strong = Voters("weak", "weak"), Voters("strong |words")
     async with start_node(engine, usual_workers=3, beside=strong, weights=weights) as node:
         said = await node.sdk.chat.completions.create(
-            model="swarm", messages=HELLO, temperature=0.8, extra_body={"swarm": {"voters": 3}}
-        )
+            model="swarm", messages=HELLO, temperature=0.8,
+            extra_body={"swarm": {"voters": 3, "decide": "all"}},
+        )  # fmt: skip
     assert said.usage.swarm["asked"] == 3  # type: ignore[union-attr]
     assert [prompt.n for prompt in engine.prompts] == [2]
 

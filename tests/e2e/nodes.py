@@ -75,7 +75,8 @@ class RunningNode:
             with self.reach(), urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+            with error:
+                return error.code, error.read().decode()
         except TimeoutError:
             raise
         except OSError:

@@ -3,10 +3,12 @@
 import io
 import logging
 import sys
+import threading
 
 import pytest
+from tqdm.std import tqdm
 
-from swarm.models.progress import aside, shown
+from swarm.models.progress import Bar, aside, shown
 
 GIB = 1 << 30
 
@@ -14,6 +16,12 @@ GIB = 1 << 30
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+def test_the_lock_of_bars_is_one_of_threads() -> None:
+    """One of processes would start another for itself, from Python 3.14 on."""
+    assert tqdm.get_lock() is Bar.get_lock()
+    assert isinstance(Bar.get_lock(), type(threading.RLock()))
 
 
 def test_a_log_gets_a_line_at_each_quarter(caplog: pytest.LogCaptureFixture) -> None:
