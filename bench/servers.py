@@ -105,6 +105,9 @@ def _healthy(server: Server) -> bool:
     try:
         with urllib.request.urlopen(f"{server.url}/health", timeout=5) as answer:
             return answer.status == 200
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
 
