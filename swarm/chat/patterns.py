@@ -37,7 +37,7 @@ class Search:
         """Whether the text has it. Raises TimeoutError, and InvalidRequest for what is none."""
         self._left_s()
         automaton = _automaton(pattern)
-        found = automaton.found(text) if automaton else None
+        found = automaton.found(text) if automaton and "\0" not in text else None
         if found is not None:
             return found
         tried = _tried(pattern)

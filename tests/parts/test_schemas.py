@@ -74,8 +74,9 @@ def test_every_call_that_ends_by_itself_is_valid(
     one()
     print(form.name, dict(seen))
     assert seen.total() >= EACH
-    assert seen["valid"] > seen.total() / 4
-    if not form.own_reasoning:  # its random thoughts are often cut before the call begins
+    # Random thoughts are often cut before the call begins.
+    assert seen["valid"] > seen.total() / (10 if form.own_reasoning else 4)
+    if not form.own_reasoning:
         assert seen["cut"] < seen.total() / 2
     seen.clear()
 
