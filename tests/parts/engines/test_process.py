@@ -106,7 +106,7 @@ async def test_a_long_text_that_nobody_waits_for_any_more_is_no_hang_either():
 
 
 async def test_a_process_that_hangs_over_a_text_is_killed_in_the_end():
-    async with engine(patience_s=0.2, embedding_s=0.6) as process:
+    async with engine(patience_s=1, embedding_s=2) as process:
         with pytest.raises(EngineLost, match="signal 9"):
             await process.embed("held")
         await until_ready(process)

@@ -417,7 +417,7 @@ async def test_an_error_in_the_middle_is_told(here: Side, there: Side) -> None:
 async def test_time_that_is_over_ends_an_answer(here: Side, there: Side) -> None:
     there.workers.hold = asyncio.Event()
     async with listening(there), calling(here) as client:
-        short = BODY.model_copy(update={"remaining_s": 0.2})
+        short = BODY.model_copy(update={"remaining_s": 1.0})
         with pytest.raises(PeerLate, match="time"):
             await told(client, there.to(), short)
     assert there.workers.cancelled == 1

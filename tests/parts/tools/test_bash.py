@@ -87,8 +87,8 @@ async def test_a_character_that_comes_in_halves_stays_one(shell: Run) -> None:
 
 
 async def test_a_command_past_its_time_is_ended_with_a_mark(shell: Run) -> None:
-    ended = await shell("echo begun; sleep 60", timeout=300)
-    assert ended.text.startswith("begun\n[ended after 0.3 s; `timeout` gives it more")
+    ended = await shell("echo begun; sleep 60", timeout=2000)
+    assert ended.text.startswith("begun\n[ended after 2 s; `timeout` gives it more")
     assert ended.metadata["ending"] == "timed out"
 
 
