@@ -10,6 +10,9 @@ QUOTE = '<|"|>'
 """The mark that begins a string and ends it; whatever stands between, line breaks too, is its
 text."""
 
+JSON_SPACE = " \t\n\r"
+"""White space as JSON has it: any other belongs to a key or a bare word."""
+
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _KEY = re.compile(r"[^:,{}\[\]][^:,{}\[\]<]*(?=[:,{}\[\]<])")
 _VALUE = re.compile(r"[^,}\]][^,}\]<]*(?=[,}\]<])")
@@ -63,7 +66,7 @@ class BareObject:
         return _escaped(before[:keep]) or None
 
     def _structure(self) -> str | None:
-        data = self._held = self._held.lstrip()
+        data = self._held = self._held.lstrip(JSON_SPACE)
         if not data or any(mark.startswith(data) and mark != data for mark in self._marks):
             return None
         if data.startswith(self._close):
@@ -79,7 +82,7 @@ class BareObject:
         if not found:
             return None
         self._held = data[found.end() :]
-        return found[0] if data[0] == '"' else _bare(found[0].rstrip(), key=self._at_key)
+        return found[0] if data[0] == '"' else _bare(found[0].rstrip(JSON_SPACE), key=self._at_key)
 
     @property
     def _marks(self) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import unquote
 
+from swarm.chat.formats.bare_keys import JSON_SPACE
 from swarm.lark import json_rule, literal, pattern
 
 _META = ("$comment", "$schema", "$defs", "definitions")
@@ -26,7 +27,7 @@ _WORDS = {
 _IMPLIED = {"properties": "object", "required": "object", "items": "array"}
 """The type of a schema that has such a word and names none."""
 
-_BARE = r"[^\s:,{}\[\]<\"]+"
+_BARE = r"[^ \t\n\r:,{}\[\]<\"]+"
 _NEXT = 'next: "," SPACE?'
 
 
@@ -165,7 +166,7 @@ class Objects:
         return f"(({' | '.join(firsts)}) SPACE?){'?' if may_be_none else ''}"
 
     def _key(self, key: str) -> str:
-        bare = not set(key) & set(' \t\n\r:,{}[]<"') and key
+        bare = not set(key) & set(JSON_SPACE + ':,{}[]<"') and key
         spelled = literal(key) if bare else self._constant(key)
         return f'{spelled} ":" SPACE?'
 

@@ -28,7 +28,8 @@ MARKS = GEMMA4.marks
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(
     lambda text: '<|"|>' not in text
 )
-KEYS = st.text("abcXYZ_-09é", min_size=1, max_size=5)
+KEYS = st.text("abcXYZ_-09é\u00a0\u2028\x0b\x1f", min_size=1, max_size=5)
+"""Only what JSON takes for white space is none of a key's."""
 SCALARS = st.booleans() | st.integers(-999, 999) | st.sampled_from([0.5, -1.25]) | TEXTS
 VALUES = st.recursive(
     SCALARS, lambda each: st.lists(each, max_size=3) | st.dictionaries(KEYS, each, max_size=3)
