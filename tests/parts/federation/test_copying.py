@@ -24,6 +24,7 @@ from swarm.errors import ConfigurationError
 from tests.federation.sides import SECRET, Side, calling, listening, side
 from tests.federation.sightings import OURS, STATUS, node_id
 from tests.federation.ways import far_away
+from tests.waiting import PATIENCE_S
 
 PARTS = [f"x-{at:05}.gguf" for at in range(MAX_FILES + 1)]
 
@@ -83,6 +84,7 @@ async def test_before_the_start_a_file_comes_from_a_peer_that_is_far_away_too(
 ) -> None:
     """Its first heartbeat takes three ways there and back, with those of its connection."""
     monkeypatch.setattr("federation.client.HEARTBEAT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("federation.client.CONNECT_S", PATIENCE_S)
     monkeypatch.setattr(copying, "LOOK_S", 0.0)
 
     def copy(endpoint: PeerEndpoint) -> bool:
