@@ -19,7 +19,7 @@ from api.openai.schema import (
     SamplingBody,
     VoteBody,
 )
-from swarm.chat.marks import without_progress
+from swarm.chat.marks import without_progress, without_progress_told_again
 from swarm.chat.template import RESERVED
 from swarm.engines.sampling import SEEDS
 from swarm.errors import InvalidRequest
@@ -216,9 +216,12 @@ def _message(body: MessageBody, at: int) -> Message:
         )
     if body.role == "tool" and body.tool_call_id is None:
         raise InvalidRequest(f"{path}.tool_call_id is required", param=f"{path}.tool_call_id")
+    content = _content(body, path)
+    if content and body.role == "user":
+        content = without_progress_told_again(content)
     return Message(
         role=body.role,
-        content=_content(body, path),
+        content=content,
         reasoning=without_progress(body.reasoning_content or body.reasoning or "") or None,
         tool_calls=_calls(body, path),
         tool_call_id=body.tool_call_id,

@@ -52,6 +52,10 @@ def test_who_called_a_tool_in_any_message_runs_them_itself(
             Message("assistant", "4", reasoning="two"),
         ),
         (
+            {"role": "user", "content": "[Assistant reasoning]: [swarm] 1 of 2\n[Assistant]: 4"},
+            Message("user", "[Assistant]: 4"),  # a conversation to sum up: no model has said more
+        ),
+        (
             {"role": "assistant", "content": "4", "reasoning": "two"},  # as OpenRouter names it
             Message("assistant", "4", reasoning="two"),
         ),
