@@ -9,9 +9,10 @@ back."""
 _REASONING = "[Assistant reasoning]: "
 """What OpenCode puts before reasoning where it has a conversation summed up."""
 
-_TOLD_AGAIN = re.compile(
-    rf"^{re.escape(_REASONING)}(?:{re.escape(PROGRESS)}.*(?:\n|\Z))+(?=(\[|\n|\Z)?)", re.MULTILINE
+_SUMMED_UP = re.compile(
+    rf"^{re.escape(_REASONING)}(.*?)(?=^\[(?:User|Assistant|Tool)\b|\Z)", re.MULTILINE | re.DOTALL
 )
+"""The reasoning of one answer in such a conversation."""
 
 
 def without_progress(reasoning: str) -> str:
@@ -25,7 +26,14 @@ def without_progress_told_again(text: str) -> str:
 
     In a long session it would take more room than the conversation.
     """
-    return _TOLD_AGAIN.sub(lambda found: _REASONING if found[1] is None else "", text)
+
+    def kept(found: re.Match[str]) -> str:
+        own = without_progress(found[1])
+        if own == found[1]:
+            return found[0]
+        return _REASONING + own if own.strip() else ""
+
+    return _SUMMED_UP.sub(kept, text)
 
 
 def partial_mark(data: str, mark: str) -> int:

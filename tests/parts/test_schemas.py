@@ -74,8 +74,8 @@ def test_every_call_that_ends_by_itself_is_valid(
     one()
     print(form.name, dict(seen))
     assert seen.total() >= EACH
-    # Many are cut: random thoughts before the call begins, random strings and lists within it.
-    assert seen["valid"] > seen.total() / 10
+    # Random thoughts are often cut before the call begins.
+    assert seen["valid"] > seen.total() / (10 if form.own_reasoning else 4)
     seen.clear()
 
 
