@@ -229,8 +229,13 @@ def tried(
         except ModelFellShortError as short:
             seen.append(str(short))
             continue
+        tried_to = f"{[(c.tool, dict(c.arguments)) for c in ran.calls]} {ran.text!r}"
+        if {error["error"]["name"] for error in ran.errors} == {"ContextOverflowError"}:
+            # It went on and on: OpenCode tells broken calls more than once where it sums up.
+            seen.append(f"until nothing could be summed up any more: {tried_to}")
+            continue
         assert not ran.errors, ran.errors
         if done(here, ran):
             return here, ran
-        seen.append(f"{[(c.tool, dict(c.arguments)) for c in ran.calls]} {ran.text!r}")
+        seen.append(tried_to)
     raise ModelFellShortError("\n".join(seen))
